@@ -1,0 +1,1 @@
+"""MMLS data set."""

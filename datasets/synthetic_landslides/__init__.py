@@ -1,0 +1,1 @@
+"""Synthetic landslides data set."""

@@ -1,0 +1,47 @@
+"""Errors a user can put right: one line that says what, where and what to do.
+
+Commands print the message and end with exit status 2. The message names what was
+expected, what was received and what to do next, with names in backticks.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LandslideTFError(ValueError):
+    """Base of every error that the input, not the code, is the cause of."""
+
+
+class DataError(LandslideTFError):
+    """A file, folder or data set is missing, corrupt or does not fit."""
+
+
+class RecipeError(LandslideTFError):
+    """A recipe or one of its values is not valid."""
+
+
+class ModelError(LandslideTFError):
+    """A model, its arguments, its weights or its inputs are not valid."""
+
+
+class RunError(LandslideTFError):
+    """A run folder, checkpoint or export cannot be used."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns the end of an error message that suggests near names.
+
+    Args:
+        name: What the user wrote.
+        known: Every name that would have been right.
+
+    Returns:
+        `" Did you mean `a` or `b`?"` for near names, else the whole list.
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if near:
+        return " Did you mean " + " or ".join(f"`{n}`" for n in near) + "?"
+    return " Known: " + ", ".join(f"`{n}`" for n in known) + "."

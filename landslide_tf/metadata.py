@@ -1,0 +1,120 @@
+"""`model.json`: what a model takes and gives, for every consumer of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from landslide_tf.errors import RunError
+
+SCHEMA_VERSION = 1
+IGNORE_VALUE = 255
+FILE_NAME = "model.json"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Band(_Strict):
+    """One channel of the `image` input."""
+
+    name: str
+    unit: str = Field("", description="unit of the raw values, empty = a count")
+    range: tuple[float, float] | None = Field(
+        None, description="smallest and largest raw value"
+    )
+
+
+class Factor(_Strict):
+    """One channel of the `factors` input."""
+
+    name: str
+    unit: str = Field("", description="unit of the raw values")
+    range: tuple[float, float] | None = None
+
+
+class Terrain(_Strict):
+    """How slope and aspect are made from an elevation model.
+
+    Fields are the keyword arguments of `terrain.factors_on_grid`.
+    """
+
+    derive: Literal["after", "before"] = "after"
+    resampling: Literal["cubic", "bilinear", "nearest"] = "cubic"
+    edges: Literal["compute", "nodata"] = "compute"
+
+
+class ModelMetadata(_Strict):
+    """Everything a consumer of a trained model has to know.
+
+    `landslide_class` is the index of the landslide class, or `"sigmoid"` where the
+    model has one output channel with the landslide probability itself.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    builder: str
+    arguments: dict[str, Any]  # JSON values; their types are the builder's
+    task: Literal["segmentation", "classification"] = "segmentation"
+    inputs: list[Band]
+    factors: list[Factor] = []
+    terrain: Terrain | None = None
+    cell_size: tuple[float, float] | None = Field(
+        None, description="smallest and largest ground cell of training, metres"
+    )
+    stride: Annotated[int, Field(ge=1)] = 1
+    classes: list[str]
+    landslide_class: int | Literal["sigmoid"]
+    ignore_value: int = IGNORE_VALUE
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    temperature: float | dict[str, float] | None = None
+    dataset: str | None = None
+    split: str | None = None
+    licence: str | None = None
+    metrics: dict[str, Any] = {}  # nested tables of numbers, as evaluate wrote them
+    versions: dict[str, str] = {}
+    command: str | None = None
+
+    @model_validator(mode="after")
+    def _check_landslide_class(self) -> ModelMetadata:
+        index = self.landslide_class
+        if index != "sigmoid" and not 0 <= index < len(self.classes):
+            raise ValueError(
+                f"`landslide_class` must be below {len(self.classes)} (the number of "
+                f"classes) or 'sigmoid', received {index}"
+            )
+        return self
+
+    def write(self, folder: str | Path) -> Path:
+        """Writes `model.json` into a folder and returns its path."""
+        path = Path(folder) / FILE_NAME
+        path.write_text(self.model_dump_json(indent=2) + "\n")
+        return path
+
+    @classmethod
+    def read(cls, path: str | Path) -> ModelMetadata:
+        """Reads a `model.json`.
+
+        Args:
+            path: The file, or the folder that holds it.
+
+        Returns:
+            The validated metadata.
+
+        Raises:
+            RunError: If the file is missing or not valid.
+        """
+        path = Path(path)
+        if path.is_dir():
+            path = path / FILE_NAME
+        if not path.is_file():
+            raise RunError(f"`{path}` does not exist: not a run or an export folder.")
+        try:
+            return cls.model_validate(json.loads(path.read_text()))
+        except (json.JSONDecodeError, ValidationError) as error:
+            first = str(error).splitlines()
+            raise RunError(f"`{path}` is not a valid model.json: {first[0]}") from error

@@ -1,0 +1,1 @@
+"""Landslide objects: label, measure, match, filter."""

@@ -1,0 +1,1 @@
+"""Terrain factors: slope, aspect, hillshade, NDVI."""

@@ -1,0 +1,1 @@
+"""Small reference exports and their index."""

@@ -1,0 +1,1 @@
+"""Recipes, the engine and the trainers."""
