@@ -1,0 +1,160 @@
+"""Files and folders that appear under their name complete or not at all."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import secrets
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from landslide_tf.errors import DataError
+
+TEMPORARY_PREFIX = ".tmp-"
+
+# A temporary name holds host, process and session, so that what a killed process
+# left can be told from what a living one is writing. The session tells apart two
+# processes that had one number, as the first process of a container always has.
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+_SESSION = secrets.token_hex(4)
+_COUNTER = itertools.count()
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Gives a temporary path whose file takes the wanted name when complete.
+
+    The temporary file lies in the same folder and ends in the same name, so that
+    writers which look at the suffix work. After the block its bytes are flushed to
+    disk and it is renamed over `path`; when the block raises it is removed and
+    `path` is as it was. What killed processes left for this `path` is removed first.
+
+    Args:
+        path: The wanted file; its folder is made when missing; a symbolic link is
+            followed.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        DataError: If `path` is a folder or its folder cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise DataError(f"`{path}` must be a file, received a folder: name a file.")
+    temporary = _prepare(target)
+    try:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush(target.parent)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Gives a temporary folder that takes the wanted name when complete.
+
+    As `atomic_path`, for a folder and everything in it.
+
+    Args:
+        path: The wanted folder: missing, or there and empty.
+
+    Yields:
+        The folder to write into; it exists.
+
+    Raises:
+        DataError: If `path` holds something already or cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise DataError(
+            f"`{path}` must be a new or an empty folder, and something is there: "
+            "remove it or name another folder."
+        )
+    temporary = _prepare(target)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for folder, _, names in os.walk(temporary):
+            for name in names:
+                _flush(Path(folder, name))
+            _flush(Path(folder))
+        os.replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _flush(target.parent)
+
+
+def remove_leftovers(folder: str | Path, name: str = "*") -> list[Path]:
+    """Removes what killed processes of this machine left unfinished in a folder.
+
+    Args:
+        folder: The folder to look in, not below it.
+        name: Only leftovers of this file or folder name.
+
+    Returns:
+        The removed temporary paths.
+    """
+    pattern = (
+        "*" if name == "*" else "".join(f"[{c}]" if c in "*?[" else c for c in name)
+    )
+    removed = []
+    for found in Path(folder).glob(f"{TEMPORARY_PREFIX}{_HOST}-*-{pattern}"):
+        process, session = found.name.removeprefix(TEMPORARY_PREFIX).split("-")[1:3]
+        if _is_writing(int(process), session):
+            continue
+        if found.is_dir():
+            shutil.rmtree(found, ignore_errors=True)
+        else:
+            found.unlink(missing_ok=True)
+        removed.append(found)
+    return removed
+
+
+def _prepare(target: Path) -> Path:
+    """Makes the folder of a target and returns a temporary path in it."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"`{target.parent}` cannot be made a folder: {error.strerror}; name "
+            "another place."
+        ) from error
+    if not os.access(target.parent, os.W_OK):
+        raise DataError(
+            f"`{target.parent}` must be a writable folder: change its permissions or "
+            "name another place."
+        )
+    remove_leftovers(target.parent, target.name)
+    mark = f"{_HOST}-{os.getpid()}-{_SESSION}-{next(_COUNTER)}"
+    return target.with_name(f"{TEMPORARY_PREFIX}{mark}-{target.name}")
+
+
+def _is_writing(process: int, session: str) -> bool:
+    """Whether a temporary name belongs to a process that still runs."""
+    if process == os.getpid():
+        return session == _SESSION
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _flush(path: Path) -> None:
+    """Flushes a file's bytes, or a folder's names, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
