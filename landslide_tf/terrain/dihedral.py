@@ -1,0 +1,148 @@
+"""The eight symmetries of the square, for images and for the angles in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.tensors import FloatArray
+
+
+class _Operation(NamedTuple):
+    """Transpose first, then quarter turns; an azimuth becomes offset + sign·α."""
+
+    transpose: bool
+    turns: int  # counter-clockwise, as np.rot90
+    sign: int
+    offset: int  # degrees, a multiple of 90
+
+
+_OPERATIONS = {
+    "identity": _Operation(False, 0, 1, 0),
+    "rot90": _Operation(False, 1, 1, 270),
+    "rot180": _Operation(False, 2, 1, 180),
+    "rot270": _Operation(False, 3, 1, 90),
+    "flip_left_right": _Operation(True, 3, -1, 0),
+    "flip_up_down": _Operation(True, 1, -1, 180),
+    "transpose": _Operation(True, 0, -1, 270),
+    "anti_transpose": _Operation(True, 2, -1, 90),
+}
+
+DIHEDRAL: tuple[str, ...] = tuple(_OPERATIONS)
+"""Names of the eight operations; rotations are counter-clockwise."""
+
+# Sine and cosine of 0, 90, 180 and 270 degrees.
+_SINE = {0: 0, 90: 1, 180: 0, 270: -1}
+_COSINE = {0: 1, 90: 0, 180: -1, 270: 0}
+
+
+def _operation(name: str) -> _Operation:
+    if name not in _OPERATIONS:
+        raise DataError(
+            f"`name` must be one of the eight operations, got `{name}`."
+            f"{did_you_mean(str(name), DIHEDRAL)}"
+        )
+    return _OPERATIONS[name]
+
+
+def dihedral(array: NDArray[Any], name: str) -> NDArray[Any]:  # keeps any dtype
+    """Returns the pixels of `array` turned or mirrored.
+
+    Args:
+        array: (H, W, …), any dtype.
+        name: One of `DIHEDRAL`.
+
+    Returns:
+        (H, W, …), or (W, H, …) where rows and columns change places; a view.
+
+    Raises:
+        DataError: Unknown name, or fewer than two axes.
+    """
+    operation = _operation(name)
+    array = np.asarray(array)
+    if array.ndim < 2:
+        raise DataError(
+            f"`array` must have the axes (height, width, ...), got shape {array.shape}."
+        )
+    if operation.transpose:
+        array = array.swapaxes(0, 1)
+    return np.rot90(array, operation.turns)
+
+
+def dihedral_aspect(aspect: FloatArray, name: str) -> FloatArray:
+    """Returns an aspect image turned or mirrored, azimuths included.
+
+    The picture turns, and so does the azimuth that each pixel holds: what the
+    result says is what `terrain.aspect` says of the elevation model turned alike.
+
+    Args:
+        aspect: (H, W, …) float, degrees clockwise from north in [0, 360); negative
+            values mark level ground, NaN marks nodata.
+        name: One of `DIHEDRAL`.
+
+    Returns:
+        As `dihedral`, in the same dtype, level ground and nodata unchanged; a copy.
+
+    Raises:
+        DataError: Unknown name, fewer than two axes, or integers.
+    """
+    operation = _operation(name)
+    turned = dihedral(aspect, name)
+    if turned.dtype.kind != "f":
+        raise DataError(
+            f"`aspect` must hold floats, got dtype `{turned.dtype}`; convert it to"
+            " float32 (integers lose the angle)."
+        )
+    angle = (operation.sign * turned + operation.offset) % 360
+    angle[angle == 360] = 0  # a tiny negative angle rounds up to the modulus
+    return np.where(turned < 0, turned, angle).astype(turned.dtype, copy=False)
+
+
+def dihedral_factors(
+    factors: FloatArray, kinds: Sequence[object], name: str
+) -> FloatArray:
+    """Returns terrain factors turned or mirrored, their angles included.
+
+    Args:
+        factors: (H, W, F) float in raw units.
+        kinds: What each channel is. `"aspect"` is degrees clockwise from north; the
+            pair `"aspect_sin"`, `"aspect_cos"` is its sine and cosine ((0, 0) =
+            level); any other channel does not depend on direction.
+        name: One of `DIHEDRAL`.
+
+    Returns:
+        (H, W, F) or (W, H, F) in the same dtype; a copy.
+
+    Raises:
+        DataError: Unknown name, another number of kinds than channels, or one of
+            `"aspect_sin"` and `"aspect_cos"` without the other.
+    """
+    operation = _operation(name)
+    factors = np.asarray(factors)
+    if factors.ndim != 3 or factors.shape[2] != len(kinds):
+        raise DataError(
+            "`factors` must have the axes (height, width, factor) with one factor for"
+            f" each of the {len(kinds)} `kinds`, got shape {factors.shape}."
+        )
+    kinds = list(kinds)
+    pair = [kinds.count("aspect_sin"), kinds.count("aspect_cos")]
+    if pair not in ([0, 0], [1, 1]):
+        raise DataError(
+            "`kinds` must hold `aspect_sin` and `aspect_cos` together and once, got"
+            f" {kinds}."
+        )
+    turned = dihedral(factors, name).copy()
+    for channel, kind in enumerate(kinds):
+        if kind == "aspect":
+            turned[..., channel] = dihedral_aspect(factors[..., channel], name)
+    if pair == [1, 1]:
+        s, c = kinds.index("aspect_sin"), kinds.index("aspect_cos")
+        sine, cosine = turned[..., s] * operation.sign, turned[..., c].copy()
+        a, b = _SINE[operation.offset], _COSINE[operation.offset]
+        turned[..., s] = a * cosine + b * sine
+        turned[..., c] = b * cosine - a * sine
+    return turned
