@@ -1,1 +1,5 @@
 """Keras losses."""
+
+from landslide_tf.losses.cross_entropy import SegmentationCrossEntropy
+
+__all__ = ["SegmentationCrossEntropy"]

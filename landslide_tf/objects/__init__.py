@@ -1,1 +1,13 @@
 """Landslide objects: label, measure, match, filter."""
+
+from landslide_tf.objects.label import boundaries, label_objects
+from landslide_tf.objects.match import object_counts
+from landslide_tf.objects.scores import ObjectCounts, ObjectScores
+
+__all__ = [
+    "ObjectCounts",
+    "ObjectScores",
+    "boundaries",
+    "label_objects",
+    "object_counts",
+]
