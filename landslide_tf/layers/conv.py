@@ -2,9 +2,151 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import keras
+import numpy as np
+
+from landslide_tf.tensors import FloatArray, Tensor
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class Conv2D(keras.layers.Conv2D):
-    """2D convolution with the weights and config of `keras.layers.Conv2D`."""
+    """2D convolution with the weights and config of `keras.layers.Conv2D`.
+
+    TensorFlow turns a dilated convolution into SpaceToBatchND, Conv2D and
+    BatchToSpaceND, which costs two to ten times the convolution itself. On the
+    TensorFlow backend this class calls `tf.nn.conv2d` with `dilations` instead,
+    where channels come last, `groups` and `strides` are 1 and the device computes
+    value and gradients rightly for the data type (probed once). Everywhere else,
+    and on other backends, it is `keras.layers.Conv2D`.
+
+    The class is named `Conv2D` because Keras keys weight files by class name: files
+    of a network with Keras's class load into one with this class, and back.
+    Arguments, weights and values are those of `keras.layers.Conv2D`.
+
+    Depthwise convolutions have no such class: with oneDNN the gradient of TensorFlow's
+    dilated depthwise operation is wrong without an error.
+    """
+
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        """Convolves without bias and activation.
+
+        Args:
+            inputs: (batch, height, width, channels), the layer's compute type.
+            kernel: (rows, columns, channels, filters), the same type.
+
+        Returns:
+            (batch, height, width, filters) with `padding="same"`.
+        """
+        if not self._one_operation(inputs):
+            return super().convolution_op(inputs, kernel)
+        import tensorflow as tf
+
+        return tf.nn.conv2d(
+            inputs,
+            kernel,
+            strides=1,
+            padding=self.padding.upper(),
+            dilations=self.dilation_rate,
+        )
+
+    def _one_operation(self, inputs: Tensor) -> bool:
+        if (
+            keras.backend.backend() != "tensorflow"
+            or self.data_format != "channels_last"
+            or self.groups != 1
+            or max(self.strides) > 1
+            or max(self.dilation_rate) == 1
+            or len(inputs.shape) != 4
+        ):
+            return False
+        if self.padding == "valid" and not self._kernel_fits(inputs.shape):
+            return False  # Keras words the error
+        return _dilation_works(_dtype_name(inputs), _device_type(inputs))
+
+    def _kernel_fits(self, shape: Any) -> bool:  # noqa: ANN401 - a TensorShape
+        reach = [
+            (k - 1) * d
+            for k, d in zip(self.kernel_size, self.dilation_rate, strict=True)
+        ]
+        return all(
+            size is None or size > r for size, r in zip(shape[1:3], reach, strict=True)
+        )
+
+
+def _dtype_name(inputs: Tensor) -> str:
+    return keras.backend.standardize_dtype(inputs.dtype)
+
+
+def _device_type(inputs: Tensor) -> str:
+    """Returns where an operation on the inputs will run: "CPU", "GPU" or "TPU"."""
+    import tensorflow as tf
+
+    device = inputs.device
+    if not device:  # a symbolic tensor outside a device scope: where TensorFlow places
+        with tf.init_scope():
+            device = tf.zeros(()).device
+    return tf.DeviceSpec.from_string(device).device_type or "CPU"
+
+
+@functools.cache
+def _dilation_works(dtype: str, device: str) -> bool:
+    """Returns whether a device has value and gradients of a dilated convolution.
+
+    With oneDNN a CPU has them for float32 and bfloat16, not for float16; without
+    oneDNN for no type. Raw operations, because a tape inside `init_scope` is paused.
+
+    Args:
+        dtype: Type of inputs and kernel.
+        device: Device type, "CPU" or "GPU".
+    """
+    import tensorflow as tf
+
+    # Small whole numbers: every sum is exact in each floating type.
+    random = np.random.default_rng(0)
+    x = random.integers(-2, 3, (1, 7, 6, 2)).astype("float32")
+    kernel = random.integers(-1, 2, (3, 3, 2, 2)).astype("float32")
+    gradient = random.integers(-2, 3, (1, 7, 6, 2)).astype("float32")
+    common = {"strides": [1] * 4, "padding": "SAME", "dilations": [1, 2, 2, 1]}
+    with tf.init_scope():
+        if not tf.executing_eagerly():  # a TensorFlow 1 graph: nothing can be tried
+            return False
+        try:
+            with tf.device(f"/{device}:0"):
+                tx, tk, tg = (tf.cast(a, dtype) for a in (x, kernel, gradient))
+                seen = (
+                    tf.raw_ops.Conv2D(input=tx, filter=tk, **common),
+                    tf.raw_ops.Conv2DBackpropInput(
+                        input_sizes=x.shape, filter=tk, out_backprop=tg, **common
+                    ),
+                    tf.raw_ops.Conv2DBackpropFilter(
+                        input=tx, filter_sizes=kernel.shape, out_backprop=tg, **common
+                    ),
+                )
+            right = _dilated_reference(x, kernel, gradient, 2)
+            return all(
+                np.array_equal(tf.cast(s, "float32").numpy(), r)
+                for s, r in zip(seen, right, strict=True)
+            )
+        except tf.errors.OpError:
+            return False
+
+
+def _dilated_reference(
+    x: FloatArray, kernel: FloatArray, gradient: FloatArray, rate: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Returns value, input gradient and kernel gradient of a 3×3 "same" convolution."""
+    height, width = x.shape[1:3]
+    padded = np.pad(x, ((0, 0), (rate, rate), (rate, rate), (0, 0)))
+    value = np.zeros_like(gradient)
+    d_padded, d_kernel = np.zeros_like(padded), np.zeros_like(kernel)
+    for i, j in np.ndindex(3, 3):
+        rows = slice(i * rate, i * rate + height)
+        columns = slice(j * rate, j * rate + width)
+        tap = padded[:, rows, columns]
+        value += tap @ kernel[i, j]
+        d_padded[:, rows, columns] += gradient @ kernel[i, j].T
+        d_kernel[i, j] = np.einsum("bhwc,bhwf->cf", tap, gradient)
+    return value, d_padded[:, rate:-rate, rate:-rate], d_kernel
