@@ -1,1 +1,48 @@
-"""Pictures, tables and pages."""
+"""Reports: pictures, curves, tables and pages from plain data."""
+
+from landslide_tf.report.curves import curves
+from landslide_tf.report.evaluation import (
+    average_rows,
+    class_rows,
+    confusion_rows,
+    object_rows,
+    write_evaluation,
+)
+from landslide_tf.report.page import (
+    Code,
+    Figure,
+    KeyNumbers,
+    Section,
+    Table,
+    write_page,
+)
+from landslide_tf.report.palette import class_palette
+from landslide_tf.report.pictures import Picture, prediction_grid
+from landslide_tf.report.tables import (
+    csv_text,
+    format_cell,
+    json_text,
+    markdown_table,
+)
+
+__all__ = [
+    "Code",
+    "Figure",
+    "KeyNumbers",
+    "Picture",
+    "Section",
+    "Table",
+    "average_rows",
+    "class_palette",
+    "class_rows",
+    "confusion_rows",
+    "csv_text",
+    "curves",
+    "format_cell",
+    "json_text",
+    "markdown_table",
+    "object_rows",
+    "prediction_grid",
+    "write_evaluation",
+    "write_page",
+]

@@ -1,0 +1,335 @@
+"""Grids of examples: image, factors, truth, prediction and outlines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+from PIL import Image
+
+from landslide_tf.errors import DataError
+from landslide_tf.metadata import IGNORE_VALUE
+from landslide_tf.objects import boundaries
+from landslide_tf.report import palette
+from landslide_tf.report.figures import DPI, save_figure
+from landslide_tf.tensors import FloatArray
+
+MAX_PICTURES = 60
+_PANEL = 240  # pixels of a panel's longer side
+_GAP = 6
+_LEFT = 22
+_TOP = 24
+_LEGEND_ROW = 20
+_LEGEND_WIDTH = 165
+_STRIPES = 6
+
+# Fixed ranges, so that pictures of different runs compare; (low, high, map, unit).
+_FACTOR_STYLES: dict[str, tuple[float, float, str, str]] = {
+    "slope": (0.0, 60.0, "YlOrBr", "°"),
+    "aspect": (0.0, 360.0, "twilight", "°"),
+    "ndvi": (-0.3, 0.9, "RdYlGn", ""),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One example as it is shown.
+
+    Attributes:
+        id: The example's name.
+        image: RGB, uint8 (H, W, 3).
+        prediction: Class indices, uint8 (H, W).
+        truth: Class indices, uint8 (H, W), 255 = ignore; None where there is none.
+        factors: Raw units, float (H, W, F), NaN = no value; None where there are none.
+        factor_names: F names of the factors.
+    """
+
+    id: str
+    image: NDArray[np.uint8]
+    prediction: NDArray[np.uint8]
+    truth: NDArray[np.uint8] | None = None
+    factors: FloatArray | None = None
+    factor_names: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        height_width = self.image.shape[:2]
+        if self.image.dtype != np.uint8 or self.image.shape[2:] != (3,):
+            raise DataError(
+                f"`image` of picture `{self.id}` must be uint8 (H, W, 3), received "
+                f"{self.image.dtype} {self.image.shape}: scale the bands to show first."
+            )
+        for name in ("prediction", "truth"):
+            labels = getattr(self, name)
+            if labels is not None and labels.shape != height_width:
+                raise DataError(
+                    f"`{name}` of picture `{self.id}` must be {height_width} like the "
+                    f"image, received {labels.shape}."
+                )
+        expected = (*height_width, len(self.factor_names))
+        if self.factors is not None and self.factors.shape != expected:
+            raise DataError(
+                f"`factors` of picture `{self.id}` must be {expected}, received "
+                f"{self.factors.shape}: give one name a factor."
+            )
+
+
+def prediction_grid(
+    pictures: Sequence[Picture],
+    classes: Sequence[str],
+    landslide_class: int | Literal["sigmoid"],
+    path: str | Path,
+    *,
+    factors: Sequence[str] = ("slope",),
+) -> Path:
+    """Draws one row an example: image, factors, truth, prediction, outlines.
+
+    The last panel shows the landslides of truth and prediction as outlines over the
+    image, white where the two lines meet. Ignored pixels and missing factor values are
+    hatched grey.
+
+    Args:
+        pictures: 1 to 60 examples, of any sizes.
+        classes: Class names in label order.
+        landslide_class: Index of the landslide class, or `"sigmoid"` (label 1).
+        path: The PNG file to write.
+        factors: Names of the factors to show, where a picture has them.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: If there are no or too many pictures, or a label has no class name.
+    """
+    if not 1 <= len(pictures) <= MAX_PICTURES:
+        raise DataError(
+            f"`pictures` must hold 1 to {MAX_PICTURES} examples, received "
+            f"{len(pictures)}: choose some of them."
+        )
+    landslide = 1 if landslide_class == "sigmoid" else landslide_class
+    colours = palette.class_palette(classes)
+    shown = [n for n in factors if any(n in p.factor_names for p in pictures)]
+    scales = {name: _factor_scale(name, pictures) for name in shown}
+    with_truth = any(p.truth is not None for p in pictures)
+    titles = ["image"]
+    titles += [_factor_title(name, scales[name]) for name in shown]
+    titles += ["truth"] * with_truth + ["prediction", "outlines"]
+    rows = []
+    for picture in pictures:
+        panels: list[NDArray[np.uint8] | None] = [_fit_image(picture)]
+        panels += [_factor_panel(picture, name, scales[name]) for name in shown]
+        if with_truth:
+            panels.append(_class_panel(picture, picture.truth, colours))
+        panels.append(_class_panel(picture, picture.prediction, colours))
+        panels.append(_outline_panel(picture, landslide))
+        rows.append(panels)
+    figure = _grid(
+        rows, titles, [p.id for p in pictures], _legend(classes, colours, with_truth)
+    )
+    return save_figure(figure, path)
+
+
+def _panel_size(picture: Picture) -> tuple[int, int]:
+    """Height and width of a picture's panels in pixels."""
+    height, width = picture.image.shape[:2]
+    scale = _PANEL / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _fit(array: NDArray, picture: Picture) -> NDArray:
+    """Scales an array (H, W, ...) to a panel by taking the nearest pixels."""
+    indices = [
+        (np.arange(wanted) * 2 + 1) * given // (2 * wanted)
+        for wanted, given in zip(_panel_size(picture), array.shape, strict=False)
+    ]
+    return array[np.ix_(*indices)]
+
+
+def _fit_image(picture: Picture) -> NDArray[np.uint8]:
+    height, width = _panel_size(picture)
+    if height >= picture.image.shape[0]:
+        return _fit(picture.image, picture)
+    image = Image.fromarray(picture.image)
+    return np.array(image.resize((width, height), Image.Resampling.BOX))
+
+
+def _fit_mask(mask: NDArray[np.bool_], picture: Picture) -> NDArray[np.bool_]:
+    """Scales a mask to a panel; no object is lost, however small it becomes."""
+    height, width = _panel_size(picture)
+    if height >= mask.shape[0]:
+        return _fit(mask, picture)
+    share = Image.fromarray(mask.astype(np.float32))
+    return np.array(share.resize((width, height), Image.Resampling.BOX)) > 0
+
+
+def _hatch(panel: NDArray[np.uint8], where: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Paints diagonal grey stripes over part of a panel."""
+    height, width = where.shape
+    diagonal = np.add.outer(np.arange(height), np.arange(width)) % _STRIPES
+    stripe = np.where(diagonal < _STRIPES // 2, 0, 60)[..., None]
+    grey = (np.array(palette.IGNORE) + stripe).astype(np.uint8)
+    return np.where(where[..., None], grey, panel)
+
+
+def _class_panel(
+    picture: Picture, labels: NDArray[np.uint8] | None, colours: NDArray[np.uint8]
+) -> NDArray[np.uint8] | None:
+    if labels is None:
+        return None
+    ignored = labels == IGNORE_VALUE
+    unknown = labels[~ignored & (labels >= len(colours))]
+    if unknown.size:
+        raise DataError(
+            f"Labels of picture `{picture.id}` must be below {len(colours)}, the "
+            f"number of classes, or {IGNORE_VALUE}, received {unknown[0]}."
+        )
+    painted = colours[np.where(ignored, 0, labels)]
+    return _hatch(_fit(painted, picture), _fit(ignored, picture))
+
+
+def _outline_panel(picture: Picture, landslide: int) -> NDArray[np.uint8]:
+    panel = _fit_image(picture)
+    lines = [
+        np.zeros(panel.shape[:2], bool)
+        if labels is None
+        else _line(_fit_mask(labels == landslide, picture))
+        for labels in (picture.truth, picture.prediction)
+    ]
+    truth, prediction = lines
+    panel[truth] = palette.TRUTH_OUTLINE
+    panel[prediction] = palette.PREDICTION_OUTLINE
+    panel[truth & prediction] = palette.BOTH_OUTLINE
+    return panel
+
+
+def _line(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The rim of a mask, two pixels wide."""
+    line = boundaries(mask)
+    return line | boundaries(mask & ~line)
+
+
+def _factor_scale(
+    name: str, pictures: Sequence[Picture]
+) -> tuple[float, float, str, str]:
+    """The range of values, colour map and unit of a factor's panels."""
+    if name in _FACTOR_STYLES:
+        return _FACTOR_STYLES[name]
+    values = np.concatenate(
+        [
+            p.factors[..., list(p.factor_names).index(name)].ravel()
+            for p in pictures
+            if p.factors is not None and name in p.factor_names
+        ]
+    )
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0, "viridis", ""
+    low, high = np.percentile(values, [2, 98])
+    return float(low), float(max(high, low + 1e-6)), "viridis", ""
+
+
+def _factor_title(name: str, scale: tuple[float, float, str, str]) -> str:
+    low, high, _, unit = scale
+    return f"{name} ({low:.3g} to {high:.3g}{unit})"
+
+
+def _factor_panel(
+    picture: Picture, name: str, scale: tuple[float, float, str, str]
+) -> NDArray[np.uint8] | None:
+    if picture.factors is None or name not in picture.factor_names:
+        return None
+    values = picture.factors[..., list(picture.factor_names).index(name)]
+    low, high, colour_map, _ = scale
+    missing = ~np.isfinite(values)
+    if name == "aspect":
+        missing |= values < 0  # flat ground has no aspect
+    part = np.clip((np.where(missing, low, values) - low) / (high - low), 0, 1)
+    painted = matplotlib.colormaps[colour_map](part, bytes=True)[..., :3]
+    return _hatch(_fit(painted, picture), _fit(missing, picture))
+
+
+def _legend(
+    classes: Sequence[str], colours: NDArray[np.uint8], with_truth: bool
+) -> list[Patch]:
+    handles: list[Patch] = [
+        Patch(facecolor=colour / 255, edgecolor="0.5", label=name)
+        for name, colour in zip(classes, colours, strict=True)
+    ]
+    grey = np.array(palette.IGNORE) / 255
+    handles.append(
+        Patch(facecolor=grey, hatch="////", edgecolor="0.85", label="no value")
+    )
+    lines = [(palette.PREDICTION_OUTLINE, "outline of prediction")]
+    if with_truth:
+        lines.insert(0, (palette.TRUTH_OUTLINE, "outline of truth"))
+        lines.append((palette.BOTH_OUTLINE, "outline of both"))
+    # The outlines are bright, as they lie over dark images: framed on white paper.
+    handles += [
+        Patch(facecolor=np.array(colour) / 255, edgecolor="0.2", label=label)
+        for colour, label in lines
+    ]
+    return handles
+
+
+def _grid(
+    rows: Sequence[Sequence[NDArray[np.uint8] | None]],
+    titles: Sequence[str],
+    ids: Sequence[str],
+    handles: list[Patch],
+) -> Figure:
+    """Places panels at exact pixel positions, so that they line up and stay sharp."""
+    heights = [row[0].shape[0] for row in rows]
+    width = _LEFT + len(titles) * (_PANEL + _GAP)
+    legend_columns = max(1, width // _LEGEND_WIDTH)
+    legend = _LEGEND_ROW * math.ceil(len(handles) / legend_columns) + _GAP
+    height = _TOP + sum(heights) + len(rows) * _GAP + legend
+    figure = Figure(figsize=(width / DPI, height / DPI))
+    below = height - _TOP
+    for row, row_height, name in zip(rows, heights, ids, strict=True):
+        below -= row_height
+        for column, panel in enumerate(row):
+            panel_width = row[0].shape[1]
+            left = _LEFT + column * (_PANEL + _GAP) + (_PANEL - panel_width) // 2
+            place = (left, below, panel_width, row_height)
+            _draw(figure, place, (width, height), panel)
+        middle = (below + row_height / 2) / height
+        figure.text(
+            _LEFT / 2 / width, middle, name, rotation=90, ha="center", va="center",
+            fontsize=8, parse_math=False,
+        )  # fmt: skip
+        below -= _GAP
+    for column, title in enumerate(titles):
+        centre = _LEFT + column * (_PANEL + _GAP) + _PANEL / 2
+        figure.text(
+            centre / width, 1 - _TOP / 2 / height, title, ha="center", va="center",
+            fontsize=9, parse_math=False,
+        )  # fmt: skip
+    figure.legend(
+        handles=handles, loc="lower center", ncols=legend_columns, frameon=False,
+        fontsize=8, borderaxespad=0.2, handlelength=1.6,
+    )  # fmt: skip
+    return figure
+
+
+def _draw(
+    figure: Figure,
+    place: tuple[float, float, float, float],
+    size: tuple[int, int],
+    panel: NDArray[np.uint8] | None,
+) -> None:
+    left, below, width, height = place
+    axes = figure.add_axes(
+        (left / size[0], below / size[1], width / size[0], height / size[1])
+    )
+    axes.set_axis_off()
+    if panel is None:
+        axes.text(0.5, 0.5, "none", ha="center", va="center", color="0.5")
+        return
+    axes.imshow(panel, aspect="auto", interpolation="nearest")

@@ -1,0 +1,146 @@
+"""Tables and numbers as Markdown, CSV and valid JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from landslide_tf.errors import DataError
+
+Cell: TypeAlias = str | int | float | None
+Row: TypeAlias = Sequence[Cell]
+
+UNDEFINED = "\u2013"  # en dash
+_MINUS = "\u2212"
+
+
+def format_cell(value: Cell, digits: int = 4) -> str:
+    """Writes one cell for readers.
+
+    Args:
+        value: Text, a count, a real number or nothing.
+        digits: Digits after the point of a real number.
+
+    Returns:
+        Counts with thin thousands groups, real numbers with `digits` digits, `–` for
+        NaN and None.
+    """
+    if value is None:
+        return UNDEFINED
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return f"{int(value):,}".replace(",", "\u202f")
+    if isinstance(value, float | np.floating):
+        if math.isnan(value):
+            return UNDEFINED
+        if math.isinf(value):
+            return "∞" if value > 0 else f"{_MINUS}∞"
+        return f"{value:.{digits}f}".replace("-", _MINUS)
+    return str(value)
+
+
+def is_number(value: Cell) -> bool:
+    """Whether a cell belongs in a right-aligned column."""
+    return value is None or (
+        isinstance(value, int | float | np.integer | np.floating)
+        and not isinstance(value, bool)
+    )
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Row], digits: int = 4) -> str:
+    """Writes a GitHub-flavoured Markdown table.
+
+    Args:
+        header: Column names.
+        rows: Rows of as many cells.
+        digits: Digits after the point of real numbers.
+
+    Returns:
+        The table, columns of numbers aligned right, ending in a line break.
+
+    Raises:
+        DataError: If a row has another number of cells than the header.
+    """
+    check_rows(header, rows)
+    lines = [[_escape(name) for name in header]]
+    aligned = [
+        bool(rows) and all(is_number(row[i]) for row in rows)
+        for i in range(len(header))
+    ]
+    lines.append(["---:" if right else ":---" for right in aligned])
+    lines += [[_escape(format_cell(cell, digits)) for cell in row] for row in rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def csv_text(header: Sequence[str], rows: Sequence[Row]) -> str:
+    r"""Writes a CSV table with every digit; undefined values are empty cells.
+
+    Args:
+        header: Column names.
+        rows: Rows of as many cells.
+
+    Returns:
+        The table with `\n` line ends.
+
+    Raises:
+        DataError: If a row has another number of cells than the header.
+    """
+    check_rows(header, rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_plain(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def json_text(value: object) -> str:
+    """Writes JSON that every parser reads: NaN and infinities become `null`.
+
+    Args:
+        value: Mappings, sequences, arrays, NumPy scalars, paths, text and numbers.
+
+    Returns:
+        The indented document, ending in a line break.
+
+    Raises:
+        TypeError: If a value has no JSON form.
+    """
+    document = json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    return document + "\n"
+
+
+def check_rows(header: Sequence[str], rows: Sequence[Row]) -> None:
+    """Raises `DataError` for a row that does not have a cell for every column."""
+    for number, row in enumerate(rows):
+        if len(row) != len(header):
+            raise DataError(
+                f"Row {number} must have {len(header)} cells, one a column, received "
+                f"{len(row)}: `{list(row)}`."
+            )
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())
+
+
+def _plain(value: object) -> object:
+    """The nearest JSON value of a value; what has none is left to the encoder."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value
