@@ -176,8 +176,9 @@ def test_the_device_asked_is_the_one_of_the_inputs():
     assert seen == [ambient, "GPU", "CPU"]
 
 
-def test_a_device_that_is_not_there_says_no():
-    assert not conv._dilation_works("float32", "TPU")
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_device_that_is_not_there_answers_as_the_cpu_that_stands_in(dtype):
+    assert conv._dilation_works(dtype, "TPU") == conv._dilation_works(dtype, "CPU")
 
 
 def test_too_small_an_input_without_padding_is_keras_error():
