@@ -1,1 +1,30 @@
 """Keras layers that several networks share."""
+
+from landslide_tf.layers.aspp import ImagePooling, aspp
+from landslide_tf.layers.batch_norm import BatchNormalization
+from landslide_tf.layers.bilinear import BilinearUpsampling
+from landslide_tf.layers.blocks import batch_normalized, conv_bn_relu
+from landslide_tf.layers.conv import Conv2D
+from landslide_tf.layers.factors import EncodeFactors, FactorKind
+from landslide_tf.layers.normalize import Normalization, Normalize
+from landslide_tf.layers.padding import CropTo, PadToStride
+from landslide_tf.layers.resize import Resize2D
+from landslide_tf.layers.width import scaled_channels
+
+__all__ = [
+    "BatchNormalization",
+    "BilinearUpsampling",
+    "Conv2D",
+    "CropTo",
+    "EncodeFactors",
+    "FactorKind",
+    "ImagePooling",
+    "Normalization",
+    "Normalize",
+    "PadToStride",
+    "Resize2D",
+    "aspp",
+    "batch_normalized",
+    "conv_bn_relu",
+    "scaled_channels",
+]

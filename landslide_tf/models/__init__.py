@@ -1,1 +1,22 @@
-"""Networks: one a file, built by the public function of the same name."""
+"""Networks: one a file, built by a public function of the same name."""
+
+from landslide_tf.models.aspp_net import aspp_net
+from landslide_tf.models.assembly import total_stride
+from landslide_tf.models.basic_fcn import basic_fcn
+from landslide_tf.models.deeplab_v3_plus import deeplab_v3_plus
+from landslide_tf.models.fcn_8s import fcn_8s
+from landslide_tf.models.fstf_net import fstf_net
+from landslide_tf.models.rae_d import rae_d
+from landslide_tf.models.registry import get, list_models
+
+__all__ = [
+    "aspp_net",
+    "basic_fcn",
+    "deeplab_v3_plus",
+    "fcn_8s",
+    "fstf_net",
+    "get",
+    "list_models",
+    "rae_d",
+    "total_stride",
+]

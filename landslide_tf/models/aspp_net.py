@@ -1,0 +1,83 @@
+"""ResNet and ASPP without a decoder (the head of DeepLabv3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from landslide_tf.layers import Normalization
+from landslide_tf.models import assembly
+from landslide_tf.models.encoder_decoder import ContextNetwork
+from landslide_tf.models.registry import register
+from landslide_tf.tensors import Shape
+
+
+@register
+def aspp_net(
+    num_classes: int = 6,
+    *,
+    input_shape: Shape = (None, None, 3),
+    normalization: Normalization = "imagenet",
+    backbone: str = "resnet50",
+    backbone_layout: str = "keras",
+    output_stride: int = 16,
+    multi_grid: Sequence[int] | None = None,
+    width: float = 1.0,
+    dropout: float = 0.5,
+    align_corners: bool = False,
+    classifier_activation: str | None = "softmax",
+    weights: str | Path | None = None,
+    backbone_weights: str | Path | None = None,
+    name: str = "aspp_net",
+) -> keras.Model:
+    """Builds the ASPP baseline (Chen et al. 2017; "ASPP" in Xia et al. 2021).
+
+    Args:
+        num_classes: Classes, >= 1.
+        input_shape: (height, width, bands) of `image`; any size >= 1, or None.
+        normalization: `"imagenet"` (RGB in 0..255, in the form that `backbone_weights`
+            expect), `"caffe"` or (mean, std, scale).
+        backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`.
+        backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
+        output_stride: 8, 16 or 32.
+        multi_grid: Rates of the last stage's blocks; None for exact à-trous.
+        width: Multiplier of every channel count.
+        dropout: Rate before the classifier.
+        align_corners: Whether resizing aligns corner pixels.
+        classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
+        weights: `.weights.h5` or `.keras` file of the whole network.
+        backbone_weights: `"imagenet"` or a file of `keras.applications`.
+        name: Name of the model.
+
+    Returns:
+        Functional model from raw `image` (batch, height, width, bands) to float32
+        (batch, height, width, classes).
+
+    Raises:
+        ModelError: If an argument or a file does not fit.
+    """
+    network = ContextNetwork(
+        normalization=normalization,
+        backbone=backbone,
+        backbone_layout=backbone_layout,
+        output_stride=output_stride,
+        multi_grid=multi_grid,
+        width=width,
+        align_corners=align_corners,
+        backbone_weights=backbone_weights,
+    )
+    image = assembly.image_input(input_shape)
+    padded = network.prepared(image, output_stride)
+    _, x = network.encoded(padded)
+    return network.finished(
+        [image],
+        x,
+        padded,
+        num_classes=num_classes,
+        dropout=dropout,
+        classifier_activation=classifier_activation,
+        weights=weights,
+        name=name,
+    )

@@ -1,0 +1,137 @@
+"""Weights of `keras.applications` for the encoders of the same layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from landslide_tf.errors import ModelError
+
+REFERENCES = {"resnet50": "ResNet50", "resnet101": "ResNet101", "vgg16": "VGG16"}
+
+
+def check_backbone_weights(
+    backbone_weights: str | Path | None,
+    *,
+    backbone: str,
+    width: float,
+    bands: int,
+    fits: bool,
+    needs: str,
+) -> None:
+    """Refuses a network that cannot take weights of `keras.applications`.
+
+    Args:
+        backbone_weights: As in `load_backbone_weights`; None is always fine.
+        backbone: Name of the encoder.
+        width: Width multiplier.
+        bands: Bands of the image.
+        fits: Whether the encoder has the layers of `keras.applications`.
+        needs: The argument that makes it fit, for the message.
+
+    Raises:
+        ModelError: If the encoder differs from the one that the weights are for.
+    """
+    if backbone_weights is None:
+        return
+    if backbone not in REFERENCES:
+        raise ModelError(
+            f"`backbone_weights` needs a backbone of {tuple(REFERENCES)}, received "
+            f"`backbone={backbone!r}`."
+        )
+    if not fits:
+        raise ModelError(f"`backbone_weights` needs {needs}: the weights are for it.")
+    if width != 1:
+        raise ModelError(f"`backbone_weights` needs `width=1`, received {width}.")
+    if bands != 3:
+        raise ModelError(
+            "`backbone_weights` needs an image of 3 bands (red, green, blue), received "
+            f"{bands}."
+        )
+
+
+def load_backbone_weights(
+    model: keras.Model,
+    backbone: str,
+    backbone_weights: str | Path,
+    *,
+    prefix: str = "vgg",
+) -> None:
+    """Copies an encoder's weights from `keras.applications` by layer name.
+
+    Channels of the first convolution beyond red, green, blue start at zero, so that
+    the network at first does what the published one does.
+
+    Args:
+        model: The network that holds the encoder, width 1.
+        backbone: `"resnet50"`, `"resnet101"` or `"vgg16"`.
+        backbone_weights: `"imagenet"` (downloaded by `keras.applications`), or a file
+            that `keras.applications` or its `save_weights` wrote (`.weights.h5` or
+            legacy `.h5`, with or without the classifier).
+        prefix: Start of the layer names of a VGG encoder.
+
+    Raises:
+        ModelError: If the weights cannot be had or do not fit.
+    """
+    reference = _reference(backbone, backbone_weights)
+    for source in reference.layers:
+        weights = source.get_weights()
+        if not weights:
+            continue
+        name = source.name
+        if backbone == "vgg16":
+            block, conv = name.removeprefix("block").split("_conv")
+            name = f"{prefix}_conv{block}_{conv}_conv"
+        target = model.get_layer(name)
+        missing = target.kernel.shape[2] - 3 if name == "conv1_conv" else 0
+        if missing:
+            weights[0] = np.pad(weights[0], ((0, 0), (0, 0), (0, missing), (0, 0)))
+        target.set_weights(weights)
+
+
+def _reference(backbone: str, backbone_weights: str | Path) -> keras.Model:
+    """Returns the encoder of `keras.applications` with the weights asked for."""
+    build = getattr(keras.applications, REFERENCES[backbone])
+    shape = (None, None, 3)
+    if backbone_weights == "imagenet":
+        try:
+            return build(include_top=False, weights="imagenet", input_shape=shape)
+        except Exception as error:  # Keras's downloader raises a bare Exception
+            raise ModelError(
+                "`backbone_weights='imagenet'` needs the weights of "
+                f"`keras.applications.{REFERENCES[backbone]}`, received: "
+                f"{str(error).splitlines()[0]} Give a local file instead."
+            ) from error
+    path = Path(backbone_weights)
+    if not path.is_file():
+        raise ModelError(
+            "`backbone_weights` must be None, 'imagenet' or a weight file, received "
+            f"`{backbone_weights}`, which does not exist."
+        )
+    reference = build(include_top=False, weights=None, input_shape=shape)
+    try:
+        if path.name.endswith(".weights.h5"):
+            reference.load_weights(path)
+        else:
+            _load_legacy(reference, path)
+    except (ValueError, KeyError, OSError) as error:
+        raise ModelError(
+            f"`backbone_weights` must be a file of `keras.applications."
+            f"{REFERENCES[backbone]}`, received `{path}`: {str(error).splitlines()[0]}"
+        ) from error
+    return reference
+
+
+def _load_legacy(reference: keras.Model, path: Path) -> None:
+    """Loads a legacy `.h5` file, in which layers are found by name."""
+    with h5py.File(path, "r") as file:
+        group = file.get("model_weights", file)
+        present = set(group)
+    absent = [v.name for v in reference.layers if v.weights and v.name not in present]
+    if absent:
+        # Keras itself would leave these layers untouched without a word.
+        raise ValueError(f"it has no layer `{absent[0]}`.")
+    reference.load_weights(path, by_name=True)

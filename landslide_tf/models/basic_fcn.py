@@ -1,0 +1,71 @@
+"""FCN-32s on VGG-16: no skips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from landslide_tf.layers import Normalization
+from landslide_tf.models import assembly
+from landslide_tf.models.fcn import FullyConvolutional
+from landslide_tf.models.registry import register
+from landslide_tf.tensors import Shape
+
+
+@register
+def basic_fcn(
+    num_classes: int = 6,
+    *,
+    input_shape: Shape = (None, None, 3),
+    normalization: Normalization = "imagenet",
+    batch_norm: bool = True,
+    fc_units: int = 4096,
+    width: float = 1.0,
+    dropout: float = 0.5,
+    align_corners: bool = False,
+    classifier_activation: str | None = "softmax",
+    weights: str | Path | None = None,
+    backbone_weights: str | Path | None = None,
+    name: str = "basic_fcn",
+) -> keras.Model:
+    """Builds FCN-32s (Long et al. 2015, section 4; "Basic FCN" in Xia et al. 2021).
+
+    Args:
+        num_classes: Classes, >= 1.
+        input_shape: (height, width, bands) of `image`; any size >= 1, or None.
+        normalization: `"imagenet"` (RGB in 0..255, in the form that `backbone_weights`
+            expect), `"caffe"` or (mean, std, scale).
+        batch_norm: Whether batch normalisation follows each convolution (Xia et al.
+            2021, section 2.3); False is the original network.
+        fc_units: Channels of `fc6` and `fc7`.
+        width: Multiplier of every channel count.
+        dropout: Rate after `fc6` and `fc7`.
+        align_corners: Whether the last resize aligns corner pixels.
+        classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
+        weights: `.weights.h5` or `.keras` file of the whole network.
+        backbone_weights: `"imagenet"` or a file of `keras.applications.VGG16`.
+        name: Name of the model.
+
+    Returns:
+        Functional model from raw `image` (batch, height, width, bands) to float32
+        (batch, height, width, classes).
+
+    Raises:
+        ModelError: If an argument or a file does not fit.
+    """
+    network = FullyConvolutional(
+        num_classes=num_classes,
+        normalization=normalization,
+        batch_norm=batch_norm,
+        fc_units=fc_units,
+        width=width,
+        dropout=dropout,
+        classifier_activation=classifier_activation,
+        backbone_weights=backbone_weights,
+    )
+    image = assembly.image_input(input_shape)
+    padded = network.prepared(image)
+    _, scores = network.scored(padded)
+    scores = assembly.enlarged(scores, padded, align_corners)
+    return network.finished(image, scores, weights, name)

@@ -1,0 +1,111 @@
+"""DeepLabv3+: ResNet, ASPP and a decoder with one skip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from landslide_tf.layers import Normalization, batch_normalized, conv_bn_relu
+from landslide_tf.models import assembly
+from landslide_tf.models.encoder_decoder import FEATURE_CHANNELS, ContextNetwork
+from landslide_tf.models.registry import register
+from landslide_tf.tensors import Shape, Tensor
+
+
+@register
+def deeplab_v3_plus(
+    num_classes: int = 6,
+    *,
+    input_shape: Shape = (None, None, 3),
+    normalization: Normalization = "imagenet",
+    backbone: str = "resnet50",
+    backbone_layout: str = "keras",
+    output_stride: int = 16,
+    multi_grid: Sequence[int] | None = None,
+    skip_channels: int | None = 48,
+    separable: bool = False,
+    width: float = 1.0,
+    dropout: float = 0.5,
+    decoder_dropout: float = 0.0,
+    align_corners: bool = False,
+    classifier_activation: str | None = "softmax",
+    weights: str | Path | None = None,
+    backbone_weights: str | Path | None = None,
+    name: str = "deeplab_v3_plus",
+) -> keras.Model:
+    """Builds DeepLabv3+ (Chen et al. 2018).
+
+    Args:
+        num_classes: Classes, >= 1.
+        input_shape: (height, width, bands) of `image`; any size >= 1, or None.
+        normalization: `"imagenet"` (RGB in 0..255, in the form that `backbone_weights`
+            expect), `"caffe"` or (mean, std, scale).
+        backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`.
+        backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
+        output_stride: 8, 16 or 32.
+        multi_grid: Rates of the last stage's blocks; None for exact à-trous.
+        skip_channels: Channels that the skip is reduced to; None keeps it raw.
+        separable: Whether the decoder's convolutions are depthwise separable.
+        width: Multiplier of every channel count.
+        dropout: Rate before the classifier.
+        decoder_dropout: Rate before the decoder and between its convolutions.
+        align_corners: Whether resizing aligns corner pixels.
+        classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
+        weights: `.weights.h5` or `.keras` file of the whole network.
+        backbone_weights: `"imagenet"` or a file of `keras.applications`.
+        name: Name of the model.
+
+    Returns:
+        Functional model from raw `image` (batch, height, width, bands) to float32
+        (batch, height, width, classes).
+
+    Raises:
+        ModelError: If an argument or a file does not fit.
+    """
+    network = ContextNetwork(
+        normalization=normalization,
+        backbone=backbone,
+        backbone_layout=backbone_layout,
+        output_stride=output_stride,
+        multi_grid=multi_grid,
+        width=width,
+        align_corners=align_corners,
+        backbone_weights=backbone_weights,
+    )
+    image = assembly.image_input(input_shape)
+    padded = network.prepared(image, output_stride)
+    features, x = network.encoded(padded)
+    x = assembly.dropped(x, decoder_dropout, "dec_dropout")
+    x = network.joined(x, features["C2"], "dec", skip_channels)
+    filters = network.channels(FEATURE_CHANNELS)
+    x = _decoder_conv(x, filters, separable, "dec_a")
+    x = assembly.dropped(x, decoder_dropout, "dec_a_dropout")
+    x = _decoder_conv(x, filters, separable, "dec_b")
+    return network.finished(
+        [image],
+        x,
+        padded,
+        num_classes=num_classes,
+        dropout=dropout,
+        classifier_activation=classifier_activation,
+        weights=weights,
+        name=name,
+    )
+
+
+def _decoder_conv(x: Tensor, filters: int, separable: bool, name: str) -> Tensor:
+    """Applies a 3 × 3 convolution, whole or as a depthwise and a 1 × 1."""
+    if not separable:
+        return conv_bn_relu(x, filters, 3, name=name)
+    x = keras.layers.DepthwiseConv2D(
+        3,
+        padding="same",
+        use_bias=False,
+        depthwise_initializer="he_normal",
+        name=f"{name}_depthwise",
+    )(x)
+    x = batch_normalized(x, name=f"{name}_depthwise_bn")
+    x = keras.layers.ReLU(name=f"{name}_depthwise_relu")(x)
+    return conv_bn_relu(x, filters, 1, name=name)
