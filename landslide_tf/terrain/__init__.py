@@ -6,15 +6,28 @@ from landslide_tf.terrain.dihedral import (
     dihedral_aspect,
     dihedral_factors,
 )
+from landslide_tf.terrain.grid import Grid, cell_size
 from landslide_tf.terrain.ndvi import ndvi
+from landslide_tf.terrain.on_grid import (
+    FACTORS,
+    Z_UNITS,
+    TerrainFactors,
+    factors_on_grid,
+)
 from landslide_tf.terrain.surface import aspect, hillshade, slope
 
 __all__ = [
     "DIHEDRAL",
+    "FACTORS",
+    "Z_UNITS",
+    "Grid",
+    "TerrainFactors",
     "aspect",
+    "cell_size",
     "dihedral",
     "dihedral_aspect",
     "dihedral_factors",
+    "factors_on_grid",
     "hillshade",
     "ndvi",
     "slope",

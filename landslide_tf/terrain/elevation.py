@@ -1,0 +1,294 @@
+"""Reading an elevation model and bringing rasters from grid to grid."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import rasterio
+import rasterio.warp
+from numpy.typing import ArrayLike
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import CRSError, RasterioError, RasterioIOError
+from rasterio.io import DatasetReader, MemoryFile
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from landslide_tf.errors import DataError
+from landslide_tf.tensors import FloatArray
+from landslide_tf.terrain.gradient import missing_to_nan, real_array
+from landslide_tf.terrain.grid import Grid
+
+Kernel: TypeAlias = Literal["cubic", "bilinear", "nearest"]
+Dem: TypeAlias = (
+    str
+    | os.PathLike[str]
+    | DatasetReader
+    | WarpedVRT
+    | tuple[ArrayLike, Grid, float | None]
+)
+
+# No mountain is that high: rasters without a nodata tag hold float32's extremes.
+_NO_ELEVATION = 1e30
+_LATTICE = 33  # points a side at which one grid is projected into another
+
+
+@dataclass(frozen=True)
+class Elevation:
+    """Elevations float64 (H, W) with NaN for nodata, and their grid."""
+
+    values: FloatArray
+    grid: Grid
+
+
+def grid_name(grid: Grid) -> str:
+    """Returns CRS and bounds of a grid for a message."""
+    corners = [grid.transform * c for c in ((0, 0), (grid.width, grid.height))]
+    (x0, y0), (x1, y1) = corners
+    box = ", ".join(
+        f"{v:.10g}" for v in (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+    )
+    return f"{grid.crs.to_string() if grid.crs else 'no CRS'} ({box})"
+
+
+def to_crs(
+    x: FloatArray, y: FloatArray, source: Grid, target: Grid
+) -> tuple[FloatArray, FloatArray]:
+    """Returns coordinates of the target's system; NaN where there are none."""
+    if source.crs == target.crs:
+        return x, y
+    try:
+        xs, ys = rasterio.warp.transform(
+            source.crs, target.crs, np.ravel(x), np.ravel(y)
+        )
+    except (CRSError, RasterioError) as error:
+        raise DataError(
+            f"`dem` and `grid` must have systems that convert into each other, got"
+            f" {grid_name(source)} and {grid_name(target)}: {error}"
+        ) from error
+    out = [np.reshape(np.asarray(v, dtype=np.float64), np.shape(x)) for v in (xs, ys)]
+    for v in out:
+        v[~np.isfinite(v)] = np.nan
+    return out[0], out[1]
+
+
+def aligned_offset(source: Grid, target: Grid) -> tuple[int, int] | None:
+    """Returns (row, column) of the target's first cell in the source's cells.
+
+    `None` where the cells of the two grids do not coincide.
+    """
+    if source.crs != target.crs:
+        return None
+    between = ~source.transform * target.transform
+    steps = np.array([between.a - 1, between.e - 1, between.b, between.d])
+    # A thousandth of a cell, gathered over the whole grid.
+    if np.abs(steps).max() * max(target.shape) > 1e-3:
+        return None
+    row, column = round(between.f), round(between.c)
+    if max(abs(between.f - row), abs(between.c - column)) > 1e-3:
+        return None
+    return row, column
+
+
+def _covering_window(source: Grid, target: Grid) -> tuple[int, int, int, int] | None:
+    """Returns rows and columns of the source that the target needs, kernel included."""
+    columns, rows = np.meshgrid(
+        np.linspace(0, target.width, _LATTICE), np.linspace(0, target.height, _LATTICE)
+    )
+    x, y = to_crs(*(target.transform * (columns, rows)), target, source)
+    columns, rows = ~source.transform * (x, y)
+    edges = []
+    for at, size, cells in (
+        (rows, source.height, target.height),
+        (columns, source.width, target.width),
+    ):
+        if not np.isfinite(at).any():
+            return None
+        low, high = np.nanmin(at), np.nanmax(at)
+        # The kernel reaches two cells, of the coarser grid; edges bend on the way.
+        margin = 3 * max(1.0, (high - low) / cells) + 2 + (high - low) / _LATTICE
+        first = int(max(np.floor(low - margin), 0))
+        last = int(min(np.ceil(high + margin), size))
+        if first >= last:
+            return None
+        edges += [first, last]
+    return edges[0], edges[1], edges[2], edges[3]
+
+
+def _check_crs(name: str, source: Grid, target: Grid) -> None:
+    if not source.is_georeferenced:
+        raise DataError(
+            f"{name} must be georeferenced, got neither CRS nor transform; assign them"
+            " (`gdal_edit.py -a_srs … -a_ullr …`)."
+        )
+    if (source.crs is None) != (target.crs is None):
+        without, other = (name, target) if source.crs is None else ("`grid`", source)
+        raise DataError(
+            f"{without} must have a CRS as the other raster has ({grid_name(other)}), got"
+            " none; assign it (`rio edit-info --crs`)."
+        )
+    if source.crs is None and aligned_offset(source, target) is None:
+        raise DataError(
+            f"{name} and `grid` must share their cells when neither has a CRS, got"
+            f" transforms {tuple(source.transform)[:6]} and"
+            f" {tuple(target.transform)[:6]}; assign a CRS to both."
+        )
+
+
+def no_overlap(name: str, source: Grid, target: Grid) -> DataError:
+    """Returns the error of two rasters that share no ground."""
+    return DataError(
+        f"{name} must overlap `grid`, got {grid_name(source)} and {grid_name(target)},"
+        " which share no ground; check CRS and transform of both."
+    )
+
+
+def _read_dataset(
+    dataset: DatasetReader, name: str, target: Grid, nodata: float | None
+) -> Elevation:
+    bands = [c for c in dataset.colorinterp if c != ColorInterp.alpha]
+    if len(bands) != 1:
+        raise DataError(
+            f"{name} must have one band of elevations, got {len(bands)}; pass"
+            " (array, Grid.of(dataset), nodata) of the band you mean."
+        )
+    grid = Grid.of(dataset)
+    _check_crs(name, grid, target)
+    window = _covering_window(grid, target)
+    if window is None:
+        raise no_overlap(name, grid, target)
+    top, bottom, left, right = window
+    box = Window(left, top, right - left, bottom - top)
+    try:
+        stored = dataset.read(1, window=box)
+        unmasked = dataset.read_masks(1, window=box)
+    except RasterioIOError as error:
+        raise DataError(f"{name} must be readable, got: {error}") from error
+    values = real_array(name, stored).astype(np.float64)
+    missing_to_nan(values, stored, nodata)
+    values[unmasked == 0] = np.nan
+    values = values * dataset.scales[0] + dataset.offsets[0]
+    return Elevation(values, grid.window(top, left, *values.shape))
+
+
+def read_elevation(dem: Dem, target: Grid, nodata: float | None) -> Elevation:
+    """Reads the part of an elevation model that a grid needs.
+
+    Args:
+        dem: Path, open dataset, or (array (H, W), its grid, its nodata value).
+        target: The grid to cover.
+        nodata: Further value of missing cells, for files without a tag.
+
+    Returns:
+        Elevations in the model's vertical unit, scale and offset of the file applied.
+
+    Raises:
+        DataError: Not readable, more than one band, no CRS, or no common ground.
+    """
+    if isinstance(dem, tuple):
+        if len(dem) != 3 or not isinstance(dem[1], Grid):
+            raise DataError(
+                "`dem` must be a path, a dataset or (array, grid, nodata), got a tuple"
+                f" of {len(dem)}."
+            )
+        stored, grid = real_array("dem", dem[0]), dem[1]
+        if stored.shape != grid.shape:
+            raise DataError(
+                f"`dem` must have the shape of its grid {grid.shape}, got"
+                f" {stored.shape}."
+            )
+        _check_crs("`dem`", grid, target)
+        values = stored.astype(np.float64)
+        for value in (dem[2], nodata):
+            missing_to_nan(values, stored, value)
+        found = Elevation(values, grid)
+    elif isinstance(dem, (str, os.PathLike)):
+        name = f"`dem` ({Path(dem)})"
+        try:
+            with rasterio.open(dem) as dataset:
+                found = _read_dataset(dataset, name, target, nodata)
+        except RasterioIOError as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(
+                f"{name} must be a readable raster, got: {reason}"
+            ) from error
+    elif isinstance(dem, (DatasetReader, WarpedVRT)):
+        found = _read_dataset(dem, f"`dem` ({dem.name})", target, nodata)
+    else:
+        raise DataError(
+            "`dem` must be a path, an open dataset or (array, grid, nodata), got"
+            f" `{type(dem).__name__}`."
+        )
+    found.values[np.abs(found.values) > _NO_ELEVATION] = np.nan
+    return found
+
+
+def bring(values: FloatArray, source: Grid, target: Grid, kernel: Kernel) -> FloatArray:
+    """Resamples a raster; cells registered by area, nodata kept.
+
+    Cubic convolution is that of Keys (1981, IEEE Transactions on Acoustics, Speech,
+    and Signal Processing 29(6), 1153–1160), a = −0.5, widened where the target is
+    coarser. Cells that coincide are copied.
+
+    Args:
+        values: float64 (H, W), NaN = nodata.
+        source: Grid of `values`.
+        target: Grid of the result.
+        kernel: `"cubic"`, `"bilinear"` or `"nearest"`.
+
+    Returns:
+        float64 (H, W) of the target, NaN = nodata or not covered.
+    """
+    out = np.full(target.shape, np.nan)
+    offset = aligned_offset(source, target)
+    if offset is not None:
+        cuts = []
+        for start, size, length in zip(offset, target.shape, source.shape, strict=True):
+            first, last = max(start, 0), min(start + size, length)
+            if first >= last:
+                return out
+            cuts.append((slice(first - start, last - start), slice(first, last)))
+        out[cuts[0][0], cuts[1][0]] = values[cuts[0][1], cuts[1][1]]
+        return out
+    # `rasterio.warp.reproject` takes an eighth of a cell as good enough; the kinks
+    # of that piecewise transformation would be slopes.
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff",
+            count=1,
+            dtype="float64",
+            crs=source.crs,
+            transform=source.transform,
+            height=source.height,
+            width=source.width,
+            nodata=np.nan,
+            BIGTIFF="IF_SAFER",
+        ) as dataset:
+            dataset.write(values, 1)
+        with (
+            memory.open() as dataset,
+            WarpedVRT(
+                dataset,
+                crs=target.crs,
+                transform=target.transform,
+                height=target.height,
+                width=target.width,
+                nodata=np.nan,
+                resampling=Resampling[kernel],
+                tolerance=1e-6,
+            ) as warped,
+        ):
+            return warped.read(1, out=out)
+
+
+def north_up(found: Elevation) -> Elevation:
+    """Returns an elevation model in rows from north to south.
+
+    Raises:
+        DataError: The model's axes are rotated.
+    """
+    grid, back = found.grid.upright()
+    return Elevation(np.ascontiguousarray(found.values[back]), grid)

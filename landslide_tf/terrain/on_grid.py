@@ -1,0 +1,242 @@
+"""Terrain factors on the grid of an image: one recipe for the whole package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.tensors import FloatArray
+from landslide_tf.terrain.elevation import (
+    Dem,
+    Elevation,
+    Kernel,
+    bring,
+    grid_name,
+    no_overlap,
+    north_up,
+    read_elevation,
+    to_crs,
+)
+from landslide_tf.terrain.gradient import Edges, Method, check_choice, check_positive
+from landslide_tf.terrain.grid import Grid, cell_size
+from landslide_tf.terrain.surface import FLAT, aspect, slope
+
+FACTORS: tuple[str, ...] = ("dem", "slope", "aspect", "aspect_sin", "aspect_cos")
+"""Names that `factors_on_grid` makes: metres, degrees, degrees, and two ratios."""
+
+Z_UNITS: Mapping[str, float] = MappingProxyType(
+    {"metre": 1.0, "foot": 0.3048, "us_survey_foot": 1200 / 3937}
+)
+"""Metres of the units that elevations come in."""
+
+# Shorter mean directions than this have no direction: opposite slopes cancelled.
+_NO_DIRECTION = 1e-6
+_LATTICE = 17  # points a side at which the angle between two norths is computed
+
+
+@dataclass(frozen=True)
+class TerrainFactors:
+    """Terrain factors of every cell of a grid.
+
+    Attributes:
+        values: float32 (H, W, F) in raw units; NaN = nodata, aspect −1 = level.
+        names: What each of the F channels is.
+        valid: bool (H, W): every elevation of the 3 × 3 window is known.
+        covered: Share of the grid's cells that have an elevation, in (0, 1].
+    """
+
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+    valid: NDArray[np.bool_]
+    covered: float
+
+
+def _check_factors(factors: Sequence[str]) -> tuple[str, ...]:
+    names = (factors,) if isinstance(factors, str) else tuple(factors)
+    unknown = [name for name in names if name not in FACTORS]
+    if unknown:
+        raise DataError(
+            f"`factors` must be names of terrain factors, got `{unknown[0]}`."
+            f"{did_you_mean(str(unknown[0]), FACTORS)}"
+        )
+    if not names or len(set(names)) < len(names):
+        raise DataError(
+            f"`factors` must hold each factor once and at least one, got {names}."
+        )
+    return names
+
+
+def _metres(z_unit: str | float) -> float:
+    if isinstance(z_unit, str):
+        check_choice("z_unit", z_unit, tuple(Z_UNITS))
+        return Z_UNITS[z_unit]
+    return check_positive("z_unit", z_unit)
+
+
+def _whole_windows(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Returns where all cells of the 3 × 3 window, inside the array, are true."""
+    padded = np.pad(known, 1, constant_values=True)
+    rows = padded[:-2] & padded[1:-1] & padded[2:]
+    return rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]
+
+
+def _direction(angle: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Returns sine and cosine of an aspect, (0, 0) where level."""
+    radians = np.radians(angle)
+    level = angle < 0
+    return np.where(level, 0.0, np.sin(radians)), np.where(level, 0.0, np.cos(radians))
+
+
+def _turn_of_north(source: Grid, target: Grid) -> tuple[FloatArray, FloatArray]:
+    """Returns sine and cosine of the azimuth, on the target, of the source's north.
+
+    Each float64 (H, W). The norths of two projections differ by the convergence of
+    their meridians.
+    """
+    rows = np.linspace(0, target.height, min(target.height + 1, _LATTICE))
+    columns = np.linspace(0, target.width, min(target.width + 1, _LATTICE))
+    at = np.meshgrid(columns, rows)
+    x, y = to_crs(*(target.transform * (at[0], at[1])), target, source)
+    ahead = to_crs(x, y + abs(source.transform.e), source, target)
+    there = ~target.transform * ahead
+    east, north = cell_size(target)
+    if np.ndim(east):
+        centres = np.arange(target.height) + 0.5
+        east, north = (np.interp(rows, centres, v)[:, None] for v in (east, north))
+    angle = np.arctan2((there[0] - at[0]) * east, (at[1] - there[1]) * north)
+    fields = []
+    for node in (np.sin(angle), np.cos(angle)):
+        # Beyond the reach of a projection there is no elevation to turn either.
+        node = np.nan_to_num(node)
+        wide = np.array(
+            [np.interp(np.arange(target.width) + 0.5, columns, line) for line in node]
+        )
+        high = np.interp(np.arange(target.height) + 0.5, rows, np.arange(len(rows)))
+        first = np.minimum(high.astype(int), max(len(rows) - 2, 0))
+        weight = (high - first)[:, None]
+        fields.append((1 - weight) * wide[first] + weight * wide[first + 1])
+    return fields[0], fields[1]
+
+
+def _derive_before(
+    found: Elevation, target: Grid, names: Sequence[str], kernel: Kernel, **how: object
+) -> dict[str, FloatArray]:
+    """Computes the factors on the model's own grid and resamples them."""
+    native = north_up(found)
+    cell, out = cell_size(native.grid), {}
+    z_factor = how.pop("z_factor")
+    if "slope" in names:
+        steep = slope(native.values, cell, z_factor=z_factor, dtype=np.float64, **how)
+        # Cubic convolution overshoots.
+        out["slope"] = np.clip(bring(steep, native.grid, target, kernel), 0, 90)
+    if any(name.startswith("aspect") for name in names):
+        angle = aspect(native.values, cell, dtype=np.float64, **how)
+        s, c = (bring(v, native.grid, target, kernel) for v in _direction(angle))
+        if native.grid.crs != target.crs:
+            a, b = _turn_of_north(native.grid, target)
+            s, c = s * b + c * a, c * b - s * a
+        length = np.hypot(s, c)
+        level = length < _NO_DIRECTION
+        length[level] = 1.0
+        out["aspect_sin"] = np.where(level, 0.0, s / length)
+        out["aspect_cos"] = np.where(level, 0.0, c / length)
+        out["aspect"] = np.where(level, FLAT, np.degrees(np.arctan2(s, c)) % 360)
+    return out
+
+
+def _derive_after(
+    dem: FloatArray, target: Grid, names: Sequence[str], **how: object
+) -> dict[str, FloatArray]:
+    """Computes the factors of elevations that lie on the target grid."""
+    cell, out = cell_size(target), {}
+    z_factor = how.pop("z_factor")
+    if "slope" in names:
+        out["slope"] = slope(dem, cell, z_factor=z_factor, **how)
+    if any(name.startswith("aspect") for name in names):
+        out["aspect"] = aspect(dem, cell, **how)
+        if {"aspect_sin", "aspect_cos"} & set(names):
+            out["aspect_sin"], out["aspect_cos"] = _direction(out["aspect"])
+    return out
+
+
+def factors_on_grid(
+    dem: Dem,
+    grid: Grid,
+    *,
+    derive: Literal["after", "before"] = "after",
+    resampling: Kernel = "cubic",
+    edges: Edges = "compute",
+    factors: Sequence[str] = ("slope", "aspect"),
+    method: Method = "horn",
+    z_unit: str | float = "metre",
+    nodata: float | None = None,
+) -> TerrainFactors:
+    """Returns terrain factors on the grid of an image.
+
+    The elevations are brought to the grid in float64 with nodata kept, and slope and
+    aspect are computed there, with cells in metres: linear units of the system are
+    applied, degrees become metres on the ellipsoid row by row (see `cell_size`).
+    Order and kernel are those of Xia et al. (2021), which names cubic convolution.
+
+    Args:
+        dem: Elevation model: path, open rasterio dataset of one band, or (array
+            (H', W'), its grid, its nodata value or `None`); any grid and system.
+        grid: Grid of the image; south-up is fine, rotated is not.
+        derive: `"after"` resampling, or `"before"` it: then slope, and sine and
+            cosine of the aspect, are resampled.
+        resampling: `"cubic"` (Keys 1981, a = −0.5), `"bilinear"` or `"nearest"`.
+        edges: As in `slope`.
+        factors: Names of `FACTORS`: `"dem"` (metres), `"slope"` (degrees),
+            `"aspect"` (degrees clockwise from the grid's north, −1 = level),
+            `"aspect_sin"` and `"aspect_cos"` ((0, 0) = level).
+        method: As in `slope`.
+        z_unit: Unit of the elevations: a name of `Z_UNITS`, or metres a unit.
+        nodata: Value of missing elevations that the file does not declare.
+
+    Returns:
+        The factors, NaN where there is no elevation, and how much is covered.
+
+    Raises:
+        DataError: The model cannot be read, has no place on the ground or none in
+            common with the grid, or an argument is not valid.
+    """
+    if not isinstance(grid, Grid):
+        raise DataError(
+            f"`grid` must be a `Grid`, got `{type(grid).__name__}`; write"
+            " `Grid.of(dataset)`."
+        )
+    check_choice("derive", derive, ("after", "before"))
+    check_choice("resampling", resampling, ("cubic", "bilinear", "nearest"))
+    names, metres = _check_factors(factors), _metres(z_unit)
+    target, back = grid.upright()
+    cell_size(target)  # refuses a grid without cell size before the model is read
+    found = read_elevation(dem, target, nodata)
+    if not np.isfinite(found.values).any():
+        raise DataError(
+            "`dem` must have elevations where `grid` lies, got nodata only; check"
+            f" the nodata value and the place of both: {grid_name(target)}."
+        )
+    values = bring(found.values, found.grid, target, resampling)
+    known = np.isfinite(values)
+    if not known.any():
+        raise no_overlap("`dem`", found.grid, target)
+    how = {"method": method, "edges": edges, "z_factor": metres}
+    if derive == "after":
+        layers = _derive_after(values, target, names, **how)
+    else:
+        layers = _derive_before(found, target, names, resampling, **how)
+    layers["dem"] = values * metres
+    out = np.empty((*target.shape, len(names)), np.float32)
+    for channel, name in enumerate(names):
+        out[..., channel] = layers[name][back]
+        if name == "aspect":
+            # Rounding to float32 can reach the end of [0, 360).
+            out[..., channel][out[..., channel] >= 360] = 0
+    valid = np.ascontiguousarray(_whole_windows(known)[back])
+    return TerrainFactors(out, names, valid, float(known.mean()))
