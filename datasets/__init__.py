@@ -1,1 +1,28 @@
-"""TFDS builders of landslide data sets."""
+"""TFDS builders of landslide data sets.
+
+Importing this package registers them, so that `tfds.load("mmls")` works. It imports
+neither TensorFlow nor Keras.
+"""
+
+from __future__ import annotations
+
+from landslide_tf.datasets import mmls, synthetic_landslides
+from landslide_tf.datasets.base import (
+    BandInfo,
+    IncompleteDataWarning,
+    LandslideBuilder,
+    describe,
+)
+from landslide_tf.datasets.places import data_dir, find_manual, manual_dir
+
+__all__ = [
+    "BandInfo",
+    "IncompleteDataWarning",
+    "LandslideBuilder",
+    "data_dir",
+    "describe",
+    "find_manual",
+    "manual_dir",
+    "mmls",
+    "synthetic_landslides",
+]

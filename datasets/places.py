@@ -1,0 +1,130 @@
+"""Where data sets are built and where files that users bring are found."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from etils import epath
+
+from landslide_tf.errors import DataError
+
+DATA_DIR_VARIABLE = "TFDS_DATA_DIR"
+MANUAL_DIR_VARIABLE = "LANDSLIDE_TF_MANUAL_DIR"
+
+# An archive may not claim to hold more than this, nor shrink its files further:
+# rasters of 8-bit or float values never do.
+MAX_ARCHIVE_BYTES = 64 * 2**30
+MAX_COMPRESSION = 200
+
+
+def data_dir(given: str | os.PathLike[str] | None = None) -> Path:
+    """Returns the folder that data sets are built in.
+
+    Args:
+        given: What the user named; None = not named.
+
+    Returns:
+        `given`, else the environment's `TFDS_DATA_DIR`, else
+        `~/tensorflow_datasets`.
+    """
+    found = given or os.environ.get(DATA_DIR_VARIABLE) or "~/tensorflow_datasets"
+    return Path(found).expanduser()
+
+
+def manual_dir(
+    given: str | os.PathLike[str] | None = None,
+    *,
+    download_dir: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Returns the folder that holds the files users bring themselves.
+
+    Args:
+        given: What the user named; None = not named.
+        download_dir: TFDS's download folder; None = `downloads` in `data_dir()`.
+
+    Returns:
+        `given`, else the environment's `LANDSLIDE_TF_MANUAL_DIR`, else `manual` in
+        the download folder, as everywhere in TFDS.
+    """
+    if found := given or os.environ.get(MANUAL_DIR_VARIABLE):
+        return Path(found).expanduser()
+    return Path(download_dir or data_dir() / "downloads").expanduser() / "manual"
+
+
+def find_manual(
+    root: str | os.PathLike[str], name: str, patterns: Sequence[str], layout: str
+) -> epath.Path:
+    """Finds a data set's files in `<root>/<name>/`, then in `<root>/`.
+
+    Args:
+        root: The manual folder.
+        name: The data set's name.
+        patterns: Globs, best first, of which the wanted path fits one.
+        layout: What the files should look like, for the error message.
+
+    Returns:
+        The first path that fits.
+
+    Raises:
+        DataError: If nothing fits.
+    """
+    folders = [epath.Path(root) / name, epath.Path(root)]
+    for folder in folders:
+        for pattern in patterns if folder.is_dir() else ():
+            if found := sorted(folder.glob(pattern)):
+                return found[0]
+    looked = " and ".join(f"`{folder}`" for folder in folders)
+    raise DataError(
+        f"`{name}` expects {layout}; looked in {looked} and found neither; put the "
+        f"files there, or name their folder with `--manual-dir` or "
+        f"`{MANUAL_DIR_VARIABLE}`."
+    )
+
+
+def check_archive(path: str | os.PathLike[str]) -> None:
+    """Refuses a zip archive that is broken or made to do harm.
+
+    Args:
+        path: The archive.
+
+    Raises:
+        DataError: If it is no zip archive, or a member leads out of the folder, is
+            a link or a device, is encrypted, or unpacks to far more than it holds.
+    """
+    try:
+        with epath.Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise DataError(
+            f"`{path}` must be a zip archive, received: {error}; download it again."
+        ) from error
+    for member in members:
+        if fault := _fault(member):
+            raise DataError(
+                f"`{path}` must hold plain files only, received `{member.filename}`, "
+                f"which {fault}; unpack the archive by hand if you trust it."
+            )
+    if sum(member.file_size for member in members) > MAX_ARCHIVE_BYTES:
+        raise DataError(
+            f"`{path}` must unpack to at most {MAX_ARCHIVE_BYTES} bytes; unpack the "
+            "archive by hand if you trust it."
+        )
+
+
+def _fault(member: zipfile.ZipInfo) -> str | None:
+    """Says what is wrong with a member of an archive, or None."""
+    parts = member.filename.replace("\\", "/").split("/")
+    if ".." in parts or not parts[0] or ":" in parts[0]:
+        return "leads out of the folder"
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device"
+    if member.flag_bits & 1:
+        return "is encrypted"
+    if member.file_size > MAX_COMPRESSION * member.compress_size + 4096:
+        return f"is compressed more than {MAX_COMPRESSION} times"
+    return None

@@ -1,0 +1,157 @@
+"""One generated tile, byte-equal from its seed."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+from numpy.random import PCG64, Generator, SeedSequence
+
+from landslide_tf.datasets.synthetic_landslides.colours import (
+    REGIONS,
+    paint,
+    palette,
+    vegetation,
+)
+from landslide_tf.datasets.synthetic_landslides.objects import (
+    FOREST,
+    LANDSLIDE,
+    WATER,
+    add_buildings,
+    add_roads,
+    add_soil,
+)
+from landslide_tf.datasets.synthetic_landslides.relief import (
+    add_lake,
+    hillside,
+    nodata_holes,
+    sun,
+)
+from landslide_tf.errors import DataError
+from landslide_tf.tensors import FloatArray
+from landslide_tf.terrain import aspect, slope
+
+SPLITS = ("train", "validation", "test")
+VISIBLE_SHADING = 0.35
+_SUNS = (315.0, 135.0, 225.0, 45.0)  # azimuth by region, degrees
+_SMALLEST = 32  # below this no soil patch has room
+
+
+class Tile(TypedDict):
+    """Arrays of a tile, rows from north to south.
+
+    `image` uint8 (H, W, 3) red, green, blue; `dem` float32 (H, W) metres, NaN = no
+    value; `slope` and `aspect` float32 (H, W) degrees, aspect clockwise from north,
+    -1 = flat, NaN = no value; `ndvi` float32 (H, W); `mask` uint8 (H, W).
+    """
+
+    image: np.ndarray
+    dem: FloatArray
+    slope: FloatArray
+    aspect: FloatArray
+    ndvi: FloatArray
+    mask: np.ndarray
+    region: int
+    index: int
+
+
+def generate_tile(
+    seed: int,
+    region: int,
+    split: str,
+    index: int,
+    *,
+    size: int = 128,
+    cell: float = 2.0,
+    nodata_fraction: float = 0.0,
+    shading: float | None = None,
+    visible: bool = False,
+) -> Tile:
+    """Generates one tile of `synthetic_landslides`.
+
+    Everything visible is drawn without regard to the terrain; a soil patch on steep
+    ground is a landslide, one on flat ground is bare land. Equal arguments give
+    byte-equal arrays.
+
+    Args:
+        seed: Seed of the data set, 0 or more.
+        region: 0 arid plateau, 1 humid valley, 2 loess, 3 volcanic.
+        split: `train`, `validation` or `test`.
+        index: Number of the tile in its region and split, 0 or more.
+        size: Rows and columns, a multiple of 4, at least 32.
+        cell: Ground size of a cell, metres.
+        nodata_fraction: Share of cells whose elevation is taken away, 0 to below 1;
+            image and mask stay as they are.
+        shading: How far the sun darkens the image by relief, 0 to 1. It leaks the
+            terrain into the colours. None = 0, or 0.35 where `visible`.
+        visible: Whether bare land differs from landslides in colour, with a sun and
+            a season for each region; the mask is then 0 background, 1 landslide.
+
+    Returns:
+        The tile.
+
+    Raises:
+        DataError: If an argument is out of its range.
+    """
+    _check(seed, region, split, index, size, cell, nodata_fraction, shading)
+    entropy = [seed, region, SPLITS.index(split), index]
+    rng = Generator(PCG64(SeedSequence(entropy)))
+    dem, lake = add_lake(rng, hillside(rng, size, cell))
+    labels = np.full((size, size), FOREST, np.uint8)
+    labels[lake] = WATER
+    add_soil(rng, labels, slope(dem, cell, edges="compute"))
+    add_roads(rng, labels)
+    add_buildings(rng, labels)
+    if shading is None:
+        shading = VISIBLE_SHADING if visible else 0.0
+    azimuth = _SUNS[region] if visible else _SUNS[0]
+    light = sun(dem, cell, azimuth, shading) if shading else 1.0
+    image = paint(rng, labels, palette(region, visible), light)
+    ndvi = vegetation(rng, labels)
+    if nodata_fraction:
+        dem = np.where(nodata_holes(rng, size, nodata_fraction), np.nan, dem)
+    # The factors come from the stored elevations, so that a user finds them again.
+    dem = dem.astype(np.float32)
+    return Tile(
+        image=image,
+        dem=dem,
+        slope=slope(dem, cell, edges="compute"),
+        aspect=aspect(dem, cell, edges="compute"),
+        ndvi=ndvi,
+        mask=(labels == LANDSLIDE).astype(np.uint8) if visible else labels,
+        region=region,
+        index=index,
+    )
+
+
+def _check(
+    seed: int,
+    region: int,
+    split: str,
+    index: int,
+    size: int,
+    cell: float,
+    nodata_fraction: float,
+    shading: float | None,
+) -> None:
+    """Raises a DataError for an argument out of its range."""
+    if split not in SPLITS:
+        raise DataError(f"`split` must be one of {SPLITS}, received {split!r}.")
+    if region not in range(len(REGIONS)):
+        raise DataError(f"`region` must be 0 to {len(REGIONS) - 1}, received {region}.")
+    if min(seed, index) < 0:
+        raise DataError(
+            f"`seed` and `index` must be 0 or more, received {seed} and {index}."
+        )
+    if size < _SMALLEST or size % 4:
+        raise DataError(
+            f"`size` must be a multiple of 4 and at least {_SMALLEST}, received {size}."
+        )
+    if not (np.isfinite(cell) and cell > 0):
+        raise DataError(f"`cell` must be a positive number of metres, received {cell}.")
+    if not 0 <= nodata_fraction < 1:
+        raise DataError(
+            f"`nodata_fraction` must lie in [0, 1), received {nodata_fraction}."
+        )
+    if shading is not None and not 0 <= shading <= 1:
+        raise DataError(f"`shading` must lie in [0, 1], received {shading}.")
