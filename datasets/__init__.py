@@ -13,12 +13,14 @@ from landslide_tf.datasets.base import (
     LandslideBuilder,
     describe,
 )
+from landslide_tf.datasets.catalogue import configurations
 from landslide_tf.datasets.places import data_dir, find_manual, manual_dir
 
 __all__ = [
     "BandInfo",
     "IncompleteDataWarning",
     "LandslideBuilder",
+    "configurations",
     "data_dir",
     "describe",
     "find_manual",

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LISTED = 20
+
 
 class LandslideTFError(ValueError):
     """Base of every error that the input, not the code, is the cause of."""
@@ -38,10 +40,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         known: Every name that would have been right.
 
     Returns:
-        `" Did you mean `a` or `b`?"` for near names, else the whole list.
+        `" Did you mean `a` or `b`?"` for near names, else the whole list unless it is
+        too long for one line.
     """
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
         return " Did you mean " + " or ".join(f"`{n}`" for n in near) + "?"
+    if len(known) > LISTED:
+        return ""
     return " Known: " + ", ".join(f"`{n}`" for n in known) + "."

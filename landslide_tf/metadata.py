@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from landslide_tf.errors import RunError
+from landslide_tf.files import atomic_path
 
 SCHEMA_VERSION = 1
 IGNORE_VALUE = 255
@@ -92,7 +93,8 @@ class ModelMetadata(_Strict):
     def write(self, folder: str | Path) -> Path:
         """Writes `model.json` into a folder and returns its path."""
         path = Path(folder) / FILE_NAME
-        path.write_text(self.model_dump_json(indent=2) + "\n")
+        with atomic_path(path) as temporary:
+            temporary.write_text(self.model_dump_json(indent=2) + "\n")
         return path
 
     @classmethod

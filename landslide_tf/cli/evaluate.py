@@ -1,0 +1,72 @@
+"""`landslide-tf evaluate`: scores a run on a data set."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from landslide_tf.cli.options import DataDir, ManualDir
+
+
+class Input(StrEnum):
+    """Inputs whose effect can be measured by permutation."""
+
+    image = "image"
+    factors = "factors"
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="name[/config][:split]", show_default="the recipe's test split"
+        ),
+    ] = None,
+    permute: Annotated[
+        Input | None,
+        typer.Option(help="Give each example this input of another one."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder.", show_default="RUN/report/DATA")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=0, max=60)] = 6,
+    data_dir: DataDir = None,
+    manual_dir: ManualDir = None,
+) -> None:
+    """Write pixel and object scores, tables and pictures of a run."""
+    from landslide_tf.report import Picture, write_evaluation
+    from landslide_tf.train import RunFolder, evaluate_run
+
+    folder = RunFolder(run)
+    result = evaluate_run(
+        folder,
+        data=data,
+        permute=None if permute is None else permute.value,
+        pictures=pictures,
+        data_dir=data_dir,
+        manual_dir=manual_dir,
+    )
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", result.data)
+    if permute is not None:
+        name += f"-permuted-{permute.value}"
+    files = write_evaluation(
+        out or folder.report / name,
+        title=f"{result.metadata.name} on {result.data}",
+        scores=result.scores.as_dict(),
+        objects=result.object_table(),
+        classes=result.metadata.classes,
+        landslide_class=result.metadata.landslide_class,
+        pictures=[Picture(**picture) for picture in result.pictures],
+        facts=result.facts,
+    )
+    typer.echo(
+        f"{result.data}: landslide IoU {result.landslide_iou:.4f}, "
+        f"mean IoU {result.scores.miou:.4f}, overall accuracy {result.scores.oa:.4f}"
+    )
+    for path in files.values():
+        typer.echo(path)

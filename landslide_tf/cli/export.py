@@ -1,0 +1,25 @@
+"""`landslide-tf export`: a run becomes a SavedModel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[Path, typer.Option(help="Folder of the model's versions.")],
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Version.", show_default="the next")
+    ] = None,
+) -> None:
+    """Write a numbered SavedModel that TensorFlow Serving loads."""
+    from landslide_tf.serving import export as export_model
+    from landslide_tf.train import RunFolder
+
+    folder = RunFolder(run)
+    metadata = folder.read_metadata()
+    path = export_model(folder.load_model(), out, metadata=metadata, version=version)
+    typer.echo(path)

@@ -1,0 +1,49 @@
+"""The `landslide-tf` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# TensorFlow reads this when it is first imported. Its C++ log is notes about the
+# machine, "errors" such as the absence of a GPU among them; what fails raises.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import typer
+from absl import logging
+
+from landslide_tf.cli import datasets, demo, doctor, evaluate, export, recipes, train
+from landslide_tf.errors import LandslideTFError
+
+app = typer.Typer(
+    name="landslide-tf",
+    help="Landslide mapping with Keras and TensorFlow.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
+app.add_typer(datasets.app, name="datasets")
+app.add_typer(recipes.app, name="recipes")
+
+
+def main() -> None:
+    """Runs the command line; what a user can put right ends with status 2."""
+    # TFDS warns there of its own deprecated calls.
+    logging.set_verbosity(logging.ERROR)
+    try:
+        app()
+    except LandslideTFError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""`landslide-tf recipes`: what can be trained."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Recipes: one YAML file is one run.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_recipes() -> None:
+    """List the shipped recipes."""
+    from landslide_tf.train import load_recipe, shipped_recipes
+
+    for name in shipped_recipes():
+        typer.echo(f"{name:28} {load_recipe(name).description}")
+
+
+@app.command("show")
+def show(name: Annotated[str, typer.Argument(help="Recipe or YAML file.")]) -> None:
+    """Print a recipe with every default filled in."""
+    import yaml
+
+    from landslide_tf.train import load_recipe
+
+    content = load_recipe(name).model_dump(mode="json")
+    typer.echo(yaml.safe_dump(content, sort_keys=False), nl=False)

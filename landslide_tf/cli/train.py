@@ -1,0 +1,52 @@
+"""`landslide-tf train`: trains a recipe into a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from landslide_tf.cli.options import DataDir, ManualDir, command_line
+from landslide_tf.errors import RecipeError
+
+
+def train(
+    recipe: Annotated[
+        str | None, typer.Argument(help="Shipped recipe or YAML file.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder.", show_default="runs/RECIPE")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Run folder to go on with.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
+    ] = None,
+    data_dir: DataDir = None,
+    manual_dir: ManualDir = None,
+) -> None:
+    """Train a recipe; `--resume RUN` goes on with a run that was interrupted."""
+    from landslide_tf.train import RunFolder, load_recipe
+    from landslide_tf.train import train as run_training
+
+    if (recipe is None) == (resume is None):
+        raise RecipeError("Give either a recipe or `--resume RUN`.")
+    if resume is not None and (changes or out):
+        raise RecipeError("`--resume` goes on with the run's own recipe: no `--set`.")
+    if resume is not None:
+        loaded, folder = RunFolder(resume).read_recipe(), resume
+    else:
+        loaded = load_recipe(recipe, changes or [])
+        folder = out or Path("runs") / Path(recipe).stem
+    run = run_training(
+        loaded,
+        folder,
+        resume=resume is not None,
+        data_dir=data_dir,
+        manual_dir=manual_dir,
+        command=command_line(),
+    )
+    typer.echo(f"trained: {run.path} (next: landslide-tf evaluate {run.path})")

@@ -1,0 +1,170 @@
+"""From an example of a data set to the inputs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.pipelines.store import Channel, Example, ExampleStore
+
+Inputs = dict[str, NDArray[np.float32]]
+FactorKind = str | tuple[str, float, float]
+
+# A factor the models know how to encode, with the unit they expect.
+ENCODED = {"slope": "degree", "aspect": "degree", "ndvi": "1"}
+
+
+@dataclass(frozen=True)
+class InputSelection:
+    """Which channels of a data set become `image` and `factors`.
+
+    Attributes:
+        image: Channel names of the model's `image`, in order.
+        factors: Channel names of the model's `factors`, in order; may be empty.
+        image_scale: `image` is the raw value times this (255 brings 0..1 to 8 bit).
+        fill: Value put where a channel has none, by channel name; a factor without
+            one becomes NaN there.
+    """
+
+    image: tuple[str, ...]
+    factors: tuple[str, ...] = ()
+    image_scale: float = 1.0
+    fill: Mapping[str, float] = field(default_factory=dict)
+
+    def check(self, store: ExampleStore) -> None:
+        """Raises DataError for a channel that the data set does not have."""
+        channels = store.description.channels
+        for name in (*self.image, *self.factors):
+            if name not in channels:
+                raise DataError(
+                    f"Data set `{store.description.name}` has no band or factor "
+                    f"`{name}`.{did_you_mean(name, channels)}"
+                )
+
+    def inputs(self, example: Example, channels: Mapping[str, Channel]) -> Inputs:
+        """Makes the model's inputs of one example.
+
+        Args:
+            example: One example of the data set.
+            channels: The data set's channels, by name.
+
+        Returns:
+            `image` float32 (H, W, C) and, where factors are chosen, `factors`
+            float32 (H, W, F), NaN = no value.
+        """
+        image = self._stack(example, [channels[n] for n in self.image])
+        if self.image_scale != 1.0:
+            image *= np.float32(self.image_scale)
+        result = {"image": image}
+        if self.factors:
+            result["factors"] = self._stack(
+                example, [channels[n] for n in self.factors]
+            )
+        return result
+
+    def _stack(
+        self, example: Example, channels: Sequence[Channel]
+    ) -> NDArray[np.float32]:
+        height, width = example["image"].shape[:2]
+        out = np.empty((height, width, len(channels)), np.float32)
+        for k, channel in enumerate(channels):
+            out[..., k] = channel_values(example, channel, self.fill.get(channel.name))
+        return out
+
+    def factor_kinds(
+        self,
+        channels: Mapping[str, Channel],
+        statistics: Mapping[str, ChannelStatistics],
+    ) -> tuple[FactorKind, ...]:
+        """Returns the `factors=` argument of a model for this selection.
+
+        Slope and aspect in degrees and NDVI are encoded by name; any other channel
+        is standardised with the training statistics.
+        """
+        kinds: list[FactorKind] = []
+        for name in self.factors:
+            if ENCODED.get(name) == channels[name].unit:
+                kinds.append(name)
+            else:
+                s = statistics[name]
+                kinds.append(("standardise", s.mean, s.std))
+        return tuple(kinds)
+
+
+def channel_values(
+    example: Example, channel: Channel, fill: float | None
+) -> NDArray[np.float32]:
+    """Returns one channel with missing values replaced.
+
+    Args:
+        example: One example of the data set.
+        channel: The channel.
+        fill: Value for pixels that have none; None leaves NaN.
+
+    Returns:
+        float32 (H, W).
+    """
+    values = np.asarray(example[channel.feature][..., channel.index], np.float32)
+    missing = np.isnan(values)
+    if channel.nodata is not None:
+        missing |= values == np.float32(channel.nodata)
+    if not missing.any():
+        return values
+    return np.where(missing, np.float32(np.nan if fill is None else fill), values)
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """Mean, standard deviation and median of a channel over the training split."""
+
+    mean: float
+    std: float
+    median: float
+
+
+def channel_statistics(
+    store: ExampleStore, names: Sequence[str]
+) -> dict[str, ChannelStatistics]:
+    """Measures channels over all pixels of a store.
+
+    Missing values take the channel's median before mean and deviation are taken, so
+    that holes neither shift the mean nor widen the deviation.
+
+    Args:
+        store: Examples of the training split.
+        names: Channel names.
+
+    Returns:
+        Statistics by channel name, float64.
+
+    Raises:
+        DataError: If a channel has no valid value at all.
+    """
+    result = {}
+    for name in names:
+        channel = store.description.channels[name]
+        parts = [channel_values(e, channel, None).ravel() for e in store.examples]
+        values = np.concatenate(parts)
+        missing = np.isnan(values)
+        if missing.all():
+            raise DataError(f"`{name}` of `{store.description.name}` has no values.")
+        median = float(np.median(values[~missing]))
+        values[missing] = median
+        std = float(values.std(dtype=np.float64))
+        result[name] = ChannelStatistics(
+            mean=float(values.mean(dtype=np.float64)), std=std or 1.0, median=median
+        )
+    return result
+
+
+def class_shares(store: ExampleStore) -> NDArray[np.float64]:
+    """Returns the share of each class among all labelled pixels, float64 (C,)."""
+    counts = np.zeros(256, np.int64)
+    for example in store.examples:
+        counts += np.bincount(example["mask"].ravel(), minlength=256)
+    counts = counts[: len(store.description.classes)]
+    return counts / max(1, counts.sum())

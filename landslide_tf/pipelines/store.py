@@ -1,0 +1,309 @@
+"""Examples by number, with what the data set says about itself.
+
+Training reads by id: the order of an epoch, a resumed epoch and a sampled epoch
+are then only lists of numbers, and nothing is read to be thrown away.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.metadata import IGNORE_VALUE
+
+# An example as a TFDS builder gives it; feature names and dtypes vary by data set.
+Example = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One band of `image` or one channel of `factors`.
+
+    Attributes:
+        name: Name in the data set, lower case.
+        feature: Feature that holds it, `image` or `factors`.
+        index: Its place on the last axis of that feature.
+        unit: Unit of the raw values.
+        range: Smallest and largest raw value, or None.
+        nodata: Raw value that means "no value", or None.
+    """
+
+    name: str
+    feature: str
+    index: int
+    unit: str = ""
+    range: tuple[float, float] | None = None
+    nodata: float | None = None
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """What a data set's metadata says.
+
+    Attributes:
+        name: `name/config` of the data set.
+        split: Split the examples come from.
+        channels: Every band and factor, by name.
+        classes: Class names in the order of the label values.
+        landslide_class: Label value of the landslide class.
+        licence: Licence of the data, as text.
+        gsd: Ground cell in metres, or None.
+        version: Version of the data set.
+    """
+
+    name: str
+    split: str
+    channels: Mapping[str, Channel]
+    classes: tuple[str, ...]
+    landslide_class: int
+    licence: str | None = None
+    gsd: float | None = None
+    version: str | None = None
+
+
+@dataclass
+class ExampleStore:
+    """Examples in memory, addressed by number.
+
+    Attributes:
+        description: What the data set says about itself.
+        ids: Text id of each example, unique.
+        examples: The examples, in the order of `ids`.
+    """
+
+    description: DataDescription
+    ids: list[str]
+    examples: list[Example]
+    _positive: NDArray[np.bool_] | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        return len(self.ids)
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        """Which examples show any landslide, bool (examples,)."""
+        if self._positive is None:
+            wanted = self.description.landslide_class
+            self._positive = np.array(
+                [bool((e["mask"] == wanted).any()) for e in self.examples], bool
+            )
+        return self._positive
+
+    @property
+    def sizes(self) -> set[tuple[int, int]]:
+        """Every (height, width) that occurs."""
+        return {e["mask"].shape[:2] for e in self.examples}
+
+
+def split_name(data: str) -> tuple[str, str | None]:
+    """Splits `name[/config][:split]` into the data set and the split.
+
+    Args:
+        data: As a user writes it.
+
+    Returns:
+        `(name[/config], split or None)`.
+
+    Raises:
+        DataError: If a part is empty.
+    """
+    name, colon, split = data.partition(":")
+    if not name or (colon and not split):
+        raise DataError(
+            f"Expected data as `name[/config][:split]`, received `{data}`; "
+            "for instance `mmls/clean:test`."
+        )
+    return name, split or None
+
+
+def describe(metadata: Mapping[str, Any], name: str, split: str) -> DataDescription:
+    """Reads a data set's metadata.
+
+    Args:
+        metadata: `builder.info.metadata` of one of the package's builders.
+        name: `name/config` of the data set.
+        split: Split the description is for.
+
+    Returns:
+        The description.
+
+    Raises:
+        DataError: If the data set does not declare bands and classes.
+    """
+    if not metadata or "bands" not in metadata or "classes" not in metadata:
+        raise DataError(
+            f"Data set `{name}` declares no `bands` and `classes` in its metadata; "
+            "use one of the sets of `landslide-tf datasets list`."
+        )
+    channels: dict[str, Channel] = {}
+    for feature, key in (("image", "bands"), ("factors", "factors")):
+        for index, entry in enumerate(metadata.get(key) or ()):
+            limits = entry.get("range")
+            channels[entry["name"]] = Channel(
+                name=entry["name"],
+                feature=feature,
+                index=index,
+                unit=entry.get("unit", ""),
+                range=tuple(limits) if limits else None,
+                nodata=entry.get("nodata"),
+            )
+    return DataDescription(
+        name=name,
+        split=split,
+        channels=channels,
+        classes=tuple(metadata["classes"]),
+        landslide_class=int(metadata["landslide_class"]),
+        licence=metadata.get("licence"),
+        gsd=metadata.get("gsd"),
+        version=metadata.get("version"),
+    )
+
+
+def from_examples(
+    examples: Iterable[Example], description: DataDescription
+) -> ExampleStore:
+    """Holds examples in memory.
+
+    Args:
+        examples: Dictionaries with at least `image` (H, W, C), `mask` (H, W) or
+            (H, W, 1) and `id`.
+        description: What the data set says about itself.
+
+    Returns:
+        The store, masks as uint8 (H, W).
+
+    Raises:
+        DataError: If there is no example, two share an id, a mask has another size
+            than its image, or a label is neither a class nor 255.
+    """
+    kept, ids = [], []
+    classes = len(description.classes)
+    for example in examples:
+        example = dict(example)
+        name = example["id"]
+        name = name.decode() if isinstance(name, bytes) else str(name)
+        mask = np.asarray(example["mask"])
+        mask = mask[..., 0] if mask.ndim == 3 else mask
+        if mask.shape != example["image"].shape[:2]:
+            raise DataError(
+                f"Example `{name}` of `{description.name}`: expected a mask of "
+                f"{example['image'].shape[:2]} like its image, received {mask.shape}."
+            )
+        wrong = (mask >= classes) & (mask != IGNORE_VALUE)
+        if wrong.any():
+            raise DataError(
+                f"Example `{name}` of `{description.name}`: label value "
+                f"{int(mask[wrong][0])} is not a class (0..{classes - 1}) or 255."
+            )
+        example["mask"] = mask.astype(np.uint8)
+        kept.append(example)
+        ids.append(name)
+    if not kept:
+        raise DataError(f"`{description.name}:{description.split}` has no examples.")
+    if len(set(ids)) < len(ids):
+        raise DataError(f"`{description.name}:{description.split}` repeats an id.")
+    return ExampleStore(description, ids, kept)
+
+
+def load(
+    data: str,
+    *,
+    split: str | None = None,
+    data_dir: str | Path | None = None,
+    manual_dir: str | Path | None = None,
+) -> ExampleStore:
+    """Loads a split of a data set, building the set first where it is missing.
+
+    Args:
+        data: `name[/config][:split]` of a registered TFDS builder.
+        split: Split to load where `data` names none.
+        data_dir: Folder of built data sets; None = TFDS's own (`TFDS_DATA_DIR`).
+        manual_dir: Folder with files the user has to provide.
+
+    Returns:
+        The examples in memory.
+
+    Raises:
+        DataError: If the data set or the split is unknown, or cannot be built.
+    """
+    import tensorflow_datasets as tfds
+
+    name, named_split = split_name(data)
+    split = named_split or split
+    builder = find_builder(name, data_dir=data_dir)
+    if not builder.is_prepared():
+        build(builder, manual_dir=manual_dir)
+    if split is None or split.split("[")[0] not in builder.info.splits:
+        hint = did_you_mean(split or "", builder.info.splits)
+        raise DataError(f"Data set `{name}` has no split `{split}`.{hint}")
+    metadata = dict(builder.info.metadata or {})
+    metadata["version"] = str(builder.version)
+    full = f"{builder.name}/{builder.builder_config.name}"
+    if not builder.builder_config.name:
+        full = builder.name
+    # In file order, so that example numbers mean the same in every process.
+    read = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    examples = tfds.as_numpy(
+        builder.as_dataset(split=split, shuffle_files=False, read_config=read)
+    )
+    return from_examples(examples, describe(metadata, full, split))
+
+
+def find_builder(name: str, *, data_dir: str | Path | None = None) -> Any:  # noqa: ANN401
+    """Returns the TFDS builder of a data set (TFDS's own type, imported late).
+
+    Args:
+        name: `name[/config]`.
+        data_dir: Folder of built data sets.
+
+    Returns:
+        A `tfds.core.DatasetBuilder`.
+
+    Raises:
+        DataError: If there is no such data set or configuration.
+    """
+    import tensorflow_datasets as tfds
+
+    short, _, config = name.partition("/")
+    known = tfds.list_builders(with_community_datasets=False)
+    if short not in known:
+        raise DataError(f"There is no data set `{short}`.{did_you_mean(short, known)}")
+    configs = [c.name for c in tfds.builder_cls(short).BUILDER_CONFIGS]
+    if config and config not in configs:
+        hint = did_you_mean(config, configs)
+        raise DataError(f"Data set `{short}` has no configuration `{config}`.{hint}")
+    return tfds.builder(name, data_dir=data_dir)
+
+
+def build(builder: Any, *, manual_dir: str | Path | None = None) -> None:  # noqa: ANN401
+    """Builds a data set (`builder` is TFDS's own type, imported late).
+
+    Args:
+        builder: A `tfds.core.DatasetBuilder`.
+        manual_dir: Folder with files the user has to provide.
+
+    Raises:
+        DataError: If files are missing or corrupt.
+    """
+    import tensorflow_datasets as tfds
+
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    config = tfds.download.DownloadConfig(
+        manual_dir=str(manual_dir) if manual_dir else None
+    )
+    try:
+        builder.download_and_prepare(download_config=config)
+    except DataError:
+        raise
+    except (AssertionError, OSError) as error:
+        line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise DataError(f"Data set `{builder.name}` cannot be built: {line}") from error

@@ -1,0 +1,230 @@
+"""Evaluation of a run: one confusion matrix, object scores, examples to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from landslide_tf.errors import DataError
+from landslide_tf.metadata import IGNORE_VALUE, ModelMetadata
+from landslide_tf.metrics import ConfusionAccumulator, Scores, decide
+from landslide_tf.models.prediction import prediction_function
+from landslide_tf.objects import ObjectCounts, object_counts
+from landslide_tf.objects.scores import Match
+from landslide_tf.pipelines import EvaluationBatches, ExampleStore, load, split_name
+from landslide_tf.pipelines.inputs import Inputs
+from landslide_tf.train.run import RunFolder
+from landslide_tf.train.setup import input_selection
+
+Permutable = Literal["image", "factors"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        metadata: The model's metadata.
+        data: `name/config:split` of the examples.
+        scores: Pixel scores over all examples.
+        objects: Object counts by rule, summed over the examples.
+        facts: What was evaluated and how, for a report's head.
+        pictures: Keyword arguments of `report.Picture` for chosen examples.
+    """
+
+    metadata: ModelMetadata
+    data: str
+    scores: Scores
+    objects: dict[Match, ObjectCounts]
+    facts: dict[str, str | int | float]
+    pictures: list[dict[str, Any]]  # arrays and names, as `report.Picture` takes them
+
+    @property
+    def landslide_iou(self) -> float:
+        """IoU of the landslide class."""
+        return self.scores.of_class(_landslide(self.metadata))["iou"]
+
+    def object_table(self) -> dict[str, dict[str, Any]]:
+        """Returns object counts and scores by rule, as JSON values."""
+        return {
+            match: {
+                "tp": counts.tp,
+                "fp": counts.fp,
+                "fn": counts.fn,
+                **counts.scores().as_dict(),
+            }
+            for match, counts in self.objects.items()
+        }
+
+
+def evaluate_run(
+    run: RunFolder,
+    *,
+    data: str | None = None,
+    permute: Permutable | None = None,
+    pictures: int = 6,
+    batch_size: int = 8,
+    data_dir: str | Path | None = None,
+    manual_dir: str | Path | None = None,
+) -> Evaluation:
+    """Evaluates a run's best model on whole examples.
+
+    Args:
+        run: The run.
+        data: `name[/config][:split]`; None takes the recipe's test split.
+        permute: Gives every example this input of another one; what the scores lose
+            is what the model takes from that input.
+        pictures: Number of examples to show.
+        batch_size: Most examples a batch.
+        data_dir: Folder of built data sets.
+        manual_dir: Folder with files the user has to provide.
+
+    Returns:
+        The evaluation.
+
+    Raises:
+        RunError: If the run has no model.
+        DataError: If the data do not fit the model.
+    """
+    recipe, metadata = run.read_recipe(), run.read_metadata()
+    name, split = split_name(data or f"{recipe.data.name}:{recipe.data.test}")
+    store = load(
+        name,
+        split=split or recipe.data.test,
+        data_dir=data_dir,
+        manual_dir=manual_dir,
+    )
+    if list(store.description.classes) != metadata.classes:
+        raise DataError(
+            f"Data set `{name}` has the classes {list(store.description.classes)}, "
+            f"expected the model's {metadata.classes}."
+        )
+    batches = EvaluationBatches(store, input_selection(recipe), batch_size)
+    accumulator = ConfusionAccumulator(len(metadata.classes), metadata.ignore_value)
+    counts = {match: ObjectCounts(0, 0, 0, match) for match in get_args(Match)}
+    shown = _examples_to_show(store, pictures)
+    drawn = []
+    predictions = _predict(run, batches, metadata, permute)
+    for number, inputs, label, prediction in predictions:
+        accumulator.update(label, prediction)
+        found = _count_objects(label, prediction, _landslide(metadata))
+        counts = {match: counts[match] + found[match] for match in counts}
+        if number in shown:
+            drawn.append(_picture(store, number, inputs, label, prediction, metadata))
+    full = f"{store.description.name}:{store.description.split}"
+    facts = {
+        "model": f"{metadata.builder} ({metadata.name})",
+        "data": full,
+        "examples": len(store),
+        "threshold": "argmax" if metadata.threshold is None else metadata.threshold,
+        "objects": "8-connected, at least 16 pixels, counted example by example",
+    }
+    if permute:
+        facts["permuted input"] = permute
+    return Evaluation(
+        metadata=metadata,
+        data=full,
+        scores=accumulator.scores(class_names=metadata.classes),
+        objects=counts,
+        facts=facts,
+        pictures=drawn,
+    )
+
+
+def _predict(
+    run: RunFolder,
+    batches: EvaluationBatches,
+    metadata: ModelMetadata,
+    permute: Permutable | None,
+) -> Iterator[tuple[int, Inputs, NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Yields number, inputs, label and predicted classes of every example."""
+    predict = prediction_function(run.load_model())
+    source = _permutation(batches.store) if permute else None
+    console = Console(stderr=True)
+    progress = track(
+        batches.numbers(),
+        "Evaluating",
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    for group in progress:
+        inputs, labels = batches.load(group)
+        if source is not None:
+            if permute not in inputs:
+                raise DataError(f"The model has no input `{permute}` to permute.")
+            others, _ = batches.load([source[number] for number in group])
+            inputs = {**inputs, permute: others[permute]}
+        classes = decide(
+            predict(inputs),
+            landslide_class=metadata.landslide_class,
+            threshold=metadata.threshold,
+        )
+        for place, number in enumerate(group):
+            own = {key: value[place] for key, value in inputs.items()}
+            yield number, own, labels[place], classes[place]
+
+
+def _permutation(store: ExampleStore) -> list[int]:
+    """Gives every example a partner far from it in the data set's order."""
+    if len(store) < 2 or len(store.sizes) > 1:
+        raise DataError("`permute` needs at least two examples, all of one size.")
+    half = len(store) // 2
+    return [(number + half) % len(store) for number in range(len(store))]
+
+
+def _landslide(metadata: ModelMetadata) -> int:
+    index = metadata.landslide_class
+    return 1 if index == "sigmoid" else index
+
+
+def _count_objects(
+    label: NDArray[np.uint8], prediction: NDArray[np.uint8], landslide: int
+) -> dict[Match, ObjectCounts]:
+    return {
+        match: object_counts(
+            label == landslide,
+            prediction == landslide,
+            match=match,
+            ignore=label == IGNORE_VALUE,
+        )
+        for match in get_args(Match)
+    }
+
+
+def _examples_to_show(store: ExampleStore, wanted: int) -> Sequence[int]:
+    """Returns example numbers spread evenly over those that show landslides."""
+    candidates = np.flatnonzero(store.positive)
+    if len(candidates) < wanted:
+        candidates = np.arange(len(store))
+    places = np.linspace(0, len(candidates) - 1, min(wanted, len(candidates)))
+    return candidates[places.round().astype(int)].tolist()
+
+
+def _picture(
+    store: ExampleStore,
+    number: int,
+    inputs: Inputs,
+    label: NDArray[np.uint8],
+    prediction: NDArray[np.uint8],
+    metadata: ModelMetadata,
+) -> dict[str, Any]:
+    names = [band.name for band in metadata.inputs]
+    rgb = [names.index(n) if n in names else 0 for n in ("red", "green", "blue")]
+    picture: dict[str, Any] = {  # as in Evaluation.pictures
+        "id": store.ids[number],
+        "image": np.clip(inputs["image"][..., rgb], 0, 255).astype(np.uint8),
+        "truth": label,
+        "prediction": prediction,
+    }
+    if "factors" in inputs:
+        picture["factors"] = inputs["factors"]
+        picture["factor_names"] = [factor.name for factor in metadata.factors]
+    return picture

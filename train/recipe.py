@@ -1,0 +1,251 @@
+"""Recipes: one YAML file is one training run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from landslide_tf.errors import RecipeError, did_you_mean
+from landslide_tf.files import atomic_path
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class DataSection(_Section):
+    """Which examples, and which of their channels the model sees."""
+
+    name: str = Field(description="`name[/config]` of a TFDS builder")
+    train: str = Field("train", description="split to train on")
+    validation: str = Field("validation", description="split that selects the best")
+    test: str = Field("test", description="split that `evaluate` reports")
+    image: list[str] = Field(description="bands of the model's `image`, in order")
+    image_scale: Positive = Field(
+        1.0, description="`image` is the raw value times this; 255 for bands in 0..1"
+    )
+    factors: list[str] = Field([], description="channels of the model's `factors`")
+    fill: dict[str, float | Literal["median"]] = Field(
+        {}, description="value for missing pixels by channel; median = of training"
+    )
+
+
+class ModelSection(_Section):
+    """Which network, with which arguments of its builder."""
+
+    name: str = Field(description="a name of `landslide_tf.models.list_models()`")
+    arguments: dict[str, Any] = Field(
+        {}, description="keyword arguments; classes and factors come from the data"
+    )
+
+
+class LossSection(_Section):
+    """The loss, a mean over labelled pixels."""
+
+    name: Literal["cross_entropy"] = "cross_entropy"
+    class_weights: list[NonNegative] | None = Field(
+        None, description="one weight a class; the loss is divided by their sum"
+    )
+
+
+class OptimizerSection(_Section):
+    """The optimiser."""
+
+    name: Literal["coupled_sgd", "sgd", "adam", "adamw"] = "adam"
+    learning_rate: Positive = 1e-3
+    momentum: Share = Field(0.9, description="SGD only")
+    weight_decay: NonNegative = Field(
+        0.0, description="coupled (L2) for coupled_sgd, decoupled for the others"
+    )
+    decay: Literal["kernels", "all"] = Field(
+        "kernels", description="what coupled_sgd decays"
+    )
+    clipnorm: Positive | None = Field(None, description="largest norm of a gradient")
+
+
+class ScheduleSection(_Section):
+    """How the learning rate falls; counted in steps (batches)."""
+
+    kind: Literal["constant", "step", "cosine", "poly"] = "constant"
+    steps: Count | None = Field(
+        None, description="step: batches between falls; else the run's length"
+    )
+    factor: Positive = Field(0.1, description="step: factor of each fall")
+    power: Positive = Field(0.9, description="poly: exponent")
+    final_learning_rate: NonNegative = Field(0.0, description="cosine, poly: the last")
+
+
+class AugmentationSection(_Section):
+    """Changes training examples undergo, drawn from (seed, epoch, id)."""
+
+    dihedral: bool = Field(False, description="the eight flips and quarter turns")
+    brightness: Share = Field(0.0, description="largest relative change")
+    contrast: Share = Field(0.0, description="largest relative change")
+
+
+class TrainingSection(_Section):
+    """Length, batches, precision and selection."""
+
+    epochs: Count = 10
+    batch_size: Count = 8
+    patch: Count | None = Field(None, description="side of a random patch, pixels")
+    draws: Count = Field(1, description="times an example is drawn an epoch")
+    positive_fraction: Share | None = Field(
+        None, description="share of examples with landslide in an epoch"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    deterministic: bool = Field(True, description="TensorFlow's op determinism")
+    threads: Count | None = Field(
+        None, description="CPU threads; None leaves TensorFlow's choice"
+    )
+    monitor: str = Field("val_landslide_iou", description="column of metrics.csv")
+    mode: Literal["max", "min"] = "max"
+    patience: Count | None = Field(
+        None, description="epochs without a better `monitor` before training ends"
+    )
+
+
+class Recipe(_Section):
+    """Everything a training run needs.
+
+    The file's own `description` and `source` say what it does and where its numbers
+    come from.
+    """
+
+    description: str
+    source: str = Field(description="paper and section the numbers come from")
+    data: DataSection
+    model: ModelSection
+    loss: LossSection = LossSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    schedule: ScheduleSection = ScheduleSection()
+    augmentation: AugmentationSection = AugmentationSection()
+    training: TrainingSection = TrainingSection()
+
+    def write(self, path: str | Path) -> None:
+        """Writes the recipe as YAML."""
+        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        with atomic_path(path) as temporary:
+            temporary.write_text(text)
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Returns the recipes of the package by name."""
+    folder = resources.files("landslide_tf.train") / "recipes"
+    return {p.stem: p for p in sorted(Path(str(folder)).glob("*.yaml"))}
+
+
+def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Reads and validates a recipe.
+
+    Args:
+        name: Name of a shipped recipe, or a YAML file.
+        changes: Values to change, each `section.key=value` with a YAML value.
+
+    Returns:
+        The validated recipe.
+
+    Raises:
+        RecipeError: If there is no such recipe, or a key or value is not valid.
+    """
+    content = _read_yaml(name)
+    for change in changes:
+        _apply(content, change)
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"Recipe `{name}`: {explain(error, Recipe)}") from error
+    _check_model(recipe)
+    return recipe
+
+
+def _read_yaml(name: str | Path) -> dict[str, Any]:
+    shipped = shipped_recipes()
+    path = shipped.get(str(name), Path(name))
+    if not path.is_file():
+        if path.suffix in (".yaml", ".yml"):
+            raise RecipeError(f"Recipe file `{path}` does not exist.")
+        raise RecipeError(
+            f"There is no recipe `{name}`.{did_you_mean(str(name), shipped)}"
+        )
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise RecipeError(f"Recipe `{path}` is not valid YAML: {line}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"Recipe `{path}` must hold sections such as `data:`.")
+    return content
+
+
+def _apply(content: dict[str, Any], change: str) -> None:
+    path, equals, value = change.partition("=")
+    if not equals:
+        raise RecipeError(f"Expected a change as `section.key=value`, got `{change}`.")
+    *sections, key = path.strip().split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise RecipeError(f"`{change}`: `{section}` is a value, not a section.")
+    try:
+        content[key] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"`{change}`: `{value}` is not a YAML value.") from error
+
+
+def explain(error: ValidationError, schema: type[BaseModel]) -> str:
+    """Returns the first fault of a validation in one line, with near names.
+
+    Args:
+        error: What pydantic found.
+        schema: The model that was validated.
+
+    Returns:
+        One line naming the key, what was expected and what was received.
+    """
+    first = error.errors()[0]
+    names = [str(part) for part in first["loc"] if part != "median"]
+    key = ".".join(names)
+    if first["type"] == "extra_forbidden":
+        for name in names[:-1]:
+            schema = schema.model_fields[name].annotation
+        return f"unknown key `{key}`.{did_you_mean(names[-1], schema.model_fields)}"
+    if first["type"] == "missing":
+        return f"key `{key}` is missing."
+    return f"`{key}`: {first['msg']}, received `{first['input']}`."
+
+
+def _check_model(recipe: Recipe) -> None:
+    from landslide_tf import models
+
+    builder = models.get(recipe.model.name)
+    known = inspect.signature(builder).parameters
+    derived = {"num_classes", "input_shape", "factors", "classifier_activation"}
+    for argument in recipe.model.arguments:
+        if argument not in known:
+            raise RecipeError(
+                f"Model `{recipe.model.name}` has no argument `{argument}`."
+                f"{did_you_mean(argument, set(known) - derived)}"
+            )
+    takes_factors = "factors" in known
+    if takes_factors and not recipe.data.factors:
+        raise RecipeError(
+            f"Model `{recipe.model.name}` needs `data.factors`; name the channels, "
+            "for instance `--set data.factors=[slope,aspect,ndvi]`."
+        )
+    if recipe.data.factors and not takes_factors:
+        raise RecipeError(
+            f"Model `{recipe.model.name}` takes no `factors`; leave `data.factors` out."
+        )

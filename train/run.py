@@ -1,0 +1,152 @@
+"""A run folder: where training writes and every later command reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata as distributions
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from landslide_tf.errors import RunError
+from landslide_tf.files import atomic_path
+from landslide_tf.metadata import ModelMetadata
+from landslide_tf.train.recipe import Recipe, load_recipe
+
+PACKAGES = ("landslide_tf", "tensorflow", "keras", "tensorflow-datasets", "numpy")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one training run.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def model(self) -> Path:
+        """The best model, giving probabilities."""
+        return self.path / "model.keras"
+
+    @property
+    def metrics(self) -> Path:
+        """One row an epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of training states."""
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, backend, threads and precision of the run."""
+        return self.path / "environment.json"
+
+    @property
+    def report(self) -> Path:
+        """Folder of evaluations."""
+        return self.path / "report"
+
+    def read_recipe(self) -> Recipe:
+        """Returns the resolved recipe.
+
+        Raises:
+            RunError: If this is not a run folder.
+        """
+        if not self.recipe.is_file():
+            raise RunError(f"`{self.path}` is not a run folder: no `recipe.yaml`.")
+        return load_recipe(self.recipe)
+
+    def read_metadata(self) -> ModelMetadata:
+        """Returns `model.json`.
+
+        Raises:
+            RunError: If training has not ended or this is not a run folder.
+        """
+        return ModelMetadata.read(self.path)
+
+    def load_model(self) -> keras.Model:
+        """Loads the best model.
+
+        Returns:
+            The network with probabilities as output.
+
+        Raises:
+            RunError: If there is no model yet or the file is damaged.
+        """
+        if not self.model.is_file():
+            raise RunError(
+                f"`{self.model}` does not exist: not a run folder, or training has "
+                "not ended (`landslide-tf train --resume RUN`)."
+            )
+        try:
+            return keras.models.load_model(self.model, compile=False)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            line = str(error).strip().splitlines()[0]
+            raise RunError(f"`{self.model}` cannot be loaded: {line}") from error
+
+    def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Writes `metrics.csv`, whole, from its rows."""
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        with atomic_path(self.metrics) as temporary:
+            temporary.write_text(text.getvalue())
+
+    def write_environment(self) -> None:
+        """Writes what the numbers of a run depend on besides its recipe."""
+        with atomic_path(self.environment) as temporary:
+            temporary.write_text(json.dumps(environment(), indent=2) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of the packages a run depends on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = distributions.version(name)
+        except distributions.PackageNotFoundError:
+            continue
+    return found
+
+
+def environment() -> dict[str, Any]:
+    """Returns versions, backend, devices, threads and precision as JSON values."""
+    facts: dict[str, Any] = {
+        "versions": versions(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "backend": keras.backend.backend(),
+        "precision": keras.config.dtype_policy().name,
+    }
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        threading = tf.config.threading
+        facts["threads"] = threading.get_intra_op_parallelism_threads()
+        facts["onednn"] = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
+        facts["gpus"] = [d.name for d in tf.config.list_physical_devices("GPU")]
+    return facts
