@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -12,7 +13,12 @@ import rasterio
 import rasterio.warp
 from numpy.typing import ArrayLike
 from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import CRSError, RasterioError, RasterioIOError
+from rasterio.errors import (
+    CRSError,
+    NotGeoreferencedWarning,
+    RasterioError,
+    RasterioIOError,
+)
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -127,10 +133,10 @@ def _check_crs(name: str, source: Grid, target: Grid) -> None:
     if (source.crs is None) != (target.crs is None):
         without, other = (name, target) if source.crs is None else ("`grid`", source)
         raise DataError(
-            f"{without} must have a CRS as the other raster has ({grid_name(other)}), got"
-            " none; assign it (`rio edit-info --crs`)."
+            f"{without} must have a CRS because the other raster has one, got none"
+            f" beside {grid_name(other)}; assign it (`rio edit-info --crs`)."
         )
-    if source.crs is None and aligned_offset(source, target) is None:
+    if source.crs is None and aligned_offset(source.upright()[0], target) is None:
         raise DataError(
             f"{name} and `grid` must share their cells when neither has a CRS, got"
             f" transforms {tuple(source.transform)[:6]} and"
@@ -162,16 +168,36 @@ def _read_dataset(
         raise no_overlap(name, grid, target)
     top, bottom, left, right = window
     box = Window(left, top, right - left, bottom - top)
-    try:
-        stored = dataset.read(1, window=box)
-        unmasked = dataset.read_masks(1, window=box)
-    except RasterioIOError as error:
-        raise DataError(f"{name} must be readable, got: {error}") from error
+    stored = dataset.read(1, window=box)
+    unmasked = dataset.read_masks(1, window=box)
     values = real_array(name, stored).astype(np.float64)
     missing_to_nan(values, stored, nodata)
     values[unmasked == 0] = np.nan
     values = values * dataset.scales[0] + dataset.offsets[0]
     return Elevation(values, grid.window(top, left, *values.shape))
+
+
+def _read_raster(
+    dem: str | os.PathLike[str] | DatasetReader | WarpedVRT,
+    target: Grid,
+    nodata: float | None,
+) -> Elevation:
+    is_path = isinstance(dem, (str, os.PathLike))
+    name = f"`dem` ({os.fspath(dem) if is_path else dem.name})"
+    try:
+        with contextlib.ExitStack() as stack:
+            if is_path:
+                # Our own error says more than rasterio's warning.
+                stack.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                dem = stack.enter_context(rasterio.open(dem))
+            return _read_dataset(dem, name, target, nodata)
+    except RasterioIOError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{name} must be a raster that can be read, got: {reason}; check that the"
+            " file is there and whole."
+        ) from error
 
 
 def read_elevation(dem: Dem, target: Grid, nodata: float | None) -> Elevation:
@@ -205,25 +231,18 @@ def read_elevation(dem: Dem, target: Grid, nodata: float | None) -> Elevation:
         for value in (dem[2], nodata):
             missing_to_nan(values, stored, value)
         found = Elevation(values, grid)
-    elif isinstance(dem, (str, os.PathLike)):
-        name = f"`dem` ({Path(dem)})"
-        try:
-            with rasterio.open(dem) as dataset:
-                found = _read_dataset(dataset, name, target, nodata)
-        except RasterioIOError as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(
-                f"{name} must be a readable raster, got: {reason}"
-            ) from error
-    elif isinstance(dem, (DatasetReader, WarpedVRT)):
-        found = _read_dataset(dem, f"`dem` ({dem.name})", target, nodata)
+    elif isinstance(dem, (str, os.PathLike, DatasetReader, WarpedVRT)):
+        found = _read_raster(dem, target, nodata)
     else:
         raise DataError(
             "`dem` must be a path, an open dataset or (array, grid, nodata), got"
             f" `{type(dem).__name__}`."
         )
     found.values[np.abs(found.values) > _NO_ELEVATION] = np.nan
-    return found
+    if found.grid.is_rotated:  # to resample from is all that is possible
+        return found
+    upright, back = found.grid.upright()
+    return Elevation(np.ascontiguousarray(found.values[back]), upright)
 
 
 def bring(values: FloatArray, source: Grid, target: Grid, kernel: Kernel) -> FloatArray:
@@ -282,13 +301,3 @@ def bring(values: FloatArray, source: Grid, target: Grid, kernel: Kernel) -> Flo
             ) as warped,
         ):
             return warped.read(1, out=out)
-
-
-def north_up(found: Elevation) -> Elevation:
-    """Returns an elevation model in rows from north to south.
-
-    Raises:
-        DataError: The model's axes are rotated.
-    """
-    grid, back = found.grid.upright()
-    return Elevation(np.ascontiguousarray(found.values[back]), grid)

@@ -187,6 +187,21 @@ def _fill_from_centre(window: Window) -> list[FloatArray]:
     return [np.where(np.isnan(cell), centre, cell) for cell in window]
 
 
+def _windows(
+    z: FloatArray, holes: bool, edges: Edges
+) -> tuple[Window, NDArray[np.bool_] | None]:
+    """Returns the nine cells of each window, and which results are missing."""
+    height, width = z.shape[0] - 2, z.shape[1] - 2
+    window = [
+        z[dy : dy + height, dx : dx + width] for dy in range(3) for dx in range(3)
+    ]
+    if not holes:  # a rim of NaN spreads by itself
+        return window, None
+    if edges == "compute":
+        return _fill_from_centre(window), np.isnan(window[4])
+    return window, np.isnan(window).any(axis=0)
+
+
 def _corners(
     z: FloatArray,
     rows: slice,
@@ -262,17 +277,7 @@ def gradient_blocks(
         count = rows.stop - rows.start
         with np.errstate(all="ignore"):  # overflow of absurd elevations: missing
             z, holes = _load(dem, rows, edges, nodata)
-            window = [
-                z[dy : dy + count, dx : dx + width]
-                for dy in range(3)
-                for dx in range(3)
-            ]
-            missing = None
-            if holes and edges == "compute":
-                missing = np.isnan(window[4])
-                window = _fill_from_centre(window)
-            elif holes:
-                missing = np.isnan(window).any(axis=0)
+            window, missing = _windows(z, holes, edges)
             gx, gy = np.empty((2, count, width))
             difference(window, gx, gy)
             if edges == "compute":

@@ -73,6 +73,12 @@ class Grid:
         """Whether anything is known of place and cell size."""
         return self.crs is not None or self.transform != Affine.identity()
 
+    @property
+    def is_rotated(self) -> bool:
+        """Whether rows do not run along east–west or columns along north–south."""
+        a, b, _, d, e, _ = tuple(self.transform)[:6]
+        return max(abs(b), abs(d)) > 1e-6 * min(abs(a), abs(e))
+
     def window(self, row: int, column: int, height: int, width: int) -> Grid:
         """Returns a part of the grid; it may reach beyond the edges."""
         moved = self.transform * Affine.translation(column, row)
@@ -89,18 +95,17 @@ class Grid:
         Raises:
             DataError: The axes are rotated or sheared.
         """
-        a, b, _, d, e, _ = tuple(self.transform)[:6]
-        if max(abs(b), abs(d)) > 1e-6 * min(abs(a), abs(e)):
+        if self.is_rotated:
             raise DataError(
-                "`grid` must have rows along east-west and columns along north-south,"
-                f" got a rotated transform {tuple(self.transform)[:6]}; warp it to a"
-                " north-up grid first (`rio warp` or `gdalwarp`)."
+                "`transform` must have rows along east-west and columns along"
+                f" north-south, got the rotated {tuple(self.transform)[:6]}; warp it to"
+                " a north-up grid first (`rio warp` or `gdalwarp`)."
             )
         transform, back = self.transform, [slice(None), slice(None)]
-        if e > 0:
+        if transform.e > 0:
             transform *= Affine(1, 0, 0, 0, -1, self.height)
             back[0] = slice(None, None, -1)
-        if a < 0:
+        if transform.a < 0:
             transform *= Affine(-1, 0, self.width, 0, 1, 0)
             back[1] = slice(None, None, -1)
         return replace(self, transform=transform), (back[0], back[1])

@@ -19,7 +19,6 @@ from landslide_tf.terrain.elevation import (
     bring,
     grid_name,
     no_overlap,
-    north_up,
     read_elevation,
     to_crs,
 )
@@ -118,28 +117,49 @@ def _turn_of_north(source: Grid, target: Grid) -> tuple[FloatArray, FloatArray]:
             [np.interp(np.arange(target.width) + 0.5, columns, line) for line in node]
         )
         high = np.interp(np.arange(target.height) + 0.5, rows, np.arange(len(rows)))
-        first = np.minimum(high.astype(int), max(len(rows) - 2, 0))
+        first = np.minimum(high.astype(int), len(rows) - 2)
         weight = (high - first)[:, None]
         fields.append((1 - weight) * wide[first] + weight * wide[first + 1])
     return fields[0], fields[1]
 
 
+def _read_onto(
+    dem: Dem, target: Grid, kernel: Kernel, nodata: float | None
+) -> tuple[Elevation, FloatArray]:
+    """Returns the elevation model as read, and its elevations on the target grid."""
+    found = read_elevation(dem, target, nodata)
+    if not np.isfinite(found.values).any():
+        raise DataError(
+            "`dem` must have elevations where `grid` lies, got nodata only; check"
+            f" the nodata value and the place of both: {grid_name(target)}."
+        )
+    values = bring(found.values, found.grid, target, kernel)
+    if not np.isfinite(values).any():
+        raise no_overlap("`dem`", found.grid, target)
+    return found, values
+
+
 def _derive_before(
-    found: Elevation, target: Grid, names: Sequence[str], kernel: Kernel, **how: object
+    found: Elevation,
+    target: Grid,
+    names: Sequence[str],
+    kernel: Kernel,
+    z_factor: float,
+    method: Method,
+    edges: Edges,
 ) -> dict[str, FloatArray]:
     """Computes the factors on the model's own grid and resamples them."""
-    native = north_up(found)
-    cell, out = cell_size(native.grid), {}
-    z_factor = how.pop("z_factor")
+    native, cell, out = found.grid, cell_size(found.grid), {}
+    how = {"method": method, "edges": edges, "dtype": np.float64}
     if "slope" in names:
-        steep = slope(native.values, cell, z_factor=z_factor, dtype=np.float64, **how)
+        steep = slope(found.values, cell, z_factor=z_factor, **how)
         # Cubic convolution overshoots.
-        out["slope"] = np.clip(bring(steep, native.grid, target, kernel), 0, 90)
+        out["slope"] = np.clip(bring(steep, native, target, kernel), 0, 90)
     if any(name.startswith("aspect") for name in names):
-        angle = aspect(native.values, cell, dtype=np.float64, **how)
-        s, c = (bring(v, native.grid, target, kernel) for v in _direction(angle))
-        if native.grid.crs != target.crs:
-            a, b = _turn_of_north(native.grid, target)
+        angle = aspect(found.values, cell, **how)
+        s, c = (bring(v, native, target, kernel) for v in _direction(angle))
+        if native.crs != target.crs:
+            a, b = _turn_of_north(native, target)
             s, c = s * b + c * a, c * b - s * a
         length = np.hypot(s, c)
         level = length < _NO_DIRECTION
@@ -151,15 +171,19 @@ def _derive_before(
 
 
 def _derive_after(
-    dem: FloatArray, target: Grid, names: Sequence[str], **how: object
+    dem: FloatArray,
+    target: Grid,
+    names: Sequence[str],
+    z_factor: float,
+    method: Method,
+    edges: Edges,
 ) -> dict[str, FloatArray]:
     """Computes the factors of elevations that lie on the target grid."""
     cell, out = cell_size(target), {}
-    z_factor = how.pop("z_factor")
     if "slope" in names:
-        out["slope"] = slope(dem, cell, z_factor=z_factor, **how)
+        out["slope"] = slope(dem, cell, z_factor=z_factor, method=method, edges=edges)
     if any(name.startswith("aspect") for name in names):
-        out["aspect"] = aspect(dem, cell, **how)
+        out["aspect"] = aspect(dem, cell, method=method, edges=edges)
         if {"aspect_sin", "aspect_cos"} & set(names):
             out["aspect_sin"], out["aspect_cos"] = _direction(out["aspect"])
     return out
@@ -182,7 +206,7 @@ def factors_on_grid(
     The elevations are brought to the grid in float64 with nodata kept, and slope and
     aspect are computed there, with cells in metres: linear units of the system are
     applied, degrees become metres on the ellipsoid row by row (see `cell_size`).
-    Order and kernel are those of Xia et al. (2021), which names cubic convolution.
+    Factors after resampling is the order of Xia et al. (2021, Remote Sensing 13, 5116).
 
     Args:
         dem: Elevation model: path, open rasterio dataset of one band, or (array
@@ -206,31 +230,22 @@ def factors_on_grid(
         DataError: The model cannot be read, has no place on the ground or none in
             common with the grid, or an argument is not valid.
     """
+    check_choice("derive", derive, ("after", "before"))
+    check_choice("resampling", resampling, ("cubic", "bilinear", "nearest"))
+    names, metres = _check_factors(factors), _metres(z_unit)
     if not isinstance(grid, Grid):
         raise DataError(
             f"`grid` must be a `Grid`, got `{type(grid).__name__}`; write"
             " `Grid.of(dataset)`."
         )
-    check_choice("derive", derive, ("after", "before"))
-    check_choice("resampling", resampling, ("cubic", "bilinear", "nearest"))
-    names, metres = _check_factors(factors), _metres(z_unit)
     target, back = grid.upright()
     cell_size(target)  # refuses a grid without cell size before the model is read
-    found = read_elevation(dem, target, nodata)
-    if not np.isfinite(found.values).any():
-        raise DataError(
-            "`dem` must have elevations where `grid` lies, got nodata only; check"
-            f" the nodata value and the place of both: {grid_name(target)}."
-        )
-    values = bring(found.values, found.grid, target, resampling)
+    found, values = _read_onto(dem, target, resampling, nodata)
     known = np.isfinite(values)
-    if not known.any():
-        raise no_overlap("`dem`", found.grid, target)
-    how = {"method": method, "edges": edges, "z_factor": metres}
     if derive == "after":
-        layers = _derive_after(values, target, names, **how)
+        layers = _derive_after(values, target, names, metres, method, edges)
     else:
-        layers = _derive_before(found, target, names, resampling, **how)
+        layers = _derive_before(found, target, names, resampling, metres, method, edges)
     layers["dem"] = values * metres
     out = np.empty((*target.shape, len(names)), np.float32)
     for channel, name in enumerate(names):
