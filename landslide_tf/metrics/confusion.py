@@ -25,8 +25,8 @@ class ConfusionMatrix(keras.metrics.Metric):
     `fit` logs every score under its own name (`miou`, `val_miou`, …), so callbacks can
     monitor them: `oa`, `miou`, `mean_f1`, `mean_precision`, `mean_recall`, `g_mean`,
     `landslide_iou`, `landslide_f1`, `landslide_precision`, `landslide_recall`, and
-    `<class>_iou` for every name in `class_names` (Xia et al. 2021, equations 9 to 12). 0/0 is
-    NaN and left out of the means, as in `Scores`.
+    `<class>_iou` for every name in `class_names` (Xia et al. 2021, equations 9 to 12).
+    0/0 is NaN and left out of the means, as in `Scores`.
 
     Counts are int64, and int32 on JAX: there an epoch is exact up to 2³¹ pixels a cell;
     count larger sets with `ConfusionAccumulator`. They are integers under every
@@ -191,7 +191,8 @@ class ConfusionMatrix(keras.metrics.Metric):
         Raises:
             DataError: If labels were seen that are neither a class nor ignored.
         """
-        counts = keras.ops.convert_to_numpy(self.counts).astype(np.int64)
+        # A slice is a tensor: NumPy 2 warns when a TensorFlow variable is converted.
+        counts = keras.ops.convert_to_numpy(self.counts[:]).astype(np.int64)
         unknown = int(counts[self.num_classes].sum())
         if unknown:
             raise DataError(
