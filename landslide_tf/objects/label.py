@@ -82,7 +82,7 @@ def label_objects(
         )
     structure = np.ones((3, 3), bool) if connectivity == 8 else None
     labels, _ = ndimage.label(array, structure=structure, output=np.int32)
-    areas = np.bincount(labels.ravel())
+    areas = np.bincount(labels.ravel(), minlength=1)
     # A product of decimal metres may miss a whole number of pixels by rounding.
     kept = areas >= smallest * (1 - 1e-12)
     kept[0] = False
