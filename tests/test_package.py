@@ -31,12 +31,12 @@ PUBLIC_NAMES = Path(__file__).parent / "public_names.txt"
 MAX_MODULE, MAX_FUNCTION = 600, 70
 
 
-def tree() -> dict[str, Path]:
+def tree(root: Path = ROOT) -> dict[str, Path]:
     """Every file that belongs to the package, by its installed path."""
     return {
-        f"{installed}/{file.relative_to(ROOT / folder).as_posix()}": file
+        f"{installed}/{file.relative_to(root / folder).as_posix()}": file
         for installed, folder in FOLDERS.items()
-        for file in sorted((ROOT / folder).rglob("*"))
+        for file in sorted((root / folder).rglob("*"))
         if file.is_file() and "__pycache__" not in file.parts
     }
 
@@ -51,14 +51,19 @@ def packages() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """A wheel built from a copy: building leaves files beside its sources."""
-    source = tmp_path_factory.mktemp("source")
+def source(tmp_path_factory) -> Path:
+    """A copy to build from: building leaves files beside its sources."""
+    copy = tmp_path_factory.mktemp("source")
     for folder in set(FOLDERS.values()):
         ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / folder, source / folder, ignore=ignored)
+        shutil.copytree(ROOT / folder, copy / folder, ignore=ignored)
     for name in BUILD_FILES:
-        shutil.copy(ROOT / name, source)
+        shutil.copy(ROOT / name, copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory, source) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     pip("wheel", "--no-deps", "--no-build-isolation", "-w", out, source)
     (path,) = out.glob("*.whl")
@@ -84,14 +89,14 @@ def test_every_folder_with_code_is_a_package():
     assert without == set()
 
 
-def test_the_wheel_holds_the_tree_and_nothing_else(wheel):
+def test_the_wheel_holds_the_tree_and_nothing_else(wheel, source):
+    expected = tree(source)
     with zipfile.ZipFile(wheel) as archive:
         names = {n for n in archive.namelist() if ".dist-info/" not in n}
+        assert names - set(expected) == set()
         for name in names:
-            assert archive.read(name) == tree()[name].read_bytes(), name
-    expected = set(tree())
-    assert expected - names == set(), "missing from the wheel: see package_data"
-    assert names - expected == set()
+            assert archive.read(name) == expected[name].read_bytes(), name
+    assert set(expected) - names == set(), "missing from the wheel: see package_data"
     assert "landslide_tf/py.typed" in names
     assert not any("test" in Path(name).parts for name in names)
 

@@ -67,13 +67,14 @@ class KeyNumbers:
 
     Attributes:
         numbers: (label, value, remark) of each; the remark may be empty.
+        digits: Digits after the point of real numbers.
     """
 
     numbers: Sequence[tuple[str, str | float, str]]
     digits: int = 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Code:
     """Commands or source to copy.
 

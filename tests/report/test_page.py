@@ -62,7 +62,7 @@ def sections(picture, **figure):
         Section("", ["First `code <b>`.", KeyNumbers(numbers=[("IoU", 0.7, "test")])]),
         Section("Scores & more", [table]),
         Section("Pictures", [shown]),
-        Section("Next", [Code(text="landslide-tf demo --out <DIR>")]),
+        Section("Next", [Code("landslide-tf demo --out <DIR>")]),
     ]
 
 
