@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from sklearn import metrics as sk
@@ -189,6 +189,7 @@ def test_dictionary_is_strict_json():
     assert restored["pixels"] == 3
 
 
+@settings(deadline=None)
 @given(
     npst.arrays(np.uint8, st.integers(0, 60), elements=st.sampled_from([0, 1, 2, 255])),
     st.integers(0, 60),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from skimage import measure, segmentation
@@ -11,6 +11,7 @@ from landslide_tf.objects import boundaries, label_objects
 MASKS = npst.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
 
+@settings(deadline=None)
 @given(MASKS, st.sampled_from([4, 8]), st.integers(0, 6))
 def test_components_and_sizes(mask, connectivity, min_area):
     labels, number = label_objects(mask, connectivity=connectivity, min_area=min_area)
@@ -70,6 +71,7 @@ def test_empty_masks_have_no_objects():
         assert (labels.shape, number) == (shape, 0)
 
 
+@settings(deadline=None)
 @given(MASKS)
 def test_boundaries_are_the_inner_outline(mask):
     padded = np.pad(mask, 1)

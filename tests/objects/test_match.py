@@ -121,6 +121,7 @@ def test_assignment_equals_brute_force():
     assert beyond_greedy > 5
 
 
+@settings(deadline=None)
 @given(PAIRS, st.sampled_from([0.05, 0.2, 0.5]), st.randoms(use_true_random=False))
 def test_permuted_labels_change_nothing(masks, threshold, random):
     truth, labels = (
@@ -138,6 +139,7 @@ def test_permuted_labels_change_nothing(masks, threshold, random):
     assert count_pairs(labels, truth, threshold) == expected
 
 
+@settings(deadline=None)
 @given(PAIRS, RULES)
 def test_identities(masks, rule):
     counts = object_counts(*masks, **rule)
@@ -159,6 +161,7 @@ def test_identities(masks, rule):
         assert scores.qp <= min(scores.dp, 1 - scores.ce) + 1e-12
 
 
+@settings(deadline=None)
 @given(PAIRS, RULES)
 def test_a_perfect_prediction(masks, rule):
     mask = masks[0]
@@ -169,7 +172,7 @@ def test_a_perfect_prediction(masks, rule):
         assert (scores.dp, scores.qp, scores.oe, scores.ce) == (1, 1, 0, 0)
 
 
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 @given(PAIRS, PAIRS, RULES)
 def test_scenes_add_up(first, second, rule):
     total = object_counts(*first, **rule) + object_counts(*second, **rule)
@@ -183,6 +186,7 @@ def test_scenes_add_up(first, second, rule):
     assert object_counts(*together, **rule) == total
 
 
+@settings(deadline=None)
 @given(PAIRS, RULES)
 def test_ignored_pixels_belong_to_nobody(masks, rule):
     reference, prediction = masks
