@@ -1,1 +1,6 @@
-"""Export to SavedModel and its signatures."""
+"""SavedModels for TensorFlow Serving: writing them and running them without Keras."""
+
+from landslide_tf.serving.saved_model import export
+from landslide_tf.serving.served_model import ServedModel, load
+
+__all__ = ["ServedModel", "export", "load"]

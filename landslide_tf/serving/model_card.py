@@ -1,0 +1,151 @@
+"""The page that travels with an export: what it is, takes and gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landslide_tf.metadata import Band, Factor, ModelMetadata
+from landslide_tf.serving.served_model import SIGNATURE
+
+if TYPE_CHECKING:
+    import keras
+
+FILE_NAME = "README.md"
+
+
+def write(metadata: ModelMetadata, model: keras.Model, folder: Path) -> Path:
+    """Writes the model card as Markdown.
+
+    Args:
+        metadata: What is known of the model; what it leaves open the card says.
+        model: Its parameters are counted.
+        folder: The export's `assets.extra`.
+
+    Returns:
+        The file.
+    """
+    path = folder / FILE_NAME
+    path.write_text(_text(metadata, model.count_params()))
+    return path
+
+
+def _text(metadata: ModelMetadata, parameters: int) -> str:
+    lines = [
+        f"# {metadata.name}",
+        "",
+        f"A {metadata.task} model for landslides: `{metadata.builder}`, "
+        f"{parameters:,} parameters. `model.json` beside this page says the same for "
+        "programs.",
+        "",
+        *_inputs(metadata),
+        *_outputs(metadata),
+        *_use(metadata),
+        *_origin(metadata),
+    ]
+    if metadata.metrics:
+        lines += ["## Measured", "", "| metric | value |", "|---|---|"]
+        lines += [f"| {key} | {value} |" for key, value in _flat(metadata.metrics)]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _inputs(metadata: ModelMetadata) -> list[str]:
+    size = "any height and width" if metadata.task == "segmentation" else "its size"
+    lines = [
+        "## Takes",
+        "",
+        f"Signature `{SIGNATURE}`, float32 arrays (batch, height, width, channels) of "
+        f"{size}, raw values: scaling and encoding are inside.",
+        "",
+        *_channel_table("image", metadata.inputs),
+        *_channel_table("factors", metadata.factors),
+    ]
+    if metadata.factors:
+        lines += ["A factor may be NaN where it has no value.", ""]
+    if metadata.terrain:
+        how = ", ".join(f"{k} {v}" for k, v in metadata.terrain.model_dump().items())
+        lines += [f"Slope and aspect were made from elevations so: {how}.", ""]
+    if metadata.cell_size:
+        low, high = metadata.cell_size
+        lines += [f"Trained on cells of {low:g} to {high:g} m.", ""]
+    return lines
+
+
+def _channel_table(name: str, channels: Sequence[Band | Factor]) -> list[str]:
+    if not channels:
+        return []
+    lines = [f"| `{name}` channel | name | unit | range |", "|---|---|---|---|"]
+    for index, channel in enumerate(channels):
+        span = "not stated"
+        if channel.range:
+            span = f"{channel.range[0]:g} to {channel.range[1]:g}"
+        lines.append(
+            f"| {index} | {channel.name} | {channel.unit or 'none'} | {span} |"
+        )
+    return [*lines, ""]
+
+
+def _outputs(metadata: ModelMetadata) -> list[str]:
+    if metadata.landslide_class == "sigmoid":
+        what = "one channel, the probability of landslide"
+    else:
+        names = ", ".join(f"{i} {name}" for i, name in enumerate(metadata.classes))
+        what = f"one channel a class ({names}); landslide is {metadata.landslide_class}"
+    rule = "the most probable class"
+    if metadata.landslide_class == "sigmoid" or metadata.threshold is not None:
+        threshold = 0.5 if metadata.threshold is None else metadata.threshold
+        rule = f"landslide where its probability is at least {threshold:g}"
+    return [
+        "## Gives",
+        "",
+        f"`probabilities`, float32 in [0, 1]: {what}. Decision: {rule}.",
+        "",
+    ]
+
+
+def _use(metadata: ModelMetadata) -> list[str]:
+    arguments = '{"image": image, "factors": factors}'
+    if not metadata.factors:
+        arguments = '{"image": image}'
+    return [
+        "## Use",
+        "",
+        "```python",
+        "from landslide_tf import serving  # needs no Keras",
+        "",
+        f'probabilities = serving.load("…")({arguments})["probabilities"]',
+        "```",
+        "",
+        "Or TensorFlow Serving, or `tf.saved_model.load`, without this package.",
+        "",
+    ]
+
+
+def _origin(metadata: ModelMetadata) -> list[str]:
+    versions = ", ".join(f"{k} {v}" for k, v in sorted(metadata.versions.items()))
+    facts = {
+        "arguments": f"`{json.dumps(metadata.arguments)}`",
+        "data set": metadata.dataset,
+        "split": metadata.split,
+        "licence": metadata.licence,
+        "made by": metadata.command and f"`{metadata.command}`",
+        "versions": versions,
+    }
+    lines = ["## Origin", "", "| | |", "|---|---|"]
+    lines += [f"| {key} | {value or 'not stated'} |" for key, value in facts.items()]
+    return [*lines, ""]
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested tables of numbers as (path, text) rows."""
+    rows: list[tuple[str, str]] = []
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{key} / ")
+        else:
+            text = f"{value:.4g}" if isinstance(value, float) else str(value)
+            rows.append((f"{prefix}{key}", text))
+    return rows

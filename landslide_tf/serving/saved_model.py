@@ -1,0 +1,321 @@
+"""A Keras model as a SavedModel version that TensorFlow Serving can pick up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from landslide_tf.errors import ModelError, RunError
+from landslide_tf.files import atomic_folder, remove_leftovers
+from landslide_tf.metadata import ModelMetadata
+from landslide_tf.serving import model_card, warm_up_request
+from landslide_tf.serving.served_model import (
+    EXTRA,
+    GRAPH_FILE,
+    SIGNATURE,
+    load,
+    versions,
+)
+from landslide_tf.tensors import FloatArray, Tensor
+
+if TYPE_CHECKING:
+    import keras
+
+PROBABILITIES = "probabilities"
+LOGITS = "logits"
+
+# How far the served values may be from Keras's. Sixteen-bit types: graph and eager
+# execution fuse, hence round, differently.
+_TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2}
+_FULL_TOLERANCE = 1e-5
+
+
+def export(
+    model: keras.Model,
+    folder: str | Path,
+    *,
+    metadata: ModelMetadata,
+    version: int | None = None,
+    warm_up: int | None = 512,
+) -> Path:
+    """Writes a model as `folder/<version>/`, complete or not at all.
+
+    The one signature, `serving_default`, takes the model's inputs by name and returns
+    `{"probabilities": ...}`; a model whose output is named `logits` is served with
+    its softmax (sigmoid for one channel), a model with a dictionary of outputs under
+    its own keys. Beside the graph lie `assets.extra/model.json`, a model card
+    `README.md` and a warm-up request, which TensorFlow Serving runs before it takes
+    traffic. The written model is loaded and compared with `model` on a random batch
+    of a size of its own before it gets its number.
+
+    Args:
+        model: Functional model with named inputs: `image` (batch, height, width,
+            bands) and where it has one `factors` (batch, height, width, factors). For
+            segmentation its height and width must be unknown.
+        folder: The model's folder; versions are numbered folders in it.
+        metadata: What `model.json` says; its bands, factors and classes must fit.
+        version: Number >= 1; None for the next.
+        warm_up: Height and width of the warm-up request in pixels (for a model of
+            any size), at best the clients' tile; None for no request.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ModelError: If the model and its metadata do not fit each other or serving.
+        RunError: If the version exists, the folder cannot be written, or the written
+            model does not give the values of `model`.
+    """
+    _check_inputs(model, metadata)
+    _check_outputs(model, metadata)
+    folder = Path(folder)
+    target = folder / str(_free_version(folder, version))
+    remove_leftovers(folder)
+    try:
+        with atomic_folder(target) as temporary:
+            _write_graph(model, metadata, temporary)
+            _refuse_foreign_operations(temporary)
+            extra = temporary / EXTRA
+            extra.mkdir()
+            metadata.write(extra)
+            model_card.write(metadata, model, extra)
+            if warm_up is not None:
+                warm_up_request.write(metadata, model, warm_up, extra)
+            _compare(model, metadata, temporary)
+    except OSError as error:
+        raise RunError(
+            f"`{target}` cannot be written ({error.strerror or error}): nothing was "
+            "exported; free or name another place."
+        ) from error
+    return target
+
+
+def _free_version(folder: Path, version: int | None) -> int:
+    if version is None:
+        return max(versions(folder), default=0) + 1
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise RunError(
+            f"`version` must be a whole number >= 1, received `{version}`: TensorFlow "
+            "Serving serves numbered folders; leave it out for the next number."
+        )
+    if (folder / str(version)).exists():
+        raise RunError(
+            f"`{folder / str(version)}` exists and a version is never overwritten: "
+            "leave `version` out for the next number."
+        )
+    return version
+
+
+def _check_inputs(model: keras.Model, metadata: ModelMetadata) -> None:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ModelError(
+            "export needs the Keras backend `tensorflow`, received "
+            f"`{keras.backend.backend()}`: save the model as .keras, load it in a "
+            "process with KERAS_BACKEND=tensorflow and export it there."
+        )
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise ModelError(
+            "export needs a functional `keras.Model` with named inputs, received "
+            f"`{type(model).__name__}`: build it with `keras.Model(inputs, outputs)`."
+        )
+    known = {"image": metadata.inputs, "factors": metadata.factors}
+    for tensor in model.inputs:
+        shape = tuple(tensor.shape)
+        if metadata.task == "segmentation" and shape[1:3] != (None, None):
+            raise ModelError(
+                f"input `{tensor.name}` of `{model.name}` must have unknown height and "
+                f"width to be served at any size, received {shape}: build the model "
+                f"with `input_shape=(None, None, {shape[-1]})` and set its weights."
+            )
+        channels = known.get(tensor.name)
+        if channels is not None and len(channels) != shape[-1]:
+            names = ", ".join(f"`{c.name}`" for c in channels) or "none"
+            raise ModelError(
+                f"input `{tensor.name}` of `{model.name}` has {shape[-1]} channels, "
+                f"its metadata names {len(channels)} ({names}): mend the metadata."
+            )
+    names = [tensor.name for tensor in model.inputs]
+    if metadata.factors and "factors" not in names:
+        raise ModelError(
+            f"the metadata of `{model.name}` names factors, its inputs are "
+            f"{', '.join(f'`{n}`' for n in names)}: mend the metadata."
+        )
+
+
+def _check_outputs(model: keras.Model, metadata: ModelMetadata) -> None:
+    outputs = model.output
+    if isinstance(outputs, Mapping):
+        return
+    if isinstance(outputs, list | tuple) and len(outputs) != 1:
+        raise ModelError(
+            f"`{model.name}` must have one output or a dictionary of outputs, received "
+            f"a list of {len(outputs)}: build it with `outputs={{name: tensor}}`."
+        )
+    channels = model.outputs[0].shape[-1]
+    wanted = 1 if metadata.landslide_class == "sigmoid" else len(metadata.classes)
+    if channels != wanted:
+        raise ModelError(
+            f"the output of `{model.name}` has {channels} channels, its metadata names "
+            f"{wanted} (landslide_class `{metadata.landslide_class}`, classes "
+            f"{', '.join(metadata.classes)}): mend the metadata."
+        )
+
+
+def _named_outputs(
+    model: keras.Model, inputs: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Runs the model and returns what is served."""
+    import keras
+
+    outputs = model(dict(inputs), training=False)
+    if isinstance(outputs, Mapping):
+        return dict(outputs)
+    if isinstance(outputs, list | tuple):
+        (outputs,) = outputs
+    outputs = keras.ops.cast(outputs, "float32")
+    if model.output_names[0] == LOGITS:
+        one = outputs.shape[-1] == 1
+        outputs = keras.ops.sigmoid(outputs) if one else keras.ops.softmax(outputs)
+    return {PROBABILITIES: outputs}
+
+
+def _write_graph(model: keras.Model, metadata: ModelMetadata, folder: Path) -> None:
+    # Not `keras.export.ExportArchive`: it writes every variable twice.
+    import tensorflow as tf
+
+    specs = {
+        tensor.name: tf.TensorSpec(
+            (None, *tensor.shape[1:]), tensor.dtype, name=tensor.name
+        )
+        for tensor in model.inputs
+    }
+
+    @tf.function(input_signature=[specs], autograph=False)
+    def serve(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        return _named_outputs(model, inputs)
+
+    concrete = serve.get_concrete_function()
+    module = tf.Module()
+    module.serve = serve
+    module.weights = list(concrete.variables)
+    try:
+        tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
+    except tf.errors.OpError as error:
+        raise RunError(
+            f"the graph of `{metadata.name}` cannot be written to `{folder.parent}` "
+            f"({_first_line(error)}): nothing was exported; free or name another place."
+        ) from error
+
+
+def _refuse_foreign_operations(folder: Path) -> None:
+    """Raises where a server without this process's Python could not run the graph."""
+    import tensorflow as tf
+
+    foreign = sorted(
+        name
+        for name in set(operations(folder))
+        if "PyFunc" in name or not hasattr(tf.raw_ops, name)
+    )
+    if foreign:
+        raise ModelError(
+            "an export may hold operations of core TensorFlow only, received "
+            f"{', '.join(f'`{n}`' for n in foreign)}: a layer calls Python or a custom "
+            "operation; use `keras.ops`."
+        )
+
+
+def operations(folder: str | Path) -> Iterator[str]:
+    """Yields the type of every operation in a SavedModel, its functions' included.
+
+    Args:
+        folder: The version's folder, which holds `saved_model.pb`.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((Path(folder) / GRAPH_FILE).read_bytes())
+    for graph in (m.graph_def for m in saved.meta_graphs):
+        called = {function.signature.name for function in graph.library.function}
+        for nodes in (graph.node, *(f.node_def for f in graph.library.function)):
+            yield from (node.op for node in nodes if node.op not in called)
+
+
+def _compare(model: keras.Model, metadata: ModelMetadata, folder: Path) -> None:
+    """Raises unless the written model gives the values of the Keras model."""
+    inputs = _random_inputs(model, metadata)
+    served = load(folder)(inputs)
+    keras_values = _compiled_outputs(model, inputs)
+    types = {layer.compute_dtype for layer in model.layers}
+    tolerance = max((_TOLERANCE.get(t, _FULL_TOLERANCE) for t in types), default=0.0)
+    for name, wanted in keras_values.items():
+        got = served[name]
+        if not np.isfinite(wanted).all():
+            raise RunError(
+                f"output `{name}` of `{model.name}` must be finite, received NaN or "
+                "infinity on a random batch: its weights are broken; train it again."
+            )
+        scale = max(1.0, float(np.abs(wanted).max()))
+        off = np.inf
+        if got.shape == wanted.shape:
+            off = float(np.abs(got - wanted).max()) / scale
+        if off > tolerance:
+            raise RunError(
+                f"output `{name}` of the written model must equal that of "
+                f"`{model.name}` to {tolerance:g}, received {off:.3g} on a random "
+                "batch: a layer computes otherwise where sizes are unknown; nothing "
+                "was exported."
+            )
+    if list(keras_values) == [PROBABILITIES]:
+        values = keras_values[PROBABILITIES]
+        if values.min() < -_FULL_TOLERANCE or values.max() > 1 + _FULL_TOLERANCE:
+            raise ModelError(
+                f"the output of `{model.name}` must be probabilities, received values "
+                f"from {values.min():.3g} to {values.max():.3g}: name the output layer "
+                f"`{LOGITS}` and export adds the softmax."
+            )
+
+
+def _compiled_outputs(
+    model: keras.Model, inputs: Mapping[str, FloatArray]
+) -> dict[str, FloatArray]:
+    """Runs the model as `predict` does, compiled for this very size.
+
+    Not layer by layer: large logits then differ by rounding alone by more than the
+    tolerance, and neither training nor prediction runs so.
+    """
+    import tensorflow as tf
+
+    @tf.function(autograph=False)
+    def run(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return _named_outputs(model, tensors)
+
+    outputs = run({name: tf.constant(array) for name, array in inputs.items()})
+    return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+def _random_inputs(
+    model: keras.Model, metadata: ModelMetadata
+) -> dict[str, FloatArray]:
+    """Two examples within the bands' ranges, of a size that no stride divides."""
+    random = np.random.default_rng(0)
+    channels: dict[str, list[Any]] = {  # Band or Factor
+        "image": metadata.inputs,
+        "factors": metadata.factors,
+    }
+    inputs = {}
+    for tensor in model.inputs:
+        shape = warm_up_request.concrete_shape(tensor.shape, 2, (37, 43))
+        default = (0.0, 255.0) if tensor.name == "image" else (0.0, 1.0)
+        ranges = [c.range or default for c in channels.get(tensor.name, [])]
+        low, high = np.transpose(ranges or [default])
+        inputs[tensor.name] = random.uniform(low, high, shape).astype(tensor.dtype)
+    return inputs
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,121 @@
+"""A SavedModel on arrays, without Keras and without the model's code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landslide_tf.errors import ModelError, RunError
+from landslide_tf.metadata import ModelMetadata
+
+SIGNATURE = "serving_default"
+GRAPH_FILE = "saved_model.pb"
+EXTRA = "assets.extra"
+
+
+class ServedModel:
+    """A loaded SavedModel: a function from named arrays to named arrays.
+
+    Attributes:
+        folder: The version's folder.
+        metadata: The export's `model.json`.
+        input_shapes: (batch, height, width, channels) by name; None = any.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import tensorflow as tf
+        from google.protobuf.message import DecodeError
+
+        self.folder = folder
+        self.metadata = ModelMetadata.read(folder / EXTRA)
+        try:
+            # The loaded object owns the variables: the signature alone does not.
+            self._loaded = tf.saved_model.load(str(folder))
+        except (OSError, DecodeError, tf.errors.OpError) as error:
+            raise RunError(
+                f"`{folder}` is not a whole SavedModel ({str(error).splitlines()[0]}): "
+                "export the model again."
+            ) from error
+        if SIGNATURE not in self._loaded.signatures:
+            raise RunError(
+                f"`{folder}` must have the signature `{SIGNATURE}`, received "
+                f"{sorted(self._loaded.signatures)}: export the model again."
+            )
+        self._run = self._loaded.signatures[SIGNATURE]
+        self._specs = self._run.structured_input_signature[1]
+        self.input_shapes = {
+            name: tuple(spec.shape) for name, spec in sorted(self._specs.items())
+        }
+
+    def __call__(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+        """Runs the signature `serving_default`.
+
+        Args:
+            inputs: One array a name, (batch, height, width, channels), raw units.
+
+        Returns:
+            One array an output, as a rule `probabilities` (batch, height, width,
+            classes), float32 in [0, 1].
+
+        Raises:
+            ModelError: If a name is missing or unknown or a shape does not fit.
+        """
+        import tensorflow as tf
+
+        if set(inputs) != set(self._specs):
+            raise ModelError(
+                f"`{self.folder}` takes the inputs {_listed(self._specs)}, received "
+                f"{_listed(inputs)}: pass exactly those."
+            )
+        tensors = {}
+        for name, spec in self._specs.items():
+            array = np.asarray(inputs[name])
+            if not spec.shape.is_compatible_with(array.shape):
+                raise ModelError(
+                    f"input `{name}` of `{self.folder}` must have the shape "
+                    f"{tuple(spec.shape)} (None = any), received {array.shape}."
+                )
+            tensors[name] = tf.constant(array.astype(spec.dtype.as_numpy_dtype))
+        return {name: value.numpy() for name, value in self._run(**tensors).items()}
+
+
+def load(folder: str | Path) -> ServedModel:
+    """Loads a SavedModel that `export` wrote.
+
+    Args:
+        folder: The model's folder, for its newest version, or one version's folder.
+
+    Returns:
+        The model; it needs TensorFlow, not Keras.
+
+    Raises:
+        RunError: If there is no SavedModel, or it is not whole.
+    """
+    folder = Path(folder)
+    if not (folder / GRAPH_FILE).is_file():
+        found = [
+            v for v in versions(folder) if (folder / str(v) / GRAPH_FILE).is_file()
+        ]
+        if not found:
+            raise RunError(
+                f"`{folder}` must be a SavedModel folder or hold numbered versions, "
+                "received neither: name the folder that `landslide-tf export` wrote."
+            )
+        folder = folder / str(max(found))
+    return ServedModel(folder)
+
+
+def versions(folder: Path) -> list[int]:
+    """Lists the numbered folders in a model's folder, unordered."""
+    if not folder.is_dir():
+        return []
+    names = (path.name for path in folder.iterdir() if path.is_dir())
+    return [int(n) for n in names if n.isdecimal() and n == str(int(n))]
+
+
+def _listed(names: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{n}`" for n in sorted(names)) or "none"
