@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from etils import epath
@@ -132,7 +135,8 @@ def _read(path: epath.Path) -> tuple[int, np.ndarray]:
             f"`{path}` must be a TIFF below {_LARGEST_FILE} bytes, received {size}."
         )
     try:
-        with tifffile.TiffFile(io.BytesIO(path.read_bytes())) as tiff:
+        content = io.BytesIO(path.read_bytes())
+        with _silent("tifffile"), tifffile.TiffFile(content) as tiff:
             # A crafted header can claim any size: nothing is read before it is known.
             values = sum(int(np.prod(page.shape)) for page in tiff.pages)
             if values > _LARGEST_FILE:
@@ -142,3 +146,15 @@ def _read(path: epath.Path) -> tuple[int, np.ndarray]:
     except Exception as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"`{path}` cannot be read as a TIFF: {first}.") from error
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Keeps a library from logging what an exception will say."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
