@@ -1,4 +1,4 @@
-"""Reading an elevation model and bringing rasters from grid to grid."""
+"""Reading the part of an elevation model that a grid needs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import contextlib
 import os
 import warnings
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import rasterio
-import rasterio.warp
 from numpy.typing import ArrayLike
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import (
-    CRSError,
-    NotGeoreferencedWarning,
-    RasterioError,
-    RasterioIOError,
-)
-from rasterio.io import DatasetReader, MemoryFile
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
@@ -27,8 +21,8 @@ from landslide_tf.errors import DataError
 from landslide_tf.tensors import FloatArray
 from landslide_tf.terrain.gradient import missing_to_nan, real_array
 from landslide_tf.terrain.grid import Grid
+from landslide_tf.terrain.resample import aligned_offset, to_crs
 
-Kernel: TypeAlias = Literal["cubic", "bilinear", "nearest"]
 Dem: TypeAlias = (
     str
     | os.PathLike[str]
@@ -50,62 +44,13 @@ class Elevation:
     grid: Grid
 
 
-def grid_name(grid: Grid) -> str:
-    """Returns CRS and bounds of a grid for a message."""
-    corners = [grid.transform * c for c in ((0, 0), (grid.width, grid.height))]
-    (x0, y0), (x1, y1) = corners
-    box = ", ".join(
-        f"{v:.10g}" for v in (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
-    )
-    return f"{grid.crs.to_string() if grid.crs else 'no CRS'} ({box})"
-
-
-def to_crs(
-    x: FloatArray, y: FloatArray, source: Grid, target: Grid
-) -> tuple[FloatArray, FloatArray]:
-    """Returns coordinates of the target's system; NaN where there are none."""
-    if source.crs == target.crs:
-        return x, y
-    try:
-        xs, ys = rasterio.warp.transform(
-            source.crs, target.crs, np.ravel(x), np.ravel(y)
-        )
-    except (CRSError, RasterioError) as error:
-        raise DataError(
-            f"`dem` and `grid` must have systems that convert into each other, got"
-            f" {grid_name(source)} and {grid_name(target)}: {error}"
-        ) from error
-    out = [np.reshape(np.asarray(v, dtype=np.float64), np.shape(x)) for v in (xs, ys)]
-    for v in out:
-        v[~np.isfinite(v)] = np.nan
-    return out[0], out[1]
-
-
-def aligned_offset(source: Grid, target: Grid) -> tuple[int, int] | None:
-    """Returns (row, column) of the target's first cell in the source's cells.
-
-    `None` where the cells of the two grids do not coincide.
-    """
-    if source.crs != target.crs:
-        return None
-    between = ~source.transform * target.transform
-    steps = np.array([between.a - 1, between.e - 1, between.b, between.d])
-    # A thousandth of a cell, gathered over the whole grid.
-    if np.abs(steps).max() * max(target.shape) > 1e-3:
-        return None
-    row, column = round(between.f), round(between.c)
-    if max(abs(between.f - row), abs(between.c - column)) > 1e-3:
-        return None
-    return row, column
-
-
 def _covering_window(source: Grid, target: Grid) -> tuple[int, int, int, int] | None:
     """Returns rows and columns of the source that the target needs, kernel included."""
     columns, rows = np.meshgrid(
         np.linspace(0, target.width, _LATTICE), np.linspace(0, target.height, _LATTICE)
     )
-    x, y = to_crs(*(target.transform * (columns, rows)), target, source)
-    columns, rows = ~source.transform * (x, y)
+    x, y = to_crs(*(target.transform @ (columns, rows)), target, source)
+    columns, rows = ~source.transform @ (x, y)
     edges = []
     for at, size, cells in (
         (rows, source.height, target.height),
@@ -134,7 +79,7 @@ def _check_crs(name: str, source: Grid, target: Grid) -> None:
         without, other = (name, target) if source.crs is None else ("`grid`", source)
         raise DataError(
             f"{without} must have a CRS because the other raster has one, got none"
-            f" beside {grid_name(other)}; assign it (`rio edit-info --crs`)."
+            f" beside {other}; assign it (`rio edit-info --crs`)."
         )
     if source.crs is None and aligned_offset(source.upright()[0], target) is None:
         raise DataError(
@@ -147,7 +92,7 @@ def _check_crs(name: str, source: Grid, target: Grid) -> None:
 def no_overlap(name: str, source: Grid, target: Grid) -> DataError:
     """Returns the error of two rasters that share no ground."""
     return DataError(
-        f"{name} must overlap `grid`, got {grid_name(source)} and {grid_name(target)},"
+        f"{name} must overlap `grid`, got {source} and {target},"
         " which share no ground; check CRS and transform of both."
     )
 
@@ -243,61 +188,3 @@ def read_elevation(dem: Dem, target: Grid, nodata: float | None) -> Elevation:
         return found
     upright, back = found.grid.upright()
     return Elevation(np.ascontiguousarray(found.values[back]), upright)
-
-
-def bring(values: FloatArray, source: Grid, target: Grid, kernel: Kernel) -> FloatArray:
-    """Resamples a raster; cells registered by area, nodata kept.
-
-    Cubic convolution is that of Keys (1981, IEEE Transactions on Acoustics, Speech,
-    and Signal Processing 29(6), 1153–1160), a = −0.5, widened where the target is
-    coarser. Cells that coincide are copied.
-
-    Args:
-        values: float64 (H, W), NaN = nodata.
-        source: Grid of `values`.
-        target: Grid of the result.
-        kernel: `"cubic"`, `"bilinear"` or `"nearest"`.
-
-    Returns:
-        float64 (H, W) of the target, NaN = nodata or not covered.
-    """
-    out = np.full(target.shape, np.nan)
-    offset = aligned_offset(source, target)
-    if offset is not None:
-        cuts = []
-        for start, size, length in zip(offset, target.shape, source.shape, strict=True):
-            first, last = max(start, 0), min(start + size, length)
-            if first >= last:
-                return out
-            cuts.append((slice(first - start, last - start), slice(first, last)))
-        out[cuts[0][0], cuts[1][0]] = values[cuts[0][1], cuts[1][1]]
-        return out
-    # `rasterio.warp.reproject` takes an eighth of a cell as good enough; the kinks
-    # of that piecewise transformation would be slopes.
-    with MemoryFile() as memory:
-        with memory.open(
-            driver="GTiff",
-            count=1,
-            dtype="float64",
-            crs=source.crs,
-            transform=source.transform,
-            height=source.height,
-            width=source.width,
-            nodata=np.nan,
-            BIGTIFF="IF_SAFER",
-        ) as dataset:
-            dataset.write(values, 1)
-        with (
-            memory.open() as dataset,
-            WarpedVRT(
-                dataset,
-                crs=target.crs,
-                transform=target.transform,
-                height=target.height,
-                width=target.width,
-                nodata=np.nan,
-                resampling=Resampling[kernel],
-                tolerance=1e-6,
-            ) as warped,
-        ):
-            return warped.read(1, out=out)

@@ -128,9 +128,8 @@ def cell_columns(cell: Cell, height: int) -> tuple[FloatArray, FloatArray]:
     Raises:
         DataError: Not above zero, or neither one nor `height` values.
     """
-    pair = cell if isinstance(cell, (tuple, list)) else np.asarray(cell)
-    if np.ndim(pair) == 0 and not isinstance(pair, (tuple, list)):
-        pair = (pair, pair)
+    is_pair = isinstance(cell, (tuple, list)) or np.ndim(cell) > 0
+    pair = cell if is_pair else (cell, cell)
     if len(pair) != 2:
         raise DataError(
             "`cell` must be a number or a pair (east-west, north-south), got"
@@ -148,8 +147,9 @@ def cell_columns(cell: Cell, height: int) -> tuple[FloatArray, FloatArray]:
                 f" shape {size.shape}."
             )
         if not (np.isfinite(size).all() and (size > 0).all()):
+            shown = value if np.ndim(value) == 0 else size.min()
             raise DataError(
-                f"`cell` ({name}) must be finite and above 0, got `{value}`; row 0 of"
+                f"`cell` ({name}) must be finite and above 0, got `{shown}`; row 0 of"
                 " the elevation model is its northern edge."
             )
         sizes.append(size.reshape(-1, 1))

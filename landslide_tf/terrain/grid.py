@@ -56,6 +56,18 @@ class Grid:
                 f"`transform` must be finite and invertible, got {numbers[:6]}."
             )
 
+    def __str__(self) -> str:
+        """CRS and bounds, for messages."""
+        name = self.crs.to_string() if self.crs else "no CRS"
+        if len(name) > 40:  # the whole WKT of a system without a code
+            name = (re.findall(r'"([^"]*)"', name) or [name])[0]
+        x, y = self.transform @ (
+            np.array([0, self.width, 0, self.width]),
+            np.array([0, 0, self.height, self.height]),
+        )
+        bounds = (x.min(), y.min(), x.max(), y.max())
+        return f"{name} ({', '.join(f'{value:.10g}' for value in bounds)})"
+
     @classmethod
     def of(cls, dataset: DatasetReader) -> Grid:
         """Returns the grid of an open rasterio dataset."""
@@ -81,7 +93,7 @@ class Grid:
 
     def window(self, row: int, column: int, height: int, width: int) -> Grid:
         """Returns a part of the grid; it may reach beyond the edges."""
-        moved = self.transform * Affine.translation(column, row)
+        moved = self.transform @ Affine.translation(column, row)
         return replace(self, transform=moved, height=height, width=width)
 
     def upright(self) -> tuple[Grid, tuple[slice, slice]]:
@@ -103,10 +115,10 @@ class Grid:
             )
         transform, back = self.transform, [slice(None), slice(None)]
         if transform.e > 0:
-            transform *= Affine(1, 0, 0, 0, -1, self.height)
+            transform = transform @ Affine(1, 0, 0, 0, -1, self.height)
             back[0] = slice(None, None, -1)
         if transform.a < 0:
-            transform *= Affine(-1, 0, self.width, 0, 1, 0)
+            transform = transform @ Affine(-1, 0, self.width, 0, 1, 0)
             back[1] = slice(None, None, -1)
         return replace(self, transform=transform), (back[0], back[1])
 

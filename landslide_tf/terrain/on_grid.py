@@ -15,15 +15,12 @@ from landslide_tf.tensors import FloatArray
 from landslide_tf.terrain.elevation import (
     Dem,
     Elevation,
-    Kernel,
-    bring,
-    grid_name,
     no_overlap,
     read_elevation,
-    to_crs,
 )
 from landslide_tf.terrain.gradient import Edges, Method, check_choice, check_positive
 from landslide_tf.terrain.grid import Grid, cell_size
+from landslide_tf.terrain.resample import Kernel, bring, to_crs
 from landslide_tf.terrain.surface import FLAT, aspect, slope
 
 FACTORS: tuple[str, ...] = ("dem", "slope", "aspect", "aspect_sin", "aspect_cos")
@@ -101,9 +98,9 @@ def _turn_of_north(source: Grid, target: Grid) -> tuple[FloatArray, FloatArray]:
     rows = np.linspace(0, target.height, min(target.height + 1, _LATTICE))
     columns = np.linspace(0, target.width, min(target.width + 1, _LATTICE))
     at = np.meshgrid(columns, rows)
-    x, y = to_crs(*(target.transform * (at[0], at[1])), target, source)
+    x, y = to_crs(*(target.transform @ (at[0], at[1])), target, source)
     ahead = to_crs(x, y + abs(source.transform.e), source, target)
-    there = ~target.transform * ahead
+    there = ~target.transform @ ahead
     east, north = cell_size(target)
     if np.ndim(east):
         centres = np.arange(target.height) + 0.5
@@ -131,7 +128,7 @@ def _read_onto(
     if not np.isfinite(found.values).any():
         raise DataError(
             "`dem` must have elevations where `grid` lies, got nodata only; check"
-            f" the nodata value and the place of both: {grid_name(target)}."
+            f" the nodata value and the place of both: {target}."
         )
     values = bring(found.values, found.grid, target, kernel)
     if not np.isfinite(values).any():

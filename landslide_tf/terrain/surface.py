@@ -120,8 +120,8 @@ def aspect(
         flat: Value of level ground: `"minus_one"` or `"zero"`.
         edges: As in `slope`.
         nodata: As in `slope`.
-        gdal_compat: Reproduces gdaldem: cell sizes are ignored, nodata is −9999,
-            and so is level ground unless `flat="zero"`.
+        gdal_compat: Reproduces gdaldem: cell sizes are ignored, nodata and level
+            ground are −9999, or both 0 with `flat="zero"`.
         dtype: Float type of the result.
 
     Returns:
@@ -148,7 +148,7 @@ def aspect(
         block[block >= 360.0] = 0.0
         block[is_level] = level
     if gdal_compat:
-        out[np.isnan(out)] = GDAL_NODATA
+        out[np.isnan(out)] = 0.0 if flat == "zero" else GDAL_NODATA
     return out
 
 
