@@ -70,10 +70,8 @@ class DatasetBuilderContract(tfds.testing.DatasetBuilderTestCase):
         features = self.built.info.features
         metadata = self.built.info.metadata
         self.assertContainsSubset(METADATA_KEYS, set(metadata))
-        self.assertLen(metadata["bands"], info.features["image"].shape[-1])
-        factors = (
-            info.features["factors"].shape[-1] if "factors" in info.features else 0
-        )
+        self.assertLen(metadata["bands"], features["image"].shape[-1])
+        factors = features["factors"].shape[-1] if "factors" in features else 0
         self.assertLen(metadata["factors"], factors)
         for band in metadata["bands"]:
             Band(**{k: v for k, v in band.items() if k != "nodata"})
