@@ -62,7 +62,7 @@ def __dir__() -> list[str]:
 
 
 def _register_keras_classes(_keras: ModuleType) -> None:
-    for room in ("layers", "losses", "metrics"):
+    for room in ("layers", "losses", "metrics", "train.optimizers"):
         importlib.import_module(f"landslide_tf.{room}")
 
 

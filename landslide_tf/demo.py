@@ -30,6 +30,7 @@ from landslide_tf.serving import export
 from landslide_tf.train import (
     Evaluation,
     RunFolder,
+    Session,
     evaluate_run,
     load_recipe,
     train,
@@ -98,8 +99,7 @@ def run_demo(out: str | Path) -> Path:
         run = train(
             load_recipe(name),
             out / "runs" / name,
-            data_dir=data_dir,
-            command=f"landslide-tf train {name}",
+            Session(data_dir, command=f"landslide-tf train {name}"),
         )
         step(f"evaluating {NAMES[name]}")
         results.append(_evaluate(name, run, data_dir))

@@ -23,3 +23,13 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("real samples are not here: ../shared/data is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory):
+    """The folder with the generated set `synthetic_landslides/tiny`."""
+    from landslide_tf.pipelines import build, find_builder
+
+    folder = tmp_path_factory.mktemp("tfds")
+    build(find_builder("synthetic_landslides/tiny", data_dir=folder))
+    return folder

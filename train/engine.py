@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
 
-from landslide_tf.errors import RecipeError, RunError
+from landslide_tf.errors import RecipeError, RunError, did_you_mean
 from landslide_tf.files import atomic_path
 from landslide_tf.pipelines import ExampleStore
 from landslide_tf.train.checkpoint import assign_variables
@@ -29,55 +30,95 @@ from landslide_tf.train.setup import (
 Verbosity = Literal[0, 1, 2]
 
 
-def train(
-    recipe: Recipe,
-    folder: str | Path,
-    *,
-    resume: bool = False,
-    data_dir: str | Path | None = None,
-    manual_dir: str | Path | None = None,
-    command: str | None = None,
-    verbose: Verbosity | None = None,
-) -> RunFolder:
-    """Trains a recipe into a run folder.
+@dataclass(frozen=True)
+class Session:
+    """What a run depends on besides its recipe; none of it changes its numbers.
 
-    The same recipe and seed give the same numbers on one machine with one number of
-    threads; a run that was killed and resumed gives those of an uninterrupted one.
-
-    Args:
-        recipe: What to train. With `resume`, the run's own recipe.
-        folder: The run folder; must be missing or empty unless `resume`.
-        resume: Go on from the newest checkpoint.
-        data_dir: Folder of built data sets.
+    Attributes:
+        data_dir: Folder of built data sets; None = TFDS's own.
         manual_dir: Folder with files the user has to provide.
         command: The command line, kept in `model.json`.
         verbose: Keras's verbosity; None shows a bar on a terminal, else a line an
             epoch.
+    """
+
+    data_dir: str | Path | None = None
+    manual_dir: str | Path | None = None
+    command: str | None = None
+    verbose: Verbosity | None = None
+
+
+def train(
+    recipe: Recipe, folder: str | Path, session: Session | None = None
+) -> RunFolder:
+    """Trains a recipe into a run folder.
+
+    The same recipe and seed give the same numbers on one machine with one number of
+    threads.
+
+    Args:
+        recipe: What to train.
+        folder: The run folder; missing or empty.
+        session: Folders and output.
 
     Returns:
         The finished run.
 
     Raises:
-        RunError: If the folder is in use or there is nothing to resume.
+        RunError: If the folder is in use.
         RecipeError: If recipe and data do not fit.
         DataError: If data are missing or corrupt.
     """
     run = RunFolder(Path(folder))
-    _check_folder(run, resume)
+    if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+        raise RunError(
+            f"`{run.path}` exists and is not an empty folder: choose another `--out`, "
+            "or go on with `--resume`."
+        )
+    return _run(recipe, run, session or Session(), resumed=False)
+
+
+def resume(folder: str | Path, session: Session | None = None) -> RunFolder:
+    """Goes on with a run that was interrupted, with its own recipe.
+
+    The end result is that of an uninterrupted run. A finished run stays as it is.
+
+    Args:
+        folder: The run folder.
+        session: Folders and output.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        RunError: If this is not a run folder or its checkpoints are damaged.
+        DataError: If data are missing or corrupt.
+    """
+    run = RunFolder(Path(folder))
+    return _run(run.read_recipe(), run, session or Session(), resumed=True)
+
+
+def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> RunFolder:
     prepare_backend(recipe)
-    training, validation = load_stores(recipe, data_dir=data_dir, manual_dir=manual_dir)
-    if not resume:
+    training, validation = load_stores(
+        recipe, data_dir=session.data_dir, manual_dir=session.manual_dir
+    )
+    if not resumed:
         recipe = resolve(recipe, training)
     batches = make_batches(recipe, training, validation)
     arguments = builder_arguments(recipe, len(training.description.classes))
     model = build_model(recipe.model.name, arguments, activation=None)
     compile_model(model, recipe, training, batches.training.steps_per_epoch)
+    _build_metrics(model, recipe, batches)
     run.path.mkdir(parents=True, exist_ok=True)
     recipe.write(run.recipe)
     run.write_environment()
     recorder = RunRecorder(run, recipe.training)
-    _fit(model, recipe, batches, recorder, resume, verbose)
-    _write_model(run, recipe, recorder, model, arguments, training, command)
+    if resumed:
+        recorder.resume(model)
+    if not recorder.stopped and recorder.epoch < recipe.training.epochs:
+        _fit(model, recipe, batches, recorder, session.verbose)
+    _write_model(run, recipe, recorder, model, arguments, training, session.command)
     return run
 
 
@@ -107,15 +148,20 @@ def prepare_backend(recipe: Recipe) -> None:
     keras.config.set_dtype_policy(section.precision)
 
 
-def _check_folder(run: RunFolder, resume: bool) -> None:
-    if resume:
-        if not run.recipe.is_file():
-            raise RunError(f"`{run.path}` holds no run to resume: no `recipe.yaml`.")
-    elif run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
-        raise RunError(
-            f"`{run.path}` exists and is not an empty folder: choose another `--out`, "
-            "or go on with `--resume`."
-        )
+def _build_metrics(model: keras.Model, recipe: Recipe, batches: RunData) -> None:
+    """Makes the metric variables, which a checkpoint holds too.
+
+    Raises:
+        RecipeError: If the monitored value is none that training will log.
+    """
+    first = batches.validation.dataset().take(1)
+    logs = model.evaluate(first, verbose=0, return_dict=True)
+    model.reset_metrics()
+    known = [*logs, *(f"val_{name}" for name in logs)]
+    monitor = recipe.training.monitor
+    if monitor not in known:
+        hint = did_you_mean(monitor, known)
+        raise RecipeError(f"`training.monitor`: there is no `{monitor}`.{hint}")
 
 
 def _fit(
@@ -123,23 +169,14 @@ def _fit(
     recipe: Recipe,
     batches: RunData,
     recorder: RunRecorder,
-    resume: bool,
     verbose: Verbosity | None,
 ) -> None:
-    section = recipe.training
-    # Metric variables exist once a batch was seen; a checkpoint holds them too.
-    model.evaluate(batches.validation.dataset().take(1), verbose=0)
-    model.reset_metrics()
-    if resume:
-        recorder.resume(model)
-    if recorder.stopped or recorder.epoch >= section.epochs:
-        return
     if verbose is None:
         verbose = 1 if sys.stdout.isatty() else 2
     model.fit(
         batches.training.dataset(epoch=recorder.epoch),
         initial_epoch=recorder.epoch,
-        epochs=section.epochs,
+        epochs=recipe.training.epochs,
         steps_per_epoch=batches.training.steps_per_epoch,
         validation_data=batches.validation.dataset(),
         callbacks=[_tensorboard(recorder.run), recorder],

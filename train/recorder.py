@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 
-from landslide_tf.errors import RecipeError
 from landslide_tf.train.checkpoint import (
     Checkpoint,
     assign_variables,
@@ -94,13 +93,7 @@ class RunRecorder(keras.callbacks.Callback):
         self.run.write_metrics(self.rows)
 
     def _is_better(self, row: dict[str, Any]) -> bool:
-        monitor = self.section.monitor
-        if monitor not in row:
-            raise RecipeError(
-                f"`training.monitor`: there is no `{monitor}`; known are "
-                f"{', '.join(f'`{name}`' for name in row)}."
-            )
-        value = row[monitor]
+        value = row[self.section.monitor]
         if self.best is None:
             return True
         if math.isnan(value) or math.isnan(self.best):

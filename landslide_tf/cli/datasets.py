@@ -8,7 +8,7 @@ import typer
 
 from landslide_tf.cli.options import DataDir, ManualDir
 
-app = typer.Typer(help="Data sets.", no_args_is_help=True)
+app = typer.Typer(help="Data sets.", no_args_is_help=True, rich_markup_mode=None)
 Data = Annotated[str, typer.Argument(help="name[/config]")]
 
 

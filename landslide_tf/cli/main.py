@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 # TensorFlow reads this when it is first imported. Its C++ log is notes about the
 # machine, "errors" such as the absence of a GPU among them; what fails raises.
@@ -20,6 +21,7 @@ app = typer.Typer(
     help="Landslide mapping with Keras and TensorFlow.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # square brackets in help texts are square brackets
     add_completion=False,
 )
 app.command("demo")(demo.demo)
@@ -31,10 +33,15 @@ app.add_typer(datasets.app, name="datasets")
 app.add_typer(recipes.app, name="recipes")
 
 
+def _show_warning(message: Warning | str, *_where: object) -> None:
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
 def main() -> None:
     """Runs the command line; what a user can put right ends with status 2."""
     # TFDS warns there of its own deprecated calls.
     logging.set_verbosity(logging.ERROR)
+    warnings.showwarning = _show_warning
     try:
         app()
     except LandslideTFError as error:

@@ -29,24 +29,18 @@ def train(
     manual_dir: ManualDir = None,
 ) -> None:
     """Train a recipe; `--resume RUN` goes on with a run that was interrupted."""
-    from landslide_tf.train import RunFolder, load_recipe
-    from landslide_tf.train import train as run_training
+    from landslide_tf import train as room
 
     if (recipe is None) == (resume is None):
         raise RecipeError("Give either a recipe or `--resume RUN`.")
     if resume is not None and (changes or out):
-        raise RecipeError("`--resume` goes on with the run's own recipe: no `--set`.")
+        raise RecipeError(
+            "`--resume` goes on with the run's own recipe: no `--set` and no `--out`."
+        )
+    session = room.Session(data_dir, manual_dir, command_line())
     if resume is not None:
-        loaded, folder = RunFolder(resume).read_recipe(), resume
+        run = room.resume(resume, session)
     else:
-        loaded = load_recipe(recipe, changes or [])
-        folder = out or Path("runs") / Path(recipe).stem
-    run = run_training(
-        loaded,
-        folder,
-        resume=resume is not None,
-        data_dir=data_dir,
-        manual_dir=manual_dir,
-        command=command_line(),
-    )
+        loaded = room.load_recipe(recipe, changes or [])
+        run = room.train(loaded, out or Path("runs") / Path(recipe).stem, session)
     typer.echo(f"trained: {run.path} (next: landslide-tf evaluate {run.path})")

@@ -18,6 +18,7 @@ from landslide_tf.layers import (
     PadToStride,
     Resize2D,
 )
+from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
 from landslide_tf.tensors import Shape, Tensor
 
 ACTIVATIONS = ("softmax", "sigmoid", None)
@@ -172,12 +173,12 @@ def load_whole_weights(model: keras.Model, weights: str | Path | None) -> None:
     if not path.is_file():
         raise ModelError(f"`weights` must be an existing file, received `{weights}`.")
     try:
-        model.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
+        load_strictly(model, path)
+    except UNREADABLE as error:
         raise ModelError(
             f"`weights` must fit `{model.name}` as it was built here, received "
-            f"`{weights}`: {str(error).splitlines()[0]} Build it with the arguments "
-            "that the file was trained with."
+            f"`{weights}`: {one_line(error)}. Build it with the arguments that the "
+            "file was trained with."
         ) from error
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from landslide_tf.errors import ModelError
+from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
 
 REFERENCES = {"resnet50": "ResNet50", "resnet101": "ResNet101", "vgg16": "VGG16"}
 
@@ -103,7 +104,7 @@ def _reference(backbone: str, backbone_weights: str | Path) -> keras.Model:
             raise ModelError(
                 "`backbone_weights='imagenet'` needs the weights of "
                 f"`keras.applications.{REFERENCES[backbone]}`, received: "
-                f"{str(error).splitlines()[0]} Give a local file instead."
+                f"{one_line(error)}. Give a local file instead."
             ) from error
     path = Path(backbone_weights)
     if not path.is_file():
@@ -114,13 +115,13 @@ def _reference(backbone: str, backbone_weights: str | Path) -> keras.Model:
     reference = build(include_top=False, weights=None, input_shape=shape)
     try:
         if path.name.endswith(".weights.h5"):
-            reference.load_weights(path)
+            load_strictly(reference, path)
         else:
             _load_legacy(reference, path)
-    except (ValueError, KeyError, OSError) as error:
+    except UNREADABLE as error:
         raise ModelError(
             f"`backbone_weights` must be a file of `keras.applications."
-            f"{REFERENCES[backbone]}`, received `{path}`: {str(error).splitlines()[0]}"
+            f"{REFERENCES[backbone]}`, received `{path}`: {one_line(error)}."
         ) from error
     return reference
 
@@ -133,5 +134,5 @@ def _load_legacy(reference: keras.Model, path: Path) -> None:
     absent = [v.name for v in reference.layers if v.weights and v.name not in present]
     if absent:
         # Keras itself would leave these layers untouched without a word.
-        raise ValueError(f"it has no layer `{absent[0]}`.")
+        raise ValueError(f"it has no layer `{absent[0]}`")
     reference.load_weights(path, by_name=True)

@@ -1,0 +1,127 @@
+import pytest
+
+COMMANDS = [
+    ("demo",),
+    ("doctor",),
+    ("train",),
+    ("evaluate",),
+    ("export",),
+    ("datasets",),
+    ("datasets", "list"),
+    ("datasets", "info"),
+    ("datasets", "build"),
+    ("recipes",),
+    ("recipes", "list"),
+    ("recipes", "show"),
+]
+
+# Training in this process: TensorFlow has started, its threads are set.
+HERE = ("--set=training.deterministic=false",)
+
+
+@pytest.mark.parametrize("name", COMMANDS, ids=" ".join)
+def test_help_fits_a_screen(command, name):
+    code, out, _ = command(*name, "--help")
+    assert code == 0
+    assert 3 < len(out.splitlines()) <= 40
+    assert all(len(line) <= 100 for line in out.splitlines())
+
+
+@pytest.mark.parametrize("name", COMMANDS, ids=" ".join)
+def test_an_unknown_option_is_status_2(command, name):
+    code, _, err = command(*name, "--no-such-option")
+    assert code == 2 and "--no-such-option" in err
+
+
+def test_doctor_lists_versions_folders_and_data_sets(command, tiny_data):
+    code, out, _ = command("doctor", "--data-dir", tiny_data)
+    assert code == 0
+    for word in ("tensorflow", "keras", "GDAL", "backend", "threads", "precision"):
+        assert word in out
+    assert f"{tiny_data} (writable)" in " ".join(out.split())
+    built = next(line for line in out.splitlines() if "synthetic_landslides" in line)
+    assert built.split()[-1] == "tiny"
+
+
+def test_data_sets_are_listed_described_and_built(command, tiny_data):
+    code, out, _ = command("datasets", "list")
+    assert code == 0 and "mmls" in out and "clean" in out
+    data = "synthetic_landslides/tiny"
+    code, out, _ = command("datasets", "info", data, "--data-dir", tiny_data)
+    assert code == 0
+    assert "class 0  landslide (landslide)" in out
+    assert "160 examples" in out and "not built" not in out
+    code, out, _ = command("datasets", "build", data, "--data-dir", tiny_data)
+    assert code == 0 and "test: 40 examples" in out
+
+
+def test_recipes_are_listed_and_shown(command):
+    code, out, _ = command("recipes", "list")
+    assert code == 0 and "fstf_net_mmls" in out
+    code, out, _ = command("recipes", "show", "fstf_net_mmls")
+    assert code == 0 and "batch_size: 8" in out
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["training.epoch=1"], "unknown key `training.epoch`"),
+        (["model.name=fstfnet"], "`fstf_net`"),
+        (["model.arguments.backbone=resnet51"], "resnet50"),
+        (["training.monitor=val_iou"], "no `val_iou`"),
+        (["loss.class_weights=[1,2]"], "expected 6 weights"),
+        (["loss.class_weights=[0,0,0,0,0,0]"], "not all 0"),
+        (["data.image=[red,green,nir]"], "no band or factor `nir`"),
+        (["data.fill={dem: median}"], "`data.fill` names `dem`"),
+        (["data.name=mmls/cleen"], "`clean`"),
+        (["data.name=mangkam"], "no data set `mangkam`"),
+        (["data.train=trains"], "no split `trains`"),
+        (["training.batch_size=1000"], "at most 160"),
+        (["schedule.kind=step"], "`steps` of at least 1"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_is_refused(
+    command, tiny_data, tmp_path, changes, message
+):
+    run = tmp_path / "run"
+    options = [f"--set={change}" for change in changes]
+    command.refuses(
+        "train",
+        "fstf_net_synthetic",
+        f"--out={run}",
+        f"--data-dir={tiny_data}",
+        *HERE,
+        *options,
+        message=message,
+    )
+    assert not run.exists()
+
+
+def test_what_is_missing_is_named(command, tmp_path):
+    nowhere = tmp_path / "nowhere"
+    out = ("--out", tmp_path / "out")
+    command.refuses("train", message="Give either a recipe or `--resume RUN`")
+    command.refuses("train", nowhere.with_suffix(".yaml"), message="does not exist")
+    command.refuses("train", "--resume", nowhere, message="no `recipe.yaml`")
+    command.refuses("train", "--resume", nowhere, *out, message="own recipe")
+    command.refuses("evaluate", nowhere, message=str(nowhere))
+    command.refuses("export", nowhere, *out, message=str(nowhere))
+    command.refuses("recipes", "show", "fstf", message="no recipe `fstf`")
+    command.refuses("datasets", "info", "mmlz", message="`mmls`")
+    command.refuses(
+        "datasets",
+        "build",
+        "mmls",
+        "--data-dir",
+        tmp_path / "data",
+        "--manual-dir",
+        nowhere,
+        message=str(nowhere),
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_demo_does_not_overwrite(command, tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    command.refuses("demo", "--out", tmp_path, message="not an empty folder")
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]

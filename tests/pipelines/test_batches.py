@@ -1,0 +1,171 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from landslide_tf.errors import DataError
+from landslide_tf.pipelines import (
+    Augmentation,
+    EvaluationBatches,
+    InputSelection,
+    TrainingBatches,
+)
+
+RGB = InputSelection(("red", "green", "blue"), ("slope", "aspect", "height"))
+EVERYTHING = Augmentation(dihedral=True, brightness=0.1, contrast=0.1)
+
+
+def take(stream, count):
+    return [
+        ({k: v.numpy() for k, v in inputs.items()}, labels.numpy())
+        for inputs, labels in stream.dataset().take(count)
+    ]
+
+
+def assert_equal(one, other):
+    assert one[0].keys() == other[0].keys()
+    for key in one[0]:
+        np.testing.assert_array_equal(one[0][key], other[0][key])
+    np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_an_epoch_holds_every_example_once(make_store):
+    stream = TrainingBatches(make_store(11), RGB, batch_size=3, seed=5)
+    assert stream.steps_per_epoch == 3
+    for epoch in range(3):
+        assert sorted(stream.order(epoch)) == list(range(11))
+    assert stream.order(0).tolist() != stream.order(1).tolist()
+    other = TrainingBatches(make_store(11), RGB, batch_size=3, seed=6)
+    assert stream.order(0).tolist() != other.order(0).tolist()
+
+
+def test_the_stream_goes_on_from_any_step_as_if_never_interrupted(make_store):
+    stream = TrainingBatches(
+        make_store(11), RGB, batch_size=3, seed=5, augmentation=EVERYTHING
+    )
+    whole = take(stream, 9)
+    for epoch, step in itertools.product(range(2), range(3)):
+        rest = stream.dataset(epoch, step).take(2)
+        found = [({k: v.numpy() for k, v in i.items()}, y.numpy()) for i, y in rest]
+        first = epoch * 3 + step
+        for one, other in zip(found, whole[first:], strict=False):
+            assert_equal(one, other)
+        assert_equal(stream.batch(epoch, step), whole[first])
+
+
+def test_augmentation_depends_on_the_example_not_on_its_place(make_store):
+    store = make_store(8)
+    one = TrainingBatches(store, RGB, batch_size=8, seed=1, augmentation=EVERYTHING)
+    two = TrainingBatches(store, RGB, batch_size=2, seed=1, augmentation=EVERYTHING)
+    whole = one.batch(3, 0)
+    for step in range(4):
+        inputs, labels = two.batch(3, step)
+        cut = slice(2 * step, 2 * step + 2)
+        np.testing.assert_array_equal(inputs["image"], whole[0]["image"][cut])
+        np.testing.assert_array_equal(labels, whole[1][cut])
+
+
+def test_dihedral_turns_image_factors_and_mask_together(make_store):
+    store = make_store(1)
+    example = store.examples[0]
+    # One number in every array tells where a pixel came from.
+    place = np.arange(64).reshape(8, 8)
+    example["image"][..., 0] = place
+    example["factors"][..., 0] = place
+    example["mask"][:] = (place % 2).astype(np.uint8)
+    stream = TrainingBatches(
+        store, RGB, batch_size=1, seed=0, augmentation=Augmentation(dihedral=True)
+    )
+    layouts = set()
+    for epoch in range(60):
+        inputs, labels = stream.batch(epoch, 0)
+        red = inputs["image"][0, ..., 0]
+        np.testing.assert_array_equal(red, inputs["factors"][0, ..., 0])
+        np.testing.assert_array_equal(red.astype(int) % 2, labels[0])
+        layouts.add(red.tobytes())
+    assert len(layouts) == 8
+
+
+def test_a_quarter_turn_turns_the_aspect_but_no_other_factor(make_store):
+    store = make_store(1)
+    store.examples[0]["factors"][..., 1] = 30.0
+    stream = TrainingBatches(
+        store, RGB, batch_size=1, seed=0, augmentation=Augmentation(dihedral=True)
+    )
+    seen = set()
+    for epoch in range(60):
+        factors = stream.batch(epoch, 0)[0]["factors"][0]
+        seen.add(round(float(factors[0, 0, 1]), 3))
+        before = np.sort(store.examples[0]["factors"][..., 2].ravel())
+        np.testing.assert_array_equal(np.sort(factors[..., 2].ravel()), before)
+    assert seen == {30.0, 300.0, 210.0, 120.0, 330.0, 150.0, 240.0, 60.0}
+
+
+def test_brightness_stays_in_range_and_leaves_factors_alone(make_store):
+    store = make_store(4)
+    bright = Augmentation(brightness=0.5, contrast=0.5)
+    stream = TrainingBatches(store, RGB, batch_size=4, seed=0, augmentation=bright)
+    plain = TrainingBatches(store, RGB, batch_size=4, seed=0)
+    changed, same = stream.batch(0, 0)[0], plain.batch(0, 0)[0]
+    assert not np.array_equal(changed["image"], same["image"])
+    assert changed["image"].min() >= 0 and changed["image"].max() <= 255
+    np.testing.assert_array_equal(changed["factors"], same["factors"])
+
+
+@pytest.mark.parametrize("fraction", [0.25, 0.5, 0.9])
+def test_positive_sampling_reaches_its_share_with_repeats(make_store, fraction):
+    store = make_store(20, positive={3, 4})
+    stream = TrainingBatches(
+        store, RGB, batch_size=4, seed=2, positive_fraction=fraction
+    )
+    order = stream.order(0)
+    assert len(order) == 20
+    # A repeat is another draw of the example, never the same augmentation again.
+    assert len(set(order.tolist())) == 20
+    assert np.isin(order % 20, [3, 4]).sum() == round(fraction * 20)
+    counts = np.bincount(order % 20, minlength=20)
+    assert abs(int(counts[3]) - int(counts[4])) <= 1
+
+
+def test_positive_sampling_needs_both_kinds(make_store):
+    with pytest.raises(DataError, match="0 of 4"):
+        TrainingBatches(
+            make_store(4, positive=set()), RGB, 2, seed=0, positive_fraction=0.5
+        )
+
+
+def test_patches_come_from_the_example_and_change_with_the_epoch(make_store):
+    store = make_store(2, size=(30, 40))
+    stream = TrainingBatches(store, RGB, batch_size=2, seed=3, patch=8, draws=3)
+    assert stream.steps_per_epoch == 3
+    seen = set()
+    for epoch in range(4):
+        inputs, labels = stream.batch(epoch, 0)
+        assert inputs["image"].shape == (2, 8, 8, 3) and labels.shape == (2, 8, 8)
+        seen.add(inputs["image"].tobytes())
+    assert len(seen) == 4
+
+
+def test_small_and_unequal_examples_are_padded_with_ignored_pixels(make_store):
+    store = make_store(2, size=[(5, 7), (9, 4)])
+    inputs, labels = TrainingBatches(store, RGB, batch_size=2, seed=0).batch(0, 0)
+    assert labels.shape == (2, 9, 7)
+    assert sorted((labels != 255).sum((1, 2)).tolist()) == [35, 36]
+    assert np.isfinite(inputs["image"]).all()
+    patch = TrainingBatches(store, RGB, batch_size=2, seed=0, patch=16)
+    assert (patch.batch(0, 0)[1] != 255).sum() == 71
+
+
+def test_a_batch_larger_than_the_epoch_is_refused(make_store):
+    with pytest.raises(DataError, match="at most 3"):
+        TrainingBatches(make_store(3), RGB, batch_size=4, seed=0)
+
+
+def test_evaluation_gives_every_example_whole_once_in_order(make_store):
+    store = make_store(5, size=[(5, 7), (5, 7), (9, 4), (5, 7), (5, 7)])
+    batches = EvaluationBatches(store, RGB, batch_size=8)
+    assert batches.numbers() == [[0, 1], [2], [3, 4]]
+    marks = np.concatenate([b[0]["image"][:, 0, 0, 0] for b in batches])
+    assert marks.tolist() == [0, 1, 2, 3, 4]
+    as_data = [labels.shape for _, labels in batches.dataset()]
+    assert [tuple(s) for s in as_data] == [(2, 5, 7), (1, 9, 4), (2, 5, 7)]

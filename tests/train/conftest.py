@@ -1,0 +1,69 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+RECIPE = """
+description: a small network for tests
+source: made up
+data:
+  name: synthetic_landslides/tiny
+  train: train[:24]
+  validation: validation[:8]
+  test: test[:8]
+  image: [red, green, blue]
+  factors: [slope, aspect, ndvi]
+model:
+  name: fstf_net
+  arguments: {width: 0.125, backbone: resnet18, backbone_layout: torchvision}
+optimizer: {name: adam, learning_rate: 0.003}
+schedule: {kind: cosine}
+augmentation: {dihedral: true, brightness: 0.1, contrast: 0.1}
+training: {epochs: 3, batch_size: 4, patch: 32, threads: 1, positive_fraction: 0.9}
+"""
+
+
+class Trainer:
+    """Runs `landslide-tf train` as a user does, in processes of its own."""
+
+    def __init__(self, folder, data_dir):
+        self.folder = folder
+        self.data_dir = data_dir
+        self.recipe = folder / "small.yaml"
+        self.recipe.write_text(RECIPE)
+
+    def start(self, *arguments):
+        command = [sys.executable, "-m", "landslide_tf.cli.main", "train"]
+        return subprocess.Popen(
+            [*command, *map(str, arguments), "--data-dir", str(self.data_dir)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.folder,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+
+    def run(self, *arguments):
+        process = self.start(*arguments)
+        output, _ = process.communicate(timeout=300)
+        return process.returncode, output
+
+    def kill_when(self, condition, *arguments):
+        """Starts training and ends it with SIGKILL once `condition()` holds."""
+        process = self.start(*arguments)
+        deadline = time.monotonic() + 300
+        while not condition():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+
+
+@pytest.fixture
+def trainer(tmp_path, tiny_data):
+    return Trainer(tmp_path, tiny_data)
