@@ -11,9 +11,8 @@ from landslide_tf.datasets.base import (
     BandInfo,
     IncompleteDataWarning,
     LandslideBuilder,
-    describe,
+    make_metadata,
 )
-from landslide_tf.datasets.catalogue import configurations
 from landslide_tf.datasets.places import data_dir, find_manual, manual_dir
 
 __all__ = [
@@ -22,9 +21,23 @@ __all__ = [
     "LandslideBuilder",
     "configurations",
     "data_dir",
-    "describe",
     "find_manual",
+    "make_metadata",
     "manual_dir",
     "mmls",
     "synthetic_landslides",
 ]
+
+
+def configurations() -> dict[str, tuple[str, ...]]:
+    """Lists the package's data sets.
+
+    Returns:
+        The names of each set's configurations, the default first, by the set's name.
+    """
+    listed = {}
+    for builder in (mmls.Builder, synthetic_landslides.Builder):
+        default = builder.DEFAULT_BUILDER_CONFIG_NAME
+        names = sorted((c.name for c in builder.BUILDER_CONFIGS), key=default.__ne__)
+        listed[builder.name] = tuple(names)
+    return listed

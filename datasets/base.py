@@ -33,7 +33,7 @@ class BandInfo(TypedDict):
     nodata: NotRequired[float]
 
 
-def describe(
+def make_metadata(
     *,
     bands: Sequence[BandInfo],
     factors: Sequence[BandInfo],

@@ -15,7 +15,7 @@ from landslide_tf.datasets.base import (
     BandInfo,
     IncompleteDataWarning,
     LandslideBuilder,
-    describe,
+    make_metadata,
 )
 from landslide_tf.datasets.mmls.rasters import (
     BANDS,
@@ -115,7 +115,7 @@ class Builder(LandslideBuilder):
             features=features,
             homepage="https://github.com/MAIN-Lab/Multimodal-Martian-Landslides-Dataset",
             supervised_keys=("image", "mask"),
-            metadata=describe(
+            metadata=make_metadata(
                 bands=_bands(),
                 factors=[],
                 classes=CLASSES,

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import BandInfo, LandslideBuilder, describe
+from landslide_tf.datasets.base import BandInfo, LandslideBuilder, make_metadata
 
 GSD = 2.0
 SEED = 11
@@ -100,7 +100,7 @@ class Builder(LandslideBuilder):
         return self.dataset_info_from_configs(
             features=features,
             supervised_keys=({"image": "image", "factors": "factors"}, "mask"),
-            metadata=describe(
+            metadata=make_metadata(
                 bands=_BANDS,
                 factors=_FACTORS,
                 classes=classes,

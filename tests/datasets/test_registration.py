@@ -1,0 +1,25 @@
+"""What `landslide_tf.datasets` offers as a whole."""
+
+import tensorflow_datasets as tfds
+
+from landslide_tf import datasets
+
+
+def test_configurations_list_the_default_first():
+    assert datasets.configurations() == {
+        "mmls": ("clean", "clean-strict", "published"),
+        "synthetic_landslides": ("default", "tiny", "visible"),
+    }
+
+
+def test_every_configuration_can_be_named_to_tfds(tmp_path):
+    for name, configs in datasets.configurations().items():
+        for config in configs:
+            builder = tfds.builder(f"{name}/{config}", data_dir=tmp_path)
+            assert builder.builder_config.name == config
+            assert builder.builder_config.description
+
+
+def test_public_names_exist():
+    for name in datasets.__all__:
+        assert hasattr(datasets, name)
