@@ -51,14 +51,14 @@ def _covering_window(source: Grid, target: Grid) -> tuple[int, int, int, int] | 
     )
     x, y = to_crs(*(target.transform @ (columns, rows)), target, source)
     columns, rows = ~source.transform @ (x, y)
+    if not np.isfinite(rows).all():  # the target reaches out of the projection
+        return 0, source.height, 0, source.width
     edges = []
     for at, size, cells in (
         (rows, source.height, target.height),
         (columns, source.width, target.width),
     ):
-        if not np.isfinite(at).any():
-            return None
-        low, high = np.nanmin(at), np.nanmax(at)
+        low, high = at.min(), at.max()
         # The kernel reaches two cells, of the coarser grid; edges bend on the way.
         margin = 3 * max(1.0, (high - low) / cells) + 2 + (high - low) / _LATTICE
         first = int(max(np.floor(low - margin), 0))

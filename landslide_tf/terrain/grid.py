@@ -145,7 +145,7 @@ def _metres_per_radian(
 
 def _linear_unit(crs: CRS) -> float:
     try:
-        return float(crs.linear_units_factor[1])
+        return float(crs.units_factor[1])
     except CRSError as error:
         raise DataError(
             f"`crs` must have a linear or angular unit, got `{crs.to_string()}`; warp"

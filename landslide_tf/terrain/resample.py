@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import rasterio.warp
+from rasterio._err import CPLE_AppDefinedError, CPLE_BaseError
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import CRSError, RasterioError
 from rasterio.io import MemoryFile
@@ -22,25 +24,42 @@ Kernel: TypeAlias = Literal["cubic", "bilinear", "nearest"]
 _QUANTUM = 2.0**-30
 
 
+def _transform(source: CRS, target: CRS, points: FloatArray) -> FloatArray:
+    """Returns points (2, N) in another system, NaN where there are none.
+
+    One point outside a projection's domain fails the whole call: it is halved then.
+    """
+    try:
+        return np.array(rasterio.warp.transform(source, target, *points))
+    except CPLE_AppDefinedError:
+        middle = points.shape[1] // 2
+        if middle == 0:
+            return np.full(points.shape, np.nan)
+        halves = points[:, :middle], points[:, middle:]
+        return np.concatenate(
+            [_transform(source, target, half) for half in halves], axis=1
+        )
+
+
 def to_crs(
     x: FloatArray, y: FloatArray, source: Grid, target: Grid
 ) -> tuple[FloatArray, FloatArray]:
     """Returns coordinates of the target's system; NaN where there are none."""
     if source.crs == target.crs:
         return x, y
+    points = np.stack([np.ravel(x), np.ravel(y)])
+    known = np.isfinite(points).all(axis=0)
+    out = np.full(points.shape, np.nan)
     try:
-        xs, ys = rasterio.warp.transform(
-            source.crs, target.crs, np.ravel(x), np.ravel(y)
-        )
-    except (CRSError, RasterioError) as error:
+        out[:, known] = _transform(source.crs, target.crs, points[:, known])
+    except (CPLE_BaseError, CRSError, RasterioError) as error:
         raise DataError(
-            f"`dem` and `grid` must have systems that convert into each other, got"
-            f" {source} and {target}: {error}"
+            "`dem` and `grid` must have systems that convert into each other, got"
+            f" {source} and {target}; check that both are of one planet and placed on"
+            " it."
         ) from error
-    out = [np.reshape(np.asarray(v, dtype=np.float64), np.shape(x)) for v in (xs, ys)]
-    for v in out:
-        v[~np.isfinite(v)] = np.nan
-    return out[0], out[1]
+    out[~np.isfinite(out)] = np.nan
+    return out[0].reshape(np.shape(x)), out[1].reshape(np.shape(x))
 
 
 def aligned_offset(source: Grid, target: Grid) -> tuple[int, int] | None:

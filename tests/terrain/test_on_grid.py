@@ -268,6 +268,30 @@ def test_feet_of_the_system_apply_to_the_cell_only():
     np.testing.assert_allclose(got, np.degrees(np.arctan(0.5)), atol=1e-4)
 
 
+def test_image_that_reaches_out_of_the_models_projection():
+    """UTM is not defined on the other side of the Earth."""
+    utm = Grid(UTM, Affine(5e3, 0, 2e5, 0, -5e3, 5.5e6), 150, 120)
+    world = Grid("EPSG:4326", Affine(1, 0, -180, 0, -1, 85), 170, 360)
+    for derive in ("after", "before"):
+        got = factors_on_grid(
+            (plane(utm), utm, None), world, derive=derive, factors=("dem", "aspect")
+        )
+        known = np.isfinite(got.values[..., 0])
+        assert 20 < known.sum() < 100
+        assert known[36:42, 193:197].all()  # 49 to 43 N, 13 to 17 E
+    wide = Grid(UTM, Affine(1e5, 0, -1e6, 0, -1e5, 9e6), 60, 30)
+    globe = (np.ones(world.shape), world, None)
+    assert factors_on_grid(globe, wide, derive="before").covered > 0.9
+
+
+def test_local_systems_have_units():
+    feet = Grid('LOCAL_CS["site",UNIT["foot",0.3048]]', COARSE.transform, 30, 40)
+    dem = plane(COARSE) * 0.3048
+    got = factors_on_grid((dem, feet, None), feet.window(3, 3, 20, 20))
+    tilt = np.degrees(np.arctan(0.5))
+    np.testing.assert_allclose(got.values[1:-1, 1:-1, 0], tilt, atol=1e-4)
+
+
 # --- files ---------------------------------------------------------------------------
 
 
@@ -356,9 +380,15 @@ SOURCE = (np.zeros((30, 40)), COARSE, None)
 NO_CRS = Grid(None, COARSE.transform, 30, 40)
 NO_PLACE = Grid(None, Affine.identity(), 30, 40)
 ROTATED = Grid(UTM, COARSE.transform @ Affine.rotation(20), 30, 40)
+MARS = (
+    'GEOGCS["Mars 2000",DATUM["D_Mars_2000",SPHEROID["Mars",3396190,0]],'
+    'PRIMEM["Reference_Meridian",0],UNIT["degree",0.0174532925199433]]'
+)
+ON_MARS = Grid(MARS, Affine(0.01, 0, -80, 0, -0.01, 1), 30, 40)
 FAR = Grid(UTM, Affine(10, 0, 7e5, 0, -10, 5e6), 5, 5)
 BAD = {
     "no overlap": (SOURCE, FAR, {}, "overlap.*EPSG:32633"),
+    "another planet": ((SOURCE[0], ON_MARS, None), COARSE, {}, "Mars 2000.*planet"),
     "nodata only": ((np.zeros((30, 40)), COARSE, 0), COARSE, {}, "nodata only"),
     "dem without crs": ((SOURCE[0], NO_CRS, None), COARSE, {}, "`dem`.*CRS.*rio"),
     "grid without crs": (SOURCE, NO_CRS, {}, "`grid`.*CRS.*rio"),
