@@ -172,7 +172,9 @@ def _named_outputs(
     """Runs the model and returns what is served."""
     import keras
 
-    outputs = model(dict(inputs), training=False)
+    # The model's own structure: Keras warns of a dictionary for a lone input.
+    given = keras.tree.map_structure(lambda tensor: inputs[tensor.name], model.input)
+    outputs = model(given, training=False)
     if isinstance(outputs, Mapping):
         return dict(outputs)
     if isinstance(outputs, list | tuple):

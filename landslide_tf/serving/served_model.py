@@ -35,7 +35,7 @@ class ServedModel:
         try:
             # The loaded object owns the variables: the signature alone does not.
             self._loaded = tf.saved_model.load(str(folder))
-        except (OSError, DecodeError, tf.errors.OpError) as error:
+        except (OSError, IndexError, DecodeError, tf.errors.OpError) as error:
             raise RunError(
                 f"`{folder}` is not a whole SavedModel ({str(error).splitlines()[0]}): "
                 "export the model again."

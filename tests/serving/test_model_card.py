@@ -1,0 +1,45 @@
+"""The model card says what model.json says, and what it does not."""
+
+from landslide_tf.serving import model_card
+
+from .conftest import toy_metadata, toy_model
+
+
+def card(tmp_path, model=None, **changes):
+    path = model_card.write(toy_metadata(**changes), model or toy_model(), tmp_path)
+    return path.read_text()
+
+
+def test_the_card_of_an_export(exported, model):
+    text = (exported / "1" / "assets.extra" / "README.md").read_text()
+    for expected in (
+        "# toy\n",
+        f"{model.count_params():,} parameters",
+        "| 0 | slope | degree | 0 to 90 |",
+        "| 2 | b | digital number | 0 to 255 |",
+        "derive after, resampling cubic, edges compute",
+        "cells of 0.5 to 2 m",
+        "(0 other, 1 bare, 2 landslide); landslide is 2",
+        "Decision: the most probable class.",
+        '({"image": image, "factors": factors})',
+        "| data set | synthetic_landslides/tiny |",
+        "| licence | not stated |",
+        "| test / iou | 0.5312 |",
+        "| test / f1 / landslide | 0.7 |",
+    ):
+        assert expected in text
+
+
+def test_decisions_by_threshold(tmp_path):
+    rule = "landslide where its probability is at least "
+    assert rule + "0.3." in card(tmp_path, threshold=0.3)
+    assert rule + "0.5." in card(
+        tmp_path, classes=["landslide"], landslide_class="sigmoid"
+    )
+
+
+def test_a_model_without_factors_or_metrics_says_nothing_of_them(tmp_path):
+    text = card(tmp_path, factors=[], terrain=None, metrics={})
+    assert "factors" not in text
+    assert "Measured" not in text
+    assert '({"image": image})' in text
