@@ -203,7 +203,6 @@ def _write_graph(model: keras.Model, metadata: ModelMetadata, folder: Path) -> N
 
     concrete = serve.get_concrete_function()
     module = tf.Module()
-    module.serve = serve
     module.weights = list(concrete.variables)
     try:
         tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})

@@ -417,3 +417,9 @@ def test_saved_model_cli_shows_and_runs(real, tmp_path):
     probabilities = np.load(tmp_path / "probabilities.npy")
     assert probabilities.shape == (1, 21, 18, 6)
     np.testing.assert_allclose(probabilities.sum(-1), 1.0, atol=1e-5)
+
+
+def test_the_graph_is_written_once(exported):
+    """A second copy of the network's function is a third of a small export."""
+    convolutions = [name for name in operations(exported / "1") if name == "Conv2D"]
+    assert len(convolutions) == 2
