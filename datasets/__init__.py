@@ -13,6 +13,7 @@ from landslide_tf.datasets.base import (
     LandslideBuilder,
     make_metadata,
 )
+from landslide_tf.datasets.catalogue import configurations
 from landslide_tf.datasets.places import data_dir, find_manual, manual_dir
 
 __all__ = [
@@ -27,17 +28,3 @@ __all__ = [
     "mmls",
     "synthetic_landslides",
 ]
-
-
-def configurations() -> dict[str, tuple[str, ...]]:
-    """Lists the package's data sets.
-
-    Returns:
-        The names of each set's configurations, the default first, by the set's name.
-    """
-    listed = {}
-    for builder in (mmls.Builder, synthetic_landslides.Builder):
-        default = builder.DEFAULT_BUILDER_CONFIG_NAME
-        names = sorted((c.name for c in builder.BUILDER_CONFIGS), key=default.__ne__)
-        listed[builder.name] = tuple(names)
-    return listed

@@ -79,8 +79,8 @@ def find_manual(
                 return found[0]
     looked = " and ".join(f"`{folder}`" for folder in folders)
     raise DataError(
-        f"`{name}` expects {layout}; looked in {looked} and found neither; put the "
-        f"files there, or name their folder with `--manual-dir` or "
+        f"`{name}` expects {layout}; looked in {looked} and found nothing that fits; "
+        f"put the files there, or name their folder with `--manual-dir` or "
         f"`{MANUAL_DIR_VARIABLE}`."
     )
 

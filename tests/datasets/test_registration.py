@@ -7,8 +7,8 @@ from landslide_tf import datasets
 
 def test_configurations_list_the_default_first():
     assert datasets.configurations() == {
-        "mmls": ("clean", "clean-strict", "published"),
-        "synthetic_landslides": ("default", "tiny", "visible"),
+        "mmls": ["clean", "clean-strict", "published"],
+        "synthetic_landslides": ["default", "tiny", "visible"],
     }
 
 
