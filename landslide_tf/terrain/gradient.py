@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.tensors import FloatArray
@@ -90,6 +90,13 @@ def real_array(name: str, value: ArrayLike) -> NDArray[Any]:  # any real dtype
             " to float32 first."
         )
     return array
+
+
+def float_output(shape: tuple[int, ...], dtype: DTypeLike) -> FloatArray:
+    """Returns an array to fill; raises `DataError` unless `dtype` can hold NaN."""
+    if np.dtype(dtype).kind != "f":
+        raise DataError(f"`dtype` must be a float type (NaN = nodata), got `{dtype}`.")
+    return np.empty(shape, dtype)
 
 
 def missing_to_nan(

@@ -50,6 +50,12 @@ class Grid:
                 "`height` and `width` must be at least 1, got"
                 f" {self.height} and {self.width}."
             )
+        if not isinstance(self.transform, Affine):
+            got = type(self.transform).__name__
+            raise DataError(
+                f"`transform` must be an `Affine`, got `{got}`;"
+                " write `Affine.from_gdal(*six_numbers)`."
+            )
         numbers = tuple(self.transform)
         if not np.isfinite(numbers).all() or self.transform.is_degenerate:
             raise DataError(

@@ -7,7 +7,12 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from landslide_tf.errors import DataError
 from landslide_tf.tensors import FloatArray
-from landslide_tf.terrain.gradient import BLOCK_CELLS, missing_to_nan, real_array
+from landslide_tf.terrain.gradient import (
+    BLOCK_CELLS,
+    float_output,
+    missing_to_nan,
+    real_array,
+)
 
 
 def ndvi(
@@ -47,7 +52,7 @@ def ndvi(
             f"`nir` and `red` must have one shape, got {nir.shape} and {red.shape};"
             " bring them to one grid first."
         )
-    out = np.empty(nir.shape, dtype)
+    out = float_output(nir.shape, dtype)
     step = max(1, BLOCK_CELLS // nir.shape[1])
     for start in range(0, len(nir), step):
         rows = slice(start, start + step)

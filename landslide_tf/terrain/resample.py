@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import rasterio.warp
+
+# The only home of the errors that `rasterio.warp.transform` lets through.
 from rasterio._err import CPLE_AppDefinedError, CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import Resampling

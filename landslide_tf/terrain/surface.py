@@ -15,18 +15,13 @@ from landslide_tf.terrain.gradient import (
     Method,
     check_choice,
     check_positive,
+    float_output,
     gradient_blocks,
     real_array,
 )
 
 FLAT = -1.0  # aspect of level ground in arrays
 GDAL_NODATA = -9999.0  # nodata, and flat aspect, in files that GDAL writes
-
-
-def _empty(shape: tuple[int, ...], dtype: DTypeLike) -> FloatArray:
-    if np.dtype(dtype).kind != "f":
-        raise DataError(f"`dtype` must be a float type (NaN = nodata), got `{dtype}`.")
-    return np.empty(shape, dtype)
 
 
 def slope(
@@ -74,7 +69,7 @@ def slope(
     check_choice("units", units, ("degrees", "percent"))
     factor = check_positive("z_factor", z_factor) / check_positive("scale", scale)
     dem = real_array("dem", dem)
-    out = _empty(dem.shape, dtype)
+    out = float_output(dem.shape, dtype)
     for rows, gx, gy in gradient_blocks(
         dem, cell, method=method, edges=edges, nodata=nodata
     ):
@@ -133,7 +128,7 @@ def aspect(
     check_choice("flat", flat, ("minus_one", "zero"))
     dem = real_array("dem", dem)
     level = 0.0 if flat == "zero" else GDAL_NODATA if gdal_compat else FLAT
-    out = _empty(dem.shape, dtype)
+    out = float_output(dem.shape, dtype)
     for rows, gx, gy in gradient_blocks(
         dem, 1.0 if gdal_compat else cell, method=method, edges=edges, nodata=nodata
     ):

@@ -128,6 +128,7 @@ ROTATED = Affine.rotation(30) @ Affine.scale(10, -10)
 BAD = {
     "no crs of that name": (lambda: Grid("EPSG:99", NORTH_UP, 2, 2), "`EPSG:99`"),
     "no rows": (lambda: Grid(None, NORTH_UP, 0, 2), "at least 1, got 0 and 2"),
+    "gdal's tuple": (lambda: Grid(None, (0, 1, 0, 0, 0, -1), 2, 2), "from_gdal"),
     "degenerate": (lambda: Grid(None, Affine(0, 0, 0, 0, 0, 0), 2, 2), "invertible"),
     "rotated": (lambda: cell_size(Grid("EPSG:32633", ROTATED, 2, 2)), "rotated.*warp"),
     "no place": (lambda: cell_size(Grid(None, Affine.identity(), 2, 2)), "georefer"),

@@ -70,3 +70,8 @@ def test_bad_input_is_one_line(nir, red, words):
     with pytest.raises(DataError, match=words) as caught:
         ndvi(nir, red)
     assert "\n" not in str(caught.value)
+
+
+def test_result_type_must_hold_nan():
+    with pytest.raises(DataError, match="float type"):
+        ndvi(np.ones((2, 2)), np.ones((2, 2)), dtype=np.int8)
