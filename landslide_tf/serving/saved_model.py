@@ -295,7 +295,8 @@ def _compiled_outputs(
     def run(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return _named_outputs(model, tensors)
 
-    outputs = run({name: tf.constant(array) for name, array in inputs.items()})
+    tensors = {name: tf.constant(array) for name, array in inputs.items()}
+    outputs = run.get_concrete_function(tensors)(tensors)
     return {name: np.asarray(value) for name, value in outputs.items()}
 
 

@@ -112,6 +112,20 @@ def test_a_dictionary_of_outputs_keeps_its_keys(tmp_path, model):
         np.testing.assert_allclose(seen[name], wanted[name], atol=1e-5)
 
 
+def test_a_classifier_may_have_a_size_of_its_own(tmp_path):
+    image = keras.Input((32, 40, 3), name="image")
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(image))
+    x = keras.layers.Dense(2, name="logits")(x)
+    model = keras.Model(image, x)
+    metadata = toy_metadata(
+        task="classification", factors=[], classes=["no", "yes"], landslide_class=1
+    )
+    path = serving.export(model, tmp_path / "toy", metadata=metadata)
+    x = inputs((32, 40), batch=3)["image"]
+    seen = serving.load(path)({"image": x})["probabilities"]
+    np.testing.assert_allclose(seen, ops.softmax(model(x)), atol=1e-5)
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_serves_float32(tmp_path, policy):
     keras.config.set_dtype_policy(policy)
