@@ -106,10 +106,10 @@ def check_classifier(num_classes: int, classifier_activation: str | None) -> Non
 
 
 def dropped(x: Tensor, rate: float, name: str) -> Tensor:
-    """Applies dropout; a rate of 0 adds no layer."""
+    """Applies dropout; also for a rate of 0, as weight files go by layer order."""
     if not 0 <= rate < 1:
         raise ModelError(f"A dropout rate must be in [0, 1), received {rate!r}.")
-    return keras.layers.Dropout(rate, name=name)(x) if rate else x
+    return keras.layers.Dropout(rate, name=name)(x)
 
 
 def class_scores(x: Tensor, num_classes: int, name: str = "logits_conv") -> Tensor:

@@ -34,7 +34,8 @@ def check_backbone_weights(
         needs: The argument that makes it fit, for the message.
 
     Raises:
-        ModelError: If the encoder differs from the one that the weights are for.
+        ModelError: If the encoder differs from the one that the weights are for, or
+            the file does not exist.
     """
     if backbone_weights is None:
         return
@@ -51,6 +52,11 @@ def check_backbone_weights(
         raise ModelError(
             "`backbone_weights` needs an image of 3 bands (red, green, blue), received "
             f"{bands}."
+        )
+    if backbone_weights != "imagenet" and not Path(backbone_weights).is_file():
+        raise ModelError(
+            "`backbone_weights` must be None, 'imagenet' or a weight file, received "
+            f"`{backbone_weights}`, which does not exist."
         )
 
 
@@ -107,11 +113,6 @@ def _reference(backbone: str, backbone_weights: str | Path) -> keras.Model:
                 f"{one_line(error)}. Give a local file instead."
             ) from error
     path = Path(backbone_weights)
-    if not path.is_file():
-        raise ModelError(
-            "`backbone_weights` must be None, 'imagenet' or a weight file, received "
-            f"`{backbone_weights}`, which does not exist."
-        )
     reference = build(include_top=False, weights=None, input_shape=shape)
     try:
         if path.name.endswith(".weights.h5"):

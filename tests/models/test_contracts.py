@@ -1,0 +1,89 @@
+import json
+import subprocess
+import sys
+from typing import ClassVar
+
+import numpy as np
+
+from tests.contracts.segmentation_model import (
+    SegmentationModelContract,
+    build,
+    draw_inputs,
+)
+
+SMALL = {"backbone": "resnet18", "backbone_layout": "torchvision"}
+
+
+class TestFstfNet(SegmentationModelContract):
+    builder = "fstf_net"
+
+
+class TestFstfNetStack(SegmentationModelContract):
+    builder = "fstf_net"
+    arguments: ClassVar = {"fusion": "stack", **SMALL}
+
+
+class TestRaeD(SegmentationModelContract):
+    builder = "rae_d"
+    arguments: ClassVar = {"align_corners": True, **SMALL}
+
+
+class TestDeeplabV3Plus(SegmentationModelContract):
+    builder = "deeplab_v3_plus"
+    arguments: ClassVar = {"separable": True, "decoder_dropout": 0.2, **SMALL}
+
+
+class TestAsppNet(SegmentationModelContract):
+    builder = "aspp_net"
+    arguments: ClassVar = {"backbone_layout": "torchvision", "output_stride": 8}
+
+
+class TestFcn8s(SegmentationModelContract):
+    builder = "fcn_8s"
+
+
+class TestFcn8sAsPublished(SegmentationModelContract):
+    builder = "fcn_8s"
+    arguments: ClassVar = {"batch_norm": False, "upsampling": "transposed"}
+
+
+class TestBasicFcn(SegmentationModelContract):
+    builder = "basic_fcn"
+
+
+CASES = SegmentationModelContract.__subclasses__()
+
+LOAD = """
+import json, sys
+import keras
+import numpy as np
+import landslide_tf
+
+for path in json.loads(sys.argv[1]):
+    model = keras.models.load_model(path + ".keras", safe_mode=True)
+    data = np.load(path + ".npz")
+    inputs = {k: data[k] for k in data.files if k != "expected"}
+    difference = np.abs(model.predict(inputs, verbose=0) - data["expected"]).max()
+    print(path, difference)
+    assert difference < 1e-6, path
+print("loaded all")
+"""
+
+
+def test_saved_models_load_in_a_fresh_process(tmp_path):
+    paths = []
+    for case in CASES:
+        model = build(case.builder, case.arguments)
+        inputs = draw_inputs(model, 1, 37, 53)
+        paths.append(str(tmp_path / case.__name__))
+        model.save(paths[-1] + ".keras")
+        expected = model.predict(inputs, verbose=0)
+        np.savez(paths[-1] + ".npz", expected=expected, **inputs)
+    result = subprocess.run(
+        [sys.executable, "-c", LOAD, json.dumps(paths)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert result.stdout.endswith("loaded all\n"), result.stdout + result.stderr

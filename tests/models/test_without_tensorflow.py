@@ -1,0 +1,136 @@
+"""Networks, losses and metrics on JAX, in a process that cannot import TensorFlow."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from landslide_tf.layers import EncodeFactors, PadToStride, Resize2D
+from tests.contracts.segmentation_model import build, draw_inputs, settle
+
+pytest.importorskip("jax")
+
+SCRIPT = """
+import importlib.abc, json, os, sys
+
+class NoTensorFlow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] == "tensorflow":
+            raise ModuleNotFoundError("No module named 'tensorflow'", name=name)
+
+sys.meta_path.insert(0, NoTensorFlow())
+os.chdir(sys.argv[1])
+
+import keras, numpy as np
+import landslide_tf
+from landslide_tf import layers, losses, metrics, models
+
+assert keras.backend.backend() == "jax"
+small = {"backbone": "resnet18", "backbone_layout": "torchvision"}
+random = np.random.default_rng(0)
+for name in models.list_models():
+    keras.utils.set_random_seed(1)
+    model = models.get(name)(
+        num_classes=3, width=0.125, classifier_activation=None,
+        **({} if "fcn" in name else small),
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    inputs = {
+        v.name: random.uniform(0, 60, (2, 37, 53, v.shape[-1])).astype("float32")
+        for v in model.inputs
+    }
+    labels = random.integers(0, 3, (2, 37, 53, 1))
+    before = [v.numpy().copy() for v in model.trainable_variables]
+    loss = float(model.train_on_batch(inputs, labels))
+    assert np.isfinite(loss), name
+    moved = [
+        bool((a != v.numpy()).any())
+        for a, v in zip(before, model.trainable_variables)
+    ]
+    assert sum(moved) > 0.9 * len(moved), name
+    print(name, loss)
+
+data = np.load("inputs.npz")
+arrays = {
+    "bilinear": layers.Resize2D()(data["x"], data["like"]),
+    "aligned": layers.Resize2D(align_corners=True)(data["x"], data["like"]),
+    "nearest": layers.Resize2D("nearest")(data["x"], data["like"]),
+    "padded": layers.PadToStride(16)(data["x"]),
+    "encoded": layers.EncodeFactors(encoding="sincos")(data["factors"]),
+    "probabilities": keras.models.load_model("model.keras")(
+        {k: data[k] for k in ("image", "factors")}
+    ),
+}
+np.savez("jax.npz", **{k: np.asarray(v) for k, v in arrays.items()})
+assert not any(v.split(".")[0] == "tensorflow" for v in sys.modules)
+print(json.dumps(models.list_models()))
+"""
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory):
+    """The same inputs through TensorFlow here and through JAX in a subprocess."""
+    folder = tmp_path_factory.mktemp("jax")
+    random = np.random.default_rng(4)
+    model = settle(
+        build("fstf_net", {"backbone": "resnet18", "backbone_layout": "torchvision"})
+    )
+    model.save(folder / "model.keras")
+    inputs = {k: v.numpy() for k, v in draw_inputs(model, 1, 37, 53).items()}
+    x = random.normal(size=(2, 5, 7, 3)).astype("float32")
+    like = np.zeros((1, 20, 28, 1), "float32")
+    np.savez(folder / "inputs.npz", x=x, like=like, **inputs)
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
+        # Compiling is nearly all of the time.
+        "XLA_FLAGS": "--xla_backend_optimization_level=0"
+        " --xla_llvm_disable_expensive_passes=true",
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(folder)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    expected = {
+        "bilinear": Resize2D()(x, like),
+        "aligned": Resize2D(align_corners=True)(x, like),
+        "nearest": Resize2D("nearest")(x, like),
+        "padded": PadToStride(16)(x),
+        "encoded": EncodeFactors(encoding="sincos")(inputs["factors"]),
+        "probabilities": model(inputs),
+    }
+    expected = {k: keras.ops.convert_to_numpy(v) for k, v in expected.items()}
+    return result.stdout, expected, dict(np.load(folder / "jax.npz"))
+
+
+def test_every_network_trains(arrays):
+    from landslide_tf import models
+
+    stdout = arrays[0].strip().splitlines()
+    assert json.loads(stdout[-1]) == models.list_models()
+    assert len(stdout) == 1 + len(models.list_models())
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [
+        ("bilinear", 1e-6),
+        ("aligned", 1e-6),
+        ("nearest", 0),
+        ("padded", 0),
+        ("encoded", 1e-6),
+        ("probabilities", 1e-3),
+    ],
+)
+def test_both_backends_agree(arrays, name, tolerance):
+    _, expected, got = arrays
+    np.testing.assert_allclose(got[name], expected[name], atol=tolerance, rtol=0)
