@@ -107,6 +107,9 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
         recipe = resolve(recipe, training)
     batches = make_batches(recipe, training, validation)
     arguments = builder_arguments(recipe, len(training.description.classes))
+    # After the data: building a data set draws from Python's random numbers, and
+    # Keras seeds its initialisers from them.
+    keras.utils.set_random_seed(recipe.training.seed)
     model = build_model(recipe.model.name, arguments, activation=None)
     compile_model(model, recipe, training, batches.training.steps_per_epoch)
     _build_metrics(model, recipe, batches)
@@ -123,7 +126,7 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
 
 
 def prepare_backend(recipe: Recipe) -> None:
-    """Sets threads, determinism, seeds and precision, before anything is built.
+    """Sets threads, determinism and precision, before anything is built.
 
     Raises:
         RecipeError: If TensorFlow has started with another number of threads.
@@ -144,7 +147,6 @@ def prepare_backend(recipe: Recipe) -> None:
                 ) from error
         if section.deterministic:
             tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(section.seed)
     keras.config.set_dtype_policy(section.precision)
 
 

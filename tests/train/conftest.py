@@ -35,10 +35,15 @@ class Trainer:
         self.recipe = folder / "small.yaml"
         self.recipe.write_text(RECIPE)
 
-    def start(self, *arguments):
+    def start(self, *arguments, data_dir=None):
         command = [sys.executable, "-m", "landslide_tf.cli.main", "train"]
         return subprocess.Popen(
-            [*command, *map(str, arguments), "--data-dir", str(self.data_dir)],
+            [
+                *command,
+                *map(str, arguments),
+                "--data-dir",
+                str(data_dir or self.data_dir),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -46,8 +51,8 @@ class Trainer:
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
 
-    def run(self, *arguments):
-        process = self.start(*arguments)
+    def run(self, *arguments, data_dir=None):
+        process = self.start(*arguments, data_dir=data_dir)
         output, _ = process.communicate(timeout=300)
         return process.returncode, output
 
