@@ -37,8 +37,7 @@ def aspp_net(
     Args:
         num_classes: Classes, >= 1.
         input_shape: (height, width, bands) of `image`; any size >= 1, or None.
-        normalization: `"imagenet"` (RGB in 0..255, in the form that `backbone_weights`
-            expect), `"caffe"` or (mean, std, scale).
+        normalization: `"imagenet"` (RGB, 0..255), `"caffe"` or (mean, std, scale).
         backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`.
         backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
         output_stride: 8, 16 or 32.
@@ -48,7 +47,8 @@ def aspp_net(
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
-        backbone_weights: `"imagenet"` or a file of `keras.applications`.
+        backbone_weights: `"imagenet"` or a file of `keras.applications`; with them
+            `normalization="imagenet"` means `"caffe"`, which they expect.
         name: Name of the model.
 
     Returns:
@@ -58,6 +58,7 @@ def aspp_net(
     Raises:
         ModelError: If an argument or a file does not fit.
     """
+    head = assembly.Head(num_classes, classifier_activation, dropout)
     network = ContextNetwork(
         normalization=normalization,
         backbone=backbone,
@@ -71,13 +72,4 @@ def aspp_net(
     image = assembly.image_input(input_shape)
     padded = network.prepared(image, output_stride)
     _, x = network.encoded(padded)
-    return network.finished(
-        [image],
-        x,
-        padded,
-        num_classes=num_classes,
-        dropout=dropout,
-        classifier_activation=classifier_activation,
-        weights=weights,
-        name=name,
-    )
+    return network.finished([image], x, padded, head, weights, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -87,22 +88,38 @@ def effective_normalization(
     return normalization
 
 
-def check_classifier(num_classes: int, classifier_activation: str | None) -> None:
-    """Refuses a number of classes and an activation that do not go together."""
-    if not isinstance(num_classes, int) or num_classes < 1:
-        raise ModelError(
-            f"`num_classes` must be an integer >= 1, received {num_classes!r}."
-        )
-    if classifier_activation not in ACTIVATIONS:
-        raise ModelError(
-            f"`classifier_activation` must be one of {ACTIVATIONS}, received "
-            f"{classifier_activation!r}."
-        )
-    if classifier_activation == "softmax" and num_classes == 1:
-        raise ModelError(
-            "`classifier_activation='softmax'` needs at least 2 classes (of one it is "
-            "always 1), received 1: use 'sigmoid'."
-        )
+@dataclass(frozen=True)
+class Head:
+    """What a network scores at its end.
+
+    Args:
+        num_classes: Classes, >= 1.
+        activation: `"softmax"`, `"sigmoid"` or None for logits.
+        dropout: Dropout rate before the classifier.
+
+    Raises:
+        ModelError: If the number of classes and the activation do not go together.
+    """
+
+    num_classes: int
+    activation: str | None
+    dropout: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.num_classes, int) or self.num_classes < 1:
+            raise ModelError(
+                f"`num_classes` must be an integer >= 1, received {self.num_classes!r}."
+            )
+        if self.activation not in ACTIVATIONS:
+            raise ModelError(
+                f"`classifier_activation` must be one of {ACTIVATIONS}, received "
+                f"{self.activation!r}."
+            )
+        if self.activation == "softmax" and self.num_classes == 1:
+            raise ModelError(
+                "`classifier_activation='softmax'` needs at least 2 classes (of one it "
+                "is always 1), received 1: use 'sigmoid'."
+            )
 
 
 def dropped(x: Tensor, rate: float, name: str) -> Tensor:

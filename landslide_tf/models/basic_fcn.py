@@ -55,13 +55,11 @@ def basic_fcn(
         ModelError: If an argument or a file does not fit.
     """
     network = FullyConvolutional(
-        num_classes=num_classes,
+        head=assembly.Head(num_classes, classifier_activation, dropout),
         normalization=normalization,
         batch_norm=batch_norm,
         fc_units=fc_units,
         width=width,
-        dropout=dropout,
-        classifier_activation=classifier_activation,
         backbone_weights=backbone_weights,
     )
     image = assembly.image_input(input_shape)

@@ -40,8 +40,7 @@ def deeplab_v3_plus(
     Args:
         num_classes: Classes, >= 1.
         input_shape: (height, width, bands) of `image`; any size >= 1, or None.
-        normalization: `"imagenet"` (RGB in 0..255, in the form that `backbone_weights`
-            expect), `"caffe"` or (mean, std, scale).
+        normalization: `"imagenet"` (RGB, 0..255), `"caffe"` or (mean, std, scale).
         backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`.
         backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
         output_stride: 8, 16 or 32.
@@ -54,7 +53,8 @@ def deeplab_v3_plus(
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
-        backbone_weights: `"imagenet"` or a file of `keras.applications`.
+        backbone_weights: `"imagenet"` or a file of `keras.applications`; with them
+            `normalization="imagenet"` means `"caffe"`, which they expect.
         name: Name of the model.
 
     Returns:
@@ -64,6 +64,7 @@ def deeplab_v3_plus(
     Raises:
         ModelError: If an argument or a file does not fit.
     """
+    head = assembly.Head(num_classes, classifier_activation, dropout)
     network = ContextNetwork(
         normalization=normalization,
         backbone=backbone,
@@ -83,16 +84,7 @@ def deeplab_v3_plus(
     x = _decoder_conv(x, filters, separable, "dec_a")
     x = assembly.dropped(x, decoder_dropout, "dec_a_dropout")
     x = _decoder_conv(x, filters, separable, "dec_b")
-    return network.finished(
-        [image],
-        x,
-        padded,
-        num_classes=num_classes,
-        dropout=dropout,
-        classifier_activation=classifier_activation,
-        weights=weights,
-        name=name,
-    )
+    return network.finished([image], x, padded, head, weights, name)
 
 
 def _decoder_conv(x: Tensor, filters: int, separable: bool, name: str) -> Tensor:

@@ -128,10 +128,7 @@ class ContextNetwork:
         inputs: list[Tensor],
         x: Tensor,
         padded: Tensor,
-        *,
-        num_classes: int,
-        dropout: float,
-        classifier_activation: str | None,
+        head: assembly.Head,
         weights: str | Path | None,
         name: str,
     ) -> keras.Model:
@@ -141,20 +138,17 @@ class ContextNetwork:
             inputs: The inputs, `image` first.
             x: Feature that the classes are scored from.
             padded: A tensor of the padded image's size.
-            num_classes: Classes.
-            dropout: Rate before the classifier.
-            classifier_activation: `"softmax"`, `"sigmoid"` or None.
+            head: What to score.
             weights: File of the whole network, or None.
             name: Name of the model.
 
         Returns:
             The model.
         """
-        assembly.check_classifier(num_classes, classifier_activation)
-        x = assembly.dropped(x, dropout, "head_dropout")
-        scores = assembly.class_scores(x, num_classes)
+        x = assembly.dropped(x, head.dropout, "head_dropout")
+        scores = assembly.class_scores(x, head.num_classes)
         scores = assembly.enlarged(scores, padded, self.align_corners)
-        outputs = assembly.cropped_output(scores, inputs[0], classifier_activation)
+        outputs = assembly.cropped_output(scores, inputs[0], head.activation)
         model = keras.Model(inputs, outputs, name=name)
         if self.backbone_weights is not None:
             load_backbone_weights(model, self.backbone, self.backbone_weights)

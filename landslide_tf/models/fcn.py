@@ -23,17 +23,12 @@ STRIDE = 32
 class FullyConvolutional:
     """The choices that the FCN variants share; the builders document them."""
 
-    num_classes: int
+    head: assembly.Head
     normalization: Normalization
     batch_norm: bool
     fc_units: int
     width: float
-    dropout: float
-    classifier_activation: str | None
     backbone_weights: str | Path | None
-
-    def __post_init__(self) -> None:
-        assembly.check_classifier(self.num_classes, self.classifier_activation)
 
     def prepared(self, image: Tensor) -> Tensor:
         """Pads and normalises the image, once it fits the pretrained weights."""
@@ -59,14 +54,14 @@ class FullyConvolutional:
             x = conv_bn_relu(
                 x, units, kernel_size, name=name, batch_norm_after=self.batch_norm
             )
-            x = assembly.dropped(x, self.dropout, f"{name}_dropout")
-        return features, assembly.class_scores(x, self.num_classes, "score_fr")
+            x = assembly.dropped(x, self.head.dropout, f"{name}_dropout")
+        return features, assembly.class_scores(x, self.head.num_classes, "score_fr")
 
     def finished(
         self, image: Tensor, scores: Tensor, weights: str | Path | None, name: str
     ) -> keras.Model:
         """Crops scores of the padded image, makes the model and loads its weights."""
-        outputs = assembly.cropped_output(scores, image, self.classifier_activation)
+        outputs = assembly.cropped_output(scores, image, self.head.activation)
         model = keras.Model([image], outputs, name=name)
         if self.backbone_weights is not None:
             load_backbone_weights(model, "vgg16", self.backbone_weights)

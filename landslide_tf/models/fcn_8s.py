@@ -64,13 +64,11 @@ def fcn_8s(
             f"`upsampling` must be one of {UPSAMPLINGS}, received {upsampling!r}."
         )
     network = FullyConvolutional(
-        num_classes=num_classes,
+        head=assembly.Head(num_classes, classifier_activation, dropout),
         normalization=normalization,
         batch_norm=batch_norm,
         fc_units=fc_units,
         width=width,
-        dropout=dropout,
-        classifier_activation=classifier_activation,
         backbone_weights=backbone_weights,
     )
     image = assembly.image_input(input_shape)

@@ -48,35 +48,33 @@ def fstf_net(
     Args:
         num_classes: Classes, >= 1.
         input_shape: (height, width, bands) of `image`; any size >= 1, or None.
-        factors: Kind of each channel of `factors` (see `layers.EncodeFactors`).
+        factors: Kind of each channel of `factors`, as in `layers.EncodeFactors`.
         aspect_encoding: `"paper"` or `"sincos"`.
-        normalization: `"imagenet"` (RGB in 0..255, in the form that `backbone_weights`
-            expect), `"caffe"` or (mean, std, scale).
+        normalization: `"imagenet"` (RGB, 0..255), `"caffe"` or (mean, std, scale).
         backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`.
         backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
         output_stride: 8, 16 or 32.
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.
         skip_channels: Channels that skips are reduced to; None keeps them raw.
-        fusion: At 1/16: `"concat"` (equation 1), `"sum"`, `"multiply"`, `"max"`; or
-            `"stack"`: factors are further bands of the image.
+        fusion: `"concat"`, `"sum"`, `"multiply"`, `"max"` or, as bands, `"stack"`.
         width: Multiplier of every channel count.
         dropout: Rate before the classifier.
         decoder_dropout: Rate before the decoder and between its convolutions.
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
-        backbone_weights: `"imagenet"` or a file of `keras.applications`.
-        name: Name of the model.
+        backbone_weights: `"imagenet"` or a file of `keras.applications`, which make
+            `"caffe"` of `normalization="imagenet"`.
+        name: Model name.
 
     Returns:
-        Functional model from raw `image` (batch, height, width, bands) and `factors`
-        (batch, height, width, factors) to float32 (batch, height, width, classes).
+        Functional model from raw `image` and `factors`, both (batch, height, width,
+        channels), to float32 (batch, height, width, classes).
 
     Raises:
         ModelError: If an argument or a file does not fit.
     """
-    if fusion not in FUSIONS:
-        raise ModelError(f"`fusion` must be one of {FUSIONS}, received {fusion!r}.")
+    head = assembly.Head(num_classes, classifier_activation, dropout)
     network = ContextNetwork(
         normalization=normalization,
         backbone=backbone,
@@ -90,40 +88,37 @@ def fstf_net(
     image = assembly.image_input(input_shape)
     terrain = assembly.factors_input(input_shape, factors)
     stride = output_stride if fusion == "stack" else max(output_stride, FACTOR_STRIDE)
-    padded = network.prepared(image, stride)
     encoded = assembly.prepared_factors(terrain, stride, factors, aspect_encoding)
-    if fusion == "stack":
-        padded = keras.layers.Concatenate(name="stack")([padded, encoded])
-    features, x = network.encoded(padded)
-    if fusion != "stack":
-        x = _fused(x, encoded, fusion, network)
+    features, x = _fused(network.prepared(image, stride), encoded, fusion, network)
     x = network.two_skip_decoder(x, features, skip_channels, decoder_dropout)
-    return network.finished(
-        [image, terrain],
-        x,
-        padded,
-        num_classes=num_classes,
-        dropout=dropout,
-        classifier_activation=classifier_activation,
-        weights=weights,
-        name=name,
-    )
+    return network.finished([image, terrain], x, encoded, head, weights, name)
 
 
-def _fused(x: Tensor, encoded: Tensor, fusion: str, network: ContextNetwork) -> Tensor:
-    """Fuses the context feature with VGG-16's of the factors."""
-    feature = vgg16(encoded, prefix="fac", width=network.width)["C5"]
+def _fused(
+    image: Tensor, factors: Tensor, fusion: str, network: ContextNetwork
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Returns the image encoder's features, and the context fused with the factors.
+
+    VGG-16's feature of the factors joins the ASPP feature at 1/16 (equation 1 for
+    `"concat"`); `"stack"` instead gives the factors to RAE-D as further bands.
+    """
+    if fusion not in FUSIONS:
+        raise ModelError(f"`fusion` must be one of {FUSIONS}, received {fusion!r}.")
+    if fusion == "stack":
+        return network.encoded(keras.layers.Concatenate(name="stack")([image, factors]))
+    features, context = network.encoded(image)
+    terrain = vgg16(factors, prefix="fac", width=network.width)["C5"]
     if network.output_stride != FACTOR_STRIDE:
         resize = Resize2D(align_corners=network.align_corners, name="fac_resize")
-        feature = resize(feature, x)
+        terrain = resize(terrain, context)
     filters = network.channels(FEATURE_CHANNELS)
     if fusion == "concat":
-        x = keras.layers.Concatenate(name="fusion_concat")([x, feature])
-        return conv_bn_relu(x, filters, 1, name="fusion")
-    feature = conv_bn_relu(feature, filters, 1, name="fusion")
+        both = keras.layers.Concatenate(name="fusion_concat")([context, terrain])
+        return features, conv_bn_relu(both, filters, 1, name="fusion")
+    terrain = conv_bn_relu(terrain, filters, 1, name="fusion")
     merge = {
         "sum": keras.layers.Add,
         "multiply": keras.layers.Multiply,
         "max": keras.layers.Maximum,
     }[fusion]
-    return merge(name=f"fusion_{fusion}")([x, feature])
+    return features, merge(name=f"fusion_{fusion}")([context, terrain])

@@ -39,8 +39,7 @@ def rae_d(
     Args:
         num_classes: Classes, >= 1.
         input_shape: (height, width, bands) of `image`; any size >= 1, or None.
-        normalization: `"imagenet"` (RGB in 0..255, in the form that `backbone_weights`
-            expect), `"caffe"` or (mean, std, scale).
+        normalization: `"imagenet"` (RGB, 0..255), `"caffe"` or (mean, std, scale).
         backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`.
         backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
         output_stride: 8, 16 or 32.
@@ -52,7 +51,8 @@ def rae_d(
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
-        backbone_weights: `"imagenet"` or a file of `keras.applications`.
+        backbone_weights: `"imagenet"` or a file of `keras.applications`; with them
+            `normalization="imagenet"` means `"caffe"`, which they expect.
         name: Name of the model.
 
     Returns:
@@ -62,6 +62,7 @@ def rae_d(
     Raises:
         ModelError: If an argument or a file does not fit.
     """
+    head = assembly.Head(num_classes, classifier_activation, dropout)
     network = ContextNetwork(
         normalization=normalization,
         backbone=backbone,
@@ -76,13 +77,4 @@ def rae_d(
     padded = network.prepared(image, output_stride)
     features, x = network.encoded(padded)
     x = network.two_skip_decoder(x, features, skip_channels, decoder_dropout)
-    return network.finished(
-        [image],
-        x,
-        padded,
-        num_classes=num_classes,
-        dropout=dropout,
-        classifier_activation=classifier_activation,
-        weights=weights,
-        name=name,
-    )
+    return network.finished([image], x, padded, head, weights, name)
