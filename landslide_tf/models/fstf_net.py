@@ -63,8 +63,7 @@ def fstf_net(
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
-        backbone_weights: `"imagenet"` or a file of `keras.applications`, which make
-            `"caffe"` of `normalization="imagenet"`.
+        backbone_weights: `"imagenet"` or a `keras.applications` file (then "caffe").
         name: Model name.
 
     Returns:
