@@ -13,6 +13,7 @@ from landslide_tf.errors import RecipeError, RunError, did_you_mean
 from landslide_tf.files import atomic_path
 from landslide_tf.pipelines import ExampleStore
 from landslide_tf.train.checkpoint import assign_variables
+from landslide_tf.train.loop import run_fits
 from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.recorder import RunRecorder
 from landslide_tf.train.run import RunFolder, versions
@@ -25,6 +26,7 @@ from landslide_tf.train.setup import (
     load_stores,
     make_batches,
     resolve,
+    trained_arguments,
 )
 
 Verbosity = Literal[0, 1, 2]
@@ -119,8 +121,7 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
     recorder = RunRecorder(run, recipe.training)
     if resumed:
         recorder.resume(model)
-    if not recorder.stopped and recorder.epoch < recipe.training.epochs:
-        _fit(model, recipe, batches, recorder, session.verbose)
+    _fit(model, batches, recorder, session.verbose)
     _write_model(run, recipe, recorder, model, arguments, training, session.command)
     return run
 
@@ -168,27 +169,24 @@ def _build_metrics(model: keras.Model, recipe: Recipe, batches: RunData) -> None
 
 def _fit(
     model: keras.Model,
-    recipe: Recipe,
     batches: RunData,
     recorder: RunRecorder,
     verbose: Verbosity | None,
 ) -> None:
     if verbose is None:
         verbose = 1 if sys.stdout.isatty() else 2
-    model.fit(
-        batches.training.dataset(epoch=recorder.epoch),
-        initial_epoch=recorder.epoch,
-        epochs=recipe.training.epochs,
-        steps_per_epoch=batches.training.steps_per_epoch,
-        validation_data=batches.validation.dataset(),
-        callbacks=[_tensorboard(recorder.run), recorder],
-        shuffle=False,
+    tensorboard = keras.callbacks.TensorBoard(
+        recorder.run.tensorboard, write_graph=False
+    )
+    run_fits(
+        model,
+        batches.training.dataset,
+        recorder,
+        [tensorboard],
+        steps=batches.training.steps_per_epoch,
+        validation=batches.validation.dataset(),
         verbose=verbose,
     )
-
-
-def _tensorboard(run: RunFolder) -> keras.callbacks.Callback:
-    return keras.callbacks.TensorBoard(run.tensorboard, write_graph=False)
 
 
 def _write_model(
@@ -206,6 +204,7 @@ def _write_model(
     assign_variables({"model": list(model.variables)}, best)
     # Trained as logits in the run's precision, kept as probabilities in float32.
     keras.config.set_dtype_policy("float32")
+    arguments = trained_arguments(arguments)
     served = build_model(recipe.model.name, arguments, activation="softmax")
     served.set_weights(model.get_weights())
     with atomic_path(run.model) as temporary:

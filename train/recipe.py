@@ -115,6 +115,12 @@ class TrainingSection(_Section):
     patience: Count | None = Field(
         None, description="epochs without a better `monitor` before training ends"
     )
+    save_steps: Count | None = Field(
+        None, description="steps between checkpoints within an epoch"
+    )
+    save_minutes: NonNegative | None = Field(
+        10.0, description="minutes between checkpoints within an epoch"
+    )
 
 
 class Recipe(_Section):

@@ -1,4 +1,4 @@
-"""The callback that makes a run restartable: rows, best weights, checkpoints."""
+"""Everything a run has to keep so that it can go on after it was killed."""
 
 from __future__ import annotations
 
@@ -22,74 +22,114 @@ from landslide_tf.train.run import RunFolder
 STATE, BEST = "state", "best"
 
 
-class RunRecorder(keras.callbacks.Callback):
-    """Keeps everything a run needs to go on after it was killed.
+class RunRecorder:
+    """Position, rows and best value of a run, on disk and in memory.
 
     At the end of each epoch, in this order: the best weights where the epoch is the
     best so far, the checkpoint, `metrics.csv`. The checkpoint holds the rows, so that a
-    kill between the last two loses nothing. Ends training where `patience` epochs
-    brought nothing better.
+    kill between the last two loses nothing; a kill before the checkpoint repeats the
+    steps since the last one, to the same result.
 
-    Args:
-        run: Folder to write into.
-        section: Monitor, mode and patience.
+    Attributes:
+        run: Folder of the run.
+        section: Length, monitor, patience and how often to save.
+        epoch: Epoch the next step belongs to.
+        step: Steps of that epoch that are done.
+        rows: One row of `metrics.csv` an epoch.
+        best: Best value of the monitor so far.
+        best_epoch: Epoch of the best value.
+        stopped: Whether `patience` has ended the run.
     """
 
     def __init__(self, run: RunFolder, section: TrainingSection) -> None:
-        super().__init__()
         self.run = run
         self.section = section
+        self.epoch = 0
+        self.step = 0
         self.rows: list[dict[str, Any]] = []  # CSV cells: numbers
         self.best: float | None = None
         self.best_epoch: int | None = None
         self.stopped = False
-        self.epoch = 0
-        self._started = 0.0
+        self._resumed: Checkpoint | None = None
+        self._saved_at = time.monotonic()
+        self._started = time.perf_counter()
 
-    def resume(self, model: keras.Model) -> bool:
-        """Puts the newest checkpoint into a compiled and built model.
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.stopped or self.epoch >= self.section.epochs
+
+    def resume(self, model: keras.Model) -> None:
+        """Puts the newest checkpoint, if any, into a compiled and built model.
 
         Args:
             model: The model, its optimiser and metrics built.
-
-        Returns:
-            Whether there was a checkpoint.
         """
         checkpoint = load_newest(self.run.checkpoints, STATE)
         if checkpoint is None:
-            return False
+            return
         assign_variables(groups(model), checkpoint)
         meta = checkpoint.meta
-        self.epoch, self.rows = meta["epoch"], meta["rows"]
+        self.epoch, self.step = meta["epoch"], meta["step"]
+        self.rows = meta["rows"]
         self.best, self.best_epoch = meta["best"], meta["best_epoch"]
         self.stopped = meta["stopped"]
+        self._resumed = checkpoint
         self.run.write_metrics(self.rows)
-        return True
+
+    def restore_metrics(self, model: keras.Model) -> None:
+        """Puts the metric sums of a broken epoch back, which `fit` has just reset."""
+        if self._resumed is not None and self.step:
+            assign_variables({"metrics": groups(model)["metrics"]}, self._resumed)
 
     def best_weights(self) -> Checkpoint | None:
         """Returns the weights of the best epoch."""
         return load_newest(self.run.checkpoints, BEST)
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Starts the clock."""
+    def start_epoch(self) -> None:
+        """Starts the clock of an epoch."""
         self._started = time.perf_counter()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Saves the epoch."""
-        values = {k: float(v) for k, v in (logs or {}).items()}
-        row = {"epoch": epoch, **values}
+    def end_step(self, model: keras.Model, step: int, steps_per_epoch: int) -> None:
+        """Saves after a step where a save is due.
+
+        Nothing is saved after an epoch's last step: the epoch's end does that, and an
+        epoch of no steps could not be resumed.
+
+        Args:
+            model: The model in training.
+            step: Step of the epoch that has just ended, 0-based.
+            steps_per_epoch: Steps of a whole epoch.
+        """
+        self.step = step + 1
+        if self.step >= steps_per_epoch:
+            return
+        every, minutes = self.section.save_steps, self.section.save_minutes
+        waited = (time.monotonic() - self._saved_at) / 60
+        if (every and self.step % every == 0) or (minutes and waited >= minutes):
+            self.save(model)
+
+    def end_epoch(self, model: keras.Model, epoch: int, logs: dict[str, float]) -> None:
+        """Records an epoch and ends training where patience is over.
+
+        Args:
+            model: The model in training.
+            epoch: The epoch, 0-based.
+            logs: What Keras logged, validation included.
+        """
+        row = {"epoch": epoch, **logs}
         row["seconds"] = round(time.perf_counter() - self._started, 3)
         self.rows.append(row)
-        self.epoch = epoch + 1
+        self.epoch, self.step = epoch + 1, 0
         if self._is_better(row):
             self.best, self.best_epoch = row[self.section.monitor], epoch
-            arrays, table = variable_arrays({"model": groups(self.model)["model"]})
+            arrays, table = variable_arrays({"model": groups(model)["model"]})
             meta = {"variables": table, "epoch": epoch, "value": self.best}
             save_checkpoint(self.run.checkpoints, BEST, arrays, meta)
         patience = self.section.patience
         if patience is not None and epoch - (self.best_epoch or 0) >= patience:
-            self.stopped = self.model.stop_training = True
-        self._save()
+            self.stopped = model.stop_training = True
+        self.save(model)
         self.run.write_metrics(self.rows)
 
     def _is_better(self, row: dict[str, Any]) -> bool:
@@ -100,14 +140,17 @@ class RunRecorder(keras.callbacks.Callback):
             return math.isnan(self.best) and not math.isnan(value)
         return value > self.best if self.section.mode == "max" else value < self.best
 
-    def _save(self) -> None:
-        arrays, table = variable_arrays(groups(self.model))
+    def save(self, model: keras.Model) -> None:
+        """Writes a checkpoint of the present position."""
+        arrays, table = variable_arrays(groups(model))
         meta = {
             "variables": table,
             "epoch": self.epoch,
+            "step": self.step,
             "rows": self.rows,
             "best": self.best,
             "best_epoch": self.best_epoch,
             "stopped": self.stopped,
         }
         save_checkpoint(self.run.checkpoints, STATE, arrays, meta)
+        self._saved_at = time.monotonic()

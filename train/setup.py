@@ -15,6 +15,7 @@ from landslide_tf.errors import LandslideTFError, RecipeError
 from landslide_tf.losses import SegmentationCrossEntropy
 from landslide_tf.metadata import Band, Factor, ModelMetadata
 from landslide_tf.metrics import ConfusionMatrix
+from landslide_tf.models.assembly import effective_normalization
 from landslide_tf.pipelines import (
     Augmentation,
     EvaluationBatches,
@@ -136,6 +137,21 @@ def builder_arguments(recipe: Recipe, num_classes: int) -> dict[str, Any]:
             k if isinstance(k, str) else tuple(k) for k in arguments["factors"]
         )
     return arguments
+
+
+def trained_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments that build a trained network without its starting weights.
+
+    Encoder weights bring their own normalisation, which stays.
+    """
+    result = {
+        k: v for k, v in arguments.items() if k not in ("weights", "backbone_weights")
+    }
+    start = arguments.get("backbone_weights")
+    if start is not None:
+        given = arguments.get("normalization", "imagenet")
+        result["normalization"] = effective_normalization(given, start)
+    return result
 
 
 def build_model(
