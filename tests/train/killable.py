@@ -1,0 +1,144 @@
+"""Trains a two-layer network in a process that ends itself with SIGKILL.
+
+usage: killable.py FOLDER VARIANT [KILL_AT]
+
+Events are counted: every step of training and validation, every flush and every rename
+of a file, before and after. At number KILL_AT the process is gone, as if the machine
+had killed it. Without KILL_AT it runs to the end and prints the number of events.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from landslide_tf.losses import SegmentationCrossEntropy
+from landslide_tf.metrics import ConfusionMatrix
+from landslide_tf.pipelines import (
+    Augmentation,
+    Channel,
+    DataDescription,
+    EvaluationBatches,
+    InputSelection,
+    TrainingBatches,
+    from_examples,
+)
+from landslide_tf.train.loop import run_fits
+from landslide_tf.train.recipe import TrainingSection
+from landslide_tf.train.recorder import RunRecorder
+from landslide_tf.train.run import RunFolder
+
+STEPS = 11
+
+
+class Events:
+    def __init__(self, kill_at):
+        self.kill_at = kill_at
+        self.count = 0
+
+    def __call__(self):
+        self.count += 1
+        if self.count == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, function):
+        def called(*arguments, **keywords):
+            self()
+            result = function(*arguments, **keywords)
+            self()
+            return result
+
+        return called
+
+
+class StepEvents(keras.callbacks.Callback):
+    def __init__(self, events):
+        super().__init__()
+        self.events = events
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.events()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.events()
+
+
+def store(count, seed):
+    rng = np.random.default_rng(seed)
+    channels = {n: Channel(n, "image", k) for k, n in enumerate("rgb")}
+    description = DataDescription("made", "train", channels, ("other", "slide"), 1)
+    examples = []
+    for k in range(count):
+        image = rng.integers(0, 255, (12, 12, 3)).astype(np.uint8)
+        mask = (image.mean(-1) > 140).astype(np.uint8)
+        examples.append({"image": image, "mask": mask, "id": f"{seed}-{k}"})
+    return from_examples(examples, description)
+
+
+def network(policy):
+    keras.config.set_dtype_policy(policy)
+    image = keras.Input((None, None, 3), name="image")
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.Conv2D(8, 3, padding="same")(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.ReLU()(x)
+    x = keras.layers.Dropout(0.3)(x)
+    x = keras.layers.SpatialDropout2D(0.2)(x)
+    logits = keras.layers.Conv2D(2, 3, padding="same", dtype="float32")(x)
+    return keras.Model(image, logits)
+
+
+def optimizer(variant):
+    if variant == "adamw":
+        return keras.optimizers.AdamW(0.01, weight_decay=0.01)
+    schedule = keras.optimizers.schedules.PolynomialDecay(0.1, 4 * STEPS)
+    return keras.optimizers.SGD(schedule, momentum=0.9)
+
+
+def main(folder, variant, kill_at):
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(3)
+    policies = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+    model = network(policies.get(variant, "float32"))
+    metric = ConfusionMatrix(2, landslide_class=1)
+    model.compile(optimizer(variant), SegmentationCrossEntropy(), metrics=[metric])
+    model.optimizer.build(model.trainable_variables)
+    selection = InputSelection(("r", "g", "b"))
+    change = Augmentation(dihedral=True, brightness=0.1)
+    training = TrainingBatches(
+        store(STEPS * 4, 1), selection, 4, seed=5, augmentation=change
+    )
+    validation = EvaluationBatches(store(12, 2), selection, 4).dataset()
+    model.evaluate(validation.take(1), verbose=0)
+    model.reset_metrics()
+    section = TrainingSection(epochs=4, batch_size=4, save_steps=3, save_minutes=None)
+    if variant == "patience":
+        section.patience, section.epochs, section.mode = 2, 30, "min"
+    recorder = RunRecorder(RunFolder(Path(folder)), section)
+    recorder.run.path.mkdir(exist_ok=True)
+    recorder.resume(model)
+    events = Events(kill_at)
+    os.replace = events.around(os.replace)
+    os.fsync = events.around(os.fsync)
+    run_fits(
+        model,
+        training.dataset,
+        recorder,
+        [StepEvents(events)],
+        steps=STEPS,
+        validation=validation,
+        verbose=0,
+    )
+    print(events.count)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]) if sys.argv[3:] else None)
