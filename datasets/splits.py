@@ -134,7 +134,7 @@ def warn_of_shared_ground(
     ]
     if crossing:
         first = ", ".join(f"`{name}` ({split_of[name]})" for name in crossing[0][:4])
-            warnings.warn(
+        warnings.warn(
             f"Scenes of different splits show the same ground, {len(crossing)} groups "
             f"in all: {first}; put each group into one split, or scores on it are too "
             "good.",
