@@ -5,9 +5,20 @@ import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from landslide_tf import losses
+
+LOSSES = {
+    "SegmentationCrossEntropy": {"class_weights": [0.5, 0, 1, 4]},
+    "FocalLoss": {"gamma": 0.5, "alpha": 0.25, "class_weights": [0.5, 0, 1, 4]},
+    "DiceLoss": {},
+    "TverskyLoss": {"smooth": 1.0, "class_weights": [0.5, 0, 1, 4]},
+    "CrossEntropyDiceLoss": {"dice_weight": 0.5},
+}
 SETUP = """
 import json
 import numpy as np
@@ -71,6 +82,7 @@ class NoTensorFlow:
 sys.meta_path.insert(0, NoTensorFlow())
 JIT = True
 """
+    + f"ARGUMENTS = {LOSSES!r}"
     + SETUP
     + """
 result = fitted_model()
@@ -90,6 +102,24 @@ result["sigmoid"] = metric.matrix().tolist()
 metric.update_state(np.array([3]), np.array([[0.7]]))
 result["unknown_label"] = str(float(metric.result()["oa"]))
 result["dtype"] = metric.counts.dtype
+
+import jax
+from landslide_tf import losses
+rng = np.random.default_rng(3)
+logits = 2 * rng.normal(size=(2, 5, 4, 4)).astype("float32")
+labels = rng.choice([0, 1, 3, 255], (2, 5, 4)).astype("uint8")
+nothing = np.full_like(labels, 255)
+strange = np.full_like(labels, 4)
+result["losses"] = {}
+for name, arguments in ARGUMENTS.items():
+    loss = getattr(losses, name)(**arguments)
+    step = jax.jit(jax.value_and_grad(lambda z, y: loss(y, z)))
+    big = loss(np.zeros((1, 512, 512), "uint8"), np.zeros((1, 512, 512, 4), "float16"))
+    values = {"some": step(logits, labels), "none": step(logits, nothing)}
+    values = {k: (float(v), np.asarray(g).tolist()) for k, (v, g) in values.items()}
+    values["strange"] = str(float(step(logits, strange)[0]))
+    values["big"] = float(big)
+    result["losses"][name] = values
 result["backend"] = keras.backend.backend()
 """
     + PRINT
@@ -127,8 +157,13 @@ def test_two_replicas_train_and_count_as_one(one_replica):
     assert_same_run(run(TWO_REPLICAS, "tensorflow"), one_replica)
 
 
-def test_jax_without_tensorflow_trains_and_counts_alike(one_replica):
-    result = run(JAX, "jax")
+@pytest.fixture(scope="module")
+def on_jax():
+    return run(JAX, "jax")
+
+
+def test_jax_without_tensorflow_trains_and_counts_alike(one_replica, on_jax):
+    result = on_jax
     assert result["backend"] == "jax"
     assert_same_run(result, one_replica)
     assert result["golden"] == pytest.approx(0.72009485, abs=1e-7)
@@ -137,3 +172,25 @@ def test_jax_without_tensorflow_trains_and_counts_alike(one_replica):
     np.testing.assert_allclose(result["steps"], [0.7141347, 0.7195], atol=2e-7)
     assert result["sigmoid"] == [[0, 1], [1, 1]]
     assert result["dtype"] == "int32"
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_and_their_gradients_are_the_same_on_jax(on_jax, name):
+    received = on_jax["losses"][name]
+    rng = np.random.default_rng(3)
+    logits = tf.Variable(2 * rng.normal(size=(2, 5, 4, 4)).astype("float32"))
+    labels = rng.choice([0, 1, 3, 255], (2, 5, 4)).astype("uint8")
+    loss = getattr(losses, name)(**LOSSES[name])
+    with tf.GradientTape() as tape:
+        value = loss(labels, logits)
+    assert received["some"][0] == pytest.approx(float(value), rel=1e-5)
+    gradient = tape.gradient(value, logits).numpy()
+    assert np.abs(gradient).max() > 1e-4
+    np.testing.assert_allclose(received["some"][1], gradient, rtol=1e-4, atol=1e-7)
+    assert received["none"][0] == 0.0
+    assert not np.any(received["none"][1])
+    assert received["strange"] == "nan"
+    zeros = keras.ops.zeros((1, 512, 512, 4), "float16")
+    big = float(loss(np.zeros((1, 512, 512), np.uint8), zeros))
+    assert 0 < big < 2
+    assert received["big"] == pytest.approx(big, rel=1e-5)

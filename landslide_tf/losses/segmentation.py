@@ -1,0 +1,203 @@
+"""What the losses of segmentation share: labels, ignored pixels, class weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from landslide_tf.errors import ModelError
+from landslide_tf.tensors import Tensor
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The pixels of a batch as every loss of this room takes them.
+
+    Attributes:
+        labels: int32 classes, (B, H, W); 0 where ignored.
+        scores: float32 logits or probabilities, (B, H, W, C) with C ≥ 2.
+        valid: float32 (B, H, W): 1, 0 where ignored, NaN where the label is unknown.
+        from_logits: Whether `scores` are logits.
+    """
+
+    labels: Tensor
+    scores: Tensor
+    valid: Tensor
+    from_logits: bool
+
+    @property
+    def classes(self) -> int:
+        """Number of classes C."""
+        return self.scores.shape[-1]
+
+    def entropy(self) -> Tensor:
+        """Returns −ln of the probability of each pixel's class, (B, H, W)."""
+        return keras.ops.sparse_categorical_crossentropy(
+            self.labels, self.scores, from_logits=self.from_logits
+        )
+
+    def probabilities(self) -> Tensor:
+        """Returns the probability of every class, (B, H, W, C)."""
+        if self.from_logits:
+            return keras.ops.softmax(self.scores, axis=-1)
+        return self.scores
+
+    def weights(self, class_weights: Sequence[float] | None) -> Tensor:
+        """Returns the weight of each pixel's class, 0 where ignored, (B, H, W)."""
+        if class_weights is None:
+            return self.valid
+        table = keras.ops.convert_to_tensor(class_weights, dtype="float32")
+        index = keras.ops.clip(self.labels, 0, self.classes - 1)
+        weights = keras.ops.take(table, index, axis=0)
+        return keras.ops.where(self.valid == 1.0, weights, self.valid)
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Returns Σ w·v / Σ w, 0 where all weights are 0."""
+    ops = keras.ops
+    return ops.divide_no_nan(ops.sum(weights * values), ops.sum(weights))
+
+
+class SegmentationLoss(keras.losses.Loss):
+    """Base of the losses over the labelled pixels of a batch.
+
+    A model with one output channel is a sigmoid model: its channel is the landslide
+    class, label 1 against label 0, and `class_weights` has two entries.
+
+    Args:
+        ignore_class: Label of pixels without a class; None ignores nothing.
+        class_weights: One weight ≥ 0 a class, not all 0; None weighs all alike.
+        from_logits: Whether predictions are logits; False takes probabilities.
+        name: Name of the loss.
+
+    Raises:
+        ModelError: If a weight is negative or not finite, or all are 0.
+    """
+
+    def __init__(
+        self,
+        ignore_class: int | None,
+        class_weights: Sequence[float] | None,
+        from_logits: bool,
+        name: str,
+    ) -> None:
+        super().__init__(name=name, dtype="float32")
+        if class_weights is not None:
+            class_weights = [float(weight) for weight in class_weights]
+            usable = all(math.isfinite(w) and w >= 0 for w in class_weights)
+            if not usable or not any(class_weights):
+                raise ModelError(
+                    "Expected `class_weights` that are finite, not negative and not "
+                    f"all 0, received {class_weights}; give one weight a class."
+                )
+        self.ignore_class = ignore_class
+        self.class_weights = class_weights
+        self.from_logits = from_logits
+
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        """Computes the loss of a batch.
+
+        Args:
+            y_true: Integer labels, (B, H, W) or (B, H, W, 1).
+            y_pred: Logits or probabilities, (B, H, W, classes).
+            sample_weight: Must be None: the loss has no use for it.
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            ModelError: If `sample_weight` is given or the shapes do not fit.
+        """
+        if sample_weight is not None:
+            raise ModelError(
+                "Expected no `sample_weight` or `class_weight` in `fit` with "
+                f"`{type(self).__name__}`, received one; use `class_weights=` of the "
+                "loss and the ignore label."
+            )
+        return super().__call__(y_true, y_pred)
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Returns the loss as a tensor of shape (1,).
+
+        One element, not a scalar: Keras averages what `call` returns, and only in that
+        step does it divide by the number of replicas.
+
+        Args:
+            y_true: Labels, (B, H, W) or (B, H, W, 1).
+            y_pred: float32 logits or probabilities, (B, H, W, classes).
+        """
+        return keras.ops.reshape(self.of_pixels(self._pixels(y_true, y_pred)), (1,))
+
+    def of_pixels(self, pixels: Pixels) -> Tensor:
+        """Returns the loss of a batch as a float32 scalar."""
+        raise NotImplementedError
+
+    def _pixels(self, y_true: Tensor, y_pred: Tensor) -> Pixels:
+        ops = keras.ops
+        labels = ops.cast(y_true, "int32")
+        if len(labels.shape) == len(y_pred.shape) and labels.shape[-1] == 1:
+            labels = ops.squeeze(labels, axis=-1)
+        if y_pred.shape[-1] == 1:
+            rest = ops.zeros_like(y_pred) if self.from_logits else 1.0 - y_pred
+            y_pred = ops.concatenate([rest, y_pred], axis=-1)
+        self._check(labels, y_pred)
+        valid = ops.ones_like(labels, dtype="bool")
+        if self.ignore_class is not None:
+            valid = ops.not_equal(labels, self.ignore_class)
+        labels = ops.where(valid, labels, 0)
+        known = ops.logical_and(labels >= 0, labels < y_pred.shape[-1])
+        weight = ops.where(known, ops.cast(valid, "float32"), math.nan)
+        return Pixels(labels, y_pred, weight, self.from_logits)
+
+    def _check(self, labels: Tensor, y_pred: Tensor) -> None:
+        if len(labels.shape) != len(y_pred.shape) - 1:
+            raise ModelError(
+                "Expected integer labels of shape (B, H, W) or (B, H, W, 1) for "
+                f"predictions of shape {tuple(y_pred.shape)}, received "
+                f"{tuple(labels.shape)}; give class indices, not one-hot vectors."
+            )
+        if self.class_weights is not None:
+            received = len(self.class_weights)
+            if received != y_pred.shape[-1]:
+                raise ModelError(
+                    f"Expected {y_pred.shape[-1]} `class_weights`, one a class, "
+                    f"received {received}; give one weight a class."
+                )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments as JSON values."""
+        return {
+            "ignore_class": self.ignore_class,
+            "class_weights": self.class_weights,
+            "from_logits": self.from_logits,
+            "name": self.name,
+        }
+
+
+def check_number(name: str, value: float, *, positive: bool = False) -> float:
+    """Returns a loss parameter as a float.
+
+    Args:
+        name: What the caller calls it.
+        value: A finite number ≥ 0.
+        positive: Whether 0 is refused, too.
+
+    Returns:
+        The value.
+
+    Raises:
+        ModelError: If the value is out of range.
+    """
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        least = "above 0" if positive else "of at least 0"
+        raise ModelError(
+            f"Expected a finite `{name}` {least}, received {value}; correct the loss's "
+            "arguments."
+        )
+    return float(value)
