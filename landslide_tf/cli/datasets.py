@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli.options import DataDir, ManualDir
+from landslide_tf.cli.startup import start_tensorflow
 
 app = typer.Typer(help="Data sets.", no_args_is_help=True, rich_markup_mode=None)
 Data = Annotated[str, typer.Argument(help="name[/config]")]
@@ -44,6 +45,7 @@ def info(data: Data, data_dir: DataDir = None) -> None:
 @app.command("build")
 def build(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
     """Build a data set; nothing of it is visible until it is complete."""
+    start_tensorflow()
     from landslide_tf.pipelines import build as build_dataset
     from landslide_tf.pipelines import find_builder
 

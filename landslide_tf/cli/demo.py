@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from landslide_tf.cli.startup import start_tensorflow
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the page and all files.")] = Path(
@@ -14,6 +16,7 @@ def demo(
     ),
 ) -> None:
     """Build data, train FSTF-Net and RAE-D alike, evaluate, export, write a page."""
+    start_tensorflow()
     from landslide_tf.demo import run_demo
 
     page = run_demo(out)

@@ -7,10 +7,12 @@ import tempfile
 from pathlib import Path
 
 from landslide_tf.cli.options import DataDir, ManualDir
+from landslide_tf.cli.startup import start_tensorflow
 
 
 def doctor(data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
     """Print versions, backend, GPUs, precision, threads, folders and data sets."""
+    start_tensorflow()
     from rich.console import Console
     from rich.table import Table
 

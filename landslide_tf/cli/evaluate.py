@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli.options import DataDir, ManualDir
+from landslide_tf.cli.startup import start_tensorflow
 
 
 class Input(StrEnum):
@@ -39,6 +40,7 @@ def evaluate(
     manual_dir: ManualDir = None,
 ) -> None:
     """Write pixel and object scores, tables and pictures of a run."""
+    start_tensorflow()
     from landslide_tf.report import Picture, write_evaluation
     from landslide_tf.train import RunFolder, evaluate_run
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from landslide_tf.cli.startup import start_tensorflow
+
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
@@ -16,6 +18,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a numbered SavedModel that TensorFlow Serving loads."""
+    start_tensorflow()
     from landslide_tf.serving import export as export_model
     from landslide_tf.train import RunFolder
 

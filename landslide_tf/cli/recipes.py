@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from landslide_tf.cli.startup import start_tensorflow
+
 app = typer.Typer(
     help="Recipes: one YAML file is one run.",
     no_args_is_help=True,
@@ -16,6 +18,7 @@ app = typer.Typer(
 @app.command("list")
 def list_recipes() -> None:
     """List the shipped recipes."""
+    start_tensorflow()
     from landslide_tf.train import load_recipe, shipped_recipes
 
     for name in shipped_recipes():
@@ -25,6 +28,7 @@ def list_recipes() -> None:
 @app.command("show")
 def show(name: Annotated[str, typer.Argument(help="Recipe or YAML file.")]) -> None:
     """Print a recipe with every default filled in."""
+    start_tensorflow()
     import yaml
 
     from landslide_tf.train import load_recipe

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli.options import DataDir, ManualDir, command_line
+from landslide_tf.cli.startup import start_tensorflow
 from landslide_tf.errors import RecipeError
 
 
@@ -25,18 +26,22 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
     ] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Also export: folder of the model's versions.")
+    ] = None,
     data_dir: DataDir = None,
     manual_dir: ManualDir = None,
 ) -> None:
     """Train a recipe; `--resume RUN` goes on with a run that was interrupted."""
-    from landslide_tf import train as room
-
     if (recipe is None) == (resume is None):
         raise RecipeError("Give either a recipe or `--resume RUN`.")
     if resume is not None and (changes or out):
         raise RecipeError(
             "`--resume` goes on with the run's own recipe: no `--set` and no `--out`."
         )
+    start_tensorflow()
+    from landslide_tf import train as room
+
     session = room.Session(data_dir, manual_dir, command_line())
     if resume is not None:
         run = room.resume(resume, session)
@@ -44,3 +49,7 @@ def train(
         loaded = room.load_recipe(recipe, changes or [])
         run = room.train(loaded, out or Path("runs") / Path(recipe).stem, session)
     typer.echo(f"trained: {run.path} (next: landslide-tf evaluate {run.path})")
+    if export is not None:
+        from landslide_tf.cli.export import export as export_run
+
+        export_run(run.path, export)

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from landslide_tf import saved_models, serving
+from landslide_tf.errors import ModelError
+from landslide_tf.metrics import ConfusionAccumulator, decide
+from landslide_tf.pipelines import EvaluationBatches, InputSelection, load
+
+RGB = ("red", "green", "blue")
+
+
+def test_the_index_lists_what_is_there():
+    folder = saved_models.path("fstf_net_synthetic").parent
+    found = {p.name for p in folder.iterdir() if (p / "1").is_dir()}
+    assert found == set(saved_models.index())
+
+
+def test_an_unknown_name_is_refused_with_near_ones():
+    with pytest.raises(ModelError, match="`fstf_net_synthetic`"):
+        saved_models.path("fstf_net_synthetik")
+
+
+@pytest.mark.parametrize("name", sorted(saved_models.index()))
+def test_a_shipped_model_is_small_and_scores_what_the_index_says(name, tiny_data):
+    folder = saved_models.path(name)
+    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    assert size < 2_000_000
+    served = serving.load(folder)
+    entry = saved_models.index()[name]
+    store = load(entry["data"], data_dir=tiny_data)
+    factors = tuple(factor.name for factor in served.metadata.factors)
+    counted = ConfusionAccumulator(len(served.metadata.classes))
+    for inputs, labels in EvaluationBatches(store, InputSelection(RGB, factors)):
+        given = {key: inputs[key] for key in served.input_shapes}
+        classes = decide(
+            served(given)["probabilities"],
+            landslide_class=served.metadata.landslide_class,
+        )
+        counted.update(labels, classes)
+    scores = counted.scores(class_names=served.metadata.classes)
+    found = {
+        "landslide_iou": scores.of_class(served.metadata.landslide_class)["iou"],
+        "miou": scores.miou,
+        "oa": scores.oa,
+    }
+    for key, value in entry["scores"].items():
+        np.testing.assert_allclose(found[key], value, atol=6e-4)
