@@ -14,6 +14,8 @@ from landslide_tf.pipelines.inputs import (
     channel_values,
     class_shares,
 )
+from landslide_tf.pipelines.patches import Patch, superpixel_patches
+from landslide_tf.pipelines.sampling import Draw, multistage_sample
 from landslide_tf.pipelines.store import (
     Channel,
     DataDescription,
@@ -31,9 +33,11 @@ __all__ = [
     "Channel",
     "ChannelStatistics",
     "DataDescription",
+    "Draw",
     "EvaluationBatches",
     "ExampleStore",
     "InputSelection",
+    "Patch",
     "TrainingBatches",
     "build",
     "channel_statistics",
@@ -45,7 +49,9 @@ __all__ = [
     "find_builder",
     "from_examples",
     "load",
+    "multistage_sample",
     "pad_example",
     "random_patch",
     "split_name",
+    "superpixel_patches",
 ]
