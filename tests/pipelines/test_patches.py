@@ -96,6 +96,20 @@ def test_a_scene_smaller_than_a_patch(shape):
         assert patch.label == 1
 
 
+def test_of_equal_windows_the_first_stays():
+    mask = np.repeat([[0, 1]], 10, axis=1).repeat(20, axis=0)
+    patches = superpixel_patches("s", COLOURS[mask], mask, 2, size=20)
+    assert [(p.row, p.column, p.label) for p in patches] == [(0, 0, 0)]
+
+
+def test_windows_without_any_class_are_dropped():
+    # One superpixel with classes along the rim only: its middle shows none.
+    mask = np.zeros((1, 12), np.uint8)
+    mask[0, 3:9] = 255
+    image = np.full((1, 12, 3), 80, np.uint8)
+    assert superpixel_patches("s", image, mask, 1, size=6) == []
+
+
 def test_equal_scenes_give_equal_patches():
     image, mask = scene()
     first = superpixel_patches("s", image, mask, 3, size=48)

@@ -101,12 +101,14 @@ def test_masks_and_matrix_agree(pair, landslide):
 @settings(deadline=None, max_examples=30)
 @given(PAIRS)
 def test_blocks_do_not_matter(pair):
-    whole = transition_matrix(*pair, 4)
+    areas = np.arange(1.0, len(pair[0]) + 1)
+    whole = [transition_matrix(*pair, 4, cell_area=a) for a in (None, areas)]
     kept, module._BLOCK = module._BLOCK, 3
     try:
-        np.testing.assert_array_equal(transition_matrix(*pair, 4), whole)
+        parts = [transition_matrix(*pair, 4, cell_area=a) for a in (None, areas)]
     finally:
         module._BLOCK = kept
+    np.testing.assert_array_equal(parts, whole)
 
 
 def test_areas_of_rows():

@@ -142,6 +142,13 @@ def test_equal_cells_only_scale_the_areas(maps, min_area):
     )
 
 
+def test_areas_may_miss_the_smallest_by_rounding():
+    maps = [np.full((1, 10), 5), np.zeros((1, 10), int)]
+    # Ten times 0.1, one by one, is less than 1 in floating point.
+    assert len(new_objects(maps, min_area=1, cell_area=0.1)) == 1
+    assert new_objects(maps, min_area=1.01, cell_area=0.1) == []
+
+
 def test_maps_without_pixels():
     empty = np.zeros((0, 3), np.uint8)
     assert first_step([empty, empty], min_area=3).shape == (0, 3)
