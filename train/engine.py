@@ -5,28 +5,25 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 
 from landslide_tf.errors import RecipeError, RunError, did_you_mean
-from landslide_tf.files import atomic_path
-from landslide_tf.pipelines import ExampleStore
-from landslide_tf.train.checkpoint import assign_variables
 from landslide_tf.train.loop import run_fits
 from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.recorder import RunRecorder
-from landslide_tf.train.run import RunFolder, versions
+from landslide_tf.train.result import write_result
+from landslide_tf.train.run import RunFolder
 from landslide_tf.train.setup import (
     RunData,
     build_model,
     builder_arguments,
     compile_model,
-    describe_model,
     load_stores,
     make_batches,
+    prepare_weights,
     resolve,
-    trained_arguments,
 )
 
 Verbosity = Literal[0, 1, 2]
@@ -113,6 +110,7 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
     # Keras seeds its initialisers from them.
     keras.utils.set_random_seed(recipe.training.seed)
     model = build_model(recipe.model.name, arguments, activation=None)
+    prepare_weights(model, recipe, training)
     compile_model(model, recipe, training, batches.training.steps_per_epoch)
     _build_metrics(model, recipe, batches)
     run.path.mkdir(parents=True, exist_ok=True)
@@ -122,7 +120,7 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
     if resumed:
         recorder.resume(model)
     _fit(model, batches, recorder, session.verbose)
-    _write_model(run, recipe, recorder, model, arguments, training, session.command)
+    write_result(recorder, recipe, model, arguments, batches, session.command)
     return run
 
 
@@ -187,33 +185,3 @@ def _fit(
         validation=batches.validation.dataset(),
         verbose=verbose,
     )
-
-
-def _write_model(
-    run: RunFolder,
-    recipe: Recipe,
-    recorder: RunRecorder,
-    model: keras.Model,
-    arguments: dict[str, Any],
-    store: ExampleStore,
-    command: str | None,
-) -> None:
-    best = recorder.best_weights()
-    if best is None:
-        raise RunError(f"`{run.checkpoints}` holds no best weights.")
-    assign_variables({"model": list(model.variables)}, best)
-    # Trained as logits in the run's precision, kept as probabilities in float32.
-    keras.config.set_dtype_policy("float32")
-    arguments = trained_arguments(arguments)
-    served = build_model(recipe.model.name, arguments, activation="softmax")
-    served.set_weights(model.get_weights())
-    with atomic_path(run.model) as temporary:
-        served.save(temporary)
-    described = describe_model(recipe, served, store, arguments, run.path.name)
-    described.versions = versions()
-    described.command = command
-    row = recorder.rows[recorder.best_epoch or 0]
-    described.metrics = {
-        "validation": {k.removeprefix("val_"): v for k, v in row.items() if "val_" in k}
-    }
-    described.write(run.path)

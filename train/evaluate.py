@@ -14,7 +14,12 @@ from rich.progress import track
 
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE, ModelMetadata
-from landslide_tf.metrics import ConfusionAccumulator, Scores, decide
+from landslide_tf.metrics import (
+    ConfusionAccumulator,
+    Scores,
+    apply_temperature,
+    decide,
+)
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.objects import ObjectCounts, object_counts
 from landslide_tf.objects.scores import Match
@@ -124,6 +129,7 @@ def evaluate_run(
         "data": full,
         "examples": len(store),
         "threshold": "argmax" if metadata.threshold is None else metadata.threshold,
+        "temperature": metadata.temperature or 1.0,
         "objects": "8-connected, at least 16 pixels, counted example by example",
     }
     if permute:
@@ -162,8 +168,11 @@ def _predict(
                 raise DataError(f"The model has no input `{permute}` to permute.")
             others, _ = batches.load([source[number] for number in group])
             inputs = {**inputs, permute: others[permute]}
+        probabilities = predict(inputs)
+        if metadata.temperature is not None:
+            probabilities = apply_temperature(probabilities, metadata.temperature)
         classes = decide(
-            predict(inputs),
+            probabilities,
             landslide_class=metadata.landslide_class,
             threshold=metadata.threshold,
         )

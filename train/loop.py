@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from landslide_tf.train.averaging import ValidateAverages, averages
 from landslide_tf.train.recorder import RunRecorder
 
 # A training stream from (epoch, step) on, in any form `fit` takes.
@@ -93,7 +94,9 @@ class RunCallbacks(keras.callbacks.CallbackList):
         super().on_epoch_end(epoch, logs)
         self._done = 0
         _synchronize(self.model)
-        self._recorder.end_epoch(self.model, epoch, _flat(logs or {}))
+        values = _flat(logs or {})
+        values.update(_skipped_steps(self.model, (epoch + 1) * self._steps))
+        self._recorder.end_epoch(self.model, epoch, values)
 
 
 def _flat(logs: dict[str, Any]) -> dict[str, float]:
@@ -102,6 +105,14 @@ def _flat(logs: dict[str, Any]) -> dict[str, float]:
     for name, value in sorted(logs.items()):
         flat.update(_flat(value) if isinstance(value, dict) else {name: float(value)})
     return flat
+
+
+def _skipped_steps(model: keras.Model, steps: int) -> dict[str, float]:
+    """Counts the steps that loss scaling has left out since the run began."""
+    inner = getattr(model.optimizer, "inner_optimizer", None)
+    if inner is None or inner.gradient_accumulation_steps:
+        return {}
+    return {"skipped_steps": steps - int(inner.iterations.numpy())}
 
 
 def _synchronize(model: keras.Model) -> None:
@@ -132,6 +143,9 @@ def run_fits(
         verbose: Keras's verbosity.
     """
     epochs = recorder.section.epochs
+    averaged = bool(averages(model))
+    if averaged:
+        callbacks = [*callbacks, ValidateAverages()]
     listed = RunCallbacks(
         callbacks, recorder, steps=steps, model=model, epochs=epochs, verbose=verbose
     )
@@ -147,4 +161,6 @@ def run_fits(
             shuffle=False,
             verbose=verbose,
         )
+        if averaged and not recorder.finished:
+            recorder.restore_weights(model)
     listed.finish()

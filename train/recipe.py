@@ -48,14 +48,31 @@ class ModelSection(_Section):
     arguments: dict[str, Any] = Field(
         {}, description="keyword arguments; classes and factors come from the data"
     )
+    freeze: list[str] = Field(
+        [],
+        description="layer names with shell wildcards that stay as they start, their "
+        "batch norm statistics too",
+    )
+    prior_bias: bool = Field(
+        False, description="the classifier starts with the classes' shares as its bias"
+    )
 
 
 class LossSection(_Section):
     """The loss, a mean over labelled pixels."""
 
-    name: Literal["cross_entropy"] = "cross_entropy"
-    class_weights: list[NonNegative] | None = Field(
-        None, description="one weight a class; the loss is divided by their sum"
+    name: Literal["cross_entropy", "focal", "dice", "tversky", "cross_entropy_dice"] = (
+        "cross_entropy"
+    )
+    class_weights: list[NonNegative] | Literal["median_frequency", "log"] | None = (
+        Field(
+            None,
+            description="one weight a class, or the rule that makes them from the "
+            "shares of the classes in training",
+        )
+    )
+    arguments: dict[str, float] = Field(
+        {}, description="further arguments of the loss, such as `gamma` of focal"
     )
 
 
@@ -72,6 +89,12 @@ class OptimizerSection(_Section):
         "kernels", description="what coupled_sgd decays"
     )
     clipnorm: Positive | None = Field(None, description="largest norm of a gradient")
+    accumulation: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="batches whose gradients make one update"
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="momentum of the moving average that is validated and kept"
+    )
 
 
 class ScheduleSection(_Section):
@@ -84,6 +107,9 @@ class ScheduleSection(_Section):
     factor: Positive = Field(0.1, description="step: factor of each fall")
     power: Positive = Field(0.9, description="poly: exponent")
     final_learning_rate: NonNegative = Field(0.0, description="cosine, poly: the last")
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(
+        0, description="cosine: batches in which the rate rises from 0"
+    )
 
 
 class AugmentationSection(_Section):
@@ -115,11 +141,26 @@ class TrainingSection(_Section):
     patience: Count | None = Field(
         None, description="epochs without a better `monitor` before training ends"
     )
+    steps_per_execution: Count = Field(
+        1, description="steps of one call; divides the steps of an epoch"
+    )
+    jit_compile: bool = Field(False, description="XLA; slower on a CPU")
     save_steps: Count | None = Field(
         None, description="steps between checkpoints within an epoch"
     )
     save_minutes: NonNegative | None = Field(
         10.0, description="minutes between checkpoints within an epoch"
+    )
+
+
+class DecisionSection(_Section):
+    """What is fitted on the validation split once the weights are final."""
+
+    threshold: bool = Field(
+        False, description="choose the landslide threshold with the best F1"
+    )
+    temperature: bool = Field(
+        False, description="calibrate the probabilities by one temperature"
     )
 
 
@@ -139,6 +180,7 @@ class Recipe(_Section):
     schedule: ScheduleSection = ScheduleSection()
     augmentation: AugmentationSection = AugmentationSection()
     training: TrainingSection = TrainingSection()
+    decision: DecisionSection = DecisionSection()
 
     def write(self, path: str | Path) -> None:
         """Writes the recipe as YAML."""

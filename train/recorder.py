@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from typing import Any
 
 import keras
+from numpy.typing import NDArray
 
+from landslide_tf.train.averaging import averages
 from landslide_tf.train.checkpoint import (
     Checkpoint,
     assign_variables,
@@ -18,6 +21,11 @@ from landslide_tf.train.checkpoint import (
 )
 from landslide_tf.train.recipe import TrainingSection
 from landslide_tf.train.run import RunFolder
+
+
+class NoLandslideWarning(UserWarning):
+    """The model predicts no landslide at all."""
+
 
 STATE, BEST = "state", "best"
 
@@ -77,6 +85,12 @@ class RunRecorder:
         self._resumed = checkpoint
         self.run.write_metrics(self.rows)
 
+    def restore_weights(self, model: keras.Model) -> None:
+        """Puts the trained weights back where `fit` left their moving average."""
+        checkpoint = load_newest(self.run.checkpoints, STATE)
+        if checkpoint is not None:
+            assign_variables({"model": groups(model)["model"]}, checkpoint)
+
     def restore_metrics(self, model: keras.Model) -> None:
         """Puts the metric sums of a broken epoch back, which `fit` has just reset."""
         if self._resumed is not None and self.step:
@@ -118,12 +132,22 @@ class RunRecorder:
             logs: What Keras logged, validation included.
         """
         row = {"epoch": epoch, **logs}
+        if row.get("val_landslide_recall") == 0:
+            warnings.warn(
+                f"Epoch {epoch + 1} predicts no landslide on validation: consider "
+                "`loss.class_weights=median_frequency`, `model.prior_bias=true` or "
+                "`training.positive_fraction=0.5`.",
+                NoLandslideWarning,
+                stacklevel=2,
+            )
         row["seconds"] = round(time.perf_counter() - self._started, 3)
         self.rows.append(row)
         self.epoch, self.step = epoch + 1, 0
         if self._is_better(row):
             self.best, self.best_epoch = row[self.section.monitor], epoch
             arrays, table = variable_arrays({"model": groups(model)["model"]})
+            for key, value in _averages_by_key(model, table).items():
+                arrays[key] = value
             meta = {"variables": table, "epoch": epoch, "value": self.best}
             save_checkpoint(self.run.checkpoints, BEST, arrays, meta)
         patience = self.section.patience
@@ -154,3 +178,11 @@ class RunRecorder:
         }
         save_checkpoint(self.run.checkpoints, STATE, arrays, meta)
         self._saved_at = time.monotonic()
+
+
+def _averages_by_key(
+    model: keras.Model, table: dict[str, list[str]]
+) -> dict[str, NDArray[Any]]:
+    """Returns the moving averages under the keys of the variables they belong to."""
+    found = averages(model)
+    return {key: found[path] for key, (path, _) in table.items() if path in found}

@@ -20,6 +20,7 @@ def make_schedule(
     factor: float = 0.1,
     power: float = 0.9,
     final_learning_rate: float = 0.0,
+    warmup_steps: int = 0,
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """Makes a learning rate schedule.
 
@@ -42,6 +43,8 @@ def make_schedule(
         factor: What `"step"` multiplies by, in (0, 1].
         power: Exponent of `"poly"`, above 0.
         final_learning_rate: Last rate of `"cosine"` and `"poly"`, from 0 to η₀.
+        warmup_steps: Iterations in which `"cosine"` first rises from 0 to η₀ in a
+            line; they are part of T.
 
     Returns:
         A Keras schedule, or the rate itself for `"constant"`.
@@ -67,8 +70,13 @@ def make_schedule(
     within = 0 <= final_learning_rate <= learning_rate
     _require("final_learning_rate", final_learning_rate, within, "from 0 to the first")
     if kind == "cosine":
+        _require("warmup_steps", warmup_steps, 0 <= warmup_steps < steps, "below T")
+        rising = {"warmup_target": learning_rate, "warmup_steps": warmup_steps}
         return schedules.CosineDecay(
-            learning_rate, steps, alpha=final_learning_rate / learning_rate
+            0.0 if warmup_steps else learning_rate,
+            steps - warmup_steps,
+            alpha=final_learning_rate / learning_rate,
+            **(rising if warmup_steps else {}),
         )
     _require("power", power, power > 0, "above 0")
     return schedules.PolynomialDecay(

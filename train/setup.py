@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from landslide_tf import models
-from landslide_tf.errors import LandslideTFError, RecipeError
-from landslide_tf.losses import SegmentationCrossEntropy
-from landslide_tf.metadata import Band, Factor, ModelMetadata
-from landslide_tf.metrics import ConfusionMatrix
-from landslide_tf.models.assembly import effective_normalization
+from landslide_tf.errors import LandslideTFError, RecipeError, did_you_mean
+from landslide_tf.losses import (
+    CrossEntropyDiceLoss,
+    DiceLoss,
+    FocalLoss,
+    SegmentationCrossEntropy,
+    TverskyLoss,
+)
+from landslide_tf.metrics import ConfusionMatrix, class_weights, prior_bias
 from landslide_tf.pipelines import (
     Augmentation,
     EvaluationBatches,
@@ -23,11 +29,21 @@ from landslide_tf.pipelines import (
     InputSelection,
     TrainingBatches,
     channel_statistics,
+    class_shares,
     load,
 )
 from landslide_tf.train.optimizers import CoupledSGD
 from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.schedules import make_schedule
+
+LOSSES = {
+    "cross_entropy": SegmentationCrossEntropy,
+    "focal": FocalLoss,
+    "dice": DiceLoss,
+    "tversky": TverskyLoss,
+    "cross_entropy_dice": CrossEntropyDiceLoss,
+}
+CLASSIFIER = "logits_conv"
 
 
 @dataclass(frozen=True)
@@ -71,7 +87,8 @@ def resolve(recipe: Recipe, store: ExampleStore) -> Recipe:
         store: The training split.
 
     Returns:
-        A copy with `data.fill` and the model's `factors` filled in.
+        A copy with `data.fill`, the model's `factors` and the class weights filled
+        in.
 
     Raises:
         RecipeError: If the class weights or a fill do not fit the data set.
@@ -88,7 +105,10 @@ def resolve(recipe: Recipe, store: ExampleStore) -> Recipe:
             )
     weights = recipe.loss.class_weights
     classes = store.description.classes
-    if weights is not None and len(weights) != len(classes):
+    if isinstance(weights, str):
+        made = class_weights(class_shares(store), rule=weights)
+        resolved.loss.class_weights = [float(weight) for weight in made]
+    elif weights is not None and len(weights) != len(classes):
         raise RecipeError(
             f"`loss.class_weights`: expected {len(classes)} weights ("
             f"{', '.join(classes)}), received {len(weights)}."
@@ -139,21 +159,6 @@ def builder_arguments(recipe: Recipe, num_classes: int) -> dict[str, Any]:
     return arguments
 
 
-def trained_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the arguments that build a trained network without its starting weights.
-
-    Encoder weights bring their own normalisation, which stays.
-    """
-    result = {
-        k: v for k, v in arguments.items() if k not in ("weights", "backbone_weights")
-    }
-    start = arguments.get("backbone_weights")
-    if start is not None:
-        given = arguments.get("normalization", "imagenet")
-        result["normalization"] = effective_normalization(given, start)
-    return result
-
-
 def build_model(
     name: str, arguments: Mapping[str, Any], *, activation: str | None
 ) -> keras.Model:
@@ -193,8 +198,15 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
         factor=schedule.factor,
         power=schedule.power,
         final_learning_rate=schedule.final_learning_rate,
+        warmup_steps=schedule.warmup_steps,
     )
-    common = {"learning_rate": rate, "clipnorm": section.clipnorm}
+    common = {
+        "learning_rate": rate,
+        "clipnorm": section.clipnorm,
+        "gradient_accumulation_steps": section.accumulation,
+        "use_ema": section.ema is not None,
+        "ema_momentum": section.ema or 0.99,
+    }
     decay = section.weight_decay
     if section.name == "coupled_sgd":
         return CoupledSGD(
@@ -212,6 +224,43 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
     return keras.optimizers.Adam(weight_decay=decay or None, **common)
 
 
+def make_loss(recipe: Recipe) -> keras.losses.Loss:
+    """Returns the loss of a resolved recipe.
+
+    Raises:
+        RecipeError: If the loss has no such argument.
+    """
+    section = recipe.loss
+    cls = LOSSES[section.name]
+    known = set(inspect.signature(cls.__init__).parameters)
+    known -= {"self", "name", "ignore_class", "class_weights", "from_logits"}
+    for argument in section.arguments:
+        if argument not in known:
+            raise RecipeError(
+                f"Loss `{section.name}` has no argument `{argument}`."
+                f"{did_you_mean(argument, known)}"
+            )
+    return cls(class_weights=section.class_weights, **section.arguments)
+
+
+def prepare_weights(model: keras.Model, recipe: Recipe, store: ExampleStore) -> None:
+    """Freezes layers and sets the classifier's bias as a recipe says.
+
+    Raises:
+        RecipeError: If a pattern of `model.freeze` fits no layer.
+    """
+    for pattern in recipe.model.freeze:
+        found = [x for x in model.layers if fnmatch.fnmatch(x.name, pattern)]
+        if not found:
+            raise RecipeError(f"`model.freeze`: no layer fits `{pattern}`.")
+        for layer in found:
+            layer.trainable = False
+    if recipe.model.prior_bias:
+        # A weighted loss drives the scores to the weighted shares.
+        shares = class_shares(store) * np.asarray(recipe.loss.class_weights or 1.0)
+        model.get_layer(CLASSIFIER).bias.assign(prior_bias(shares))
+
+
 def compile_model(
     model: keras.Model, recipe: Recipe, store: ExampleStore, steps_per_epoch: int
 ) -> None:
@@ -221,9 +270,20 @@ def compile_model(
     twice.
     """
     description = store.description
+    section = recipe.training
+    if steps_per_epoch % section.steps_per_execution:
+        raise RecipeError(
+            f"`training.steps_per_execution` must divide the {steps_per_epoch} steps "
+            f"of an epoch, received {section.steps_per_execution}."
+        )
+    if (section.save_steps or 0) % section.steps_per_execution:
+        raise RecipeError(
+            "`training.save_steps` must be a multiple of "
+            f"`training.steps_per_execution`, received {section.save_steps}."
+        )
     model.compile(
         optimizer=make_optimizer(recipe, steps_per_epoch),
-        loss=SegmentationCrossEntropy(class_weights=recipe.loss.class_weights),
+        loss=make_loss(recipe),
         metrics=[
             ConfusionMatrix(
                 len(description.classes),
@@ -231,51 +291,7 @@ def compile_model(
                 class_names=description.classes,
             )
         ],
-        jit_compile=False,
+        jit_compile=section.jit_compile,
+        steps_per_execution=section.steps_per_execution,
     )
     model.optimizer.build(model.trainable_variables)
-
-
-def describe_model(
-    recipe: Recipe,
-    model: keras.Model,
-    store: ExampleStore,
-    arguments: Mapping[str, Any],
-    name: str,
-) -> ModelMetadata:
-    """Returns the metadata of a model trained with a resolved recipe."""
-    description = store.description
-    channels = description.channels
-    scale = recipe.data.image_scale
-
-    def limits(channel: str, factor: float = 1.0) -> tuple[float, float] | None:
-        known = channels[channel].range
-        return None if known is None else (known[0] * factor, known[1] * factor)
-
-    def unit(channel: str, factor: float = 1.0) -> str:
-        own = channels[channel].unit
-        return own if factor == 1.0 else f"{own} * {factor:g}".strip()
-
-    gsd = description.gsd
-    return ModelMetadata(
-        name=name,
-        builder=recipe.model.name,
-        arguments={
-            k: list(v) if isinstance(v, tuple) else v for k, v in arguments.items()
-        },
-        inputs=[
-            Band(name=n, unit=unit(n, scale), range=limits(n, scale))
-            for n in recipe.data.image
-        ],
-        factors=[
-            Factor(name=n, unit=channels[n].unit, range=limits(n))
-            for n in recipe.data.factors
-        ],
-        cell_size=None if gsd is None else (gsd, gsd),
-        stride=models.total_stride(model),
-        classes=list(description.classes),
-        landslide_class=description.landslide_class,
-        dataset=f"{description.name}:{description.version}",
-        split=description.split,
-        licence=description.licence,
-    )

@@ -1,0 +1,99 @@
+"""What is fitted on validation once the weights are final: temperature, threshold."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from landslide_tf.metrics import (
+    LogitSample,
+    ReliabilityAccumulator,
+    ThresholdAccumulator,
+    apply_temperature,
+)
+from landslide_tf.metrics.decision import LandslideClass
+from landslide_tf.models.prediction import prediction_function
+from landslide_tf.pipelines import EvaluationBatches
+from landslide_tf.train.recipe import DecisionSection
+
+# Probabilities are kept in float32: a smaller one is 0 there.
+SMALLEST = np.finfo(np.float32).tiny
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How probabilities become a map.
+
+    Attributes:
+        threshold: Smallest P(landslide) of a landslide; None is the argmax.
+        temperature: What logits are divided by; None is 1.
+        metrics: ECE before and after, F1 at the threshold, as far as fitted.
+    """
+
+    threshold: float | None
+    temperature: float | None
+    metrics: dict[str, float]
+
+
+def fit_decision(
+    model: keras.Model,
+    batches: EvaluationBatches,
+    section: DecisionSection,
+    landslide_class: LandslideClass,
+) -> Decision:
+    """Fits temperature and threshold, in this order, as a recipe asks.
+
+    Args:
+        model: The final model, giving probabilities.
+        batches: Validation examples.
+        section: What to fit.
+        landslide_class: Index of the landslide class, or `"sigmoid"`.
+
+    Returns:
+        The decision; a threshold that cannot be fitted, as where validation shows no
+        landslide, is left out with a warning.
+    """
+    if not (section.threshold or section.temperature):
+        return Decision(None, None, {})
+    predict = prediction_function(model)
+    temperature, metrics = None, {}
+    if section.temperature:
+        sample = LogitSample()
+        before = ReliabilityAccumulator()
+        for inputs, labels in batches:
+            probabilities = predict(inputs)
+            before.update(probabilities, labels)
+            sample.update(_logits(probabilities), labels)
+        temperature = sample.temperature()
+        metrics["ece_before"] = before.ece()
+    after = ReliabilityAccumulator()
+    thresholds = ThresholdAccumulator(landslide_class)
+    for inputs, labels in batches:
+        probabilities = predict(inputs)
+        if temperature is not None:
+            probabilities = apply_temperature(probabilities, temperature)
+        after.update(probabilities, labels)
+        thresholds.update(probabilities, labels)
+    if temperature is not None:
+        metrics["ece_after"] = after.ece()
+    best = thresholds.best() if section.threshold else None
+    if section.threshold and best is None:
+        warnings.warn(
+            "Validation shows no landslide, or nothing else: no threshold is chosen.",
+            stacklevel=2,
+        )
+    if best is None:
+        return Decision(None, temperature, metrics)
+    metrics["threshold_f1"] = float(best.f1)
+    return Decision(float(best.threshold), temperature, metrics)
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    """Returns logits up to a constant, which the softmax takes out again."""
+    clipped = np.clip(probabilities, SMALLEST, None)
+    if probabilities.shape[-1] > 1:
+        return np.log(clipped)
+    return np.log(clipped) - np.log(np.clip(1 - probabilities, SMALLEST, None))
