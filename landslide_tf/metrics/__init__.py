@@ -1,13 +1,38 @@
-"""Streaming metrics and the scores made from them."""
+"""Streaming metrics, the scores made from them, and what follows from scores."""
 
+from landslide_tf.metrics.calibration import (
+    ReliabilityAccumulator,
+    expected_calibration_error,
+)
+from landslide_tf.metrics.class_weights import class_weights, prior_bias
 from landslide_tf.metrics.confusion import ConfusionMatrix
 from landslide_tf.metrics.decision import decide, landslide_index
 from landslide_tf.metrics.scores import ConfusionAccumulator, Scores
+from landslide_tf.metrics.temperature import (
+    LogitSample,
+    apply_temperature,
+    fit_temperature,
+)
+from landslide_tf.metrics.thresholds import (
+    ThresholdAccumulator,
+    ThresholdScores,
+    best_threshold,
+)
 
 __all__ = [
     "ConfusionAccumulator",
     "ConfusionMatrix",
+    "LogitSample",
+    "ReliabilityAccumulator",
     "Scores",
+    "ThresholdAccumulator",
+    "ThresholdScores",
+    "apply_temperature",
+    "best_threshold",
+    "class_weights",
     "decide",
+    "expected_calibration_error",
+    "fit_temperature",
     "landslide_index",
+    "prior_bias",
 ]
