@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import platform
@@ -117,6 +118,12 @@ def remove_leftovers(folder: str | Path, name: str = "*") -> list[Path]:
             found.unlink(missing_ok=True)
         removed.append(found)
     return removed
+
+
+def sha256(path: str | Path) -> str:
+    """Returns the SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _prepare(target: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import warnings
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.errors import RunError
-from landslide_tf.files import atomic_folder, remove_leftovers
+from landslide_tf.files import atomic_folder, remove_leftovers, sha256
 
 if TYPE_CHECKING:
     import keras
@@ -145,7 +144,7 @@ def save_checkpoint(
         with atomic_folder(path) as temporary:
             np.savez(temporary / ARRAYS, **arrays)
             (temporary / META).write_text(json.dumps(meta))
-            sums = {n: _sha256(temporary / n) for n in (ARRAYS, META)}
+            sums = {n: sha256(temporary / n) for n in (ARRAYS, META)}
             (temporary / MANIFEST).write_text(json.dumps(sums))
     except OSError as error:
         raise RunError(
@@ -194,7 +193,7 @@ def _read(path: Path) -> Checkpoint:
     try:
         sums = json.loads((path / MANIFEST).read_text())
         for file in (ARRAYS, META):
-            if _sha256(path / file) != sums[file]:
+            if sha256(path / file) != sums[file]:
                 raise RunError(f"Checkpoint file `{path / file}` is damaged.")
         with np.load(path / ARRAYS, allow_pickle=False) as arrays:
             loaded = {key: arrays[key] for key in arrays.files}
@@ -203,8 +202,3 @@ def _read(path: Path) -> Checkpoint:
         if isinstance(error, RunError):
             raise
         raise RunError(f"Checkpoint `{path}` cannot be read.") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,5 +1,11 @@
 """From examples to batches: order, sampling, augmentation."""
 
+from landslide_tf.pipelines.arrays import (
+    export_arrays,
+    load_arrays,
+    read_arrays,
+    write_arrays,
+)
 from landslide_tf.pipelines.augment import (
     Augmentation,
     example_generator,
@@ -46,12 +52,16 @@ __all__ = [
     "collate",
     "describe",
     "example_generator",
+    "export_arrays",
     "find_builder",
     "from_examples",
     "load",
+    "load_arrays",
     "multistage_sample",
     "pad_example",
     "random_patch",
+    "read_arrays",
     "split_name",
     "superpixel_patches",
+    "write_arrays",
 ]

@@ -1,4 +1,4 @@
-"""Batches for training and evaluation, as arrays and as `tf.data`."""
+"""Batches for training and evaluation: arrays, `tf.data`, `keras.utils.PyDataset`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from landslide_tf.pipelines.store import ExampleStore
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+    from landslide_tf.pipelines.sequences import EvaluationSequence, TrainingSequence
 
 Batch = tuple[Inputs, Mask]
 
@@ -118,9 +120,10 @@ class TrainingBatches:
             labels, uint8 (B, H, W), 255 = ignore.
         """
         first = step * self.batch_size
-        return self._load(epoch, self.order(epoch)[first : first + self.batch_size])
+        return self.load(epoch, self.order(epoch)[first : first + self.batch_size])
 
-    def _load(self, epoch: int, draws: NDArray[np.int64]) -> Batch:
+    def load(self, epoch: int, draws: NDArray[np.int64]) -> Batch:
+        """Returns chosen draws of an epoch as a batch."""
         return collate([self._draw_example(epoch, int(d)) for d in draws])
 
     def _draw_example(self, epoch: int, draw: int) -> tuple[Inputs, Mask]:
@@ -152,7 +155,7 @@ class TrainingBatches:
         names = ["image"] + (["factors"] if self.selection.factors else [])
 
         def load(draws: NDArray[np.int64], epoch: int) -> list[NDArray]:
-            inputs, labels = self._load(int(epoch), draws)
+            inputs, labels = self.load(int(epoch), draws)
             return [*(inputs[n] for n in names), labels]
 
         def epoch_draws(epoch: int) -> NDArray[np.int64]:
@@ -183,6 +186,21 @@ class TrainingBatches:
             read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
         return loaded.prefetch(2)
+
+    def py_dataset(self, epoch: int = 0, step: int = 0) -> TrainingSequence:
+        """Returns the endless stream from a given step on, without TensorFlow.
+
+        Args:
+            epoch: Epoch of the first batch.
+            step: Step of the first batch in that epoch.
+
+        Returns:
+            A `keras.utils.PyDataset` of the batches of `dataset`, for every backend of
+            Keras; use it with `steps_per_epoch`.
+        """
+        from landslide_tf.pipelines.sequences import TrainingSequence
+
+        return TrainingSequence(self, epoch, step)
 
     def _static_side(self) -> tuple[int | None, int | None]:
         if self.patch is not None:
@@ -292,3 +310,9 @@ class EvaluationBatches:
         )
         stream = stream.apply(tf.data.experimental.assert_cardinality(len(self)))
         return stream.prefetch(2)
+
+    def py_dataset(self) -> EvaluationSequence:
+        """Returns the batches as a `keras.utils.PyDataset`, without TensorFlow."""
+        from landslide_tf.pipelines.sequences import EvaluationSequence
+
+        return EvaluationSequence(self)

@@ -7,7 +7,7 @@ are then only lists of numbers, and nothing is read to be thrown away.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class DataDescription:
 
 @dataclass
 class ExampleStore:
-    """Examples in memory, addressed by number.
+    """Examples addressed by number, in memory or in memory-mapped files.
 
     Attributes:
         description: What the data set says about itself.
@@ -80,7 +80,7 @@ class ExampleStore:
 
     description: DataDescription
     ids: list[str]
-    examples: list[Example]
+    examples: Sequence[Example]
     _positive: NDArray[np.bool_] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -167,6 +167,50 @@ def describe(metadata: Mapping[str, Any], name: str, split: str) -> DataDescript
     )
 
 
+def checked_examples(
+    examples: Iterable[Example], description: DataDescription
+) -> Iterator[tuple[str, Example]]:
+    """Yields examples as the store holds them, one at a time.
+
+    Args:
+        examples: As for `from_examples`.
+        description: What the data set says about itself.
+
+    Yields:
+        The id as text, and the example with its mask as uint8 (H, W).
+
+    Raises:
+        DataError: As `from_examples`.
+    """
+    full = f"{description.name}:{description.split}"
+    classes = len(description.classes)
+    seen: set[str] = set()
+    for example in examples:
+        example = dict(example)
+        name = example["id"]
+        name = name.decode() if isinstance(name, bytes) else str(name)
+        if name in seen:
+            raise DataError(f"`{full}` repeats an id: `{name}`.")
+        seen.add(name)
+        mask = np.asarray(example["mask"])
+        mask = mask[..., 0] if mask.ndim == 3 else mask
+        if mask.shape != example["image"].shape[:2]:
+            raise DataError(
+                f"Example `{name}` of `{description.name}`: expected a mask of "
+                f"{example['image'].shape[:2]} like its image, received {mask.shape}."
+            )
+        wrong = (mask >= classes) & (mask != IGNORE_VALUE)
+        if wrong.any():
+            raise DataError(
+                f"Example `{name}` of `{description.name}`: label value "
+                f"{int(mask[wrong][0])} is not a class (0..{classes - 1}) or 255."
+            )
+        example["mask"] = mask.astype(np.uint8)
+        yield name, example
+    if not seen:
+        raise DataError(f"`{full}` has no examples.")
+
+
 def from_examples(
     examples: Iterable[Example], description: DataDescription
 ) -> ExampleStore:
@@ -184,33 +228,8 @@ def from_examples(
         DataError: If there is no example, two share an id, a mask has another size
             than its image, or a label is neither a class nor 255.
     """
-    kept, ids = [], []
-    classes = len(description.classes)
-    for example in examples:
-        example = dict(example)
-        name = example["id"]
-        name = name.decode() if isinstance(name, bytes) else str(name)
-        mask = np.asarray(example["mask"])
-        mask = mask[..., 0] if mask.ndim == 3 else mask
-        if mask.shape != example["image"].shape[:2]:
-            raise DataError(
-                f"Example `{name}` of `{description.name}`: expected a mask of "
-                f"{example['image'].shape[:2]} like its image, received {mask.shape}."
-            )
-        wrong = (mask >= classes) & (mask != IGNORE_VALUE)
-        if wrong.any():
-            raise DataError(
-                f"Example `{name}` of `{description.name}`: label value "
-                f"{int(mask[wrong][0])} is not a class (0..{classes - 1}) or 255."
-            )
-        example["mask"] = mask.astype(np.uint8)
-        kept.append(example)
-        ids.append(name)
-    if not kept:
-        raise DataError(f"`{description.name}:{description.split}` has no examples.")
-    if len(set(ids)) < len(ids):
-        raise DataError(f"`{description.name}:{description.split}` repeats an id.")
-    return ExampleStore(description, ids, kept)
+    ids, kept = zip(*checked_examples(examples, description), strict=True)
+    return ExampleStore(description, list(ids), list(kept))
 
 
 def load(
@@ -234,13 +253,38 @@ def load(
     Raises:
         DataError: If the data set or the split is unknown, or cannot be built.
     """
+    return from_examples(
+        *open_split(data, split=split, data_dir=data_dir, manual_dir=manual_dir)
+    )
+
+
+def open_split(
+    data: str,
+    *,
+    split: str | None = None,
+    data_dir: str | Path | None = None,
+    manual_dir: str | Path | None = None,
+) -> tuple[Iterable[Example], DataDescription]:
+    """Opens a split of a data set, building the set first where it is missing.
+
+    Args:
+        data: As for `load`.
+        split: As for `load`.
+        data_dir: As for `load`.
+        manual_dir: As for `load`.
+
+    Returns:
+        The examples, read one after the other in a fixed order, and what the data set
+        says about itself.
+
+    Raises:
+        DataError: As `load`.
+    """
     import tensorflow_datasets as tfds
 
     name, named_split = split_name(data)
     split = named_split or split
-    builder = find_builder(name, data_dir=data_dir)
-    if not builder.is_prepared():
-        build(builder, manual_dir=manual_dir)
+    builder = prepared_builder(name, data_dir=data_dir, manual_dir=manual_dir)
     if split is None or split.split("[")[0] not in builder.info.splits:
         hint = did_you_mean(split or "", builder.info.splits)
         raise DataError(f"Data set `{name}` has no split `{split}`.{hint}")
@@ -251,10 +295,12 @@ def load(
         full = builder.name
     # In file order, so that example numbers mean the same in every process.
     read = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-    examples = tfds.as_numpy(
-        builder.as_dataset(split=split, shuffle_files=False, read_config=read)
-    )
-    return from_examples(examples, describe(metadata, full, split))
+    try:
+        opened = builder.as_dataset(split=split, shuffle_files=False, read_config=read)
+    except ValueError as error:  # TFDS's word for a slice that the split has not
+        line = str(error).strip().splitlines()[0]
+        raise DataError(f"Data set `{name}`, split `{split}`: {line}") from error
+    return tfds.as_numpy(opened), describe(metadata, full, split)
 
 
 def find_builder(name: str, *, data_dir: str | Path | None = None) -> Any:  # noqa: ANN401
@@ -281,6 +327,31 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> Any:  # no
         hint = did_you_mean(config, configs)
         raise DataError(f"Data set `{short}` has no configuration `{config}`.{hint}")
     return tfds.builder(name, data_dir=data_dir)
+
+
+def prepared_builder(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    manual_dir: str | Path | None = None,
+) -> Any:  # noqa: ANN401 - TFDS's own type, imported late
+    """Returns the TFDS builder of a data set, built where it was missing.
+
+    Args:
+        name: `name[/config]`.
+        data_dir: Folder of built data sets.
+        manual_dir: Folder with files the user has to provide.
+
+    Returns:
+        A `tfds.core.DatasetBuilder`.
+
+    Raises:
+        DataError: If the data set is unknown or cannot be built.
+    """
+    builder = find_builder(name, data_dir=data_dir)
+    if not builder.is_prepared():
+        build(builder, manual_dir=manual_dir)
+    return builder
 
 
 def build(builder: Any, *, manual_dir: str | Path | None = None) -> None:  # noqa: ANN401

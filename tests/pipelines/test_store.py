@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from landslide_tf.errors import DataError
-from landslide_tf.pipelines import describe, find_builder, from_examples, split_name
+from landslide_tf.pipelines import (
+    describe,
+    find_builder,
+    from_examples,
+    load,
+    split_name,
+)
 
 
 def example(mask, name="a", size=(4, 4)):
@@ -66,6 +72,13 @@ def test_unknown_data_sets_and_configurations_name_near_ones():
         find_builder("synthetic_landslide")
     with pytest.raises(DataError, match="`tiny`"):
         find_builder("synthetic_landslides/tyni")
+
+
+@pytest.mark.parametrize("split", ["train[:500]", "train[a:b]", "train[:0]"])
+def test_a_slice_the_split_has_not_is_one_line(tiny_data, split):
+    with pytest.raises(DataError, match="tiny`, split `train") as caught:
+        load("synthetic_landslides/tiny", split=split, data_dir=tiny_data)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_data_set_without_bands_is_refused():

@@ -1,0 +1,286 @@
+"""Examples as memory-mapped arrays: read by number, on every backend of Keras.
+
+A folder of one split holds `arrays.json` and one NumPy file a feature. Where all
+examples have one size, the file holds an array with the examples on its first axis;
+else it holds the values of all examples one after the other, and
+`<feature>.shapes.npy` their shapes. Neither TensorFlow nor TensorFlow Datasets is
+needed to read it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeVar, overload
+
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.progress import track
+
+from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.files import atomic_folder, atomic_path, sha256
+from landslide_tf.pipelines.columns import Column, ColumnWriter, open_column
+from landslide_tf.pipelines.store import (
+    DataDescription,
+    Example,
+    ExampleStore,
+    checked_examples,
+    open_split,
+    prepared_builder,
+    split_name,
+)
+
+T = TypeVar("T")
+
+INDEX = "arrays.json"
+_SLICE = re.compile(
+    r"(?P<name>[\w-]+)(\[((?P<start>-?\d+)(?P<start_percent>%)?)?"
+    r":((?P<end>-?\d+)(?P<end_percent>%)?)?\])?"
+)
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What `arrays.json` holds.
+
+    Attributes:
+        schema_version: Version of this layout.
+        description: What the data set says about itself.
+        ids: Text id of each example.
+        features: Names of the features.
+        sha256: Checksum of every other file of the folder, by file name.
+    """
+
+    schema_version: Literal[1]
+    description: DataDescription
+    ids: list[str]
+    features: list[str]
+    sha256: dict[str, str]
+
+
+_ADAPTER = TypeAdapter(_Index)
+
+
+class MappedExamples(Sequence[Example]):
+    """Examples of a folder of arrays; only what is used of one is read from disk.
+
+    Args:
+        columns: Values by feature.
+        ids: Id of each example.
+    """
+
+    def __init__(self, columns: Mapping[str, Column], ids: Sequence[str]) -> None:
+        self._columns = columns
+        self._ids = ids
+        self._numbers = range(len(ids))
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, number: int) -> Example: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> MappedExamples: ...
+
+    def __getitem__(self, number: int | slice) -> Example | MappedExamples:
+        """Returns an example, its arrays read-only, or a range of examples."""
+        if isinstance(number, slice):
+            part = MappedExamples(self._columns, self._ids)
+            part._numbers = self._numbers[number]
+            return part
+        place = self._numbers[number]
+        example = {name: column[place] for name, column in self._columns.items()}
+        return {**example, "id": self._ids[place]}
+
+
+def export_arrays(
+    data: str,
+    out: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    manual_dir: str | Path | None = None,
+) -> dict[str, int]:
+    """Writes the splits of a data set as folders of arrays, one sub folder a split.
+
+    Args:
+        data: `name[/config][:split]` of a registered TFDS builder; without a split,
+            all of them. A slice of a split is taken when the arrays are read.
+        out: Folder to write: missing or empty. It appears complete or not at all.
+        data_dir: Folder of built data sets; None = TFDS's own.
+        manual_dir: Folder with files the user has to provide.
+
+    Returns:
+        The number of examples by split.
+
+    Raises:
+        DataError: If the data set or split is unknown or cannot be built, or the
+            folder is in use or cannot be written.
+    """
+    name, split = split_name(data)
+    if split is not None and "[" in split:
+        raise DataError(
+            f"Expected a whole split to export, received `{split}`; slices are taken "
+            "when the arrays are read."
+        )
+    folders = {"data_dir": data_dir, "manual_dir": manual_dir}
+    counts = {}
+    with atomic_folder(out) as temporary:
+        builder = prepared_builder(name, **folders)
+        for part in [split] if split else list(builder.info.splits):
+            examples, description = open_split(name, split=part, **folders)
+            counts[part] = write_arrays(temporary / part, examples, description)
+    return counts
+
+
+def write_arrays(
+    folder: str | Path, examples: Iterable[Example], description: DataDescription
+) -> int:
+    """Writes examples as a folder of arrays, one example in memory at a time.
+
+    Args:
+        folder: Folder to write: missing or empty. It appears complete or not at all.
+        examples: As for `from_examples`; every one has the same features.
+        description: What the data set says about itself.
+
+    Returns:
+        The number of examples.
+
+    Raises:
+        DataError: If the examples are not valid, differ in their features, or the
+            folder cannot be written.
+    """
+    folder = Path(folder)
+    writers: dict[str, ColumnWriter] = {}
+    ids = []
+    try:
+        with atomic_folder(folder) as temporary:
+            progress = _track(checked_examples(examples, description), "Writing")
+            for name, example in progress:
+                del example["id"]
+                if not ids:
+                    writers = {f: ColumnWriter(temporary, f) for f in example}
+                if example.keys() != writers.keys():
+                    raise DataError(
+                        f"Example `{name}`: expected the features "
+                        f"{sorted(writers)}, received {sorted(example)}."
+                    )
+                for feature, value in example.items():
+                    writers[feature].add(name, value)
+                ids.append(name)
+            for writer in writers.values():
+                writer.finish()
+            sums = {p.name: sha256(p) for p in sorted(temporary.iterdir())}
+            index = _Index(1, description, ids, sorted(writers), sums)
+            with atomic_path(temporary / INDEX) as path:
+                path.write_text(json.dumps(asdict(index), indent=1) + "\n")
+    except OSError as error:
+        raise DataError(
+            f"`{folder}` cannot be written: {error.strerror or error}; free some space "
+            "or name another folder."
+        ) from error
+    finally:
+        for writer in writers.values():
+            writer.close()
+    return len(ids)
+
+
+def load_arrays(folder: str | Path, data: str, split: str) -> ExampleStore:
+    """Opens a split that `export_arrays` has written.
+
+    Args:
+        folder: Folder with one sub folder a split.
+        data: `name[/config]` the examples must come from.
+        split: A split, or a slice of one as TFDS writes it: `train[:24]`,
+            `train[10%:-5]`.
+
+    Returns:
+        The examples, memory-mapped.
+
+    Raises:
+        DataError: If the folder has no such split, holds another data set, or is
+            damaged.
+    """
+    folder = Path(folder)
+    parts = _SLICE.fullmatch(split)
+    known = sorted(path.parent.name for path in folder.glob(f"*/{INDEX}"))
+    if not known:
+        raise DataError(
+            f"`{folder}` holds no arrays: write them with `landslide-tf datasets "
+            f"export-arrays {data} --out {folder}`."
+        )
+    if parts is None or parts["name"] not in known:
+        hint = did_you_mean(split.split("[")[0], known)
+        raise DataError(f"`{folder}` has no split `{split}`.{hint}")
+    store = read_arrays(folder / parts["name"])
+    found = store.description.name
+    if data not in (found, found.split("/")[0]):
+        raise DataError(f"`{folder}` holds `{found}`, expected `{data}`.")
+    count = len(store)
+    start = _boundary(parts["start"], parts["start_percent"], count, 0)
+    end = _boundary(parts["end"], parts["end_percent"], count, count)
+    if max(abs(start), abs(end)) > count:
+        raise DataError(f"`{found}:{split}` goes beyond its {count} examples.")
+    chosen = slice(start, end)
+    if not store.ids[chosen]:
+        raise DataError(f"`{found}:{split}` has no examples.")
+    return ExampleStore(
+        replace(store.description, split=split),
+        store.ids[chosen],
+        store.examples[chosen],
+    )
+
+
+def read_arrays(folder: str | Path) -> ExampleStore:
+    """Opens a folder that `write_arrays` has written; every checksum is compared.
+
+    Args:
+        folder: Folder of one split.
+
+    Returns:
+        The examples, memory-mapped.
+
+    Raises:
+        DataError: If this is not such a folder or a file in it is damaged.
+    """
+    folder = Path(folder)
+    path = folder / INDEX
+    try:
+        index = _ADAPTER.validate_python(json.loads(path.read_text()))
+    except OSError as error:
+        raise DataError(
+            f"`{path}` cannot be read: {error.strerror}; not a folder of arrays."
+        ) from error
+    except (ValidationError, ValueError) as error:
+        line = " ".join(str(error).split())
+        raise DataError(f"`{path}` is damaged: {line}") from error
+    for name, expected in _track(index.sha256.items(), "Checking"):
+        file = folder / name
+        if not file.is_file() or sha256(file) != expected:
+            raise DataError(
+                f"`{file}` is missing or damaged: write the arrays anew with "
+                "`landslide-tf datasets export-arrays`."
+            )
+    columns = {name: open_column(folder, name) for name in index.features}
+    return ExampleStore(
+        index.description, index.ids, MappedExamples(columns, index.ids)
+    )
+
+
+def _boundary(text: str | None, percent: str | None, count: int, default: int) -> int:
+    """Returns a boundary of a slice as TFDS counts it, percents rounded."""
+    if text is None:
+        return default
+    number = int(text)
+    return round(number * count / 100) if percent else number
+
+
+def _track(items: Iterable[T], text: str) -> Iterable[T]:
+    console = Console(stderr=True)
+    return track(
+        items, text, console=console, disable=not console.is_terminal, transient=True
+    )
