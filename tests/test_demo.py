@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from landslide_tf.demo import separation
-from landslide_tf.metrics import Scores
+from landslide_tf.metrics import ConfusionAccumulator, Scores, decide
+from landslide_tf.models.prediction import prediction_function
+from landslide_tf.pipelines import EvaluationBatches, load
 from landslide_tf.train import RunFolder, evaluate_run
+from landslide_tf.train.setup import input_selection
 
 PAIR = ("landslide", "bare")
 BOTH = ("fstf_net_synthetic", "rae_d_synthetic")
@@ -64,14 +67,21 @@ def test_images_of_other_tiles_ruin_everything_else(demo):
     assert permuted.scores.miou < own.miou / 2
 
 
-def test_missing_factors_remove_the_gain_too(demo):
+@pytest.mark.parametrize("value", [0.0, np.nan], ids=["zero", "missing"])
+def test_factors_without_terrain_remove_the_gain_too(demo, value):
     run = RunFolder(demo / "runs" / "fstf_net_synthetic")
-    model = run.load_model()
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 255, (1, 32, 48, 3)).astype("float32")
-    missing = np.full((1, 32, 48, 3), np.nan, "float32")
-    given = {"image": image, "factors": missing}
-    assert np.isfinite(np.asarray(model(given))).all()
+    recipe, metadata = run.read_recipe(), run.read_metadata()
+    landslide = metadata.landslide_class
+    store = load(recipe.data.name, split=recipe.data.test, data_dir=demo / "data")
+    predict = prediction_function(run.load_model())
+    found = ConfusionAccumulator(len(metadata.classes))
+    for inputs, labels in EvaluationBatches(store, input_selection(recipe), 8):
+        given = {**inputs, "factors": np.full_like(inputs["factors"], value)}
+        found.update(labels, decide(predict(given), landslide_class=landslide))
+    emptied = found.scores(class_names=metadata.classes)
+    own = scores(demo, "fstf_net_synthetic")
+    assert separation(emptied, *PAIR) < 0.75
+    assert own.of_class(0)["iou"] - emptied.of_class(0)["iou"] >= 0.2
 
 
 def test_the_page_and_the_export_are_complete(demo):
