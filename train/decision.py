@@ -68,7 +68,7 @@ def fit_decision(
             before.update(probabilities, labels)
             sample.update(_logits(probabilities), labels)
         temperature = sample.temperature()
-        metrics["ece_before"] = before.ece()
+        metrics["ece_before"] = before.ece
     after = ReliabilityAccumulator()
     thresholds = ThresholdAccumulator(landslide_class)
     for inputs, labels in batches:
@@ -78,7 +78,7 @@ def fit_decision(
         after.update(probabilities, labels)
         thresholds.update(probabilities, labels)
     if temperature is not None:
-        metrics["ece_after"] = after.ece()
+        metrics["ece_after"] = after.ece
     best = thresholds.best() if section.threshold else None
     if section.threshold and best is None:
         warnings.warn(

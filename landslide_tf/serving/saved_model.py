@@ -46,7 +46,8 @@ def export(
     The one signature, `serving_default`, takes the model's inputs by name and returns
     `{"probabilities": ...}`; a model whose output is named `logits` is served with
     its softmax (sigmoid for one channel), a model with a dictionary of outputs under
-    its own keys. Beside the graph lie `assets.extra/model.json`, a model card
+    its own keys. Where the metadata have a temperature, the served probabilities are
+    the calibrated ones. Beside the graph lie `assets.extra/model.json`, a model card
     `README.md` and a warm-up request, which TensorFlow Serving runs before it takes
     traffic. The written model is loaded and compared with `model` on a random batch
     of a size of its own before it gets its number.
@@ -80,7 +81,8 @@ def export(
             _refuse_foreign_operations(temporary)
             extra = temporary / EXTRA
             extra.mkdir()
-            metadata.write(extra)
+            # The graph applies the temperature; nobody is to apply it again.
+            metadata.model_copy(update={"temperature": None}).write(extra)
             model_card.write(metadata, model, extra)
             if warm_up is not None:
                 warm_up_request.write(metadata, model, warm_up, extra)
@@ -167,9 +169,9 @@ def _check_outputs(model: keras.Model, metadata: ModelMetadata) -> None:
 
 
 def _named_outputs(
-    model: keras.Model, inputs: Mapping[str, Tensor]
+    model: keras.Model, metadata: ModelMetadata, inputs: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Runs the model and returns what is served."""
+    """Runs the model and returns what is served, calibrated where it has one output."""
     import keras
 
     # The model's own structure: Keras warns of a dictionary for a lone input.
@@ -183,7 +185,27 @@ def _named_outputs(
     if model.output_names[0] == LOGITS:
         one = outputs.shape[-1] == 1
         outputs = keras.ops.sigmoid(outputs) if one else keras.ops.softmax(outputs)
-    return {PROBABILITIES: outputs}
+    return {PROBABILITIES: _calibrated(outputs, metadata)}
+
+
+def _calibrated(probabilities: Tensor, metadata: ModelMetadata) -> Tensor:
+    """Divides the logits behind probabilities by the model's temperature."""
+    import keras
+
+    temperature = metadata.temperature
+    if temperature is None:
+        return probabilities
+    if not isinstance(temperature, float):
+        raise ModelError(
+            f"`{metadata.name}` has a temperature a branch, and its export has one "
+            "output: give `temperature` one number."
+        )
+    ops = keras.ops
+    powers = ops.power(probabilities, 1.0 / temperature)
+    if probabilities.shape[-1] == 1:
+        others = ops.power(1.0 - probabilities, 1.0 / temperature)
+        return powers / (powers + others)
+    return powers / ops.sum(powers, axis=-1, keepdims=True)
 
 
 def _write_graph(model: keras.Model, metadata: ModelMetadata, folder: Path) -> None:
@@ -199,7 +221,7 @@ def _write_graph(model: keras.Model, metadata: ModelMetadata, folder: Path) -> N
 
     @tf.function(input_signature=[specs], autograph=False)
     def serve(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        return _named_outputs(model, inputs)
+        return _named_outputs(model, metadata, inputs)
 
     concrete = serve.get_concrete_function()
     module = tf.Module()
@@ -250,7 +272,7 @@ def _compare(model: keras.Model, metadata: ModelMetadata, folder: Path) -> None:
     """Raises unless the written model gives the values of the Keras model."""
     inputs = _random_inputs(model, metadata)
     served = load(folder)(inputs)
-    keras_values = _compiled_outputs(model, inputs)
+    keras_values = _compiled_outputs(model, metadata, inputs)
     types = {layer.compute_dtype for layer in model.layers}
     tolerance = max((_TOLERANCE.get(t, _FULL_TOLERANCE) for t in types), default=0.0)
     for name, wanted in keras_values.items():
@@ -282,7 +304,7 @@ def _compare(model: keras.Model, metadata: ModelMetadata, folder: Path) -> None:
 
 
 def _compiled_outputs(
-    model: keras.Model, inputs: Mapping[str, FloatArray]
+    model: keras.Model, metadata: ModelMetadata, inputs: Mapping[str, FloatArray]
 ) -> dict[str, FloatArray]:
     """Runs the model as `predict` does, compiled for this very size.
 
@@ -293,7 +315,7 @@ def _compiled_outputs(
 
     @tf.function(autograph=False)
     def run(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return _named_outputs(model, tensors)
+        return _named_outputs(model, metadata, tensors)
 
     tensors = {name: tf.constant(array) for name, array in inputs.items()}
     outputs = run.get_concrete_function(tensors)(tensors)

@@ -91,6 +91,23 @@ def test_logits_are_served_as_probabilities(tmp_path, model):
     np.testing.assert_allclose(seen["probabilities"], model(x), atol=1e-5)
 
 
+@pytest.mark.parametrize("temperature", [0.5, 1.7])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_temperature_is_part_of_the_graph_and_applied_once(
+    tmp_path, temperature, classes
+):
+    network = toy_model(activation=None, classes=classes)
+    changes = {"temperature": temperature}
+    if classes == 1:
+        changes |= {"classes": ["landslide"], "landslide_class": "sigmoid"}
+    path = serving.export(network, tmp_path / "toy", metadata=toy_metadata(**changes))
+    served, x = serving.load(path), inputs()
+    scaled = network(x) / temperature
+    wanted = ops.sigmoid(scaled) if classes == 1 else ops.softmax(scaled)
+    np.testing.assert_allclose(served(x)["probabilities"], wanted, atol=1e-5)
+    assert served.metadata.temperature is None
+
+
 def test_one_channel_of_logits_is_served_through_a_sigmoid(tmp_path):
     model = toy_model(activation=None, classes=1)
     metadata = toy_metadata(classes=["landslide"], landslide_class="sigmoid")
