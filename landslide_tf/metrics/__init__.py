@@ -1,5 +1,10 @@
 """Streaming metrics, the scores made from them, and what follows from scores."""
 
+from landslide_tf.metrics.bootstrap import (
+    Interval,
+    paired_bootstrap,
+    score_of_matrices,
+)
 from landslide_tf.metrics.calibration import (
     ReliabilityAccumulator,
     expected_calibration_error,
@@ -22,6 +27,7 @@ from landslide_tf.metrics.thresholds import (
 __all__ = [
     "ConfusionAccumulator",
     "ConfusionMatrix",
+    "Interval",
     "LogitSample",
     "ReliabilityAccumulator",
     "Scores",
@@ -34,5 +40,7 @@ __all__ = [
     "expected_calibration_error",
     "fit_temperature",
     "landslide_index",
+    "paired_bootstrap",
     "prior_bias",
+    "score_of_matrices",
 ]
