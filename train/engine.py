@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 
 from landslide_tf.errors import RecipeError, RunError, did_you_mean
-from landslide_tf.train.loop import run_fits
+from landslide_tf.train.loop import Stream, run_fits
 from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.recorder import RunRecorder
 from landslide_tf.train.result import write_result
@@ -39,12 +39,15 @@ class Session:
         command: The command line, kept in `model.json`.
         verbose: Keras's verbosity; None shows a bar on a terminal, else a line an
             epoch.
+        arrays: Folder of exported arrays to read the splits from; None takes the
+            recipe's, which the run keeps.
     """
 
     data_dir: str | Path | None = None
     manual_dir: str | Path | None = None
     command: str | None = None
     verbose: Verbosity | None = None
+    arrays: str | Path | None = None
 
 
 def train(
@@ -99,6 +102,10 @@ def resume(folder: str | Path, session: Session | None = None) -> RunFolder:
 
 def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> RunFolder:
     prepare_backend(recipe)
+    arrays = session.arrays or recipe.data.arrays
+    if arrays is not None:
+        recipe = recipe.model_copy(deep=True)
+        recipe.data.arrays = str(Path(arrays).resolve())
     training, validation = load_stores(
         recipe, data_dir=session.data_dir, manual_dir=session.manual_dir
     )
@@ -112,14 +119,16 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
     model = build_model(recipe.model.name, arguments, activation=None)
     prepare_weights(model, recipe, training)
     compile_model(model, recipe, training, batches.training.steps_per_epoch)
-    _build_metrics(model, recipe, batches)
+    streams = _streams(batches)
+    _build_metrics(model, recipe, streams.validation)
     run.path.mkdir(parents=True, exist_ok=True)
     recipe.write(run.recipe)
     run.write_environment()
     recorder = RunRecorder(run, recipe.training)
     if resumed:
         recorder.resume(model)
-    _fit(model, batches, recorder, session.verbose)
+    steps = batches.training.steps_per_epoch
+    _fit(model, streams, recorder, steps, session.verbose)
     write_result(recorder, recipe, model, arguments, batches, session.command)
     return run
 
@@ -149,14 +158,36 @@ def prepare_backend(recipe: Recipe) -> None:
     keras.config.set_dtype_policy(section.precision)
 
 
-def _build_metrics(model: keras.Model, recipe: Recipe, batches: RunData) -> None:
+@dataclass(frozen=True)
+class _Streams:
+    """Batches in the form that `fit` takes best on the backend in use.
+
+    Attributes:
+        training: Gives the endless stream from (epoch, step) on.
+        validation: The finite validation batches.
+    """
+
+    training: Stream
+    validation: Any  # tf.data.Dataset or keras.utils.PyDataset
+
+
+def _streams(batches: RunData) -> _Streams:
+    if keras.backend.backend() == "tensorflow":
+        return _Streams(batches.training.dataset, batches.validation.dataset())
+    return _Streams(batches.training.py_dataset, batches.validation.py_dataset())
+
+
+def _build_metrics(
+    model: keras.Model,
+    recipe: Recipe,
+    validation: Any,  # noqa: ANN401 - as in _Streams
+) -> None:
     """Makes the metric variables, which a checkpoint holds too.
 
     Raises:
         RecipeError: If the monitored value is none that training will log.
     """
-    first = batches.validation.dataset().take(1)
-    logs = model.evaluate(first, verbose=0, return_dict=True)
+    logs = model.evaluate(validation, steps=1, verbose=0, return_dict=True)
     model.reset_metrics()
     known = [*logs, *(f"val_{name}" for name in logs)]
     monitor = recipe.training.monitor
@@ -167,21 +198,24 @@ def _build_metrics(model: keras.Model, recipe: Recipe, batches: RunData) -> None
 
 def _fit(
     model: keras.Model,
-    batches: RunData,
+    streams: _Streams,
     recorder: RunRecorder,
+    steps: int,
     verbose: Verbosity | None,
 ) -> None:
     if verbose is None:
         verbose = 1 if sys.stdout.isatty() else 2
-    tensorboard = keras.callbacks.TensorBoard(
-        recorder.run.tensorboard, write_graph=False
-    )
+    callbacks = []
+    if keras.backend.backend() == "tensorflow":  # it writes with TensorFlow
+        callbacks.append(
+            keras.callbacks.TensorBoard(recorder.run.tensorboard, write_graph=False)
+        )
     run_fits(
         model,
-        batches.training.dataset,
+        streams.training,
         recorder,
-        [tensorboard],
-        steps=batches.training.steps_per_epoch,
-        validation=batches.validation.dataset(),
+        callbacks,
+        steps=steps,
+        validation=streams.validation,
         verbose=verbose,
     )

@@ -31,6 +31,11 @@ class DataSection(_Section):
     train: str = Field("train", description="split to train on")
     validation: str = Field("validation", description="split that selects the best")
     test: str = Field("test", description="split that `evaluate` reports")
+    arrays: str | None = Field(
+        None,
+        description="folder of `landslide-tf datasets export-arrays` to read the "
+        "splits from; None reads the TFDS folder",
+    )
     image: list[str] = Field(description="bands of the model's `image`, in order")
     image_scale: Positive = Field(
         1.0, description="`image` is the raw value times this; 255 for bands in 0..1"
@@ -136,6 +141,9 @@ class TrainingSection(_Section):
     threads: Count | None = Field(
         None, description="CPU threads; None leaves TensorFlow's choice"
     )
+    devices: Count | Literal["all"] = Field(
+        1, description="GPUs (CPUs where there is none) that share each batch"
+    )
     monitor: str = Field("val_landslide_iou", description="column of metrics.csv")
     mode: Literal["max", "min"] = "max"
     patience: Count | None = Field(
@@ -144,7 +152,9 @@ class TrainingSection(_Section):
     steps_per_execution: Count = Field(
         1, description="steps of one call; divides the steps of an epoch"
     )
-    jit_compile: bool = Field(False, description="XLA; slower on a CPU")
+    jit_compile: bool = Field(
+        False, description="XLA; slower on a CPU; the JAX backend always compiles"
+    )
     save_steps: Count | None = Field(
         None, description="steps between checkpoints within an epoch"
     )

@@ -20,7 +20,7 @@ from landslide_tf.files import atomic_path
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.train.recipe import Recipe, load_recipe
 
-PACKAGES = ("landslide_tf", "tensorflow", "keras", "tensorflow-datasets", "numpy")
+PACKAGES = ("landslide_tf", "keras", "tensorflow-datasets", "numpy")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class RunFolder:
 def versions() -> dict[str, str]:
     """Returns the versions of the packages a run depends on."""
     found = {"python": platform.python_version()}
-    for name in PACKAGES:
+    for name in (*PACKAGES, keras.backend.backend()):
         try:
             found[name] = distributions.version(name)
         except distributions.PackageNotFoundError:
@@ -149,4 +149,8 @@ def environment() -> dict[str, Any]:
         facts["threads"] = threading.get_intra_op_parallelism_threads()
         facts["onednn"] = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
         facts["gpus"] = [d.name for d in tf.config.list_physical_devices("GPU")]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        facts["devices"] = [str(device) for device in jax.devices()]
     return facts

@@ -31,6 +31,7 @@ from landslide_tf.pipelines import (
     channel_statistics,
     class_shares,
     load,
+    load_arrays,
 )
 from landslide_tf.train.optimizers import CoupledSGD
 from landslide_tf.train.recipe import Recipe
@@ -72,11 +73,26 @@ def load_stores(
     manual_dir: str | Path | None = None,
 ) -> tuple[ExampleStore, ExampleStore]:
     """Loads the training and the validation split, building the set if need be."""
-    folders = {"data_dir": data_dir, "manual_dir": manual_dir}
+    data = recipe.data
+    folders = {"arrays": data.arrays, "data_dir": data_dir, "manual_dir": manual_dir}
     return (
-        load(recipe.data.name, split=recipe.data.train, **folders),
-        load(recipe.data.name, split=recipe.data.validation, **folders),
+        load_split(data.name, data.train, **folders),
+        load_split(data.name, data.validation, **folders),
     )
+
+
+def load_split(
+    name: str,
+    split: str,
+    *,
+    arrays: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    manual_dir: str | Path | None = None,
+) -> ExampleStore:
+    """Loads a split from a folder of arrays where one is given, else from TFDS."""
+    if arrays is not None:
+        return load_arrays(arrays, name, split)
+    return load(name, split=split, data_dir=data_dir, manual_dir=manual_dir)
 
 
 def resolve(recipe: Recipe, store: ExampleStore) -> Recipe:
@@ -291,7 +307,8 @@ def compile_model(
                 class_names=description.classes,
             )
         ],
-        jit_compile=section.jit_compile,
+        # JAX has no graph besides XLA's: without it, it would run op by op.
+        jit_compile=section.jit_compile or keras.backend.backend() == "jax",
         steps_per_execution=section.steps_per_execution,
     )
     model.optimizer.build(model.trainable_variables)
