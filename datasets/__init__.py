@@ -6,7 +6,7 @@ neither TensorFlow nor Keras.
 
 from __future__ import annotations
 
-from landslide_tf.datasets import mmls, synthetic_landslides
+from landslide_tf.datasets import landslide4sense, mmls, synthetic_landslides
 from landslide_tf.datasets.base import (
     BandInfo,
     IncompleteDataWarning,
@@ -23,6 +23,7 @@ __all__ = [
     "configurations",
     "data_dir",
     "find_manual",
+    "landslide4sense",
     "make_metadata",
     "manual_dir",
     "mmls",

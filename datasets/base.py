@@ -24,12 +24,13 @@ class BandInfo(TypedDict):
     """A channel of `image` or `factors`.
 
     `unit` is empty for counts and "1" for values scaled to a range; `range` holds the
-    smallest and the largest value, `nodata` the value that stands for none.
+    smallest and the largest value, `nodata` the value that stands for none. Where the
+    range is not known before the files are read, building the set adds it.
     """
 
     name: str
     unit: str
-    range: list[float]
+    range: NotRequired[list[float]]
     nodata: NotRequired[float]
 
 

@@ -27,10 +27,12 @@ class DatasetBuilderContract(tfds.testing.DatasetBuilderTestCase):
 
     A subclass names `DATASET_CLASS`, `SPLITS`, `CONFIG` (a name, or a small
     configuration of its own) and, for a data set that users bring, overrides
-    `write_dummy_data`. Import the module and not this class: pytest would collect it.
+    `write_dummy_data`. `IMAGES` names the features that `bands` describes, two for
+    a pair of dates. Import the module and not this class: pytest would collect it.
     """
 
     CONFIG: str | tfds.core.BuilderConfig
+    IMAGES: tuple[str, ...] = ("image",)
 
     @classmethod
     def write_dummy_data(cls, folder: Path) -> None:
@@ -70,7 +72,8 @@ class DatasetBuilderContract(tfds.testing.DatasetBuilderTestCase):
         features = self.built.info.features
         metadata = self.built.info.metadata
         self.assertContainsSubset(METADATA_KEYS, set(metadata))
-        self.assertLen(metadata["bands"], features["image"].shape[-1])
+        for image in self.IMAGES:
+            self.assertLen(metadata["bands"], features[image].shape[-1])
         factors = features["factors"].shape[-1] if "factors" in features else 0
         self.assertLen(metadata["factors"], factors)
         for band in metadata["bands"]:
@@ -97,15 +100,16 @@ class DatasetBuilderContract(tfds.testing.DatasetBuilderTestCase):
             for example in self.examples(split):
                 mask = example["mask"]
                 self.assertEqual(mask.dtype, np.uint8)
-                self.assertEqual(mask.shape, (*example["image"].shape[:2], 1))
+                for image in self.IMAGES:
+                    self.assertEqual(mask.shape, (*example[image].shape[:2], 1))
                 self.assertEmpty(np.setdiff1d(mask, known))
 
     def test_values_lie_in_the_declared_ranges(self):
         metadata = self.built.info.metadata
         for split in self.SPLITS:
             for example in self.examples(split):
-                for feature in ("image", "factors"):
-                    described = metadata["bands" if feature == "image" else "factors"]
+                for feature in (*self.IMAGES, "factors"):
+                    described = metadata["bands" if feature in self.IMAGES else feature]
                     for k, channel in enumerate(described):
                         low, high = channel["range"]
                         values = example[feature][..., k]

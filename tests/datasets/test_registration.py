@@ -7,6 +7,7 @@ from landslide_tf import datasets
 
 def test_configurations_list_the_default_first():
     assert datasets.configurations() == {
+        "landslide4sense": ["published", "holdout"],
         "mmls": ["clean", "clean-strict", "published"],
         "synthetic_landslides": ["default", "tiny", "visible"],
     }

@@ -1,0 +1,249 @@
+"""landslide4sense: Sentinel-2 patches with terrain (Ghorbanzadeh et al. 2022)."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+
+from landslide_tf.datasets.base import (
+    BandInfo,
+    IncompleteDataWarning,
+    LandslideBuilder,
+    make_metadata,
+)
+from landslide_tf.datasets.pairing import (
+    Found,
+    Pair,
+    Tally,
+    pair_files,
+    report_files,
+    unlabelled,
+)
+from landslide_tf.datasets.reading import binary, reading
+from landslide_tf.errors import DataError
+
+CLASSES = ("background", "landslide")
+SIZE = 128
+BANDS = (
+    "coastal", "blue", "green", "red", "red_edge_1", "red_edge_2", "red_edge_3",
+    "nir", "water_vapour", "cirrus", "swir_1", "swir_2", "slope", "dem",
+)  # fmt: skip
+PUBLISHED = {"train": 3799, "validation": 245, "test": 800}
+RUN = 50  # consecutive numbers that `holdout` keeps together
+
+_FOLDERS = {
+    "train": ("TrainData", "train"),
+    "validation": ("ValidData", "validation", "valid", "val"),
+    "test": ("TestData", "test"),
+}
+_LAYOUT = (
+    "`{TrainData,ValidData,TestData}/{img,mask}/{image,mask}_N.h5`, or "
+    "`{images,annotations}/{train,validation,test}/{image,mask}_N.h5`"
+)
+_IMAGES = ("img", "images")
+_MASKS = ("mask", "masks", "annotations")
+# The first that is there tells where the parts lie; all parts are looked for then.
+_NAMES = [name for names in _FOLDERS.values() for name in names]
+_PATTERNS = [
+    *(f"{name}/{kind}" for name in _NAMES for kind in _IMAGES),
+    *(f"images/{name}" for name in _NAMES),
+    *(f"*/{name}/img" for name in _NAMES),
+    *(f"*/images/{name}" for name in _NAMES),
+]
+_ARCHIVES = ("[Ll]andslide4[Ss]ense*.zip",)
+
+
+class Builder(LandslideBuilder):
+    """Builder of landslide4sense."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
+    Download https://zenodo.org/records/10463239 or
+    https://huggingface.co/datasets/ibm-nasa-geospatial/Landslide4sense and unpack it
+    into `<manual_dir>/landslide4sense/`: {_LAYOUT}.
+    """
+    BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [
+        tfds.core.BuilderConfig(
+            name="published",
+            description="As published; parts without masks are unlabelled (255).",
+        ),
+        tfds.core.BuilderConfig(
+            name="holdout",
+            description="Runs of 50 numbers of the train part: 80, 10 and 10 %.",
+        ),
+    ]
+    DEFAULT_BUILDER_CONFIG_NAME = "published"
+    pkg_dir_path = epath.Path(__file__).parent
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Tensor(
+                    shape=(SIZE, SIZE, len(BANDS)), dtype=np.float32, encoding="zlib"
+                ),
+                "mask": tfds.features.LabeledImage(
+                    shape=(SIZE, SIZE, 1), labels=list(CLASSES), encoding_format="png"
+                ),
+                "id": tfds.features.Text(),
+                "number": tfds.features.Scalar(np.int32),
+            }
+        )
+        return self.dataset_info_from_configs(
+            features=features,
+            homepage="https://github.com/iarai/Landslide4Sense-2022",
+            supervised_keys=("image", "mask"),
+            metadata=make_metadata(
+                bands=[BandInfo(name=name, unit="1") for name in BANDS],
+                factors=[],
+                classes=CLASSES,
+                landslide_class=CLASSES.index("landslide"),
+                licence="CC BY 4.0",
+                gsd=10.0,
+            ),
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+        found = self.find_files(dl_manager, _PATTERNS, _ARCHIVES, _LAYOUT)
+        root = found.parent.parent
+        parts = {
+            part: pair_files(*folders, key=_number, suffixes=(".h5", ".hdf5"))
+            for part in PUBLISHED
+            if (folders := _folders(root, part))
+        }
+        self.info.metadata["files"] = report_files(self.name, parts, PUBLISHED)
+        if self.builder_config.name == "holdout":
+            splits = _held_out(parts, root)
+        else:
+            splits = {part: found.pairs for part, found in parts.items()}
+            _warn_of_unlabelled(parts)
+        tally = Tally(self.info.metadata, ranges=True)
+        return {
+            split: self._generate_examples(split, pairs, tally)
+            for split, pairs in splits.items()
+            if pairs
+        }
+
+    def _generate_examples(
+        self, split: str, pairs: list[Pair[int]], tally: Tally
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for pair in pairs:
+            image = read_image(pair.image)
+            mask = unlabelled(image.shape[:2])
+            if pair.mask is not None:
+                mask = read_mask(pair.mask)
+            tally.add(split, image, mask)
+            name = f"{split}_{pair.key}"
+            yield (
+                name,
+                {
+                    "image": image,
+                    "mask": mask[..., None],
+                    "id": name,
+                    "number": pair.key,
+                },
+            )
+
+
+def read_image(path: epath.Path) -> np.ndarray:
+    """Reads a patch.
+
+    Args:
+        path: HDF5 file with `img`.
+
+    Returns:
+        float32 (128, 128, 14), bands in the order of `BANDS`.
+
+    Raises:
+        DataError: If the file is broken or holds something else.
+    """
+    image = _read(path, "img", (SIZE, SIZE, len(BANDS))).astype(np.float32)
+    if not np.isfinite(image).all():
+        raise DataError(
+            f"`{path}` must hold finite values, received "
+            f"{np.count_nonzero(~np.isfinite(image))} that are not; restore the file."
+        )
+    return image
+
+
+def read_mask(path: epath.Path) -> np.ndarray:
+    """Reads a mask.
+
+    Args:
+        path: HDF5 file with `mask`.
+
+    Returns:
+        uint8 (128, 128), 1 = landslide.
+
+    Raises:
+        DataError: If the file is broken, of another size, or has other values.
+    """
+    return binary(_read(path, "mask", (SIZE, SIZE)), path, (1,))
+
+
+def _read(path: epath.Path, key: str, shape: tuple[int, ...]) -> np.ndarray:
+    import h5py  # too slow for `import landslide_tf`
+
+    with reading(path, "an HDF5 file"), path.open("rb") as raw, h5py.File(raw) as file:
+        stored = file.get(key)
+        if not isinstance(stored, h5py.Dataset) or stored.shape != shape:
+            there = {k: getattr(v, "shape", "group") for k, v in file.items()}
+            raise DataError(
+                f"`{path}` must hold `{key}` of {shape}, received {there or 'nothing'}."
+            )
+        if stored.dtype.kind not in "fiub":
+            raise DataError(f"`{path}` must hold numbers, received {stored.dtype}.")
+        return stored[...]
+
+
+def _number(stem: str) -> int | None:
+    match = re.fullmatch(r"(?:image|mask|img)_(\d+)", stem)
+    return int(match[1]) if match else None
+
+
+def _folders(
+    root: epath.Path, part: str
+) -> tuple[epath.Path, epath.Path | None] | None:
+    """Finds the folders of a part's images and masks; None = not here."""
+    for name in _FOLDERS[part]:
+        choices = [(root / "images" / name, [root / "annotations" / name])]
+        masks = [root / name / kind for kind in _MASKS]
+        choices += [(root / name / kind, masks) for kind in _IMAGES]
+        for folder, masks in choices:
+            if folder.is_dir():
+                return folder, next((m for m in masks if m.is_dir()), None)
+    return None
+
+
+def _held_out(
+    parts: dict[str, Found[int]], root: epath.Path
+) -> dict[str, list[Pair[int]]]:
+    """Splits the train part by runs of consecutive numbers."""
+    if "train" not in parts or any(p.mask is None for p in parts["train"].pairs):
+        raise DataError(
+            f"`{root}` must hold the labelled train part of `landslide4sense` for "
+            "`holdout`; download it, or build `landslide4sense/published`."
+        )
+    splits: dict[str, list[Pair[int]]] = {"train": [], "validation": [], "test": []}
+    for pair in parts["train"].pairs:
+        run = (pair.key - 1) // RUN % 10
+        splits[{4: "validation", 9: "test"}.get(run, "train")].append(pair)
+    return splits
+
+
+def _warn_of_unlabelled(parts: dict[str, Found[int]]) -> None:
+    if bare := [part for part, f in parts.items() if f.pairs[0].mask is None]:
+        warnings.warn(
+            f"`landslide4sense` has no masks for {' and '.join(bare)}: their pixels "
+            "are 255, unlabelled; `landslide4sense/holdout` splits the train part.",
+            IncompleteDataWarning,
+            stacklevel=3,
+        )

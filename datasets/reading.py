@@ -1,0 +1,210 @@
+"""Reading files that users bring, with errors that name the file."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from etils import epath
+
+from landslide_tf.errors import DataError
+
+if TYPE_CHECKING:
+    import rasterio
+
+MOST_VALUES = 2**30  # of an array; a crafted header can claim any size
+
+
+@dataclasses.dataclass(frozen=True)
+class Raster:
+    """A picture as it is stored.
+
+    Attributes:
+        values: (H, W, bands) in the file's own type; of a picture with a palette the
+            indices and not the colours. Nothing is masked where a nodata value is
+            tagged.
+        transform: Six numbers of the affine transform from column and row to the
+            coordinate system; NaN = no georeference.
+        crs: Coordinate system as WKT; empty = none.
+    """
+
+    values: np.ndarray
+    transform: np.ndarray
+    crs: str
+
+
+@contextmanager
+def reading(path: epath.PathLike, kind: str) -> Iterator[None]:
+    """Turns whatever a reader raises into an error that names the file.
+
+    Args:
+        path: The file.
+        kind: What it should be, with its article.
+
+    Raises:
+        DataError: If the block fails.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    # A broken file makes readers fail in ways that they do not list.
+    except Exception as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(
+            f"`{path}` cannot be read as {kind}: {first.rstrip('.')}; restore the file."
+        ) from error
+
+
+@contextmanager
+def open_raster(path: epath.PathLike) -> Iterator[rasterio.DatasetReader]:
+    """Opens a PNG, JPEG, BMP or TIFF.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The open data set; read it inside of the block.
+
+    Raises:
+        DataError: If the file is broken, or the block fails.
+    """
+    import rasterio  # too slow for `import landslide_tf`
+    from rasterio.errors import NotGeoreferencedWarning
+
+    # A truncated JPEG is grey from some row on unless warnings are errors.
+    environment = rasterio.Env(
+        GDAL_ERROR_ON_LIBJPEG_WARNING=True, GDAL_PAM_ENABLED=False
+    )
+    with reading(path, "a picture"), environment, _silent("rasterio"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            source = rasterio.open(os.fspath(path))
+        with source:
+            if source.driver == "PNG" and not _ends_as_png(path):
+                raise ValueError("it is truncated")
+            yield source
+
+
+def read_raster(path: epath.PathLike) -> Raster:
+    """Reads a PNG, JPEG, BMP or TIFF as it is stored.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The picture and its georeference.
+
+    Raises:
+        DataError: If the file is broken or has more than 2^30 values.
+    """
+    with open_raster(path) as source:
+        claimed = source.width * source.height * source.count
+        if claimed > MOST_VALUES:
+            raise ValueError(f"it claims {claimed} values")
+        known = not source.transform.is_identity
+        transform = source.transform[:6] if known else [np.nan] * 6
+        return Raster(
+            values=np.moveaxis(source.read(), 0, -1),
+            transform=np.asarray(transform, np.float64),
+            crs=source.crs.to_wkt() if source.crs else "",
+        )
+
+
+def read_rgb(path: epath.PathLike) -> np.ndarray:
+    """Reads a colour picture of 8 bits, without its alpha band where it has one.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Red, green, blue, uint8 (H, W, 3).
+
+    Raises:
+        DataError: If the file is broken or is no such picture.
+    """
+    values = read_raster(path).values
+    if values.dtype != np.uint8 or values.shape[-1] not in (3, 4):
+        raise DataError(
+            f"`{path}` must be a picture with red, green, blue of 8 bits, received "
+            f"{values.shape[-1]} bands of {values.dtype}."
+        )
+    return np.ascontiguousarray(values[..., :3])
+
+
+def read_mask(path: epath.PathLike, size: tuple[int, int]) -> np.ndarray:
+    """Reads a mask of one band in which 1, or 255, stands for landslide.
+
+    Args:
+        path: The file; with a palette its indices count and not its colours.
+        size: Rows and columns of the image.
+
+    Returns:
+        uint8 (H, W), 1 = landslide.
+
+    Raises:
+        DataError: If the file is broken, of another size, or holds other values.
+    """
+    values = read_raster(path).values
+    if values.shape != (*size, 1):
+        raise DataError(
+            f"`{path}` must be a mask of {size} pixels and one band like its image, "
+            f"received {values.shape[:2]} and {values.shape[2]} bands."
+        )
+    return binary(values[..., 0], path)
+
+
+def binary(
+    values: np.ndarray,
+    path: epath.PathLike,
+    landslide: Collection[int] = (1, 255),
+) -> np.ndarray:
+    """Makes a mask of a single label value into one of 0 and 1.
+
+    Args:
+        values: Labels of any shape and real dtype.
+        path: The file they are from.
+        landslide: Values of which one, but not two, may stand for landslide.
+
+    Returns:
+        uint8 of the same shape, 1 = landslide.
+
+    Raises:
+        DataError: If there are other values than 0 and one of these.
+    """
+    found = np.unique(values)
+    labels = found[found != 0]
+    if labels.size > 1 or not np.isin(labels, list(landslide)).all():
+        unknown = labels[~np.isin(labels, list(landslide))]
+        first = unknown[0] if unknown.size else labels[-1]
+        listed = " or ".join(map(str, landslide))
+        raise DataError(
+            f"`{path}` must hold 0 for background and {listed} for landslide, "
+            f"received {first:g} as well: it is not a binary mask."
+        )
+    return (np.asarray(values) != 0).astype(np.uint8)
+
+
+def _ends_as_png(path: epath.PathLike) -> bool:
+    """Whether a PNG has its last chunk; GDAL fills what is missing with zeros."""
+    with epath.Path(path).open("rb") as file:
+        file.seek(-min(4096, epath.Path(path).stat().length), os.SEEK_END)
+        return b"IEND" in file.read()
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Keeps a library from logging what an exception will say."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
