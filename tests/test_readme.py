@@ -1,0 +1,86 @@
+"""What the README tells to do works, word for word."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+import typer
+
+from landslide_tf.cli.main import app
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands():
+    """Every `landslide-tf` command in code blocks and between backticks."""
+    lines = "".join(blocks("bash")).replace("\\\n", " ").splitlines()
+    lines += re.findall(r"`(landslide-tf [^`\n]+)`", README)
+    found = []
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        for end in reversed([k for k, word in enumerate(words) if word == "&&"]):
+            found.append(words[end + 1 :])
+            words = words[:end]
+        found.append(words)
+    found = [words[1:] for words in found if words[:1] == ["landslide-tf"]]
+    return [list(words) for words in dict.fromkeys(map(tuple, found))]
+
+
+def parse(arguments):
+    """Parses a command line as the program does, without running the command."""
+    called = []
+
+    def disarm(command, name):
+        for child_name, child in getattr(command, "commands", {}).items():
+            disarm(child, f"{name} {child_name}".strip())
+        if not hasattr(command, "commands"):
+            command.callback = lambda **options: called.append((name, options))
+
+    program = typer.main.get_command(app)
+    disarm(program, "")
+    program.main(arguments, "landslide-tf", standalone_mode=False)
+    return called
+
+
+@pytest.mark.parametrize("arguments", commands(), ids=shlex.join)
+def test_commands_exist(arguments):
+    ((name, _options),) = parse(arguments)
+    assert arguments[: len(name.split())] == name.split()
+
+
+def test_the_check_sees_wrong_commands():
+    assert len(commands()) >= 7
+    for wrong in ("trian x", "train x --eopchs 3", "evaluate", "demo x"):
+        with pytest.raises(Exception, match=r"(?i)no such|missing|unexpected"):
+            parse(shlex.split(wrong))
+
+
+def test_the_python_block_runs_as_printed(tiny_data, tmp_path):
+    (code,) = blocks("python")
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "TFDS_DATA_DIR": str(tiny_data), "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stderr
+    (export,) = tmp_path.rglob("saved_model.pb")
+    served = tf.saved_model.load(export.parent).signatures["serving_default"]
+    inputs = {"image": tf.zeros((1, 40, 56, 3)), "factors": tf.zeros((1, 40, 56, 3))}
+    (y,) = served(**inputs).values()
+    assert y.shape == (1, 40, 56, 6)
+    # It used the set at hand, and left nothing else behind.
+    assert [p.name for p in tmp_path.iterdir()] == [
+        export.relative_to(tmp_path).parts[0]
+    ]
