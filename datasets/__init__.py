@@ -6,7 +6,12 @@ neither TensorFlow nor Keras.
 
 from __future__ import annotations
 
-from landslide_tf.datasets import landslide4sense, mmls, synthetic_landslides
+from landslide_tf.datasets import (
+    hokkaido_iburi,
+    landslide4sense,
+    mmls,
+    synthetic_landslides,
+)
 from landslide_tf.datasets.base import (
     BandInfo,
     IncompleteDataWarning,
@@ -23,6 +28,7 @@ __all__ = [
     "configurations",
     "data_dir",
     "find_manual",
+    "hokkaido_iburi",
     "landslide4sense",
     "make_metadata",
     "manual_dir",

@@ -10,6 +10,7 @@ def test_configurations_list_the_default_first():
         "landslide4sense": ["published", "holdout"],
         "mmls": ["clean", "clean-strict", "published"],
         "synthetic_landslides": ["default", "tiny", "visible"],
+        "hokkaido_iburi": ["clean", "all-crops"],
     }
 
 
