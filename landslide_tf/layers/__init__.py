@@ -3,7 +3,11 @@
 from landslide_tf.layers.aspp import ImagePooling, aspp
 from landslide_tf.layers.batch_norm import BatchNormalization
 from landslide_tf.layers.bilinear import BilinearUpsampling
-from landslide_tf.layers.blocks import batch_normalized, conv_bn_relu
+from landslide_tf.layers.blocks import (
+    batch_normalized,
+    conv_bn_relu,
+    separable_conv_bn_relu,
+)
 from landslide_tf.layers.conv import Conv2D
 from landslide_tf.layers.factors import EncodeFactors, FactorKind
 from landslide_tf.layers.normalize import Normalization, Normalize
@@ -27,4 +31,5 @@ __all__ = [
     "batch_normalized",
     "conv_bn_relu",
     "scaled_channels",
+    "separable_conv_bn_relu",
 ]

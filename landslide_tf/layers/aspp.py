@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
-from landslide_tf.layers.blocks import conv_bn_relu
+from landslide_tf.layers.blocks import conv_bn_relu, separable_conv_bn_relu
 from landslide_tf.layers.resize import Resize2D
 from landslide_tf.tensors import Shape, Tensor
 
@@ -43,6 +43,7 @@ def aspp(
     filters: int = 256,
     *,
     rates: Sequence[int] = (6, 12, 18),
+    separable: bool = False,
     align_corners: bool = False,
     name: str = "aspp",
 ) -> Tensor:
@@ -56,6 +57,8 @@ def aspp(
         x: Tensor (batch, height, width, channels).
         filters: Channels of each branch and of the result.
         rates: Dilations of the 3 × 3 branches; (6, 12, 18) at output stride 16.
+        separable: Whether the 3 × 3 branches are depthwise separable (Chen et al. 2018,
+            section 3.1).
         align_corners: Passed to the resize of the pooled branch.
         name: Prefix of the layer names: `<name>_b0`, `<name>_r<rate>`,
             `<name>_pool`, `<name>_concat`, `<name>_proj`.
@@ -64,9 +67,10 @@ def aspp(
         Tensor (batch, height, width, filters).
     """
     branches = [conv_bn_relu(x, filters, 1, name=f"{name}_b0")]
+    convolution = separable_conv_bn_relu if separable else conv_bn_relu
     for rate in rates:
         branches.append(
-            conv_bn_relu(x, filters, 3, dilation_rate=rate, name=f"{name}_r{rate}")
+            convolution(x, filters, 3, dilation_rate=rate, name=f"{name}_r{rate}")
         )
     pooled = ImagePooling(name=f"{name}_pool")(x)
     pooled = conv_bn_relu(pooled, filters, 1, name=f"{name}_pool")

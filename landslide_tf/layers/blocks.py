@@ -62,3 +62,33 @@ def conv_bn_relu(
     if batch_norm_after:
         x = batch_normalized(x, name=f"{name}_bn")
     return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def separable_conv_bn_relu(
+    x: Tensor, filters: int, kernel_size: int, *, name: str, dilation_rate: int = 1
+) -> Tensor:
+    """Applies a depthwise and a 1 × 1 convolution, each normalised and rectified.
+
+    Args:
+        x: Tensor (batch, height, width, channels).
+        filters: Channels of the result.
+        kernel_size: Height and width of the depthwise kernel.
+        name: Prefix of the layer names `<name>_depthwise`, `<name>_depthwise_bn`,
+            `<name>_depthwise_relu` and those of `conv_bn_relu`.
+        dilation_rate: Distance of the depthwise kernel's taps.
+
+    Returns:
+        Tensor (batch, height, width, filters).
+    """
+    # Keras's own layer: the shorter route that `Conv2D` takes has wrong gradients here.
+    x = keras.layers.DepthwiseConv2D(
+        kernel_size,
+        padding="same",
+        dilation_rate=dilation_rate,
+        use_bias=False,
+        depthwise_initializer="he_normal",
+        name=f"{name}_depthwise",
+    )(x)
+    x = batch_normalized(x, name=f"{name}_depthwise_bn")
+    x = keras.layers.ReLU(name=f"{name}_depthwise_relu")(x)
+    return conv_bn_relu(x, filters, 1, name=name)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import keras
 
-from landslide_tf.layers import Normalization, batch_normalized, conv_bn_relu
+from landslide_tf.layers import Normalization, conv_bn_relu, separable_conv_bn_relu
 from landslide_tf.models import assembly
 from landslide_tf.models.encoder_decoder import FEATURE_CHANNELS, ContextNetwork
 from landslide_tf.models.registry import register
-from landslide_tf.tensors import Shape, Tensor
+from landslide_tf.tensors import Shape
 
 
 @register
@@ -26,6 +26,7 @@ def deeplab_v3_plus(
     multi_grid: Sequence[int] | None = None,
     skip_channels: int | None = 48,
     separable: bool = False,
+    separable_aspp: bool = False,
     width: float = 1.0,
     dropout: float = 0.5,
     decoder_dropout: float = 0.0,
@@ -47,6 +48,7 @@ def deeplab_v3_plus(
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.
         skip_channels: Channels that the skip is reduced to; None keeps it raw.
         separable: Whether the decoder's convolutions are depthwise separable.
+        separable_aspp: Whether those of the ASPP branches are.
         width: Multiplier of every channel count.
         dropout: Rate before the classifier.
         decoder_dropout: Rate before the decoder and between its convolutions.
@@ -74,6 +76,7 @@ def deeplab_v3_plus(
         width=width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,
+        separable_aspp=separable_aspp,
     )
     image = assembly.image_input(input_shape)
     padded = network.prepared(image, output_stride)
@@ -81,23 +84,8 @@ def deeplab_v3_plus(
     x = assembly.dropped(x, decoder_dropout, "dec_dropout")
     x = network.joined(x, features["C2"], "dec", skip_channels)
     filters = network.channels(FEATURE_CHANNELS)
-    x = _decoder_conv(x, filters, separable, "dec_a")
+    convolution = separable_conv_bn_relu if separable else conv_bn_relu
+    x = convolution(x, filters, 3, name="dec_a")
     x = assembly.dropped(x, decoder_dropout, "dec_a_dropout")
-    x = _decoder_conv(x, filters, separable, "dec_b")
+    x = convolution(x, filters, 3, name="dec_b")
     return network.finished([image], x, padded, head, weights, name)
-
-
-def _decoder_conv(x: Tensor, filters: int, separable: bool, name: str) -> Tensor:
-    """Applies a 3 × 3 convolution, whole or as a depthwise and a 1 × 1."""
-    if not separable:
-        return conv_bn_relu(x, filters, 3, name=name)
-    x = keras.layers.DepthwiseConv2D(
-        3,
-        padding="same",
-        use_bias=False,
-        depthwise_initializer="he_normal",
-        name=f"{name}_depthwise",
-    )(x)
-    x = batch_normalized(x, name=f"{name}_depthwise_bn")
-    x = keras.layers.ReLU(name=f"{name}_depthwise_relu")(x)
-    return conv_bn_relu(x, filters, 1, name=name)

@@ -43,6 +43,7 @@ class ContextNetwork:
     width: float
     align_corners: bool
     backbone_weights: str | Path | None
+    separable_aspp: bool = False
 
     def __post_init__(self) -> None:
         check_resnet(
@@ -82,6 +83,7 @@ class ContextNetwork:
             features["C5"],
             self.channels(FEATURE_CHANNELS),
             rates=[rate * 16 // self.output_stride for rate in ASPP_RATES],
+            separable=self.separable_aspp,
             align_corners=self.align_corners,
         )
         return features, context

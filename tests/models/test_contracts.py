@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from landslide_tf import models
 from tests.contracts.segmentation_model import (
     SegmentationModelContract,
     build,
@@ -30,7 +31,12 @@ class TestRaeD(SegmentationModelContract):
 
 class TestDeeplabV3Plus(SegmentationModelContract):
     builder = "deeplab_v3_plus"
-    arguments: ClassVar = {"separable": True, "decoder_dropout": 0.2, **SMALL}
+    arguments: ClassVar = {
+        "separable": True,
+        "separable_aspp": True,
+        "decoder_dropout": 0.2,
+        **SMALL,
+    }
 
 
 class TestAsppNet(SegmentationModelContract):
@@ -52,6 +58,11 @@ class TestBasicFcn(SegmentationModelContract):
 
 
 CASES = SegmentationModelContract.__subclasses__()
+
+
+def test_every_network_keeps_the_contract():
+    assert {case.builder for case in CASES} == set(models.list_models())
+
 
 LOAD = """
 import json, sys

@@ -78,6 +78,13 @@ VARIANTS = [
     ("fstf_net", {"aspect_encoding": "sincos"}, 56_579_782, None),
     ("fstf_net", {"num_classes": 2}, 56_578_178, None),
     ("deeplab_v3_plus", {"separable": True}, 39_234_166, 39_292_598),
+    # Each of three branches gives 4,718,592 weights for 2,048 · (9 + 2 + 256).
+    (
+        "deeplab_v3_plus",
+        {"separable": True, "separable_aspp": True},
+        39_234_166 - 3 * 4_171_776,
+        39_292_598 - 3 * 4_171_776 + 3 * 4_096,
+    ),
     ("fcn_8s", {"batch_norm": False}, 134_290_898, None),
     ("basic_fcn", {"batch_norm": False}, 134_285_126, None),
     (
