@@ -116,8 +116,12 @@ def main(folder, variant, kill_at):
     training = TrainingBatches(
         store(STEPS * 4, 1), selection, 4, seed=5, augmentation=change
     )
-    validation = EvaluationBatches(store(12, 2), selection, 4).dataset()
-    model.evaluate(validation.take(1), verbose=0)
+    examples = EvaluationBatches(store(12, 2), selection, 4)
+    if keras.backend.backend() == "tensorflow":
+        stream, validation = training.dataset, examples.dataset()
+    else:
+        stream, validation = training.py_dataset, examples.py_dataset()
+    model.evaluate(validation, steps=1, verbose=0)
     model.reset_metrics()
     section = TrainingSection(epochs=4, batch_size=4, save_steps=3, save_minutes=None)
     if variant == "patience":
@@ -130,7 +134,7 @@ def main(folder, variant, kill_at):
     os.fsync = events.around(os.fsync)
     run_fits(
         model,
-        training.dataset,
+        stream,
         recorder,
         [StepEvents(events)],
         steps=STEPS,

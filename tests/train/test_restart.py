@@ -14,6 +14,10 @@ import pytest
 from landslide_tf.train.checkpoint import load_newest
 
 SCRIPT = Path(__file__).with_name("killable.py")
+ON_JAX = {
+    "KERAS_BACKEND": "jax",
+    "PYTHONPATH": str(Path(__file__).with_name("without_tensorflow")),
+}
 
 
 def run(folder, variant, kill_at=None):
@@ -25,7 +29,11 @@ def run(folder, variant, kill_at=None):
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={
+            **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            **(ON_JAX if variant == "jax" else {}),
+        },
     )
 
 
@@ -71,12 +79,13 @@ def assert_same(one, other):
     assert not list(other.rglob(".tmp-*"))
 
 
-def test_three_kills_change_nothing(tmp_path):
-    total = whole_run(tmp_path / "whole", "sgd")
+@pytest.mark.parametrize("variant", ["sgd", "jax"])
+def test_three_kills_change_nothing(tmp_path, variant):
+    total = whole_run(tmp_path / "whole", variant)
     assert total > 100
     # In the first epoch's steps, around its end with validation and saves, and later.
     kills = [9, total // 4 - 3, total // 3]
-    assert finish(tmp_path / "killed", "sgd", kills) == 3
+    assert finish(tmp_path / "killed", variant, kills) == 3
     assert_same(tmp_path / "whole", tmp_path / "killed")
 
 
@@ -94,7 +103,7 @@ def test_a_damaged_newest_checkpoint_changes_nothing(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["sgd", "adamw", "float16", "bfloat16"])
+@pytest.mark.parametrize("variant", ["sgd", "adamw", "float16", "bfloat16", "jax"])
 def test_many_kills_at_random_moments_change_nothing(tmp_path, variant):
     total = whole_run(tmp_path / "whole", variant)
     draw = random.Random(variant)
