@@ -7,6 +7,7 @@ neither TensorFlow nor Keras.
 from __future__ import annotations
 
 from landslide_tf.datasets import (
+    bijie_landslide,
     hokkaido_iburi,
     landslide4sense,
     mmls,
@@ -25,6 +26,7 @@ __all__ = [
     "BandInfo",
     "IncompleteDataWarning",
     "LandslideBuilder",
+    "bijie_landslide",
     "configurations",
     "data_dir",
     "find_manual",

@@ -28,11 +28,13 @@ class DatasetBuilderContract(tfds.testing.DatasetBuilderTestCase):
     A subclass names `DATASET_CLASS`, `SPLITS`, `CONFIG` (a name, or a small
     configuration of its own) and, for a data set that users bring, overrides
     `write_dummy_data`. `IMAGES` names the features that `bands` describes, two for
-    a pair of dates. Import the module and not this class: pytest would collect it.
+    a pair of dates, and `TARGET` what is learned: `mask`, or `label` of whole images.
+    Import the module and not this class: pytest would collect it.
     """
 
     CONFIG: str | tfds.core.BuilderConfig
     IMAGES: tuple[str, ...] = ("image",)
+    TARGET: str = "mask"
 
     @classmethod
     def write_dummy_data(cls, folder: Path) -> None:
@@ -80,7 +82,7 @@ class DatasetBuilderContract(tfds.testing.DatasetBuilderTestCase):
             Band(**{k: v for k, v in band.items() if k != "nodata"})
         for factor in metadata["factors"]:
             Factor(**{k: v for k, v in factor.items() if k != "nodata"})
-        self.assertEqual(metadata["classes"], features["mask"].names)
+        self.assertEqual(metadata["classes"], features[self.TARGET].names)
         self.assertEqual(metadata["classes"][metadata["landslide_class"]], "landslide")
         self.assertEqual(metadata["ignore_value"], 255)
 
@@ -92,12 +94,16 @@ class DatasetBuilderContract(tfds.testing.DatasetBuilderTestCase):
         from_folder = tfds.builder_from_directory(self.built.data_dir)
         for builder in (again, from_folder):
             self.assertEqual(dict(builder.info.metadata), wanted)
-            self.assertEqual(builder.info.features["mask"].names, wanted["classes"])
+            names = builder.info.features[self.TARGET].names
+            self.assertEqual(names, wanted["classes"])
 
     def test_masks_fit_images_and_hold_known_classes(self):
         known = [*range(len(self.built.info.metadata["classes"])), 255]
         for split in self.SPLITS:
             for example in self.examples(split):
+                if self.TARGET == "label":
+                    self.assertIn(example["label"], known[:-1])
+                    continue
                 mask = example["mask"]
                 self.assertEqual(mask.dtype, np.uint8)
                 for image in self.IMAGES:

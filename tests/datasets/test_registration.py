@@ -6,7 +6,13 @@ from landslide_tf import datasets
 
 
 def test_configurations_list_the_default_first():
+    schemes = ("", "-grouped", "-random", "-released")
     assert datasets.configurations() == {
+        "bijie_landslide": [
+            f"{task}{scheme}"
+            for task in ("segmentation", "classification")
+            for scheme in schemes
+        ],
         "landslide4sense": ["published", "holdout"],
         "mmls": ["clean", "clean-strict", "published"],
         "synthetic_landslides": ["default", "tiny", "visible"],
