@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from landslide_tf.train.recipe import Recipe, load_recipe, shipped_recipes
     from landslide_tf.train.run import RunFolder, environment, versions
     from landslide_tf.train.schedules import make_schedule
+    from landslide_tf.train.search import SearchOptions, tune
+    from landslide_tf.train.trials import Outcome, SearchFolder
 
 _MODULES = {
     "CoupledSGD": "optimizers",
     "Evaluation": "evaluate",
+    "Outcome": "trials",
     "Recipe": "recipe",
     "RunFolder": "run",
+    "SearchFolder": "trials",
+    "SearchOptions": "search",
     "Session": "engine",
     "environment": "run",
     "evaluate_run": "evaluate",
@@ -30,14 +35,18 @@ _MODULES = {
     "resume": "engine",
     "shipped_recipes": "recipe",
     "train": "engine",
+    "tune": "search",
     "versions": "run",
 }
 
 __all__ = [
     "CoupledSGD",
     "Evaluation",
+    "Outcome",
     "Recipe",
     "RunFolder",
+    "SearchFolder",
+    "SearchOptions",
     "Session",
     "environment",
     "evaluate_run",
@@ -46,6 +55,7 @@ __all__ = [
     "resume",
     "shipped_recipes",
     "train",
+    "tune",
     "versions",
 ]
 

@@ -13,7 +13,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import typer
 from absl import logging
 
-from landslide_tf.cli import datasets, demo, doctor, evaluate, export, recipes, train
+from landslide_tf.cli import (
+    datasets,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    recipes,
+    train,
+    tune,
+)
 from landslide_tf.errors import LandslideTFError
 
 app = typer.Typer(
@@ -27,6 +36,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.add_typer(datasets.app, name="datasets")

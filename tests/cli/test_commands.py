@@ -4,6 +4,7 @@ COMMANDS = [
     ("demo",),
     ("doctor",),
     ("train",),
+    ("tune",),
     ("evaluate",),
     ("export",),
     ("datasets",),
@@ -104,6 +105,7 @@ def test_what_is_missing_is_named(command, tmp_path):
     command.refuses("train", nowhere.with_suffix(".yaml"), message="does not exist")
     command.refuses("train", "--resume", nowhere, message="no `recipe.yaml`")
     command.refuses("train", "--resume", nowhere, *out, message="own recipe")
+    command.refuses("tune", nowhere.with_suffix(".yaml"), message="does not exist")
     command.refuses("evaluate", nowhere, message=str(nowhere))
     command.refuses("export", nowhere, *out, message=str(nowhere))
     command.refuses("recipes", "show", "fstf", message="no recipe `fstf`")
