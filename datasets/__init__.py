@@ -10,6 +10,7 @@ from landslide_tf.datasets import (
     bijie_landslide,
     hokkaido_iburi,
     landslide4sense,
+    landslide_scenes,
     mmls,
     synthetic_landslides,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "find_manual",
     "hokkaido_iburi",
     "landslide4sense",
+    "landslide_scenes",
     "make_metadata",
     "manual_dir",
     "mmls",

@@ -1,0 +1,242 @@
+"""landslide_scenes: tiles of a user's own scenes."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+
+from landslide_tf.datasets.base import (
+    BandInfo,
+    IncompleteDataWarning,
+    LandslideBuilder,
+    make_metadata,
+)
+from landslide_tf.datasets.places import find_manual
+from landslide_tf.errors import DataError
+
+if TYPE_CHECKING:
+    from landslide_tf.datasets.landslide_scenes.plan import Plan
+    from landslide_tf.datasets.landslide_scenes.tiles import Tile
+
+LAYOUT = (
+    "one folder a scene with `image.tif` (or `bands.csv` and one file a band) and, "
+    "where there are, `dem.tif`, `ndvi.tif`, `polygons.geojson|gpkg|shp` or "
+    "`labels.tif|json`, and `scene.json`"
+)
+PATTERNS = ("*/image.tif", "*/image.tiff", "*/bands.csv")
+
+_RGB = ("red", "green", "blue")
+_TERRAIN = ("dem", "slope", "aspect", "aspect_sin", "aspect_cos")
+_FACTORS = {
+    "dem": BandInfo(name="dem", unit="m", range=[-12000.0, 23000.0]),
+    "slope": BandInfo(name="slope", unit="degree", range=[0.0, 90.0]),
+    "aspect": BandInfo(name="aspect", unit="degree", range=[0.0, 360.0]),
+    "aspect_sin": BandInfo(name="aspect_sin", unit="1", range=[-1.0, 1.0]),
+    "aspect_cos": BandInfo(name="aspect_cos", unit="1", range=[-1.0, 1.0]),
+    "ndvi": BandInfo(name="ndvi", unit="1", range=[-1.0, 1.0]),
+}
+
+
+@dataclasses.dataclass
+class Config(tfds.core.BuilderConfig):
+    """What an example of a configuration holds, and where from.
+
+    Attributes:
+        bands: Bands of `image`, in order.
+        dtype: Type of `image`: `uint8`, `uint16` or `float32`.
+        factors: Channels of `factors`; none = no such feature.
+        classes: Names of the mask's values, `landslide` among them.
+        size: Rows and columns of a tile.
+        stride: Rows and columns from tile to tile.
+        licence: Licence of the scenes.
+        gsd: Cell size of all scenes in metres; None where they differ.
+        plan: Scenes and tiles; None = to be found in the manual folder.
+        workers: Threads that read windows; None = one a core, four at most.
+    """
+
+    bands: tuple[str, ...] = _RGB
+    dtype: str = "uint8"
+    factors: tuple[str, ...] = _TERRAIN
+    classes: tuple[str, ...] = ("background", "landslide")
+    size: int = 256
+    stride: int = 256
+    licence: str = "the user's own scenes"
+    gsd: float | None = None
+    plan: Plan | None = None
+    workers: int | None = None
+
+
+def _bands(config: Config) -> list[BandInfo]:
+    whole = np.dtype(config.dtype).kind == "u"
+    top = float(np.iinfo(config.dtype).max) if whole else 0.0
+    return [BandInfo(name=name, unit="", range=[0.0, top]) for name in config.bands]
+
+
+class Builder(LandslideBuilder):
+    """Builder of landslide_scenes."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
+    Put your scenes into `<manual_dir>/landslide_scenes/` or `<manual_dir>/`: {LAYOUT}.
+    """
+    BUILDER_CONFIGS: ClassVar[list[Config]] = [
+        Config(name="rgb", description="Red, green and blue of 8 bits, and terrain."),
+        Config(
+            name="rgb_nir",
+            description="Also near infrared and the vegetation index.",
+            bands=(*_RGB, "nir"),
+            factors=(*_TERRAIN, "ndvi"),
+        ),
+        Config(
+            name="rgb-float32",
+            description="As rgb, for scenes of more than 8 bits.",
+            dtype="float32",
+        ),
+        Config(
+            name="rgb_nir-float32",
+            description="As rgb_nir, for scenes of more than 8 bits.",
+            bands=(*_RGB, "nir"),
+            factors=(*_TERRAIN, "ndvi"),
+            dtype="float32",
+        ),
+    ]
+    DEFAULT_BUILDER_CONFIG_NAME = "rgb"
+    pkg_dir_path = epath.Path(__file__).parent
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self.builder_config
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(_features(config)),
+            supervised_keys=("image", "mask"),
+            metadata=make_metadata(
+                bands=_bands(config),
+                factors=[_FACTORS[name] for name in config.factors],
+                classes=config.classes,
+                landslide_class=config.classes.index("landslide"),
+                licence=config.licence,
+                gsd=config.gsd,
+            ),
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+        config = self.builder_config
+        plan = config.plan or self._find_plan(dl_manager)
+        self.info.metadata["files"] = {**plan.report}
+        return {
+            split: self._generate_examples(plan, split, tiles)
+            for split, tiles in plan.tiles.items()
+        }
+
+    def _find_plan(self, dl_manager: tfds.download.DownloadManager) -> Plan:
+        """Finds the scenes in the manual folder and cuts them into tiles."""
+        # GDAL loads only where scenes are read.
+        from landslide_tf.datasets.landslide_scenes.plan import plan_of_folder
+
+        try:
+            root = dl_manager.manual_dir
+        except AssertionError:  # TFDS's way to say: missing or empty
+            root = self._manual_root
+        found = find_manual(root, self.name, PATTERNS, LAYOUT)
+        config = self.builder_config
+        plan = plan_of_folder(
+            found.parent.parent,
+            bands=config.bands,
+            factors=config.factors,
+            size=config.size,
+            stride=config.stride,
+            workers=config.workers,
+        )
+        if ignored := plan.report["ignored"]:
+            warnings.warn(
+                f"`{found.parent.parent}` holds {len(ignored)} entries that are no "
+                f"scenes, among them `{ignored[0]}`: they are left out.",
+                IncompleteDataWarning,
+                stacklevel=2,
+            )
+        return plan
+
+    def _generate_examples(
+        self, plan: Plan, split: str, tiles: Sequence[Tile]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        from landslide_tf.datasets.landslide_scenes.examples import examples_of
+
+        config = self.builder_config
+        counts = np.zeros(256, np.int64)
+        low = np.full(len(config.bands), np.inf)
+        high = -low
+        examples = examples_of(plan.scenes, tiles, config.dtype, config.workers)
+        for name, example in examples:
+            counts += np.bincount(example["mask"].ravel(), minlength=256)
+            low = np.minimum(low, example["image"].min(axis=(0, 1)))
+            high = np.maximum(high, example["image"].max(axis=(0, 1)))
+            yield name, example
+        self._finish(plan, split, counts, np.stack([low, high], axis=-1))
+
+    def _finish(
+        self, plan: Plan, split: str, counts: np.ndarray, ranges: np.ndarray
+    ) -> None:
+        """Writes what was seen into the metadata."""
+        config = self.builder_config
+        known = counts[: len(config.classes)]
+        if plan.labelled and not known.any():
+            raise DataError(
+                f"the {split} tiles must hold labelled pixels, received none: where "
+                "there are labels, the image or the DEM has no values."
+            )
+        shares = known / max(1, known.sum())
+        self.info.metadata["files"][split] = {
+            "examples": len(plan.tiles[split]),
+            "class_shares": dict(zip(config.classes, shares.tolist(), strict=True)),
+            "unlabelled_share": float(counts[255] / counts.sum()),
+        }
+        if np.dtype(config.dtype).kind != "u":
+            for band, seen in zip(self.info.metadata["bands"], ranges, strict=True):
+                known_range = band["range"]
+                known_range[:] = [
+                    min(known_range[0], float(seen[0])),
+                    max(known_range[1], float(seen[1])),
+                ]
+
+
+def _features(config: Config) -> Mapping[str, Any]:
+    """Returns the features of an example."""
+    size, bands = config.size, len(config.bands)
+    png = config.dtype == "uint8" and bands in (1, 3, 4)
+    image: Any = (
+        tfds.features.Image(
+            shape=(size, size, bands), dtype=np.uint8, encoding_format="png"
+        )
+        if png
+        else tfds.features.Tensor(
+            shape=(size, size, bands), dtype=np.dtype(config.dtype), encoding="zlib"
+        )
+    )
+    features: dict[str, Any] = {"image": image}
+    if config.factors:
+        features["factors"] = tfds.features.Tensor(
+            shape=(size, size, len(config.factors)), dtype=np.float32, encoding="zlib"
+        )
+    return features | {
+        "mask": tfds.features.LabeledImage(
+            shape=(size, size, 1), labels=list(config.classes), encoding_format="png"
+        ),
+        "valid": tfds.features.Tensor(
+            shape=(size, size, 1), dtype=np.bool_, encoding="zlib"
+        ),
+        "id": tfds.features.Text(),
+        "scene": tfds.features.Text(),
+        "x0": tfds.features.Scalar(np.int32),
+        "y0": tfds.features.Scalar(np.int32),
+        "transform": tfds.features.Tensor(shape=(6,), dtype=np.float64),
+        "crs": tfds.features.Text(),
+        "gsd": tfds.features.Scalar(np.float32),
+    }
