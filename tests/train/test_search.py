@@ -430,7 +430,7 @@ def test_a_chief_and_two_workers_find_what_one_process_finds(tuner, whole):
         for name in ("chief", "worker0", "worker1")
     ]
     try:
-        outputs = [finish(process, timeout=240) for process in processes]
+        outputs = [finish(process, timeout=550) for process in processes]
     finally:
         for process in processes:
             process.kill()
