@@ -290,8 +290,12 @@ def _check_model(recipe: Recipe) -> None:
 
     builder = models.get(recipe.model.name)
     known = inspect.signature(builder).parameters
-    derived = {"num_classes", "input_shape", "factors", "classifier_activation"}
+    derived = {"num_classes", "input_shape", "classifier_activation"}
     for argument in recipe.model.arguments:
+        if argument in derived & set(known):
+            raise RecipeError(
+                f"`model.arguments.{argument}` follows from the data; leave it out."
+            )
         if argument not in known:
             raise RecipeError(
                 f"Model `{recipe.model.name}` has no argument `{argument}`."
@@ -306,4 +310,10 @@ def _check_model(recipe: Recipe) -> None:
     if recipe.data.factors and not takes_factors:
         raise RecipeError(
             f"Model `{recipe.model.name}` takes no `factors`; leave `data.factors` out."
+        )
+    kinds = recipe.model.arguments.get("factors")
+    if kinds is not None and len(kinds) != len(recipe.data.factors):
+        raise RecipeError(
+            f"`model.arguments.factors` needs one kind for each of `data.factors`, "
+            f"{len(recipe.data.factors)}, received {len(kinds)}."
         )

@@ -82,6 +82,8 @@ def test_broken_files_are_named(command, manual, tmp_path, fault):
         ("fstf_net_synthetic", "data.factors=[]", "needs `data.factors`"),
         ("rae_d_synthetic", "data.factors=[slope]", "takes no `factors`"),
         ("fstf_net_synthetic", "data.factors=[slope, thermal]", "`thermal`"),
+        ("fstf_net_synthetic", "model.arguments.factors=[slope]", "received 1"),
+        ("rae_d_synthetic", "model.arguments.num_classes=3", "follows from the data"),
     ],
 )
 def test_channels_that_the_model_does_not_take(
