@@ -10,10 +10,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from landslide_tf.train.benchmark import run_grid
     from landslide_tf.train.engine import Session, resume, train
     from landslide_tf.train.evaluate import Evaluation, evaluate_run
+    from landslide_tf.train.grid import Grid, load_grid, shipped_grids
     from landslide_tf.train.optimizers import CoupledSGD
     from landslide_tf.train.recipe import Recipe, load_recipe, shipped_recipes
+    from landslide_tf.train.records import summarize
     from landslide_tf.train.run import RunFolder, environment, versions
     from landslide_tf.train.schedules import make_schedule
     from landslide_tf.train.search import SearchOptions, tune
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "CoupledSGD": "optimizers",
     "Evaluation": "evaluate",
+    "Grid": "grid",
     "Outcome": "trials",
     "Recipe": "recipe",
     "RunFolder": "run",
@@ -30,10 +34,14 @@ _MODULES = {
     "Session": "engine",
     "environment": "run",
     "evaluate_run": "evaluate",
+    "load_grid": "grid",
     "load_recipe": "recipe",
     "make_schedule": "schedules",
     "resume": "engine",
+    "run_grid": "benchmark",
+    "shipped_grids": "grid",
     "shipped_recipes": "recipe",
+    "summarize": "records",
     "train": "engine",
     "tune": "search",
     "versions": "run",
@@ -42,6 +50,7 @@ _MODULES = {
 __all__ = [
     "CoupledSGD",
     "Evaluation",
+    "Grid",
     "Outcome",
     "Recipe",
     "RunFolder",
@@ -50,10 +59,14 @@ __all__ = [
     "Session",
     "environment",
     "evaluate_run",
+    "load_grid",
     "load_recipe",
     "make_schedule",
     "resume",
+    "run_grid",
+    "shipped_grids",
     "shipped_recipes",
+    "summarize",
     "train",
     "tune",
     "versions",

@@ -25,6 +25,7 @@ from landslide_tf.objects import ObjectCounts, object_counts
 from landslide_tf.objects.scores import Match
 from landslide_tf.pipelines import EvaluationBatches, ExampleStore, load, split_name
 from landslide_tf.pipelines.inputs import Inputs
+from landslide_tf.tensors import IntArray
 from landslide_tf.train.run import RunFolder
 from landslide_tf.train.setup import input_selection
 
@@ -39,6 +40,9 @@ class Evaluation:
         metadata: The model's metadata.
         data: `name/config:split` of the examples.
         scores: Pixel scores over all examples.
+        ids: Name of each example.
+        matrices: Confusion matrix of each example, int64 (examples, classes,
+            classes), rows = reference.
         objects: Object counts by rule, summed over the examples.
         facts: What was evaluated and how, for a report's head.
         pictures: Keyword arguments of `report.Picture` for chosen examples.
@@ -47,6 +51,8 @@ class Evaluation:
     metadata: ModelMetadata
     data: str
     scores: Scores
+    ids: tuple[str, ...]
+    matrices: IntArray
     objects: dict[Match, ObjectCounts]
     facts: dict[str, str | int | float]
     pictures: list[dict[str, Any]]  # arrays and names, as `report.Picture` takes them
@@ -112,17 +118,21 @@ def evaluate_run(
             f"expected the model's {metadata.classes}."
         )
     batches = EvaluationBatches(store, input_selection(recipe), batch_size)
-    accumulator = ConfusionAccumulator(len(metadata.classes), metadata.ignore_value)
+    ids, matrices = [], []
     counts = {match: ObjectCounts(0, 0, 0, match) for match in get_args(Match)}
     shown = _examples_to_show(store, pictures)
     drawn = []
     predictions = _predict(run, batches, metadata, permute)
     for number, inputs, label, prediction in predictions:
+        accumulator = ConfusionAccumulator(len(metadata.classes), metadata.ignore_value)
         accumulator.update(label, prediction)
+        ids.append(store.ids[number])
+        matrices.append(accumulator.matrix)
         found = _count_objects(label, prediction, _landslide(metadata))
         counts = {match: counts[match] + found[match] for match in counts}
         if number in shown:
             drawn.append(_picture(store, number, inputs, label, prediction, metadata))
+    each = np.stack(matrices)
     full = f"{store.description.name}:{store.description.split}"
     facts = {
         "model": f"{metadata.builder} ({metadata.name})",
@@ -137,7 +147,9 @@ def evaluate_run(
     return Evaluation(
         metadata=metadata,
         data=full,
-        scores=accumulator.scores(class_names=metadata.classes),
+        scores=Scores.from_matrix(each.sum(axis=0), class_names=metadata.classes),
+        ids=tuple(ids),
+        matrices=each,
         objects=counts,
         facts=facts,
         pictures=drawn,

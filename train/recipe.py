@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -278,7 +278,10 @@ def explain(error: ValidationError, schema: type[BaseModel]) -> str:
     key = ".".join(names)
     if first["type"] == "extra_forbidden":
         for name in names[:-1]:
-            schema = schema.model_fields[name].annotation
+            if name.isdigit():  # a place in a list of sections
+                (schema,) = get_args(schema)
+            else:
+                schema = schema.model_fields[name].annotation
         return f"unknown key `{key}`.{did_you_mean(names[-1], schema.model_fields)}"
     if first["type"] == "missing":
         return f"key `{key}` is missing."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import warnings
@@ -14,6 +15,7 @@ import typer
 from absl import logging
 
 from landslide_tf.cli import (
+    benchmark,
     datasets,
     demo,
     doctor,
@@ -23,6 +25,7 @@ from landslide_tf.cli import (
     train,
     tune,
 )
+from landslide_tf.cli.startup import start_tensorflow
 from landslide_tf.errors import LandslideTFError
 
 app = typer.Typer(
@@ -37,6 +40,7 @@ app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
+app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.add_typer(datasets.app, name="datasets")
@@ -47,11 +51,21 @@ def _show_warning(message: Warning | str, *_where: object) -> None:
     print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def main() -> None:
-    """Runs the command line; what a user can put right ends with status 2."""
+def _keep_notes_short() -> None:
     # TFDS warns there of its own deprecated calls.
     logging.set_verbosity(logging.ERROR)
     warnings.showwarning = _show_warning
+
+
+if multiprocessing.current_process().name != "MainProcess":
+    # A process that a command starts, such as a run of `benchmark`, imports this first.
+    _keep_notes_short()
+    start_tensorflow()
+
+
+def main() -> None:
+    """Runs the command line; what a user can put right ends with status 2."""
+    _keep_notes_short()
     try:
         app()
     except LandslideTFError as error:

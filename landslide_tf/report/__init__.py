@@ -1,5 +1,6 @@
 """Reports: pictures, curves, tables and pages from plain data."""
 
+from landslide_tf.report.benchmark import benchmark_markdown, write_benchmark
 from landslide_tf.report.curves import curves
 from landslide_tf.report.evaluation import (
     average_rows,
@@ -33,6 +34,7 @@ __all__ = [
     "Section",
     "Table",
     "average_rows",
+    "benchmark_markdown",
     "class_palette",
     "class_rows",
     "confusion_rows",
@@ -43,6 +45,7 @@ __all__ = [
     "markdown_table",
     "object_rows",
     "prediction_grid",
+    "write_benchmark",
     "write_evaluation",
     "write_page",
 ]

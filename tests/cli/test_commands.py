@@ -6,6 +6,7 @@ COMMANDS = [
     ("train",),
     ("tune",),
     ("evaluate",),
+    ("benchmark",),
     ("export",),
     ("datasets",),
     ("datasets", "list"),
@@ -107,6 +108,8 @@ def test_what_is_missing_is_named(command, tmp_path):
     command.refuses("train", "--resume", nowhere, *out, message="own recipe")
     command.refuses("tune", nowhere.with_suffix(".yaml"), message="does not exist")
     command.refuses("evaluate", nowhere, message=str(nowhere))
+    command.refuses("benchmark", "synthtic", message="Did you mean `synthetic`?")
+    command.refuses("benchmark", nowhere.with_suffix(".yaml"), message="not exist")
     command.refuses("export", nowhere, *out, message=str(nowhere))
     command.refuses("recipes", "show", "fstf", message="no recipe `fstf`")
     command.refuses("datasets", "info", "mmlz", message="`mmls`")

@@ -1,0 +1,315 @@
+"""Grids and benchmarks: what is planned, kept, skipped and compared."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from landslide_tf.errors import RecipeError, RunError
+from landslide_tf.metrics import Scores
+from landslide_tf.report import benchmark_markdown, write_benchmark
+from landslide_tf.train import (
+    Session,
+    load_grid,
+    run_grid,
+    shipped_grids,
+    summarize,
+)
+from landslide_tf.train import benchmark as module
+
+GRID = """
+description: a comparison
+rows:
+  - {name: plain, recipe: small.yaml}
+  - {recipe: small.yaml, set: {optimizer.learning_rate: 1.0e-05}, name: slow}
+seeds: [0, 1, 2]
+set: {training.epochs: 1}
+"""
+RECIPE = """
+description: a small network
+source: made up
+data:
+  name: synthetic_landslides/tiny
+  train: train[:8]
+  validation: validation[:4]
+  test: test[:6]
+  image: [red, green, blue]
+model:
+  name: rae_d
+  arguments: {width: 0.125, backbone: resnet18, backbone_layout: torchvision}
+training: {batch_size: 4, patch: 32}
+"""
+
+
+@pytest.fixture
+def grid(tmp_path):
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    path = tmp_path / "grid.yaml"
+    path.write_text(GRID)
+    return path
+
+
+def counts_of(planned):
+    """Counts on six images, better for `plain`, other ones each seed."""
+    generator = np.random.default_rng(planned.seed)
+    found = generator.integers(1, 20, (6, 3, 3))
+    found[:, range(3), range(3)] += 200 if planned.row == "plain" else 40
+    return found
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Runs that take no time; `calls` lists them and `failing` stops one."""
+
+    class MadeUp:
+        calls, failing = [], None
+
+    def run_apart(planned, place, session):
+        if (planned.row, planned.seed) == MadeUp.failing:
+            raise RunError("killed")
+        MadeUp.calls.append((planned.row, planned.seed))
+        path = place.counts(planned.key)
+        path.parent.mkdir(exist_ok=True)
+        matrices = counts_of(planned)
+        np.savez(path, ids=np.array([f"i{n}" for n in range(6)]), matrices=matrices)
+        return {"key": planned.key, "landslide_class": 0, "data": "made/up:test"}
+
+    monkeypatch.setattr(module, "run_apart", run_apart)
+    MadeUp.calls = []
+    return MadeUp
+
+
+def test_every_row_meets_every_variant_and_seed(grid):
+    text = GRID.replace("seeds: [0, 1, 2]", "seeds: [5, 3]")
+    grid.write_text(text + "variants: {'': {}, dice: {loss.name: dice}}\n")
+    _, planned = load_grid(grid)
+    names = ["plain", "plain, dice", "slow", "slow, dice"]
+    assert [(run.row, run.seed) for run in planned] == [
+        (name, seed) for seed in (5, 3) for name in names
+    ]
+    assert len({run.key for run in planned}) == 8
+    for run in planned:
+        assert run.recipe.training.seed == run.seed
+        assert run.recipe.training.epochs == 1
+        assert (run.recipe.loss.name == "dice") == ("dice" in run.row)
+        assert run.recipe.optimizer.learning_rate == (
+            1e-5 if "slow" in run.row else 1e-3
+        )
+
+
+def test_a_result_belongs_to_its_recipe_not_to_its_name(grid):
+    _, before = load_grid(grid)
+    grid.write_text(GRID.replace("name: plain", "name: usual"))
+    _, renamed = load_grid(grid)
+    assert [run.key for run in before] == [run.key for run in renamed]
+    grid.write_text(GRID.replace("epochs: 1", "epochs: 2"))
+    _, changed = load_grid(grid)
+    assert not {run.key for run in before} & {run.key for run in changed}
+    grid.write_text(GRID + "data: synthetic_landslides/tiny:validation\n")
+    _, elsewhere = load_grid(grid)
+    assert not {run.key for run in before} & {run.key for run in elsewhere}
+
+
+def test_shipped_grids_are_valid():
+    assert "synthetic" in shipped_grids()
+    for name in shipped_grids():
+        grid, planned = load_grid(name)
+        assert len(grid.seeds) >= 3 and len(planned) >= 6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds:", "seed:", "unknown key `seed`.*`seeds`|`seeds` is missing"),
+        ("recipe: small.yaml}", "recpe: small.yaml}", "`rows.0.rec"),
+        ("{name: plain, recipe: small.yaml}", "{recipe: smal}", "no recipe `smal`"),
+        ("recipe: small.yaml}", "recipe: absent.yaml}", "absent.yaml.*does not exist"),
+        ("training.epochs: 1", "training.epoch: 1", "row `plain`.*training.epoch`"),
+        ("[0, 1, 2]", "[0, 1, 1]", "repeats"),
+        ("[0, 1, 2]", "[]", "`seeds`"),
+        ("[0, 1, 2]", "[-1]", "`seeds.0`"),
+        ("name: slow", "name: plain", "two rows are called `plain`"),
+        ("seeds: [", "seeds: [[", "not valid YAML"),
+        ("rows:", "- rows", "not valid YAML"),
+        (GRID, "- 3", "Grid"),
+        (GRID, "", "Grid"),
+    ],
+)
+def test_a_grid_that_is_not_valid_is_refused(grid, old, new, message):
+    grid.write_text(GRID.replace(old, new, 1))
+    with pytest.raises(RecipeError, match=message) as caught:
+        load_grid(grid)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_done_is_skipped_and_a_failure_loses_nothing(grid, made_up, tmp_path):
+    _, planned = load_grid(grid)
+    made_up.failing = ("slow", 1)
+    with pytest.raises(RunError, match="killed"):
+        list(run_grid(planned, tmp_path / "out", Session()))
+    first = [("plain", 0), ("slow", 0), ("plain", 1)]
+    assert made_up.calls == first
+    table = summarize(planned, tmp_path / "out")
+    assert [row["seeds"] for row in table["rows"]] == [[0, 1], [0]]
+    made_up.failing = None
+    states = [before for _, before in run_grid(planned, tmp_path / "out", Session())]
+    assert states == [True, True, True, False, False, False]
+    assert made_up.calls == [*first, ("slow", 1), ("plain", 2), ("slow", 2)]
+    lines = (tmp_path / "out" / "records.jsonl").read_text().splitlines()
+    assert [json.loads(line)["key"] for line in lines] == [r.key for r in planned]
+
+
+def test_a_line_cut_off_by_a_kill_is_written_anew(grid, made_up, tmp_path):
+    _, planned = load_grid(grid)
+    list(run_grid(planned[:3], tmp_path, Session()))
+    records = tmp_path / "records.jsonl"
+    whole = records.read_bytes()
+    records.write_bytes(whole[:-5])
+    states = [before for _, before in run_grid(planned[:3], tmp_path, Session())]
+    assert states == [True, True, False]
+    assert records.read_bytes() == whole
+
+
+def test_a_damaged_record_and_a_missing_count_are_seen(grid, made_up, tmp_path):
+    _, planned = load_grid(grid)
+    list(run_grid(planned[:2], tmp_path, Session()))
+    next((tmp_path / "counts").glob(f"{planned[0].key}*")).unlink()
+    states = [before for _, before in run_grid(planned[:2], tmp_path, Session())]
+    assert states == [False, True]
+    records = tmp_path / "records.jsonl"
+    records.write_bytes(b"{}\n" + records.read_bytes())
+    with pytest.raises(RunError, match="line 1"):
+        list(run_grid(planned[:2], tmp_path, Session()))
+
+
+def test_two_benchmarks_do_not_share_a_folder(grid, made_up, tmp_path):
+    _, planned = load_grid(grid)
+    running = run_grid(planned, tmp_path, Session())
+    next(running)
+    with pytest.raises(RunError, match="Another process"):
+        next(run_grid(planned, tmp_path, Session()))
+    running.close()
+    assert len(list(run_grid(planned, tmp_path, Session()))) == 6
+
+
+def test_means_spreads_and_differences(grid, made_up, tmp_path):
+    _, planned = load_grid(grid)
+    list(run_grid(planned, tmp_path, Session()))
+    summary = summarize(planned, tmp_path)
+    plain, slow = summary["rows"]
+    expected = {
+        name: [
+            Scores.from_matrix(counts_of(run).sum(0)).miou
+            for run in planned
+            if run.row == name
+        ]
+        for name in ("plain", "slow")
+    }
+    for row in (plain, slow):
+        values = expected[row["name"]]
+        np.testing.assert_allclose(row["values"]["miou"], values)
+        assert row["mean"]["miou"] == pytest.approx(np.mean(values))
+        assert row["std"]["miou"] == pytest.approx(np.std(values, ddof=1))
+    assert plain["difference"] is None
+    found = slow["difference"]["miou"]
+    difference = np.mean(expected["slow"]) - np.mean(expected["plain"])
+    assert found["estimate"] == pytest.approx(difference)
+    assert found["low"] < difference < found["high"] < 0
+    files = write_benchmark(tmp_path, title="A\ncomparison", summary=summary)
+    assert json.loads(files["json"].read_text())["rows"][1]["mean"] == slow["mean"]
+    text = files["markdown"].read_text()
+    assert text.startswith("# A comparison\n")
+    assert f"{np.mean(expected['slow']):.4f} ± " in text
+    assert f"[\u2212{-found['low']:.4f}, \u2212{-found['high']:.4f}]" in text
+
+
+def test_one_seed_has_no_spread_and_other_images_no_difference(grid, made_up, tmp_path):
+    _, planned = load_grid(grid)
+    planned = planned[:2]
+    list(run_grid(planned, tmp_path, Session()))
+    path = next((tmp_path / "counts").glob(f"{planned[1].key}*"))
+    with np.load(path) as arrays:
+        np.savez(path, ids=arrays["ids"][::-1], matrices=arrays["matrices"])
+    summary = summarize(planned, tmp_path)
+    assert [row["std"]["oa"] for row in summary["rows"]] == [None, None]
+    assert summary["rows"][1]["difference"] is None
+    assert "| slow | \u2013 |" in benchmark_markdown("T", summary)
+
+
+def check_records(out, count):
+    """Each record belongs to a normal run folder and to its counts."""
+    lines = (out / "records.jsonl").read_text().splitlines()
+    assert len(lines) == count
+    for record in map(json.loads, lines):
+        run = out / record["run"]
+        assert (run / "model.keras").is_file() and (run / "metrics.csv").is_file()
+        matrix = np.array(record["scores"]["confusion_matrix"])
+        with np.load(out / "counts" / f"{record['key']}.npz") as arrays:
+            np.testing.assert_array_equal(arrays["matrices"].sum(0), matrix)
+            assert len(arrays["ids"]) == record["images"] == 6
+
+
+def test_a_run_is_trained_and_evaluated_in_a_process_of_its_own(
+    grid, tiny_data, tmp_path
+):
+    _, planned = load_grid(grid)
+    session = Session(tiny_data, command="landslide-tf benchmark grid.yaml")
+    found = list(run_grid(planned[:1], tmp_path / "out", session))
+    assert [before for _, before in found] == [False]
+    check_records(tmp_path / "out", 1)
+    (row,) = summarize(planned, tmp_path / "out")["rows"]
+    assert row["name"] == "plain" and row["seeds"] == [0]
+
+
+def start(grid, out, data_dir):
+    return subprocess.Popen(
+        [
+            sys.executable, "-m", "landslide_tf.cli.main", "benchmark", grid,
+            "--out", out, "--data-dir", data_dir,
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=grid.parent,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_killed_benchmark_goes_on_where_it_was(grid, tiny_data, tmp_path):
+    grid.write_text(GRID.replace("[0, 1, 2]", "[0]"))
+    out = tmp_path / "out"
+    records = out / "records.jsonl"
+    process = start(grid, out, tiny_data)
+    deadline = time.monotonic() + 300
+    while not records.is_file() or not records.read_bytes():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    first = records.read_text()
+    process = start(grid, out, tiny_data)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert "plain, seed 0: recorded before" in output
+    assert "slow, seed 0: done" in output
+    assert records.read_text().startswith(first)
+    check_records(out, 2)
+    summary = json.loads((out / "summary.json").read_text())
+    assert [row["name"] for row in summary["rows"]] == ["plain", "slow"]
+    assert set(summary["rows"][1]["difference"]["oa"]) == {"estimate", "low", "high"}
+    assert "| slow |" in (out / "table.md").read_text()
+
+
+@pytest.mark.slow
+def test_an_error_of_a_run_names_its_row(grid, tiny_data, tmp_path):
+    grid.write_text(GRID + "data: synthetic_landslides/tiny:absent\n")
+    process = start(grid, tmp_path / "out", tiny_data)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 2
+    (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert "Row `plain`, seed 0" in line and "absent" in line
+    assert "Traceback" not in output
