@@ -6,6 +6,7 @@ import json
 import shutil
 import warnings
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,17 +65,19 @@ def variable_arrays(
 
     Returns:
         The arrays by `group/number` (bfloat16 as uint16 bits, which NumPy can store)
-        and, by the same key, `[path, dtype]` to check against when they come back.
+        and, by the same key, `[path, dtype]` to check against when they come back. On
+        several devices these are the first replica's; another replica that differs, as
+        in the sums of metrics, adds `group/number.replica`.
     """
     arrays, table = {}, {}
     for group, members in variables.items():
         for number, variable in enumerate(members):
             key = f"{group}/{number:05d}"
-            value = np.asarray(variable.numpy())
             table[key] = [variable.path, variable.dtype]
-            arrays[key] = (
-                value.view(np.uint16) if variable.dtype == "bfloat16" else value
-            )
+            arrays[key], *others = _values(variable)
+            for replica, value in enumerate(others, 1):
+                if value.tobytes() != arrays[key].tobytes():
+                    arrays[f"{key}.{replica}"] = value
     return arrays, table
 
 
@@ -100,15 +103,26 @@ def assign_variables(
             )
         for number, variable in enumerate(members):
             key = f"{group}/{number:05d}"
-            value, (path, dtype) = checkpoint.arrays[key], table[key]
-            if dtype != variable.dtype or tuple(value.shape) != tuple(variable.shape):
+            first, (path, dtype) = checkpoint.arrays[key], table[key]
+            if dtype != variable.dtype or tuple(first.shape) != tuple(variable.shape):
                 raise RunError(
-                    f"`{checkpoint.path}`: `{path}` is {dtype}{value.shape}, expected "
+                    f"`{checkpoint.path}`: `{path}` is {dtype}{first.shape}, expected "
                     f"{variable.dtype}{tuple(variable.shape)}: another recipe."
                 )
-            if dtype == "bfloat16":
-                value = value.view(_bfloat16())
-            variable.assign(value)
+            for replica, part in enumerate(_replicas(variable)):
+                value = checkpoint.arrays.get(f"{key}.{replica}", first)
+                part.assign(value.view(_bfloat16()) if dtype == "bfloat16" else value)
+
+
+def _replicas(variable: keras.Variable) -> Sequence[keras.Variable]:
+    """Returns the variable of each replica; on one device, the variable itself."""
+    return getattr(variable.value, "values", [variable])
+
+
+def _values(variable: keras.Variable) -> list[NDArray[Any]]:
+    """Copies the values of every replica, bfloat16 as bits."""
+    values = [np.asarray(part.numpy()) for part in _replicas(variable)]
+    return [v.view(np.uint16) if variable.dtype == "bfloat16" else v for v in values]
 
 
 def _bfloat16() -> np.dtype:

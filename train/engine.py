@@ -10,6 +10,7 @@ from typing import Any, Literal
 import keras
 
 from landslide_tf.errors import RecipeError, RunError, did_you_mean
+from landslide_tf.train.devices import replicated, settle_devices
 from landslide_tf.train.loop import Stream, run_fits
 from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.recorder import RunRecorder
@@ -93,15 +94,19 @@ def resume(folder: str | Path, session: Session | None = None) -> RunFolder:
         The finished run.
 
     Raises:
-        RunError: If this is not a run folder or its checkpoints are damaged.
+        RunError: If this is not a run folder, its checkpoints are damaged, or it was
+            trained on another backend of Keras.
         DataError: If data are missing or corrupt.
     """
     run = RunFolder(Path(folder))
-    return _run(run.read_recipe(), run, session or Session(), resumed=True)
+    recipe = run.read_recipe()
+    run.check_resumable()
+    return _run(recipe, run, session or Session(), resumed=True)
 
 
 def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> RunFolder:
     prepare_backend(recipe)
+    recipe = settle_devices(recipe)
     arrays = session.arrays or recipe.data.arrays
     if arrays is not None:
         recipe = recipe.model_copy(deep=True)
@@ -113,12 +118,13 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
         recipe = resolve(recipe, training)
     batches = make_batches(recipe, training, validation)
     arguments = builder_arguments(recipe, len(training.description.classes))
-    # After the data: building a data set draws from Python's random numbers, and
-    # Keras seeds its initialisers from them.
-    keras.utils.set_random_seed(recipe.training.seed)
-    model = build_model(recipe.model.name, arguments, activation=None)
-    prepare_weights(model, recipe, training)
-    compile_model(model, recipe, training, batches.training.steps_per_epoch)
+    with replicated(recipe.training.devices):
+        # After the data and the strategy: building a data set draws from Python's
+        # random numbers, and Keras seeds its initialisers from them.
+        keras.utils.set_random_seed(recipe.training.seed)
+        model = build_model(recipe.model.name, arguments, activation=None)
+        prepare_weights(model, recipe, training)
+        compile_model(model, recipe, training, batches.training.steps_per_epoch)
     streams = _streams(batches)
     _build_metrics(model, recipe, streams.validation)
     run.path.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
+from landslide_tf.errors import RunError
 from landslide_tf.train.averaging import averages
 from landslide_tf.train.checkpoint import (
     Checkpoint,
@@ -72,12 +73,21 @@ class RunRecorder:
 
         Args:
             model: The model, its optimiser and metrics built.
+
+        Raises:
+            RunError: If the checkpoint is that of another number of devices.
         """
         checkpoint = load_newest(self.run.checkpoints, STATE)
         if checkpoint is None:
             return
-        assign_variables(groups(model), checkpoint)
         meta = checkpoint.meta
+        if meta["devices"] != self.section.devices:
+            raise RunError(
+                f"`{checkpoint.path}` is the state of {meta['devices']} devices, which "
+                "their number belongs to: expected `training.devices: "
+                f"{meta['devices']}`, received {self.section.devices}."
+            )
+        assign_variables(groups(model), checkpoint)
         self.epoch, self.step = meta["epoch"], meta["step"]
         self.rows = meta["rows"]
         self.best, self.best_epoch = meta["best"], meta["best_epoch"]
@@ -169,6 +179,7 @@ class RunRecorder:
         arrays, table = variable_arrays(groups(model))
         meta = {
             "variables": table,
+            "devices": self.section.devices,
             "epoch": self.epoch,
             "step": self.step,
             "rows": self.rows,

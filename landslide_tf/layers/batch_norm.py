@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from landslide_tf.layers.replicas import replicated
 from landslide_tf.tensors import Tensor
 
 
@@ -21,6 +22,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
     frozen layers, a mask, `synchronized`, `renorm`, no `scale` or no `center`,
     inputs that are not (batch, height, width, channels), float64, one element a
     channel, other backends.
+
+    Under a `tf.distribute` strategy with several replicas the statistics are those of
+    the whole batch, as if `synchronized` were set (but for a mask and `renorm`): a
+    replica's share is too small a sample, and each would keep moving statistics of its
+    own.
 
     The class is named `BatchNormalization` because Keras keys weight files by class
     name. Arguments are those of `keras.layers.BatchNormalization`.
@@ -62,6 +68,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self._average(self.moving_variance, biased)
         return keras.ops.cast(outputs, self.compute_dtype)
 
+    def _moments(self, inputs: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        if mask is None and not self.renorm and replicated():
+            return _moments_of_all(inputs, self._reduction_axes)
+        return super()._moments(inputs, mask)
+
     def _average(self, moving: keras.Variable, batch: Tensor) -> None:
         old = keras.ops.cast(moving, "float32")
         moving.assign(old * self.momentum + batch * (1.0 - self.momentum))
@@ -75,7 +86,29 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and self.center
             and not self.renorm
             and not self.synchronized
+            and not replicated()
             and keras.backend.standardize_dtype(inputs.dtype)
             in ("float16", "bfloat16", "float32")
             and tuple(inputs.shape[:3]) != (1, 1, 1)
         )
+
+
+def _moments_of_all(x: Tensor, axes: list[int]) -> tuple[Tensor, Tensor]:
+    """Returns mean and biased variance over the replicas.
+
+    In two passes: Keras's mean square less squared mean cancels where the mean is
+    large beside the deviation.
+    """
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    every = tf.distribute.ReduceOp.SUM
+    count = tf.cast(tf.reduce_prod(tf.gather(tf.shape(x), axes)), x.dtype)
+    total = tf.reduce_sum(x, axes, keepdims=True)
+    total, count = context.all_reduce(every, [total, count])
+    mean = total / count
+    # The sum's derivative by the mean is 0; rounded, it would be noise.
+    centred = x - tf.stop_gradient(mean)
+    squares = tf.reduce_sum(tf.square(centred), axes, keepdims=True)
+    variance = context.all_reduce(every, squares) / count
+    return tf.squeeze(mean, axes), tf.squeeze(variance, axes)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from landslide_tf.layers.replicas import replicated
 from landslide_tf.tensors import FloatArray, Tensor
 
 
@@ -41,16 +42,37 @@ class Conv2D(keras.layers.Conv2D):
             (batch, height, width, filters) with `padding="same"`.
         """
         if not self._one_operation(inputs):
-            return super().convolution_op(inputs, kernel)
+            outputs = super().convolution_op(inputs, kernel)
+        else:
+            import tensorflow as tf
+
+            outputs = tf.nn.conv2d(
+                inputs,
+                kernel,
+                strides=1,
+                padding=self.padding.upper(),
+                dilations=self.dilation_rate,
+            )
+        return self._with_shape(inputs, outputs) if replicated() else outputs
+
+    def _with_shape(self, inputs: Tensor, outputs: Tensor) -> Tensor:
+        """Gives the result of an empty batch its shape.
+
+        The last batch of an evaluation may leave nothing for a replica, and oneDNN's
+        convolution of nothing has the shape of its inputs.
+        """
+        if self.data_format != "channels_last":
+            return outputs
         import tensorflow as tf
 
-        return tf.nn.conv2d(
-            inputs,
-            kernel,
-            strides=1,
-            padding=self.padding.upper(),
-            dilations=self.dilation_rate,
-        )
+        shape = tf.shape(inputs)
+        size = shape[1:3]
+        if self.padding == "valid":
+            size -= (np.array(self.kernel_size) - 1) * self.dilation_rate
+        size = -(-size // self.strides)  # rounded up
+        shaped = tf.reshape(outputs, [shape[0], size[0], size[1], self.filters])
+        shaped.set_shape(outputs.shape)
+        return shaped
 
     def _one_operation(self, inputs: Tensor) -> bool:
         if (
