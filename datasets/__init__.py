@@ -21,16 +21,23 @@ from landslide_tf.datasets.base import (
     make_metadata,
 )
 from landslide_tf.datasets.catalogue import configurations
+from landslide_tf.datasets.check import Check, SharedGround, check_dataset
+from landslide_tf.datasets.leaks import Overlap, find_overlaps
 from landslide_tf.datasets.places import data_dir, find_manual, manual_dir
 
 __all__ = [
     "BandInfo",
+    "Check",
     "IncompleteDataWarning",
     "LandslideBuilder",
+    "Overlap",
+    "SharedGround",
     "bijie_landslide",
+    "check_dataset",
     "configurations",
     "data_dir",
     "find_manual",
+    "find_overlaps",
     "hokkaido_iburi",
     "landslide4sense",
     "landslide_scenes",

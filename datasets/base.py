@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NotRequired, TypedDict
+from typing import Any, ClassVar, NotRequired, TypedDict
 
 import tensorflow_datasets as tfds
 from etils import epath
@@ -72,7 +72,13 @@ class LandslideBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     A subclass sets `pkg_dir_path`: where the package is installed in editable mode,
     TFDS looks for README.md, CITATIONS.bib and TAGS.txt in the wrong folder.
+
+    Attributes:
+        HALF_TILES: Whether neighbouring tiles overlap by exactly a half, so that
+            shared ground is found without holding any pixels.
     """
+
+    HALF_TILES: ClassVar[bool] = False
 
     _manual_root: epath.Path | None = None
 

@@ -93,6 +93,22 @@ def overlapping_footprints(
     Raises:
         DataError: If bounds are not finite or enclose nothing.
     """
+    links = overlapping_pairs(bounds)
+    return [unit for unit in _merged(sorted(bounds), links) if len(unit) > 1]
+
+
+def overlapping_pairs(bounds: Mapping[str, Bounds]) -> list[tuple[str, str]]:
+    """Finds scenes that show the same ground.
+
+    Args:
+        bounds: As for `overlapping_footprints`.
+
+    Returns:
+        Pairs of ids, ascending. Footprints that only touch are no pair.
+
+    Raises:
+        DataError: If bounds are not finite or enclose nothing.
+    """
     names = sorted(bounds)
     boxes = np.array([_checked_bounds(name, bounds[name]) for name in names])
     links = []
@@ -104,7 +120,7 @@ def overlapping_footprints(
         sides = np.minimum(boxes[k, 2:] - boxes[k, :2], others[:, 2:] - others[:, :2])
         shared = (high - low > _ROUNDING * sides).all(axis=1)
         links += [(name, names[k + 1 + j]) for j in np.flatnonzero(shared)]
-    return [unit for unit in _merged(names, links) if len(unit) > 1]
+    return links
 
 
 def warn_of_shared_ground(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -45,6 +48,47 @@ def info(data: Data, data_dir: DataDir = None) -> None:
 @app.command("build")
 def build(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
     """Build a data set; nothing of it is visible until it is complete."""
+    builder = _built(data, data_dir, manual_dir)
+    for name, split in builder.info.splits.items():
+        typer.echo(f"{builder.info.full_name} {name}: {split.num_examples} examples")
+
+
+@app.command("export-arrays")
+def export_arrays(
+    data: Annotated[str, typer.Argument(help="name[/config][:split]")],
+    out: Annotated[Path, typer.Option(help="Folder; a sub folder each split.")],
+    data_dir: DataDir = None,
+    manual_dir: ManualDir = None,
+) -> None:
+    """Write a data set as NumPy files, to train without TensorFlow."""
+    start_tensorflow()
+    from landslide_tf.pipelines import export_arrays as write
+
+    counts = write(data, out, data_dir=data_dir, manual_dir=manual_dir)
+    for name, count in counts.items():
+        typer.echo(f"{out / name}: {count} examples")
+    typer.echo(f"next: landslide-tf train RECIPE --arrays {out}")
+
+
+@app.command("check")
+def check(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
+    """Look for ground that parts of a data set share; status 1 where they do.
+
+    Prints class shares, files left out, equal images and every pair of examples of
+    different parts that shows the same ground. Builds the data set where it is missing.
+    """
+    builder = _built(data, data_dir, manual_dir)
+    from landslide_tf.datasets import check_dataset
+
+    found = check_dataset(builder, track=_track if sys.stderr.isatty() else None)
+    for line in found.lines():
+        typer.echo(line)
+    if found.leaks:
+        raise typer.Exit(1)
+
+
+def _built(data: str, data_dir: Path | None, manual_dir: Path | None) -> Any:  # noqa: ANN401
+    """Returns the builder of a data set (TFDS's own type), built where it was not."""
     start_tensorflow()
     from landslide_tf.pipelines import build as build_dataset
     from landslide_tf.pipelines import find_builder
@@ -52,5 +96,13 @@ def build(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) ->
     builder = find_builder(data, data_dir=data_dir)
     if not builder.is_prepared():
         build_dataset(builder, manual_dir=manual_dir)
-    for name, split in builder.info.splits.items():
-        typer.echo(f"{builder.info.full_name} {name}: {split.num_examples} examples")
+    return builder
+
+
+def _track(examples: Iterable[Any], split: str, total: int) -> Iterable[Any]:
+    """Shows on standard error how many of a split's examples have been read."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(examples, f"reading {split}", total=total, console=console)

@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 # Stems as they are; zb#dzj002 has a sign that is not plain in an address.
-LANDSLIDE = ["df002", "hz001", "js003", "js010", "qx007", "qx008", "qxg001", "wn012"]
+LANDSLIDE = ["df002", "hz001", "js003", "js010", "qx007", "qx010", "qxg001", "wn012"]
 NON_LANDSLIDE = ["ddfgf10157", "dnygf3", *(f"fyb{n}" for n in (1, 9, 10, 200, 3000))]
 NON_LANDSLIDE += ["zb#dzj002"]
 
@@ -20,8 +20,8 @@ def ground(seed, shape=(90, 120)):
 
 
 def picture(name):
-    """Images of all sizes; qx007 and qx008 are cut from one picture."""
-    if name in ("qx007", "qx008"):
+    """Images of all sizes; qx007 and qx010 are cut from one picture."""
+    if name in ("qx007", "qx010"):
         whole = ground(7)
         return whole[:80, :90] if name == "qx007" else whole[10:, 20:]
     seed = sum(name.encode())
