@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from landslide_tf.train.engine import Session, resume, train
     from landslide_tf.train.evaluate import Evaluation, evaluate_run
     from landslide_tf.train.grid import Grid, load_grid, shipped_grids
+    from landslide_tf.train.imports import import_weights
     from landslide_tf.train.optimizers import CoupledSGD
     from landslide_tf.train.recipe import Recipe, load_recipe, shipped_recipes
     from landslide_tf.train.records import summarize
@@ -34,6 +35,7 @@ _MODULES = {
     "Session": "engine",
     "environment": "run",
     "evaluate_run": "evaluate",
+    "import_weights": "imports",
     "load_grid": "grid",
     "load_recipe": "recipe",
     "make_schedule": "schedules",
@@ -59,6 +61,7 @@ __all__ = [
     "Session",
     "environment",
     "evaluate_run",
+    "import_weights",
     "load_grid",
     "load_recipe",
     "make_schedule",

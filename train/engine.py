@@ -94,11 +94,14 @@ def resume(folder: str | Path, session: Session | None = None) -> RunFolder:
         The finished run.
 
     Raises:
-        RunError: If this is not a run folder or its checkpoints are damaged.
+        RunError: If this is not a run folder, its checkpoints are damaged, or it was
+            trained on another backend of Keras.
         DataError: If data are missing or corrupt.
     """
     run = RunFolder(Path(folder))
-    return _run(run.read_recipe(), run, session or Session(), resumed=True)
+    recipe = run.read_recipe()
+    run.check_resumable()
+    return _run(recipe, run, session or Session(), resumed=True)
 
 
 def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> RunFolder:

@@ -23,11 +23,11 @@ from landslide_tf.metrics import (
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.objects import ObjectCounts, object_counts
 from landslide_tf.objects.scores import Match
-from landslide_tf.pipelines import EvaluationBatches, ExampleStore, load, split_name
+from landslide_tf.pipelines import EvaluationBatches, ExampleStore, split_name
 from landslide_tf.pipelines.inputs import Inputs
 from landslide_tf.tensors import IntArray
 from landslide_tf.train.run import RunFolder
-from landslide_tf.train.setup import input_selection
+from landslide_tf.train.setup import input_selection, load_split
 
 Permutable = Literal["image", "factors"]
 
@@ -82,6 +82,7 @@ def evaluate_run(
     permute: Permutable | None = None,
     pictures: int = 6,
     batch_size: int = 8,
+    arrays: str | Path | None = None,
     data_dir: str | Path | None = None,
     manual_dir: str | Path | None = None,
 ) -> Evaluation:
@@ -94,6 +95,8 @@ def evaluate_run(
             is what the model takes from that input.
         pictures: Number of examples to show.
         batch_size: Most examples a batch.
+        arrays: Folder of exported arrays to read the split from; None takes the
+            run's, if it has any and `data` is its data set.
         data_dir: Folder of built data sets.
         manual_dir: Folder with files the user has to provide.
 
@@ -106,9 +109,12 @@ def evaluate_run(
     """
     recipe, metadata = run.read_recipe(), run.read_metadata()
     name, split = split_name(data or f"{recipe.data.name}:{recipe.data.test}")
-    store = load(
+    if arrays is None and name == recipe.data.name:
+        arrays = recipe.data.arrays
+    store = load_split(
         name,
-        split=split or recipe.data.test,
+        split or recipe.data.test,
+        arrays=arrays,
         data_dir=data_dir,
         manual_dir=manual_dir,
     )

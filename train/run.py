@@ -100,11 +100,30 @@ class RunFolder:
                 f"`{self.model}` does not exist: not a run folder, or training has "
                 "not ended (`landslide-tf train --resume RUN`)."
             )
+        return load_network(self.model)
+
+    def check_resumable(self) -> None:
+        """Refuses to go on where the end could not be that of one training.
+
+        Raises:
+            RunError: If the run was imported, or trained on another backend of Keras.
+        """
+        if self.model.is_file() and not self.checkpoints.is_dir():
+            raise RunError(
+                f"`{self.path}` was imported and has no checkpoints: there is nothing "
+                "to resume; train its recipe into another folder."
+            )
+        backend = keras.backend.backend()
         try:
-            return keras.models.load_model(self.model, compile=False)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            line = str(error).strip().splitlines()[0]
-            raise RunError(f"`{self.model}` cannot be loaded: {line}") from error
+            trained = json.loads(self.environment.read_text())["backend"]
+        except (OSError, ValueError, KeyError):
+            return  # killed before it was written, so nothing is trained
+        if trained != backend:
+            raise RunError(
+                f"`{self.path}` was trained on Keras's `{trained}` backend and this is "
+                f"`{backend}`: set `KERAS_BACKEND={trained}`, or take a finished run "
+                "over with `landslide-tf import-weights`."
+            )
 
     def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
         """Writes `metrics.csv`, whole, from its rows."""
@@ -120,6 +139,19 @@ class RunFolder:
         """Writes what the numbers of a run depend on besides its recipe."""
         with atomic_path(self.environment) as temporary:
             temporary.write_text(json.dumps(environment(), indent=2) + "\n")
+
+
+def load_network(path: Path) -> keras.Model:
+    """Loads a `.keras` file, on any backend of Keras.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise RunError(f"`{path}` cannot be loaded: {line}") from error
 
 
 def versions() -> dict[str, str]:

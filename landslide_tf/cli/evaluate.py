@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from landslide_tf.cli.options import DataDir, ManualDir
-from landslide_tf.cli.startup import start_tensorflow
+from landslide_tf.cli.options import Arrays, DataDir, ManualDir
+from landslide_tf.cli.startup import start_backend
 
 
 class Input(StrEnum):
@@ -36,11 +36,12 @@ def evaluate(
         Path | None, typer.Option(help="Folder.", show_default="RUN/report/DATA")
     ] = None,
     pictures: Annotated[int, typer.Option(min=0, max=60)] = 6,
+    arrays: Arrays = None,
     data_dir: DataDir = None,
     manual_dir: ManualDir = None,
 ) -> None:
     """Write pixel and object scores, tables and pictures of a run."""
-    start_tensorflow()
+    start_backend()
     from landslide_tf.report import Picture, write_evaluation
     from landslide_tf.train import RunFolder, evaluate_run
 
@@ -50,6 +51,7 @@ def evaluate(
         data=data,
         permute=None if permute is None else permute.value,
         pictures=pictures,
+        arrays=arrays,
         data_dir=data_dir,
         manual_dir=manual_dir,
     )

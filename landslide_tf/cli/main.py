@@ -21,6 +21,7 @@ from landslide_tf.cli import (
     doctor,
     evaluate,
     export,
+    import_weights,
     recipes,
     train,
     tune,
@@ -43,6 +44,7 @@ app.command("tune")(tune.tune)
 app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("import-weights")(import_weights.import_weights)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(recipes.app, name="recipes")
 

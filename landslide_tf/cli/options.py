@@ -26,6 +26,14 @@ ManualDir = Annotated[
         help="Folder with files you have to provide.",
     ),
 ]
+Arrays = Annotated[
+    Path | None,
+    typer.Option(
+        "--arrays",
+        help="Folder of `datasets export-arrays`, read instead of TFDS.",
+        show_default="the recipe's",
+    ),
+]
 
 
 def command_line() -> str:

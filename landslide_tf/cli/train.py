@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from landslide_tf.cli.options import DataDir, ManualDir, command_line
-from landslide_tf.cli.startup import start_tensorflow
+from landslide_tf.cli.options import Arrays, DataDir, ManualDir, command_line
+from landslide_tf.cli.startup import start_backend
 from landslide_tf.errors import RecipeError
 
 
@@ -29,6 +29,7 @@ def train(
     export: Annotated[
         Path | None, typer.Option(help="Also export: folder of the model's versions.")
     ] = None,
+    arrays: Arrays = None,
     data_dir: DataDir = None,
     manual_dir: ManualDir = None,
 ) -> None:
@@ -39,10 +40,10 @@ def train(
         raise RecipeError(
             "`--resume` goes on with the run's own recipe: no `--set` and no `--out`."
         )
-    start_tensorflow()
+    start_backend()
     from landslide_tf import train as room
 
-    session = room.Session(data_dir, manual_dir, command_line())
+    session = room.Session(data_dir, manual_dir, command_line(), arrays=arrays)
     if resume is not None:
         run = room.resume(resume, session)
     else:

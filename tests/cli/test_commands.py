@@ -8,10 +8,12 @@ COMMANDS = [
     ("evaluate",),
     ("benchmark",),
     ("export",),
+    ("import-weights",),
     ("datasets",),
     ("datasets", "list"),
     ("datasets", "info"),
     ("datasets", "build"),
+    ("datasets", "export-arrays"),
     ("recipes",),
     ("recipes", "list"),
     ("recipes", "show"),
@@ -111,6 +113,9 @@ def test_what_is_missing_is_named(command, tmp_path):
     command.refuses("benchmark", "synthtic", message="Did you mean `synthetic`?")
     command.refuses("benchmark", nowhere.with_suffix(".yaml"), message="not exist")
     command.refuses("export", nowhere, *out, message=str(nowhere))
+    command.refuses("import-weights", nowhere, *out, message="received `")
+    name = ("--out", tmp_path / "out", "--data-dir", tmp_path / "data")
+    command.refuses("datasets", "export-arrays", "mmlz", *name, message="`mmls`")
     command.refuses("recipes", "show", "fstf", message="no recipe `fstf`")
     command.refuses("datasets", "info", "mmlz", message="`mmls`")
     command.refuses(
