@@ -12,6 +12,7 @@ from landslide_tf.datasets import (
     landslide4sense,
     landslide_scenes,
     mmls,
+    mmlsv2,
     synthetic_landslides,
 )
 from landslide_tf.datasets.base import (
@@ -44,5 +45,6 @@ __all__ = [
     "make_metadata",
     "manual_dir",
     "mmls",
+    "mmlsv2",
     "synthetic_landslides",
 ]

@@ -117,6 +117,22 @@ def read_raster(path: epath.PathLike) -> Raster:
         )
 
 
+def open_array(path: epath.PathLike) -> np.ndarray:
+    """Opens a NumPy file without reading it into memory.
+
+    Args:
+        path: A `.npy` file on a local disk.
+
+    Returns:
+        The array, read where it is used.
+
+    Raises:
+        DataError: If the file is broken or holds objects.
+    """
+    with reading(path, "a NumPy array"):
+        return np.lib.format.open_memmap(os.fspath(path), mode="r")
+
+
 def read_rgb(path: epath.PathLike) -> np.ndarray:
     """Reads a colour picture of 8 bits, without its alpha band where it has one.
 

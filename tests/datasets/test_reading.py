@@ -14,7 +14,13 @@ from landslide_tf.datasets.pairing import (
     report_files,
     unlabelled,
 )
-from landslide_tf.datasets.reading import binary, read_mask, read_raster, read_rgb
+from landslide_tf.datasets.reading import (
+    binary,
+    open_array,
+    read_mask,
+    read_raster,
+    read_rgb,
+)
 from landslide_tf.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -188,3 +194,22 @@ def test_shares_and_ranges_are_those_of_the_pixels():
     assert metadata["files"]["train"] == {"landslide_share": 0.5, "examples": 2}
     assert metadata["files"]["test"] == {"landslide_share": None, "examples": 1}
     assert [band["range"] for band in metadata["bands"]] == [[-2, 3], [5, 7]]
+
+
+def test_arrays_are_opened_and_not_read(tmp_path):
+    np.save(tmp_path / "a.npy", PICTURE)
+    array = open_array(tmp_path / "a.npy")
+    assert isinstance(array, np.memmap)
+    np.testing.assert_array_equal(array, PICTURE)
+
+
+@pytest.mark.parametrize("fault", ["truncated", "objects", "text"])
+def test_broken_arrays_are_named(tmp_path, fault):
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([{}]) if fault == "objects" else PICTURE)
+    if fault == "truncated":
+        path.write_bytes(path.read_bytes()[:500])
+    elif fault == "text":
+        path.write_text("no array")
+    with pytest.raises(DataError, match=r"a\.npy` cannot be read as a NumPy array"):
+        open_array(path)

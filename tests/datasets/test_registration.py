@@ -18,6 +18,7 @@ def test_configurations_list_the_default_first():
         "mmls": ["clean", "clean-strict", "published"],
         "synthetic_landslides": ["default", "tiny", "visible"],
         "hokkaido_iburi": ["clean", "all-crops"],
+        "mmlsv2": ["clean", "published", "clean-unit", "published-unit"],
     }
 
 
