@@ -40,14 +40,45 @@ class BandSource(NamedTuple):
     index: int
 
 
-def find_bands(
-    path: Path, names: Sequence[str], numbers: Mapping[str, int] | None = None
-) -> tuple[BandSource, ...]:
-    """Finds the wanted bands of an image.
+def known_bands(
+    path: Path, numbers: Mapping[str, int] | None = None
+) -> tuple[dict[str, int], int]:
+    """Says which bands of an image are known by name.
 
     By `numbers`; else by the bands' descriptions (`B3_red`, `NIR`); else by their
     colour interpretation; else, in a file of three or four bands, by their order: red,
     green, blue, near infrared.
+
+    Args:
+        path: The image.
+        numbers: Number of each band, from 1.
+
+    Returns:
+        Number by name, and how many bands the file has.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    with open_raster(path, "image") as dataset:
+        meanings, count = dataset.colorinterp, dataset.count
+        described = [_name_of(text) for text in dataset.descriptions]
+    if numbers:
+        return dict(numbers), count
+    if any(described):
+        return {name: k for k, name in enumerate(described, 1) if name}, count
+    known = {_MEANINGS[m]: k for k, m in enumerate(meanings, 1) if m in _MEANINGS}
+    data = [k for k, m in enumerate(meanings, 1) if m != ColorInterp.alpha]
+    if len(known) < len(COLOURS) and len(data) in (3, 4):
+        known = dict(zip((*COLOURS, "nir"), data, strict=False))
+    elif len(known) == len(COLOURS) and len(data) == 4:
+        (known["nir"],) = set(data) - set(known.values())
+    return known, count
+
+
+def find_bands(
+    path: Path, names: Sequence[str], numbers: Mapping[str, int] | None = None
+) -> tuple[BandSource, ...]:
+    """Finds the wanted bands of an image, as `known_bands` does.
 
     Args:
         path: The image.
@@ -60,20 +91,7 @@ def find_bands(
     Raises:
         DataError: If the file cannot be read or a band is not found.
     """
-    with open_raster(path, "image") as dataset:
-        meanings, count = dataset.colorinterp, dataset.count
-        described = [_name_of(text) for text in dataset.descriptions]
-    if numbers:
-        known = dict(numbers)
-    elif any(described):
-        known = {name: k for k, name in enumerate(described, 1) if name}
-    else:
-        known = {_MEANINGS[m]: k for k, m in enumerate(meanings, 1) if m in _MEANINGS}
-        data = [k for k, m in enumerate(meanings, 1) if m != ColorInterp.alpha]
-        if len(known) < len(COLOURS) and len(data) in (3, 4):
-            known = dict(zip((*COLOURS, "nir"), data, strict=False))
-        elif len(data) == 4:
-            (known["nir"],) = set(data) - set(known.values())
+    known, count = known_bands(path, numbers)
     missing = [name for name in names if not 1 <= known.get(name, 0) <= count]
     if missing:
         has = ", ".join(f"{name}={k}" for name, k in known.items()) or "none by name"

@@ -31,6 +31,7 @@ LAYOUT = (
 )
 PATTERNS = ("*/image.tif", "*/image.tiff", "*/bands.csv")
 
+PREPARED = "prepared"
 _RGB = ("red", "green", "blue")
 _TERRAIN = ("dem", "slope", "aspect", "aspect_sin", "aspect_cos")
 _FACTORS = {
@@ -68,7 +69,8 @@ class Config(tfds.core.BuilderConfig):
     stride: int = 256
     licence: str = "the user's own scenes"
     gsd: float | None = None
-    plan: Plan | None = None
+    # TFDS logs a configuration: not with thousands of tiles.
+    plan: Plan | None = dataclasses.field(default=None, repr=False)
     workers: int | None = None
 
 
@@ -106,23 +108,34 @@ class Builder(LandslideBuilder):
             factors=(*_TERRAIN, "ndvi"),
             dtype="float32",
         ),
+        Config(
+            name=PREPARED,
+            description="What `landslide-tf prepare` wrote, found by its data folder.",
+        ),
     ]
     DEFAULT_BUILDER_CONFIG_NAME = "rgb"
     pkg_dir_path = epath.Path(__file__).parent
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(_features(config)),
-            supervised_keys=("image", "mask"),
-            metadata=make_metadata(
+        if config.name == PREPARED and config.plan is None and self.data_path.exists():
+            # What it holds was chosen when it was prepared.
+            stored = tfds.builder_from_directory(self.data_path).info
+            features, metadata = stored.features, dict(stored.metadata)
+        else:
+            features = tfds.features.FeaturesDict(_features(config))
+            metadata = make_metadata(
                 bands=_bands(config),
                 factors=[_FACTORS[name] for name in config.factors],
                 classes=config.classes,
                 landslide_class=config.classes.index("landslide"),
                 licence=config.licence,
                 gsd=config.gsd,
-            ),
+            )
+        return self.dataset_info_from_configs(
+            features=features,
+            supervised_keys=("image", "mask"),
+            metadata=tfds.core.MetadataDict(metadata),
         )
 
     def _split_generators(
@@ -138,6 +151,11 @@ class Builder(LandslideBuilder):
 
     def _find_plan(self, dl_manager: tfds.download.DownloadManager) -> Plan:
         """Finds the scenes in the manual folder and cuts them into tiles."""
+        if self.builder_config.name == PREPARED:
+            raise DataError(
+                f"`{self.data_path}` must hold what `landslide-tf prepare` wrote, "
+                "received nothing; name its `--out` as `--data-dir`."
+            )
         # GDAL loads only where scenes are read.
         from landslide_tf.datasets.landslide_scenes.plan import plan_of_folder
 

@@ -67,7 +67,8 @@ def zones_of(
     (`split_by_hash`). With fewer, each is cut across into a zone for test, one for
     validation and one for training, with a gap between where no tile is taken; cuts
     are placed so that test has a fifth and validation a tenth of the tiles with
-    landslide, in the direction that leaves the shares of all tiles nearest to that.
+    landslide, in the direction that leaves both these shares and those of all tiles
+    nearest to that.
 
     Args:
         scenes: The scenes by id.
@@ -194,8 +195,11 @@ def _cut(
                 for split, (low, high) in limits.items()
             }
             seen = sum(bool((useful & part).any()) for part in inside.values())
-            shares = {s: part.mean() for s, part in inside.items()}
-            off = abs(shares["test"] - TEST) + abs(shares["validation"] - VALIDATION)
+            off = sum(
+                abs(inside[split][tiled].mean() - share)
+                for split, share in (("test", TEST), ("validation", VALIDATION))
+                for tiled in (useful, slice(None))
+            )
             if (seen, -off) > best:
                 best = (seen, -off)
                 chosen = {

@@ -22,6 +22,7 @@ from landslide_tf.cli import (
     evaluate,
     export,
     import_weights,
+    prepare,
     recipes,
     train,
     tune,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("benchmark")(benchmark.benchmark)

@@ -3,6 +3,7 @@ import pytest
 COMMANDS = [
     ("demo",),
     ("doctor",),
+    ("prepare",),
     ("train",),
     ("tune",),
     ("evaluate",),

@@ -14,7 +14,9 @@ def test_configurations_list_the_default_first():
             for scheme in schemes
         ],
         "landslide4sense": ["published", "holdout"],
-        "landslide_scenes": ["rgb", "rgb_nir", "rgb-float32", "rgb_nir-float32"],
+        "landslide_scenes": [
+            "rgb", "rgb_nir", "rgb-float32", "rgb_nir-float32", "prepared",
+        ],
         "mmls": ["clean", "clean-strict", "published"],
         "synthetic_landslides": ["default", "tiny", "visible"],
         "hokkaido_iburi": ["clean", "all-crops"],

@@ -1,0 +1,119 @@
+"""`landslide-tf prepare`: a user's own scenes become a data set and a recipe."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from landslide_tf.cli.startup import start_tensorflow
+from landslide_tf.errors import DataError
+
+Files = list[Path] | None
+
+
+def prepare(
+    image: Annotated[list[Path], typer.Option(help="GeoTIFF. One option a scene.")],
+    labels: Annotated[
+        list[Path], typer.Option(help="Polygons, class raster or labelme JSON.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    dem: Annotated[
+        Files, typer.Option(help="Elevations, any grid: one, or one a scene.")
+    ] = None,
+    ndvi: Annotated[Files, typer.Option(help="NDVI; else of NIR and red.")] = None,
+    points: Annotated[
+        Files, typer.Option(help="Landslide points: train around them too.")
+    ] = None,
+    bands: Annotated[
+        str, typer.Option(help="As red=3,green=2,blue=1,nir=4; else by name.")
+    ] = "",
+    classes: Annotated[
+        str, typer.Option(help="Names of the mask's values.")
+    ] = "background,landslide",
+    positive: Annotated[
+        str, typer.Option(help="Classes or values that are landslides.")
+    ] = "",
+    outside: Annotated[
+        str, typer.Option(help="Beyond polygons: background or ignore.")
+    ] = "background",
+    gsd: Annotated[
+        float | None, typer.Option(help="Cell, metres.", show_default="the image's")
+    ] = None,
+    tile: Annotated[int, typer.Option(help="Rows and columns of a tile.")] = 256,
+    stride: Annotated[
+        int | None, typer.Option(help="From tile to tile.", show_default="TILE")
+    ] = None,
+    patches: Annotated[
+        str, typer.Option(help="Training tiles: grid or superpixels.")
+    ] = "grid",
+    sampling: Annotated[
+        str, typer.Option(help="original, mus1 or mus2: even classes out.")
+    ] = "original",
+    seed: Annotated[int, typer.Option(help="Of split and sampling.")] = 0,
+) -> None:
+    """Make a data set and a recipe of your own scenes; prints the next command."""
+    start_tensorflow()
+    from landslide_tf import scene
+    from landslide_tf.datasets.landslide_scenes.sources import LabelOptions
+
+    options = scene.Options(
+        bands=_numbers(bands),
+        labels=LabelOptions(
+            classes=_names(classes), positive=_names(positive), outside=outside
+        ),
+        gsd=gsd,
+        size=tile,
+        stride=stride,
+        cutting=patches,
+        sampling=sampling,
+        seed=seed,
+    )
+    count = len(image)
+    files = zip(
+        image,
+        _each("labels", labels, count),
+        _each("dem", dem, count),
+        _each("ndvi", ndvi, count),
+        _each("points", points, count),
+        strict=False,
+    )
+    made = scene.prepare([scene.Inputs(*row) for row in files], out, options)
+    report = made.report
+    for split, number in made.counts.items():
+        shares = report[split]["class_shares"].items()
+        listed = ", ".join(f"{name} {share:.2%}" for name, share in shares)
+        typer.echo(f"{split}: {number} tiles ({listed} of labelled pixels)")
+    typer.echo(
+        f"left out: {report['tiles_without_label']} tiles without a label, "
+        f"{report['tiles_in_gaps']} in gaps between the splits"
+    )
+    typer.echo(f"prepared: {made.folder} (next: {made.train_command})")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _numbers(text: str) -> dict[str, int]:
+    try:
+        pairs = [entry.split("=") for entry in _names(text)]
+        return {name.strip(): int(number) for name, number in pairs}
+    except ValueError as error:
+        raise DataError(
+            f"Expected `--bands` as `red=3,green=2,blue=1`, received `{text}`."
+        ) from error
+
+
+def _each(name: str, given: Files, count: int) -> list[Path | None]:
+    """Returns one file a scene; one for all is repeated."""
+    if not given:
+        return [None] * count
+    if len(given) not in (1, count):
+        raise DataError(
+            f"Expected one `--{name}`, or one for each of the {count} images, received "
+            f"{len(given)}."
+        )
+    return [path for path, _ in zip(cycle(given), range(count), strict=False)]

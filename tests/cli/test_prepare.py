@@ -1,0 +1,65 @@
+"""`landslide-tf prepare`, and the guide that starts with it."""
+
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import tensorflow_datasets as tfds
+
+from tests.datasets import scene_files as files
+
+GUIDE = Path(__file__).parents[2] / "docs" / "own_scenes.md"
+# Training in this process: TensorFlow has started, its threads are set.
+QUICK = ("--set=training.deterministic=false", "--set=training.epochs=2")
+
+
+def test_the_guide_leads_from_a_scene_to_a_trained_model(
+    command, shared, tmp_path, monkeypatch
+):
+    for path in (shared / "data" / "scenes" / "landsat5_para").iterdir():
+        shutil.copy(path, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    text = GUIDE.read_text(encoding="utf-8")
+    lines = text.split("```bash\n")[1].split("```")[0].splitlines()
+    assert len(lines) == 3
+    said = []
+    for line in lines:
+        name, *arguments = shlex.split(line)
+        assert name == "landslide-tf"
+        quick = QUICK if arguments[0] == "train" else ()
+        code, out, err = command(*arguments, *quick)
+        assert code == 0, err
+        said.append(out)
+    assert (
+        "next: landslide-tf train prepared/recipe.yaml --data-dir prepared" in (said[0])
+    )
+    assert (tmp_path / "runs" / "mine" / "model.keras").is_file()
+    assert "landslide IoU" in said[2]
+    folder = text.split('builder_from_directory("')[1].split('"')[0]
+    builder = tfds.builder_from_directory(folder)
+    assert set(builder.info.metadata["files"]) > {"train", "validation", "test"}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return files.write_scene(tmp_path_factory.mktemp("scene"), size=(420, 72))
+
+
+def test_bad_arguments_end_in_one_line(command, scene, tmp_path):
+    out = tmp_path / "out"
+    image, labels = scene / "image.tif", scene / "polygons.geojson"
+    given = ("prepare", "--image", image, "--labels", labels, "--out", out)
+    for arguments, message in (
+        (("--bands", "red"), "`red=3,green=2,blue=1`"),
+        (("--dem", labels, "--dem", labels), "one `--dem`, or one for each of the 1"),
+        (("--classes", "a,b"), "`landslide` among them"),
+        (("--positive", "scar"), "must hold the class `scar`"),
+        (("--tile", "500"), "tiles of at most 72 pixels"),
+        (("--patches", "circles"), "`cutting` cannot be `circles`"),
+        (("--dem", scene / "none.tif"), "none.tif"),
+    ):
+        command.refuses(*given, *arguments, message=message)
+    code, _, err = command(*given[:3], "--out", out)
+    assert code == 2 and "--labels" in err
+    assert not out.exists()
