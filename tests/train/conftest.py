@@ -6,6 +6,9 @@ import time
 
 import pytest
 
+from landslide_tf.pipelines import export_arrays
+from tests.contracts.jax_process import ON_JAX
+
 RECIPE = """
 description: a small network for tests
 source: made up
@@ -29,9 +32,10 @@ training: {epochs: 3, batch_size: 4, patch: 32, threads: 1, positive_fraction: 0
 class Trainer:
     """Runs `landslide-tf train` as a user does, in processes of its own."""
 
-    def __init__(self, folder, data_dir):
+    def __init__(self, folder, data_dir, environment=os.environ):
         self.folder = folder
         self.data_dir = data_dir
+        self.environment = environment
         self.recipe = folder / "small.yaml"
         self.recipe.write_text(RECIPE)
 
@@ -48,7 +52,7 @@ class Trainer:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=self.folder,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**self.environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
 
     def run(self, *arguments, data_dir=None):
@@ -72,3 +76,11 @@ class Trainer:
 @pytest.fixture
 def trainer(tmp_path, tiny_data):
     return Trainer(tmp_path, tiny_data)
+
+
+@pytest.fixture(scope="module")
+def jax_trainer(tmp_path_factory, tiny_data):
+    """Trains on JAX, where there is no TensorFlow and no data set but `arrays`."""
+    folder = tmp_path_factory.mktemp("jax")
+    export_arrays("synthetic_landslides/tiny", folder / "arrays", data_dir=tiny_data)
+    return Trainer(folder, folder / "none", ON_JAX)

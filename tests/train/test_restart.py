@@ -12,12 +12,9 @@ import numpy as np
 import pytest
 
 from landslide_tf.train.checkpoint import load_newest
+from tests.contracts.jax_process import ON_JAX
 
 SCRIPT = Path(__file__).with_name("killable.py")
-ON_JAX = {
-    "KERAS_BACKEND": "jax",
-    "PYTHONPATH": str(Path(__file__).with_name("without_tensorflow")),
-}
 
 
 def run(folder, variant, kill_at=None):
@@ -29,11 +26,7 @@ def run(folder, variant, kill_at=None):
         capture_output=True,
         text=True,
         timeout=300,
-        env={
-            **os.environ,
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            **(ON_JAX if variant == "jax" else {}),
-        },
+        env=ON_JAX if variant == "jax" else {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
 
 

@@ -1,0 +1,147 @@
+"""A run trained on JAX, from arrays and without TensorFlow, is a run of TensorFlow."""
+
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from landslide_tf.errors import DataError, RunError
+from landslide_tf.train import RunFolder, Session, evaluate_run, import_weights, resume
+from tests.contracts.jax_process import ON_JAX
+
+PREDICT = """
+import sys
+from pathlib import Path
+import numpy as np
+from landslide_tf.models.prediction import prediction_function
+from landslide_tf.train import RunFolder
+inputs = dict(np.load(sys.argv[2]))
+predict = prediction_function(RunFolder(Path(sys.argv[1])).load_model())
+np.save(sys.argv[3], predict(inputs))
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(jax_trainer):
+    """Folders of a run on JAX and of the arrays it was trained from."""
+    run, arrays = jax_trainer.folder / "run", jax_trainer.folder / "arrays"
+    changes = ("--set=training.epochs=1", "--set=decision.threshold=true")
+    where = ("--arrays", arrays, "--out", run)
+    code, output = jax_trainer.run(jax_trainer.recipe, *where, *changes)
+    assert code == 0, output
+    return run, arrays
+
+
+@pytest.fixture
+def inputs():
+    rng = np.random.default_rng(0)
+    image = rng.uniform(0, 255, (2, 48, 40, 3)).astype(np.float32)
+    factors = rng.uniform(0, 40, (2, 48, 40, 3)).astype(np.float32)
+    return {"image": image, "factors": factors}
+
+
+def predicted(run, inputs):
+    from landslide_tf.models.prediction import prediction_function
+
+    return prediction_function(run.load_model())(inputs)
+
+
+def test_the_run_says_where_it_comes_from(trained):
+    run, arrays = RunFolder(trained[0]), trained[1]
+    assert run.read_recipe().data.arrays == str(arrays)
+    assert '"backend": "jax"' in run.environment.read_text()
+    metadata = run.read_metadata()
+    assert "jax" in metadata.versions and "tensorflow" not in metadata.versions
+    assert not run.tensorboard.exists()
+
+
+def test_imported_weights_predict_as_they_did_on_jax(
+    trained, inputs, tiny_data, tmp_path
+):
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    (tmp_path / "predict.py").write_text(PREDICT)
+    files = (trained[0], tmp_path / "inputs.npz", tmp_path / "p.npy")
+    command = [sys.executable, tmp_path / "predict.py", *files]
+    subprocess.run(command, env=ON_JAX, timeout=300, check=True)
+    run = import_weights(trained[0], tmp_path / "run", command="a command")
+    found = predicted(run, inputs)
+    assert keras.backend.backend() == "tensorflow"
+    np.testing.assert_allclose(found, np.load(tmp_path / "p.npy"), atol=1e-4)
+    assert np.ptp(found) > 0.1
+    before, after = RunFolder(trained[0]).read_metadata(), run.read_metadata()
+    assert after.name == "run" and after.command == "a command"
+    assert after.threshold == before.threshold and after.metrics == before.metrics
+    assert "tensorflow" in after.versions
+    assert run.metrics.read_text() == RunFolder(trained[0]).metrics.read_text()
+    # The arrays stay behind; the same examples come from TFDS.
+    assert run.read_recipe().data.arrays is None
+    one = evaluate_run(run, pictures=0, data_dir=tiny_data)
+    other = evaluate_run(RunFolder(trained[0]), pictures=0)
+    explicit = evaluate_run(run, pictures=0, arrays=trained[1])
+    assert one.scores.as_dict() == other.scores.as_dict() == explicit.scores.as_dict()
+
+
+@pytest.mark.parametrize("name", ["w.weights.h5", "w.keras"])
+def test_a_file_of_weights_becomes_a_run(trained, inputs, tmp_path, name):
+    model = RunFolder(trained[0]).load_model()
+    model.set_weights([w + 0.01 for w in model.get_weights()])
+    write = model.save if name.endswith(".keras") else model.save_weights
+    write(tmp_path / name)
+    run = import_weights(tmp_path / name, tmp_path / "run", like=trained[0])
+    for one, other in zip(
+        run.load_model().get_weights(), model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    metadata = run.read_metadata()
+    # Fitted and measured with other weights.
+    assert metadata.threshold is None and metadata.metrics == {}
+    assert not run.metrics.exists()
+
+
+def test_what_cannot_be_imported_is_refused(trained, tmp_path):
+    out = tmp_path / "out"
+    small = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 1)])
+    small.save(tmp_path / "small.keras")
+    small.save_weights(tmp_path / "small.weights.h5")
+    (tmp_path / "torn.keras").write_bytes(b"torn")
+    (tmp_path / "torn.weights.h5").write_bytes(b"torn")
+    (tmp_path / "w.npz").write_bytes(b"")
+    for name in ("small.keras", "small.weights.h5"):
+        with pytest.raises(RunError, match="does not fit the network") as caught:
+            import_weights(tmp_path / name, out, like=trained[0])
+        assert "\n" not in str(caught.value)
+    for name in ("torn.keras", "torn.weights.h5"):
+        with pytest.raises(RunError, match=name):
+            import_weights(tmp_path / name, out, like=trained[0])
+    with pytest.raises(RunError, match=r"`\.weights\.h5` file, received"):
+        import_weights(tmp_path / "w.npz", out, like=trained[0])
+    with pytest.raises(RunError, match="does not exist"):
+        import_weights(tmp_path / "nothing.keras", out, like=trained[0])
+    with pytest.raises(RunError, match="without `like`"):
+        import_weights(tmp_path / "small.keras", out)
+    with pytest.raises(RunError, match="and `like`"):
+        import_weights(trained[0], out, like=trained[0])
+    unfinished = tmp_path / "unfinished"
+    shutil.copytree(trained[0], unfinished)
+    (unfinished / "model.json").unlink()
+    with pytest.raises(RunError, match=r"model\.json"):
+        import_weights(unfinished, out)
+    assert not out.exists()
+    out.mkdir()
+    (out / "mine.txt").write_text("keep")
+    with pytest.raises(DataError, match="new or an empty folder"):
+        import_weights(trained[0], out)
+    assert [p.name for p in out.iterdir()] == ["mine.txt"]
+
+
+def test_a_run_goes_on_only_where_it_was_trained(trained, tmp_path):
+    with pytest.raises(RunError, match="KERAS_BACKEND=jax"):
+        resume(trained[0], Session(verbose=0))
+    run = import_weights(trained[0], tmp_path / "run")
+    before = run.model.read_bytes()
+    with pytest.raises(RunError, match="nothing to resume"):
+        resume(run.path, Session(verbose=0))
+    assert run.model.read_bytes() == before
