@@ -8,6 +8,7 @@ from landslide_tf.models.fcn_8s import fcn_8s
 from landslide_tf.models.fstf_net import fstf_net
 from landslide_tf.models.rae_d import rae_d
 from landslide_tf.models.registry import get, list_models
+from landslide_tf.models.unet import unet
 
 __all__ = [
     "aspp_net",
@@ -19,4 +20,5 @@ __all__ = [
     "list_models",
     "rae_d",
     "total_stride",
+    "unet",
 ]

@@ -129,11 +129,14 @@ def dropped(x: Tensor, rate: float, name: str) -> Tensor:
     return keras.layers.Dropout(rate, name=name)(x)
 
 
-def class_scores(x: Tensor, num_classes: int, name: str = "logits_conv") -> Tensor:
-    """Scores each class by a 1 × 1 convolution, in float32 under every policy."""
+def class_scores(
+    x: Tensor, num_classes: int, name: str = "logits_conv", *, kernel_size: int = 1
+) -> Tensor:
+    """Scores each class by a convolution, in float32 under every policy."""
     return Conv2D(
         num_classes,
-        1,
+        kernel_size,
+        padding="same",
         kernel_initializer="glorot_uniform",
         dtype="float32",
         name=name,

@@ -57,6 +57,16 @@ class TestBasicFcn(SegmentationModelContract):
     builder = "basic_fcn"
 
 
+class TestUnet(SegmentationModelContract):
+    builder = "unet"
+    arguments: ClassVar = {"dropout": 0.5}
+
+
+class TestUnetOnResnet(SegmentationModelContract):
+    builder = "unet"
+    arguments: ClassVar = {"dropout": 0.1, **SMALL}
+
+
 CASES = SegmentationModelContract.__subclasses__()
 
 

@@ -105,6 +105,9 @@ VARIANTS = [
         59_339_426,
         None,
     ),
+    ("unet", {"num_classes": 2}, 31_037_698, 31_037_698 + 11_776),
+    # As segmentation_models.pytorch has it.
+    ("unet", {"backbone": "resnet50", **TORCHVISION}, 32_521_830, None),
 ]
 
 

@@ -1,0 +1,161 @@
+"""U-Net, with its own encoder or on one of another network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from landslide_tf.layers import (
+    Normalization,
+    Resize2D,
+    conv_bn_relu,
+    scaled_channels,
+)
+from landslide_tf.models import assembly
+from landslide_tf.models.backbones import check_resnet, resnet
+from landslide_tf.models.backbones.applications import (
+    application_encoder,
+    application_normalization,
+    check_application,
+)
+from landslide_tf.models.backbones.pretrained import (
+    check_backbone_weights,
+    load_backbone_weights,
+)
+from landslide_tf.models.backbones.resnet import DEPTHS
+from landslide_tf.models.registry import register
+from landslide_tf.tensors import Shape, Tensor
+
+PLAIN_CHANNELS = (64, 128, 256, 512, 1024)
+# From 1/16 to full size.
+DECODER_CHANNELS = (256, 128, 64, 32, 16)
+
+
+@register
+def unet(
+    num_classes: int = 6,
+    *,
+    input_shape: Shape = (None, None, 3),
+    normalization: Normalization = "imagenet",
+    backbone: str | None = None,
+    backbone_layout: str = "keras",
+    width: float = 1.0,
+    dropout: float = 0.0,
+    classifier_activation: str | None = "softmax",
+    weights: str | Path | None = None,
+    backbone_weights: str | Path | None = None,
+    name: str = "unet",
+) -> keras.Model:
+    """Builds U-Net (Ronneberger et al. 2015) with padded, normalised convolutions.
+
+    Without a `backbone`: five levels of 64 to 1024 channels with two 3 × 3
+    convolutions each, max-pooling down, a transposed 2 × 2 convolution up. With one:
+    its features at 1/2 to 1/32, each enlarged by nearest neighbour, joined with the
+    next and convolved twice to 256, 128, 64, 32 and 16 channels, and a 3 × 3
+    classifier at full size (the form of `segmentation_models.pytorch`).
+
+    Args:
+        num_classes: Classes, >= 1.
+        input_shape: (height, width, bands) of `image`; any size >= 1, or None.
+        normalization: `"imagenet"` (RGB in 0..255, in the form that `backbone_weights`
+            expect), `"caffe"` or (mean, std, scale).
+        backbone: None; `"resnet18"`, `"resnet34"`, `"resnet50"` or `"resnet101"`; or a
+            name in `keras.applications` such as `"MobileNetV2"`.
+        backbone_layout: Of a ResNet: `"keras"`, or `"torchvision"` (stride on the
+            3 × 3).
+        width: Multiplier of every channel count; an encoder of `keras.applications`
+            keeps its own.
+        dropout: Rate before the classifier.
+        classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
+        weights: `.weights.h5` or `.keras` file of the whole network.
+        backbone_weights: None, `"imagenet"` or a file of `keras.applications`.
+        name: Name of the model.
+
+    Returns:
+        Functional model from raw `image` (batch, height, width, bands) to float32
+        (batch, height, width, classes).
+
+    Raises:
+        ModelError: If an argument or a file does not fit.
+    """
+    head = assembly.Head(num_classes, classifier_activation, dropout)
+    image = assembly.image_input(input_shape)
+    if backbone is None or backbone in DEPTHS:
+        check_backbone_weights(
+            backbone_weights,
+            backbone=str(backbone),
+            width=width,
+            bands=image.shape[-1],
+            fits=backbone_layout == "keras",
+            needs="`backbone_layout='keras'`",
+        )
+        normalization = assembly.effective_normalization(
+            normalization, backbone_weights
+        )
+    else:
+        check_application(backbone, image.shape[-1], backbone_weights)
+        if normalization == "imagenet" and backbone_weights is not None:
+            normalization = application_normalization(backbone)
+    if backbone is None:
+        padded = assembly.prepared_image(image, 16, normalization)
+        x, kernel_size = _plain(padded, width), 1
+    else:
+        if backbone in DEPTHS:
+            check_resnet(backbone, backbone_layout, 32, None)
+        padded = assembly.prepared_image(image, 32, normalization)
+        if backbone in DEPTHS:
+            features = resnet(
+                padded, backbone, layout=backbone_layout, output_stride=32, width=width
+            )
+        else:
+            features = application_encoder(padded, backbone, backbone_weights)
+        x, kernel_size = _decoded(features, padded, width), 3
+    x = assembly.dropped(x, head.dropout, "head_dropout")
+    scores = assembly.class_scores(x, head.num_classes, kernel_size=kernel_size)
+    outputs = assembly.cropped_output(scores, image, head.activation)
+    model = keras.Model([image], outputs, name=name)
+    if backbone in DEPTHS and backbone_weights is not None:
+        load_backbone_weights(model, backbone, backbone_weights)
+    assembly.load_whole_weights(model, weights)
+    return model
+
+
+def _twice(x: Tensor, filters: int, name: str) -> Tensor:
+    x = conv_bn_relu(x, filters, 3, name=f"{name}_a")
+    return conv_bn_relu(x, filters, 3, name=f"{name}_b")
+
+
+def _plain(x: Tensor, width: float) -> Tensor:
+    """Applies the encoder and decoder of the paper."""
+    filters = [scaled_channels(count, width) for count in PLAIN_CHANNELS]
+    skips = []
+    for level, count in enumerate(filters[:-1], start=1):
+        x = _twice(x, count, f"enc{level}")
+        skips.append(x)
+        x = keras.layers.MaxPooling2D(2, name=f"enc{level}_pool")(x)
+    x = _twice(x, filters[-1], f"enc{len(filters)}")
+    for level in range(len(skips), 0, -1):
+        count = filters[level - 1]
+        x = keras.layers.Conv2DTranspose(
+            count,
+            2,
+            strides=2,
+            kernel_initializer="he_normal",
+            name=f"dec{level}_up",
+        )(x)
+        merge = keras.layers.Concatenate(name=f"dec{level}_concat")
+        x = _twice(merge([skips[level - 1], x]), count, f"dec{level}")
+    return x
+
+
+def _decoded(features: dict[str, Tensor], padded: Tensor, width: float) -> Tensor:
+    """Enlarges the deepest feature step by step, with the others joined."""
+    x = features["C5"]
+    for level, count in zip((4, 3, 2, 1, 0), DECODER_CHANNELS, strict=True):
+        skip = features[f"C{level}"] if level else padded
+        x = Resize2D("nearest", name=f"dec{level}_up")(x, skip)
+        if level:
+            x = keras.layers.Concatenate(name=f"dec{level}_concat")([x, skip])
+        x = _twice(x, scaled_channels(count, width), f"dec{level}")
+    return x
