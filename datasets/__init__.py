@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from landslide_tf.datasets import (
     bijie_landslide,
+    ecoregion_landslides,
     hokkaido_iburi,
     landslide4sense,
     landslide_scenes,
@@ -37,6 +38,7 @@ __all__ = [
     "check_dataset",
     "configurations",
     "data_dir",
+    "ecoregion_landslides",
     "find_manual",
     "find_overlaps",
     "hokkaido_iburi",

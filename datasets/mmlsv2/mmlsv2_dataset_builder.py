@@ -79,7 +79,10 @@ class Builder(LandslideBuilder):
                 "id": tfds.features.Text(),
                 "row": tfds.features.Scalar(np.int32),
                 "col": tfds.features.Scalar(np.int32),
-                "transform": tfds.features.Tensor(shape=(6,), dtype=np.float64),
+                # As bytes: TFDS stores float64 with the digits of float32 otherwise.
+                "transform": tfds.features.Tensor(
+                    shape=(6,), dtype=np.float64, encoding="bytes"
+                ),
                 "crs": tfds.features.Text(),
             }
         )

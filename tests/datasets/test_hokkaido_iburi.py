@@ -64,17 +64,6 @@ class CleanTest(dataset_builder.DatasetBuilderContract):
         write(root / "Images", root / "Masks", root / "unlabelled")
 
 
-class AllCropsTest(dataset_builder.DatasetBuilderContract):
-    DATASET_CLASS = hokkaido_iburi.Builder
-    CONFIG = "all-crops"
-    SPLITS: ClassVar = {"train": 2, "validation": 1, "test": 2, "unlabelled": 4}
-
-    @classmethod
-    def write_dummy_data(cls, folder):
-        data = folder / "Coseismic-landslide-detection-master" / "data"
-        write(data / "train/Images", data / "train/Masks", data / "test")
-
-
 @pytest.fixture
 def root(tmp_path):
     folder = tmp_path / "manual" / "hokkaido_iburi"
@@ -107,6 +96,14 @@ def test_alpha_is_left_out_and_palettes_are_indices(root, tmp_path):
     crops = examples(builder, "unlabelled")
     assert crops.keys() == {"crop_1", "crop_40"}
     assert all((crop["mask"] == 255).all() for crop in crops.values())
+
+
+def test_folders_of_the_repository_are_found(tmp_path):
+    data = tmp_path / "manual" / "Coseismic-landslide-detection-master" / "data"
+    write(data / "train/Images", data / "train/Masks", data / "test")
+    builder = build("hokkaido_iburi/all-crops", tmp_path / "manual", tmp_path)
+    sizes = {k: v.num_examples for k, v in builder.info.splits.items()}
+    assert sizes == {"train": 2, "validation": 1, "test": 2, "unlabelled": 4}
 
 
 def test_crops_may_be_absent(root, tmp_path):

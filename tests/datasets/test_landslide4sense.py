@@ -68,16 +68,6 @@ class PublishedTest(dataset_builder.DatasetBuilderContract):
         zenodo(folder / "landslide4sense")
 
 
-class HoldoutTest(dataset_builder.DatasetBuilderContract):
-    DATASET_CLASS = landslide4sense.Builder
-    CONFIG = "holdout"
-    SPLITS: ClassVar = {"train": 2, "validation": 1, "test": 1}
-
-    @classmethod
-    def write_dummy_data(cls, folder):
-        hugging_face(folder)
-
-
 @pytest.fixture
 def manual(tmp_path):
     zenodo(tmp_path / "manual" / "landslide4sense")

@@ -340,6 +340,7 @@ def test_sample_test_tile_shows_ground_of_a_train_tile(sample):
     one = examples(sample, "test")["test_27_78"]
     two = examples(sample, "train")["train_28_78"]
     assert (one["transform"][5] - two["transform"][5]) / 232 == pytest.approx(12)
+    assert one["transform"][2] == -3197670.3444039035
     np.testing.assert_array_equal(one["image"][12:, :, 3], two["image"][:116, :, 3])
 
 

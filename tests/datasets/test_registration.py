@@ -21,6 +21,7 @@ def test_configurations_list_the_default_first():
         "synthetic_landslides": ["default", "tiny", "visible"],
         "hokkaido_iburi": ["clean", "all-crops"],
         "mmlsv2": ["clean", "published", "clean-unit", "published-unit"],
+        "ecoregion_landslides": ["all", "etf", "mwcf", "nad", "nwfm"],
     }
 
 

@@ -1,0 +1,39 @@
+"""Ecoregion landslides: pairs of images before and after, region by region."""
+
+from __future__ import annotations
+
+from landslide_tf.datasets.ecoregion_landslides.boxes import Box, split_boxes
+from landslide_tf.datasets.ecoregion_landslides.ecoregion_landslides_dataset_builder import (  # noqa: E501
+    Builder,
+)
+from landslide_tf.datasets.ecoregion_landslides.names import PairName, parse_pair_name
+from landslide_tf.datasets.ecoregion_landslides.regions import (
+    CODES,
+    REGIONS,
+    region_index,
+)
+from landslide_tf.datasets.ecoregion_landslides.tables import (
+    BoxedPair,
+    Event,
+    Fault,
+    read_figure_pairs,
+    read_inventory,
+    read_pairs,
+)
+
+__all__ = [
+    "CODES",
+    "REGIONS",
+    "Box",
+    "BoxedPair",
+    "Builder",
+    "Event",
+    "Fault",
+    "PairName",
+    "parse_pair_name",
+    "read_figure_pairs",
+    "read_inventory",
+    "read_pairs",
+    "region_index",
+    "split_boxes",
+]

@@ -1,0 +1,135 @@
+"""Bounding boxes of image pairs, their defects, and a split that keeps them apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import math
+from collections.abc import Mapping
+
+from landslide_tf.datasets.ecoregion_landslides.regions import CODES
+from landslide_tf.datasets.splits import overlapping_footprints
+
+SPLITS = ("train", "validation", "test")
+Corner = tuple[float, float]  # latitude, longitude, degrees
+
+_METRES_LATITUDE, _METRES_LONGITUDE = 110_574.0, 111_320.0  # of a degree
+_WIDEST = 6.0  # width by height of a plausible view
+_NARROWEST = 0.2
+_SHARE = 0.15  # of the pairs of a region, in test and in validation
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """Ground that an image pair shows, degrees.
+
+    Attributes:
+        lower_left: Latitude and longitude of the lower left corner.
+        upper_right: Those of the upper right corner.
+    """
+
+    lower_left: Corner
+    upper_right: Corner
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right, top."""
+        (bottom, left), (top, right) = self.lower_left, self.upper_right
+        return left, bottom, right, top
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height on the ground, metres."""
+        left, bottom, right, top = self.bounds
+        across = _METRES_LONGITUDE * math.cos(math.radians((bottom + top) / 2))
+        return (right - left) * across, (top - bottom) * _METRES_LATITUDE
+
+    @property
+    def plausible(self) -> bool:
+        """Whether the view is about as wide as high."""
+        width, height = self.size
+        return _NARROWEST < width / height < _WIDEST
+
+    @property
+    def key(self) -> tuple[float, ...]:
+        """The four numbers to six decimals, lower left first."""
+        return tuple(round(v, 6) for v in (*self.lower_left, *self.upper_right))
+
+
+def repaired_box(lower_left: Corner, upper_right: Corner) -> tuple[Box, list[str]]:
+    """Puts swapped corners right.
+
+    Args:
+        lower_left: Latitude and longitude as written, degrees.
+        upper_right: The same of the other corner.
+
+    Returns:
+        The box, and `latitude_swap`, `longitude_swap` where they were needed.
+
+    Raises:
+        ValueError: If a number is no degree, or the box has no area.
+    """
+    (south, west), (north, east) = lower_left, upper_right
+    for value, most in ((south, 90), (north, 90), (west, 180), (east, 180)):
+        if not abs(value) <= most:  # also refuses NaN
+            raise ValueError(f"{value} is no coordinate in degrees")
+    if south == north or west == east:
+        raise ValueError("the box has no area")
+    repairs = []
+    if south > north:
+        south, north = north, south
+        repairs.append("latitude_swap")
+    if west > east:
+        west, east = east, west
+        repairs.append("longitude_swap")
+    return Box((south, west), (north, east)), repairs
+
+
+def calendar_date(number: int) -> datetime.date:
+    """Reads a date written as the number YYYYMMDD.
+
+    Raises:
+        ValueError: If there is no such day.
+    """
+    return datetime.date(number // 10_000, number // 100 % 100, number % 100)
+
+
+def split_boxes(region: int, boxes: Mapping[int | str, Box]) -> dict[int | str, str]:
+    """Splits the pairs of a region so that no two parts show the same ground.
+
+    Boxes that overlap with positive area form a component, named by its smallest
+    number, or smallest name where none has a number. Components are ordered by the
+    SHA-256 of "CODE:name" and fill test until it holds 15 % of the pairs (rounded
+    half up), then validation; the rest is train.
+
+    Args:
+        region: Index of the region.
+        boxes: Ground of each pair, by its number in the table of all pairs or, if
+            it is not there, by its name.
+
+    Returns:
+        Split of each pair.
+    """
+    names = {str(key): key for key in boxes}
+    groups = overlapping_footprints(
+        {name: boxes[k].bounds for name, k in names.items()}
+    )
+    grouped = {name for group in groups for name in group}
+    units = [[names[n] for n in group] for group in groups]
+    units += [[names[name]] for name in names if name not in grouped]
+
+    def place(unit: list[int | str]) -> str:
+        # Numbers come before names, whatever their characters.
+        first = min(unit, key=lambda k: (isinstance(k, str), k))
+        return hashlib.sha256(f"{CODES[region]}:{first}".encode()).hexdigest()
+
+    quota = math.floor(_SHARE * len(boxes) + 0.5)
+    room = {"test": quota, "validation": quota}
+    chosen: dict[int | str, str] = {}
+    for unit in sorted(units, key=place):
+        split = next((part for part, left in room.items() if left > 0), "train")
+        chosen |= dict.fromkeys(unit, split)
+        if split in room:
+            room[split] -= len(unit)
+    return chosen
