@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from landslide_tf.train.benchmark import run_grid
     from landslide_tf.train.engine import Session, resume, train
     from landslide_tf.train.evaluate import Evaluation, evaluate_run
+    from landslide_tf.train.facts import run_facts
     from landslide_tf.train.grid import Grid, load_grid, shipped_grids
     from landslide_tf.train.imports import import_weights
     from landslide_tf.train.optimizers import CoupledSGD
@@ -40,6 +41,7 @@ _MODULES = {
     "load_recipe": "recipe",
     "make_schedule": "schedules",
     "resume": "engine",
+    "run_facts": "facts",
     "run_grid": "benchmark",
     "shipped_grids": "grid",
     "shipped_recipes": "recipe",
@@ -66,6 +68,7 @@ __all__ = [
     "load_recipe",
     "make_schedule",
     "resume",
+    "run_facts",
     "run_grid",
     "shipped_grids",
     "shipped_recipes",

@@ -68,6 +68,11 @@ class RunFolder:
         """Folder of evaluations."""
         return self.path / "report"
 
+    @property
+    def page(self) -> Path:
+        """The page about the run."""
+        return self.path / "report.html"
+
     def read_recipe(self) -> Recipe:
         """Returns the resolved recipe.
 

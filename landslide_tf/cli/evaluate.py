@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -42,7 +41,7 @@ def evaluate(
 ) -> None:
     """Write pixel and object scores, tables and pictures of a run."""
     start_backend()
-    from landslide_tf.report import Picture, write_evaluation
+    from landslide_tf.cli.reporting import write_reports
     from landslide_tf.train import RunFolder, evaluate_run
 
     folder = RunFolder(run)
@@ -55,19 +54,7 @@ def evaluate(
         data_dir=data_dir,
         manual_dir=manual_dir,
     )
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", result.data)
-    if permute is not None:
-        name += f"-permuted-{permute.value}"
-    files = write_evaluation(
-        out or folder.report / name,
-        title=f"{result.metadata.name} on {result.data}",
-        scores=result.scores.as_dict(),
-        objects=result.object_table(),
-        classes=result.metadata.classes,
-        landslide_class=result.metadata.landslide_class,
-        pictures=[Picture(**picture) for picture in result.pictures],
-        facts=result.facts,
-    )
+    files = write_reports(folder, result, out)
     typer.echo(
         f"{result.data}: landslide IoU {result.landslide_iou:.4f}, "
         f"mean IoU {result.scores.miou:.4f}, overall accuracy {result.scores.oa:.4f}"

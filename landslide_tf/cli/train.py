@@ -29,6 +29,9 @@ def train(
     export: Annotated[
         Path | None, typer.Option(help="Also export: folder of the model's versions.")
     ] = None,
+    report: Annotated[
+        bool, typer.Option(help="Evaluate the validation split, write report.html.")
+    ] = True,
     arrays: Arrays = None,
     data_dir: DataDir = None,
     manual_dir: ManualDir = None,
@@ -49,6 +52,17 @@ def train(
     else:
         loaded = room.load_recipe(recipe, changes or [])
         run = room.train(loaded, out or Path("runs") / Path(recipe).stem, session)
+    if report:
+        from landslide_tf.cli.reporting import write_reports
+
+        data = run.read_recipe().data
+        result = room.evaluate_run(
+            run,
+            data=f"{data.name}:{data.validation}",
+            data_dir=data_dir,
+            manual_dir=manual_dir,
+        )
+        typer.echo(f"report: {write_reports(run, result)['page']}")
     typer.echo(f"trained: {run.path} (next: landslide-tf evaluate {run.path})")
     if export is not None:
         from landslide_tf.cli.export import export as export_run

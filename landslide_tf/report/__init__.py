@@ -1,6 +1,7 @@
 """Reports: pictures, curves, tables and pages from plain data."""
 
 from landslide_tf.report.benchmark import benchmark_markdown, write_benchmark
+from landslide_tf.report.chart import Chart, Line
 from landslide_tf.report.curves import curves
 from landslide_tf.report.evaluation import (
     average_rows,
@@ -10,6 +11,7 @@ from landslide_tf.report.evaluation import (
     write_evaluation,
 )
 from landslide_tf.report.page import (
+    Charts,
     Code,
     Figure,
     KeyNumbers,
@@ -19,6 +21,7 @@ from landslide_tf.report.page import (
 )
 from landslide_tf.report.palette import class_palette
 from landslide_tf.report.pictures import Picture, prediction_grid
+from landslide_tf.report.run_page import write_run_page
 from landslide_tf.report.tables import (
     csv_text,
     format_cell,
@@ -27,9 +30,12 @@ from landslide_tf.report.tables import (
 )
 
 __all__ = [
+    "Chart",
+    "Charts",
     "Code",
     "Figure",
     "KeyNumbers",
+    "Line",
     "Picture",
     "Section",
     "Table",
@@ -48,4 +54,5 @@ __all__ = [
     "write_benchmark",
     "write_evaluation",
     "write_page",
+    "write_run_page",
 ]

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
+from landslide_tf.report.chart import Chart, svg
 from landslide_tf.report.style import STYLE
 from landslide_tf.report.tables import Row, check_rows, format_cell, is_number
 
@@ -85,8 +86,19 @@ class Code:
     text: str
 
 
+@dataclass(frozen=True)
+class Charts:
+    """Line charts side by side, as many as the page is wide.
+
+    Attributes:
+        charts: The charts.
+    """
+
+    charts: Sequence[Chart]
+
+
 # A string is a paragraph; `code` between backticks is set as such.
-Block: TypeAlias = str | Table | Figure | KeyNumbers | Code
+Block: TypeAlias = str | Table | Figure | KeyNumbers | Code | Charts
 
 
 @dataclass(frozen=True)
@@ -95,7 +107,7 @@ class Section:
 
     Attributes:
         heading: Its heading; empty for a part without one.
-        blocks: Paragraphs, tables, pictures, numbers and code in order.
+        blocks: Paragraphs, tables, pictures, charts, numbers and code in order.
     """
 
     heading: str
@@ -152,6 +164,8 @@ def _block(block: Block, folder: Path) -> str:
         return _table(block)
     if isinstance(block, Figure):
         return _figure(block, folder)
+    if isinstance(block, Charts):
+        return f'<div class="charts">{"".join(map(svg, block.charts))}</div>'
     if isinstance(block, KeyNumbers):
         return _numbers(block)
     if isinstance(block, Code):

@@ -49,6 +49,17 @@ tbody th { font-weight: 500; }
 .numbers dd { margin: 0; font-size: 1.9rem; line-height: 1.25; font-weight: 650;
   font-variant-numeric: tabular-nums; }
 .numbers dd.remark { font-size: .85rem; font-weight: 400; color: var(--soft); }
+.charts { display: grid; gap: .8rem; margin: 0 0 2rem;
+  grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); }
+.charts svg { background: var(--raised); border: 1px solid var(--line);
+  border-radius: .5rem; font-size: 11px; fill: var(--soft); }
+.charts .title { fill: var(--ink); font-size: 13px; font-weight: 600; }
+.charts .end { text-anchor: end; } .charts .middle { text-anchor: middle; }
+.charts path { stroke: var(--line); } .charts polyline { fill: none; stroke-width: 2; }
+.charts .line-0 { stroke: #2a7fc9; fill: #2a7fc9; }
+.charts .line-1 { stroke: var(--accent); fill: var(--accent); }
+.charts .line-2 { stroke: #6a9a2d; fill: #6a9a2d; }
+.charts g text { stroke: none; fill: var(--soft); }
 figure { margin: 0 0 2rem; }
 figure img { display: block; max-width: 100%; height: auto; background: #ffffff;
   border: 1px solid var(--line); border-radius: .5rem; padding: .4rem; }
