@@ -1,4 +1,4 @@
-"""Gradient descent with the weight decay that the published recipes mean."""
+"""Optimisers where Keras's own do not do what is meant."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal
 import keras
 
 from landslide_tf.errors import RecipeError
+from landslide_tf.layers.replicas import replicated
 from landslide_tf.tensors import Tensor
 
 LearningRate = (
@@ -116,3 +117,33 @@ def is_kernel(variable: keras.Variable) -> bool:
         β of normalisation layers, and anything else.
     """
     return variable.name.endswith("kernel")
+
+
+@keras.saving.register_keras_serializable(package="landslide_tf")
+class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
+    """Loss scaling for float16 that several replicas agree on.
+
+    Keras looks for overflow in each replica's gradients before it adds them, and takes
+    the first replica's finding for all: an overflow on another one would reach the
+    weights. Here a step is left out on every replica if it overflowed on any. Arguments
+    are those of `keras.optimizers.LossScaleOptimizer`.
+    """
+
+    def check_finite(self, grads: Sequence[Tensor | None]) -> Tensor:
+        """Says whether the gradients of every replica are finite.
+
+        Args:
+            grads: This replica's gradients.
+
+        Returns:
+            A bool scalar, the same on every replica.
+        """
+        finite = super().check_finite(grads)
+        if not replicated():
+            return finite
+        import tensorflow as tf
+
+        overflows = tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.SUM, 1.0 - tf.cast(finite, "float32")
+        )
+        return tf.equal(overflows, 0.0)

@@ -33,7 +33,7 @@ from landslide_tf.pipelines import (
     load,
     load_arrays,
 )
-from landslide_tf.train.optimizers import CoupledSGD
+from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer
 from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.schedules import make_schedule
 
@@ -297,8 +297,11 @@ def compile_model(
             "`training.save_steps` must be a multiple of "
             f"`training.steps_per_execution`, received {section.save_steps}."
         )
+    optimizer = make_optimizer(recipe, steps_per_epoch)
+    if section.precision == "mixed_float16":
+        optimizer = LossScaleOptimizer(optimizer)
     model.compile(
-        optimizer=make_optimizer(recipe, steps_per_epoch),
+        optimizer=optimizer,
         loss=make_loss(recipe),
         metrics=[
             ConfusionMatrix(

@@ -5,6 +5,9 @@ usage: killable.py FOLDER VARIANT [KILL_AT]
 Events are counted: every step of training and validation, every flush and every rename
 of a file, before and after. At number KILL_AT the process is gone, as if the machine
 had killed it. Without KILL_AT it runs to the end and prints the number of events.
+
+A VARIANT that starts with `devices` trains on two virtual CPUs. The network keeps
+Keras's batch normalisation, whose statistics differ between them.
 """
 
 import os
@@ -26,7 +29,9 @@ from landslide_tf.pipelines import (
     TrainingBatches,
     from_examples,
 )
+from landslide_tf.train.devices import replicated
 from landslide_tf.train.loop import run_fits
+from landslide_tf.train.optimizers import LossScaleOptimizer
 from landslide_tf.train.recipe import TrainingSection
 from landslide_tf.train.recorder import RunRecorder
 from landslide_tf.train.run import RunFolder
@@ -98,19 +103,39 @@ def optimizer(variant):
     return keras.optimizers.SGD(schedule, momentum=0.9)
 
 
+def two_cpus():
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    halves = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, halves)
+
+
+def compiled(variant):
+    keras.utils.set_random_seed(3)
+    policies = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+    model = network(policies.get(variant.removeprefix("devices-"), "float32"))
+    metric = ConfusionMatrix(2, landslide_class=1)
+    chosen = optimizer(variant)
+    if variant.endswith("-float16"):
+        chosen = LossScaleOptimizer(chosen)
+    model.compile(chosen, SegmentationCrossEntropy(), metrics=[metric])
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
 def main(folder, variant, kill_at):
+    devices = 2 if variant.startswith("devices") else 1
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
+        if devices == 2:
+            two_cpus()
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
         tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(3)
-    policies = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
-    model = network(policies.get(variant, "float32"))
-    metric = ConfusionMatrix(2, landslide_class=1)
-    model.compile(optimizer(variant), SegmentationCrossEntropy(), metrics=[metric])
-    model.optimizer.build(model.trainable_variables)
+    with replicated(devices):
+        model = compiled(variant)
     selection = InputSelection(("r", "g", "b"))
     change = Augmentation(dihedral=True, brightness=0.1)
     training = TrainingBatches(
@@ -123,7 +148,9 @@ def main(folder, variant, kill_at):
         stream, validation = training.py_dataset, examples.py_dataset()
     model.evaluate(validation, steps=1, verbose=0)
     model.reset_metrics()
-    section = TrainingSection(epochs=4, batch_size=4, save_steps=3, save_minutes=None)
+    section = TrainingSection(
+        epochs=4, batch_size=4, save_steps=3, save_minutes=None, devices=devices
+    )
     if variant == "patience":
         section.patience, section.epochs, section.mode = 2, 30, "min"
     recorder = RunRecorder(RunFolder(Path(folder)), section)
