@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from landslide_tf.cli.options import DataDir, ManualDir, command_line
+from landslide_tf.cli.options import Arrays, DataDir, ManualDir, command_line
 from landslide_tf.cli.startup import start_tensorflow
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def tune(
         list[str] | None,
         typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
     ] = None,
+    arrays: Arrays = None,
     data_dir: DataDir = None,
     manual_dir: ManualDir = None,
 ) -> None:
@@ -73,7 +74,7 @@ def tune(
         seed=seed,
         vary=tuple(vary or ()),
     )
-    session = room.Session(data_dir, manual_dir, command_line())
+    session = room.Session(data_dir, manual_dir, command_line(), arrays=arrays)
     folder = out or Path("runs") / f"{Path(recipe).stem}-search"
     search = room.tune(start, folder, options, session, show)
     if search.best.is_file():
