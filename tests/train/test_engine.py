@@ -16,6 +16,16 @@ def rows(run):
         ]
 
 
+def assert_same(whole, broken):
+    assert rows(whole) == rows(broken)
+    for name in ("state", "best"):
+        one = load_newest(whole / "checkpoints", name)
+        other = load_newest(broken / "checkpoints", name)
+        assert one.arrays.keys() == other.arrays.keys()
+        for key, value in one.arrays.items():
+            np.testing.assert_array_equal(value, other.arrays[key])
+
+
 def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(trainer, tiny_data):
     whole, broken = trainer.folder / "whole", trainer.folder / "broken"
     # This run builds its data itself, which must not change its numbers.
@@ -29,14 +39,26 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(trainer, tiny_data
     assert len(list(states.glob("state-*"))) < 3
     code, output = trainer.run("--resume", broken)
     assert code == 0, output
-    assert rows(whole) == rows(broken)
-    for name in ("state", "best"):
-        one = load_newest(whole / "checkpoints", name)
-        other = load_newest(broken / "checkpoints", name)
-        assert one.arrays.keys() == other.arrays.keys()
-        for key, value in one.arrays.items():
-            np.testing.assert_array_equal(value, other.arrays[key])
+    assert_same(whole, broken)
     check_run(RunFolder(whole), tiny_data)
+
+
+@pytest.mark.slow
+def test_a_killed_run_on_jax_goes_on_from_its_arrays(jax_trainer):
+    """Resumed without naming the arrays, and where TensorFlow is absent."""
+    whole, broken = jax_trainer.folder / "whole", jax_trainer.folder / "broken"
+    options = (jax_trainer.recipe, "--arrays", "arrays", "--set=optimizer.ema=0.9")
+    options += ("--set=training.save_steps=2",)
+    code, output = jax_trainer.run(*options, "--out", whole)
+    assert code == 0, output
+    states = broken / "checkpoints"
+    jax_trainer.kill_when(
+        lambda: any(states.glob("state-*")), *options, "--out", broken
+    )
+    assert not (broken / "model.keras").exists()
+    code, output = jax_trainer.run("--resume", broken)
+    assert code == 0, output
+    assert_same(whole, broken)
 
 
 def check_run(run, data_dir):
