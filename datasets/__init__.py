@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from landslide_tf.datasets import (
     bijie_landslide,
+    cas_landslide,
     ecoregion_landslides,
     hokkaido_iburi,
     landslide4sense,
@@ -35,6 +36,7 @@ __all__ = [
     "Overlap",
     "SharedGround",
     "bijie_landslide",
+    "cas_landslide",
     "check_dataset",
     "configurations",
     "data_dir",

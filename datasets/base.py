@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, NotRequired, TypedDict
+from pathlib import Path
+from typing import Any, ClassVar, NotRequired, TypedDict, TypeVar
 
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.places import check_archive, find_manual, manual_dir
+from landslide_tf.datasets.archives import unpack, verify
+from landslide_tf.datasets.places import find_manual, manual_dir
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
+
+Item = TypeVar("Item")
 
 
 class IncompleteDataWarning(UserWarning):
@@ -74,13 +79,19 @@ class LandslideBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     TFDS looks for README.md, CITATIONS.bib and TAGS.txt in the wrong folder.
 
     Attributes:
+        CHECKSUMS: "algorithm:hexadecimal" by the name of an archive, where published.
+        ON_BEAM: Whether the set is large enough to be made on Apache Beam.
         HALF_TILES: Whether neighbouring tiles overlap by exactly a half, so that
             shared ground is found without holding any pixels.
     """
 
+    CHECKSUMS: ClassVar[Mapping[str, str]] = {}
+    ON_BEAM: ClassVar[bool] = False
     HALF_TILES: ClassVar[bool] = False
 
     _manual_root: epath.Path | None = None
+    _downloads: epath.Path | None = None
+    _on_beam = False
 
     def download_and_prepare(
         self,
@@ -102,18 +113,47 @@ class LandslideBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             **arguments: As in `tfds.core.DatasetBuilder.download_and_prepare`.
 
         Raises:
-            DataError: If the data set's files are missing or corrupt.
+            DataError: If the data set's files are missing or corrupt, or Beam is asked
+                for where it cannot be used.
         """
         config = download_config or tfds.download.DownloadConfig()
+        self._on_beam = self._asks_for_beam(config)
         downloads = download_dir or epath.Path(self.data_dir_root) / "downloads"
         self._manual_root = epath.Path(
             manual_dir(config.manual_dir, download_dir=downloads)
         )
+        self._downloads = epath.Path(downloads)
         config = dataclasses.replace(config, manual_dir=self._manual_root)
         with _sole_writer(self.data_path):
             super().download_and_prepare(
                 download_dir=download_dir, download_config=config, **arguments
             )
+
+    def _asks_for_beam(self, config: tfds.download.DownloadConfig) -> bool:
+        if not (config.beam_runner or config.beam_options):
+            return False
+        if not self.ON_BEAM:
+            raise DataError(
+                f"`{self.name}` is small and built without Apache Beam, received the "
+                f"runner `{config.beam_runner}`; leave it out."
+            )
+        if importlib.util.find_spec("apache_beam") is None:
+            raise DataError(
+                f"The runner `{config.beam_runner}` needs Apache Beam, which is not "
+                "installed: `pip install landslide_tf[beam]`."
+            )
+        return True
+
+    def manual_root(self, dl_manager: tfds.download.DownloadManager) -> epath.Path:
+        """Returns the manual folder, there or not.
+
+        Args:
+            dl_manager: TFDS's download manager.
+        """
+        try:
+            return epath.Path(dl_manager.manual_dir)
+        except AssertionError:  # TFDS's way to say: missing or empty
+            return self._manual_root
 
     def find_files(
         self,
@@ -137,20 +177,54 @@ class LandslideBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         Raises:
             DataError: If nothing is found, or the archive is broken or harmful.
         """
-        try:
-            root = dl_manager.manual_dir
-        except AssertionError:  # TFDS's way to say: missing or empty
-            root = self._manual_root
+        root = self.manual_root(dl_manager)
         layout = f"{layout}, or one of the archives {_listed(archives)}"
         found = find_manual(root, self.name, [*patterns, *archives], layout)
-        if found.is_dir():
+        if not any(found.match(archive) for archive in archives):
             return found
-        check_archive(found)
-        unpacked = epath.Path(dl_manager.extract(found))
+        unpacked = self.unpack(found)
         for pattern in patterns:
             if inside := sorted(unpacked.glob(pattern)):
                 return inside[0]
         raise DataError(f"`{found}` must hold {layout}: it is another archive.")
+
+    def unpack(self, archive: epath.Path) -> epath.Path:
+        """Unpacks an archive into TFDS's download folder, or finds it there.
+
+        Args:
+            archive: A zip archive.
+
+        Returns:
+            The folder with its files.
+
+        Raises:
+            DataError: If its checksum is not the published one, or it is broken or
+                harmful.
+        """
+        verify(archive, self.CHECKSUMS)
+        return unpack(archive, Path(self._downloads) / "extracted")
+
+    def generate(
+        self, items: Iterable[Item], make: Callable[[Item], tuple[str, dict[str, Any]]]
+    ) -> Any:  # noqa: ANN401 - a generator, or Beam's own type
+        """Makes a split's examples, on Apache Beam where the build asks for it.
+
+        A build runs on Beam where TFDS's `DownloadConfig` names a runner or options.
+
+        Args:
+            items: What one example each is made from; pickled on Beam.
+            make: Makes the key and the example; a function of a module, or a
+                `functools.partial` of one.
+
+        Returns:
+            What `_split_generators` gives TFDS for the split.
+        """
+        if not self._on_beam:
+            return (make(item) for item in items)
+        import apache_beam as beam
+
+        # Without the reshuffle a runner may fuse all into one worker.
+        return beam.Create(list(items)) | beam.Reshuffle() | beam.Map(make)
 
 
 @contextmanager

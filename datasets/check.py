@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from landslide_tf.datasets.halves import pairs_with_equal_quarters, quarter_digests
+from landslide_tf.datasets.halves import (
+    Corner,
+    pairs_with_equal_quarters,
+    quarter_digests,
+)
 from landslide_tf.datasets.leaks import find_overlaps
 from landslide_tf.datasets.splits import Bounds, overlapping_pairs
 from landslide_tf.errors import DataError
@@ -166,7 +170,7 @@ class _Reader:
         self._equal: dict[bytes, list[str]] = defaultdict(list)
         self._flat: set[str] = set()
         self._bands: dict[str, np.ndarray] = {}
-        self._quarters: dict[str, list[bytes]] = {}
+        self._quarters: dict[str, dict[Corner, bytes]] = {}
         self._bounds: dict[str, dict[str, Bounds]] = defaultdict(dict)
 
     def add(self, split: str, example: Mapping[str, Any]) -> None:

@@ -16,9 +16,10 @@ DATA_DIR_VARIABLE = "TFDS_DATA_DIR"
 MANUAL_DIR_VARIABLE = "LANDSLIDE_TF_MANUAL_DIR"
 
 # An archive may not claim to hold more than this, nor shrink its files further:
-# rasters of 8-bit or float values never do.
+# rasters of 8-bit or float values never do, but masks of one value.
 MAX_ARCHIVE_BYTES = 64 * 2**30
 MAX_COMPRESSION = 200
+_LARGEST_MASK = 2**24  # bytes
 
 
 def data_dir(given: str | os.PathLike[str] | None = None) -> Path:
@@ -125,6 +126,6 @@ def _fault(member: zipfile.ZipInfo) -> str | None:
         return "is a link or a device"
     if member.flag_bits & 1:
         return "is encrypted"
-    if member.file_size > MAX_COMPRESSION * member.compress_size + 4096:
+    if member.file_size > MAX_COMPRESSION * member.compress_size + _LARGEST_MASK:
         return f"is compressed more than {MAX_COMPRESSION} times"
     return None

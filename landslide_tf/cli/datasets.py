@@ -46,9 +46,20 @@ def info(data: Data, data_dir: DataDir = None) -> None:
 
 
 @app.command("build")
-def build(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
+def build(
+    data: Data,
+    data_dir: DataDir = None,
+    manual_dir: ManualDir = None,
+    beam_runner: Annotated[
+        str | None,
+        typer.Option(
+            help="Apache Beam runner for large sets, as DirectRunner.",
+            show_default="without Beam",
+        ),
+    ] = None,
+) -> None:
     """Build a data set; nothing of it is visible until it is complete."""
-    builder = _built(data, data_dir, manual_dir)
+    builder = _built(data, data_dir, manual_dir, beam_runner)
     for name, split in builder.info.splits.items():
         typer.echo(f"{builder.info.full_name} {name}: {split.num_examples} examples")
 
@@ -87,15 +98,20 @@ def check(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) ->
         raise typer.Exit(1)
 
 
-def _built(data: str, data_dir: Path | None, manual_dir: Path | None) -> Any:  # noqa: ANN401
-    """Returns the builder of a data set (TFDS's own type), built where it was not."""
+def _built(
+    data: str,
+    data_dir: Path | None,
+    manual_dir: Path | None,
+    beam_runner: str | None = None,
+) -> Any:  # noqa: ANN401 - TFDS's own type
+    """Returns the builder of a data set, built where it was not."""
     start_tensorflow()
     from landslide_tf.pipelines import build as build_dataset
     from landslide_tf.pipelines import find_builder
 
     builder = find_builder(data, data_dir=data_dir)
     if not builder.is_prepared():
-        build_dataset(builder, manual_dir=manual_dir)
+        build_dataset(builder, manual_dir=manual_dir, beam_runner=beam_runner)
     return builder
 
 

@@ -354,12 +354,19 @@ def prepared_builder(
     return builder
 
 
-def build(builder: Any, *, manual_dir: str | Path | None = None) -> None:  # noqa: ANN401
-    """Builds a data set (`builder` is TFDS's own type, imported late).
+def build(
+    builder: Any,  # noqa: ANN401 - TFDS's own type, imported late
+    *,
+    manual_dir: str | Path | None = None,
+    beam_runner: str | None = None,
+) -> None:
+    """Builds a data set.
 
     Args:
         builder: A `tfds.core.DatasetBuilder`.
         manual_dir: Folder with files the user has to provide.
+        beam_runner: Apache Beam runner to build on, for instance `DirectRunner`;
+            None = in this process.
 
     Raises:
         DataError: If files are missing or corrupt.
@@ -369,7 +376,7 @@ def build(builder: Any, *, manual_dir: str | Path | None = None) -> None:  # noq
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     config = tfds.download.DownloadConfig(
-        manual_dir=str(manual_dir) if manual_dir else None
+        manual_dir=str(manual_dir) if manual_dir else None, beam_runner=beam_runner
     )
     try:
         builder.download_and_prepare(download_config=config)

@@ -3,15 +3,21 @@
 import tensorflow_datasets as tfds
 
 from landslide_tf import datasets
+from landslide_tf.datasets.cas_landslide.subsets import SUBSETS
 
 
 def test_configurations_list_the_default_first():
     schemes = ("", "-grouped", "-random", "-released")
+    ends = ("", "-random", "-region")
     assert datasets.configurations() == {
         "bijie_landslide": [
             f"{task}{scheme}"
             for task in ("segmentation", "classification")
             for scheme in schemes
+        ],
+        "cas_landslide": [
+            *(f"{group}{end}" for group in ("uav_sat", "uav", "sat") for end in ends),
+            *(f"{slug}{end}" for slug in SUBSETS for end in ends[:2]),
         ],
         "landslide4sense": ["published", "holdout"],
         "landslide_scenes": [
