@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
@@ -18,6 +19,20 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Colour = Literal["red", "green", "blue"]
+
+
+def _check_devices(value: object) -> object:
+    """Refuses other values in one line, where a union has a line for each member."""
+    number = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if not number and value != "all":
+        raise PydanticCustomError(
+            "devices", "Input should be a whole number of at least 1, or `all`"
+        )
+    return value
+
+
+Devices = Annotated[int | Literal["all"], BeforeValidator(_check_devices)]
 
 
 class _Section(BaseModel):
@@ -52,6 +67,12 @@ class ModelSection(_Section):
     name: str = Field(description="a name of `landslide_tf.models.list_models()`")
     arguments: dict[str, Any] = Field(
         {}, description="keyword arguments; classes and factors come from the data"
+    )
+    stem: Literal["repeat", "zero"] | dict[str, Colour] | None = Field(
+        None,
+        description="how `backbone_weights` serve other bands than red, green, blue: "
+        "cycled, the first three only, or the colour of each band named; then "
+        "`arguments.normalization` holds the mean, std and scale of the bands",
     )
     freeze: list[str] = Field(
         [],
@@ -141,7 +162,7 @@ class TrainingSection(_Section):
     threads: Count | None = Field(
         None, description="CPU threads; None leaves TensorFlow's choice"
     )
-    devices: Count | Literal["all"] = Field(
+    devices: Devices = Field(
         1, description="GPUs (CPUs where there is none) that share each batch"
     )
     monitor: str = Field("val_landslide_iou", description="column of metrics.csv")
@@ -274,7 +295,8 @@ def explain(error: ValidationError, schema: type[BaseModel]) -> str:
         One line naming the key, what was expected and what was received.
     """
     first = error.errors()[0]
-    names = [str(part) for part in first["loc"] if part != "median"]
+    # pydantic also names the form of a value, such as `literal['a','b']`.
+    names = [str(p) for p in first["loc"] if p != "median" and "[" not in str(p)]
     key = ".".join(names)
     if first["type"] == "extra_forbidden":
         for name in names[:-1]:

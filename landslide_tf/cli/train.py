@@ -26,6 +26,10 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
     ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(help="GPUs (or CPUs) that share each batch: a number or `all`."),
+    ] = None,
     export: Annotated[
         Path | None, typer.Option(help="Also export: folder of the model's versions.")
     ] = None,
@@ -39,9 +43,10 @@ def train(
     """Train a recipe; `--resume RUN` goes on with a run that was interrupted."""
     if (recipe is None) == (resume is None):
         raise RecipeError("Give either a recipe or `--resume RUN`.")
-    if resume is not None and (changes or out):
+    if resume is not None and (changes or out or devices is not None):
         raise RecipeError(
-            "`--resume` goes on with the run's own recipe: no `--set` and no `--out`."
+            "`--resume` goes on with the run's own recipe: no `--set`, `--out` or "
+            "`--devices`."
         )
     start_backend()
     from landslide_tf import train as room
@@ -50,7 +55,10 @@ def train(
     if resume is not None:
         run = room.resume(resume, session)
     else:
-        loaded = room.load_recipe(recipe, changes or [])
+        changes = list(changes or [])
+        if devices is not None:
+            changes.append(f"training.devices={devices}")
+        loaded = room.load_recipe(recipe, changes)
         run = room.train(loaded, out or Path("runs") / Path(recipe).stem, session)
     if report:
         from landslide_tf.cli.reporting import write_reports

@@ -82,6 +82,7 @@ def test_recipes_are_listed_and_shown(command):
         (["data.name=mangkam"], "no data set `mangkam`"),
         (["data.train=trains"], "no split `trains`"),
         (["training.batch_size=1000"], "at most 160"),
+        (["training.devices=2"], "expected at most 1, the CPUs"),
         (["schedule.kind=step"], "`steps` of at least 1"),
     ],
 )
@@ -109,6 +110,10 @@ def test_what_is_missing_is_named(command, tmp_path):
     command.refuses("train", nowhere.with_suffix(".yaml"), message="does not exist")
     command.refuses("train", "--resume", nowhere, message="no `recipe.yaml`")
     command.refuses("train", "--resume", nowhere, *out, message="own recipe")
+    command.refuses("train", "--resume", nowhere, "--devices=2", message="own recipe")
+    command.refuses(
+        "train", "fstf_net_synthetic", *out, *HERE, "--devices=2", message="at most 1"
+    )
     command.refuses("tune", nowhere.with_suffix(".yaml"), message="does not exist")
     command.refuses("evaluate", nowhere, message=str(nowhere))
     command.refuses("benchmark", "synthtic", message="Did you mean `synthetic`?")

@@ -55,6 +55,8 @@ def test_values_are_changed_by_path(write):
         ("trainin.epochs=3", "unknown key `trainin`.*`training`"),
         ("training.epochs=0", "`training.epochs`.*received `0`"),
         ("training.epochs=many", "`training.epochs`.*received `many`"),
+        ("training.devices=0", "`training.devices`: .*or `all`, received `0`"),
+        ("training.devices=few", "`training.devices`: .*or `all`, received `few`"),
         ("training.epochs", "section.key=value"),
         ("description.x=1", "is a value, not a section"),
         ("optimizer.name=adamx", "`optimizer.name`.*adamw.*received `adamx`"),
