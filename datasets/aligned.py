@@ -21,15 +21,12 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import FloatArray
-from landslide_tf.terrain import Grid, TerrainFactors, cell_size, factors_on_grid
+from landslide_tf.terrain import Grid, cell_size
 
 # Grids whose cells coincide to a thousandth of a cell are one grid.
 _SAME = 1e-3
 # A cell this much larger than the source's is made of the mean of what it covers.
 _COARSER = 1.5
-# Cells around a window that the resampling kernel of elevations reaches.
-_REACH = 4
 
 Bounds = tuple[float, float, float, float]
 
@@ -43,14 +40,16 @@ class Window(NamedTuple):
     width: int
 
 
-def _stored_grid(dataset: DatasetReader) -> Grid:
+def stored_grid(dataset: DatasetReader) -> Grid:
+    """Returns the grid of an open file as it is stored, without rasterio's warning."""
     with warnings.catch_warnings():
         # Our own errors say more than rasterio's warning.
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return Grid.of(dataset)
 
 
-def _open(path: str | os.PathLike[str], what: str) -> DatasetReader:
+def open_dataset(path: str | os.PathLike[str], what: str) -> DatasetReader:
+    """Opens a file, to be closed by the caller; otherwise as `open_raster`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -76,7 +75,7 @@ def open_raster(path: str | os.PathLike[str], what: str) -> Iterator[DatasetRead
     Raises:
         DataError: If it cannot be opened or read.
     """
-    with _open(path, what) as dataset, readable(path, what):
+    with open_dataset(path, what) as dataset, readable(path, what):
         yield dataset
 
 
@@ -106,7 +105,7 @@ def grid_of(path: str | os.PathLike[str], what: str) -> Grid:
         DataError: If it cannot be read, has no CRS, or is rotated.
     """
     with open_raster(path, what) as dataset:
-        grid = _stored_grid(dataset)
+        grid = stored_grid(dataset)
     if grid.crs is None:
         raise DataError(
             f"{what} `{path}` must have a coordinate reference system, received none; "
@@ -229,7 +228,7 @@ class AlignedRaster:
         placed: Grid | None = None,
     ) -> None:
         self.path, self.what, self.indexes = Path(path), what, list(indexes)
-        self._source: DatasetReader | WarpedVRT = _open(path, what)
+        self._source: DatasetReader | WarpedVRT = open_dataset(path, what)
         if max(self.indexes) > self._source.count:
             raise DataError(
                 f"{what} `{path}` must have a band {max(self.indexes)}, received "
@@ -240,7 +239,7 @@ class AlignedRaster:
         self.offsets = [self._source.offsets[k - 1] for k in self.indexes]
         self._base = self._source
         self._meant = frozenset(values) & {self._source.nodata}
-        own = placed or _stored_grid(self._source)
+        own = placed or stored_grid(self._source)
         if not _same_cells(own, grid):
             self._source = self._warped(placed, grid, kernel)
 
@@ -295,114 +294,3 @@ class AlignedRaster:
         """Closes the file."""
         self._source.close()
         self._base.close()
-
-
-def _data_bands(dataset: DatasetReader) -> list[int]:
-    """Returns the bands, from 1, that are no transparency."""
-    return [
-        k
-        for k, meaning in enumerate(dataset.colorinterp, 1)
-        if meaning != ColorInterp.alpha
-    ]
-
-
-def _clipped(low: float, high: float, size: int) -> tuple[int, int]:
-    return max(int(low), 0), min(int(high), size)
-
-
-class AlignedDem:
-    """Terrain factors on a grid, computed window by window.
-
-    Windows are computed with the cells around them, so that they fit together as if
-    the whole grid had been computed at once.
-
-    Args:
-        path: Elevation model of one band, any grid and system.
-        grid: The grid to read on.
-        factors: Names of `terrain.FACTORS`.
-        options: Further arguments of `terrain.factors_on_grid`.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        grid: Grid,
-        factors: Sequence[str],
-        options: dict[str, Any] | None = None,  # as factors_on_grid takes them
-    ) -> None:
-        self.path, self.factors = Path(path), tuple(factors)
-        self._grid, self._options = grid, options or {}
-        self._dataset = _open(path, "DEM")
-        if (count := len(_data_bands(self._dataset))) != 1:
-            raise DataError(
-                f"DEM `{path}` must have one band of elevations, received {count}."
-            )
-        self._own = _stored_grid(self._dataset)
-
-    def read(self, window: Window) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Computes a window.
-
-        Args:
-            window: Part of the grid, inside it.
-
-        Returns:
-            float32 (h, w, F), NaN where there is no elevation, and where all
-            elevations of the 3 × 3 cells around are known, bool (h, w).
-
-        Raises:
-            DataError: If the model is truncated or corrupt.
-        """
-        top, left = max(window.row - 1, 0), max(window.column - 1, 0)
-        bottom = min(window.row + window.height + 1, self._grid.height)
-        right = min(window.column + window.width + 1, self._grid.width)
-        found = self._compute(self._grid.window(top, left, bottom - top, right - left))
-        shape = (window.height, window.width)
-        if found is None:
-            nothing = np.full((*shape, len(self.factors)), np.nan, np.float32)
-            return nothing, np.zeros(shape, bool)
-        inside = (
-            slice(window.row - top, window.row - top + window.height),
-            slice(window.column - left, window.column - left + window.width),
-        )
-        return found.values[inside], found.valid[inside]
-
-    def _compute(self, target: Grid) -> TerrainFactors | None:
-        """Returns the factors of a grid; None where there are no elevations."""
-        own = self._own
-        left, bottom, right, top = bounds_in(target, own.crs)
-        corners = ~own.transform @ (np.array([left, right]), np.array([top, bottom]))
-        (low, high), (first, last) = np.sort(corners[0]), np.sort(corners[1])
-        margins = [
-            _REACH * max(1.0, (high - low) / target.width) + 2,
-            _REACH * max(1.0, (last - first) / target.height) + 2,
-        ]
-        columns = [
-            max(int(low - margins[0]), 0),
-            min(int(high + margins[0]), own.width),
-        ]
-        rows = [
-            max(int(first - margins[1]), 0),
-            min(int(last + margins[1]), own.height),
-        ]
-        if columns[0] >= columns[1] or rows[0] >= rows[1]:
-            return None
-        part = own.window(
-            rows[0], columns[0], rows[1] - rows[0], columns[1] - columns[0]
-        )
-        box = RasterWindow(columns[0], rows[0], part.width, part.height)
-        with readable(self.path, "DEM"):
-            values = self._dataset.read(1, window=box).astype(np.float64)
-            values[self._dataset.read_masks(1, window=box) == 0] = np.nan
-        values = values * self._dataset.scales[0] + self._dataset.offsets[0]
-        try:
-            return factors_on_grid(
-                (values, part, None), target, factors=self.factors, **self._options
-            )
-        except DataError:
-            # What can be wrong with the file was checked when it was opened: here
-            # the elevations only end, or have a hole, where the window lies.
-            return None
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._dataset.close()

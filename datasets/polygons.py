@@ -55,6 +55,7 @@ def read_shapes(
     *,
     kind: str = "Polygon",
     field: str = "class",
+    overlap: bool = True,
 ) -> Shapes:
     """Reads a vector file in the system of a grid.
 
@@ -63,6 +64,7 @@ def read_shapes(
         grid: Grid of the image.
         kind: `"Polygon"` or `"Point"`, or their multi forms.
         field: Attribute that holds the class, where the file has it.
+        overlap: Whether a file with nothing on the image is refused.
 
     Returns:
         The geometries, empty ones left out and counted.
@@ -94,7 +96,8 @@ def read_shapes(
         column = columns[fields.index(field)][there]
         names = ["" if value is None else str(value) for value in column]
     moved = _transformed(geometries, meta["crs"], grid, what)
-    _check_place(what, moved, grid)
+    if overlap:
+        _check_place(what, moved, grid)
     return Shapes(moved, tuple(names), int((~there).sum()))
 
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.datasets.aligned import AlignedDem, AlignedRaster, Window
+from landslide_tf.datasets.aligned import AlignedRaster, Window
+from landslide_tf.datasets.aligned_dem import AlignedDem
 from landslide_tf.datasets.landslide_scenes.bands import BandSource
 from landslide_tf.datasets.polygons import Burner
 from landslide_tf.errors import DataError

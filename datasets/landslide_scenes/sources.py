@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from landslide_tf.datasets.aligned import (
-    AlignedDem,
     check_overlap,
     grid_of,
     open_raster,
     with_cell,
 )
+from landslide_tf.datasets.aligned_dem import AlignedDem
 from landslide_tf.datasets.landslide_scenes.bands import (
     BandSource,
     find_bands,

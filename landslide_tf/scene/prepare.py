@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import os
 import shlex
@@ -22,7 +21,7 @@ from rich.console import Console
 from rich.progress import track
 
 from landslide_tf.datasets import landslide_scenes
-from landslide_tf.datasets.aligned import Window, mean_cell
+from landslide_tf.datasets.aligned import mean_cell
 from landslide_tf.datasets.landslide_scenes.bands import known_bands
 from landslide_tf.datasets.landslide_scenes.landslide_scenes_dataset_builder import (
     PREPARED,
@@ -45,15 +44,12 @@ from landslide_tf.scene.pool import (
     sampled,
     superpixel_pool,
 )
+from landslide_tf.scene.recipe import recipe_of
 
 T = TypeVar("T")
 
 RECIPE = "recipe.yaml"
 _TERRAIN = ("slope", "aspect")
-_BATCH = 8
-# Tiles that the scale of images of more than 8 bits is measured on.
-_MEASURED = 32
-_BRIGHT = 99  # percentile that becomes 255
 
 
 @dataclass(frozen=True)
@@ -212,7 +208,9 @@ def prepare(
             builder.download_and_prepare()
         shutil.rmtree(temporary / "downloads", ignore_errors=True)  # nothing is in it
         inside = Path(builder.data_path).relative_to(temporary)
-        recipe = _recipe(plan, config, options)
+        recipe = recipe_of(
+            plan, config, sampled=options.sampling != "original", seed=options.seed
+        )
         text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
         (temporary / RECIPE).write_text(text, encoding="utf-8")
         splits = builder.info.splits
@@ -395,61 +393,6 @@ def _common_cell(scenes: Iterable[Scene]) -> float | None:
     """Returns the cell size in metres, None where scenes differ by a hundredth."""
     cells = [mean_cell(scene.grid) for scene in scenes]
     return cells[0] if max(cells) <= 1.01 * min(cells) else None
-
-
-def _recipe(
-    plan: Plan, config: landslide_scenes.Config, options: Options
-) -> dict[str, Any]:
-    """Returns a recipe at CPU size for the data set."""
-    data: dict[str, Any] = {
-        "name": f"landslide_scenes/{PREPARED}",
-        "image": list(COLOURS),
-    }
-    if config.dtype != "uint8":
-        data["image_scale"] = _scale(plan)
-    factors = list(config.factors)
-    if factors:
-        data["factors"] = factors
-    network = "FSTF-Net" if factors else "RAE-D"
-    recipe: dict[str, Any] = {
-        "description": f"{network} at CPU size on {', '.join(sorted(plan.scenes))}",
-        "source": "Xia et al. 2021, Remote Sens. 13, 5116 (network); width, schedule "
-        "and augmentation are this project's",
-        "data": data,
-        "model": {
-            "name": "fstf_net" if factors else "rae_d",
-            "arguments": {"width": 0.125, "dropout": 0.3},
-        },
-        "optimizer": {"name": "adam", "learning_rate": 0.002},
-        "schedule": {"kind": "cosine"},
-        "augmentation": {"dihedral": True, "brightness": 0.1, "contrast": 0.1},
-        "training": {
-            "epochs": 25,
-            "batch_size": min(_BATCH, len(plan.tiles["train"])),
-            "seed": options.seed,
-        },
-    }
-    if options.sampling == "original":
-        # Sampling evens the classes out; where it does not, the loss has to.
-        recipe["loss"] = {"class_weights": "median_frequency"}
-    return recipe
-
-
-def _scale(plan: Plan) -> float:
-    """Returns what brings bright pixels of training to 255."""
-    tiles = plan.tiles["train"]
-    chosen = tiles[:: max(1, len(tiles) // _MEASURED)]
-    bright = []
-    for tile in chosen:
-        scene = dataclasses.replace(plan.scenes[tile.scene], factors=())
-        with SceneReader(scene, factors=False) as reader:
-            pixels = reader.read(Window(tile.row, tile.column, tile.size, tile.size))
-        colours = [scene.image.index(name) for name in COLOURS]
-        if pixels.valid.any():
-            seen = pixels.image[pixels.valid][:, colours]
-            bright.append(float(np.percentile(seen, _BRIGHT)))
-    top = float(np.median(bright)) if bright else 0.0
-    return float(f"{255 / top:.4g}") if top > 0 else 1.0
 
 
 def _shown(items: Iterable[T], what: str) -> Iterable[T]:
