@@ -34,6 +34,8 @@ def test_configurations_list_the_default_first():
         "hokkaido_iburi": ["clean", "all-crops"],
         "mmlsv2": ["clean", "published", "clean-unit", "published-unit"],
         "ecoregion_landslides": ["all", "etf", "mwcf", "nad", "nwfm"],
+        "hr_gldd": ["published"],
+        "gvlm": ["sites"],
     }
 
 

@@ -1,0 +1,216 @@
+"""Finding a site's three pictures, cutting them into tiles, splitting by site."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from etils import epath
+
+from landslide_tf.datasets.reading import open_raster, reading
+from landslide_tf.datasets.splits import split_by_hash
+from landslide_tf.errors import DataError
+
+if TYPE_CHECKING:
+    import rasterio
+
+TILE = 512  # pixels
+SPLITS = ("train", "validation", "test")
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_MASKS = ("ref", "label", "mask", "gt")
+_BEFORE = ("im1", "img1", "image1", "a", "t1", "pre", "before")
+_AFTER = ("im2", "img2", "image2", "b", "t2", "post", "after")
+_HELD_OUT = 3 / 17  # of the sites, for validation and for test each
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """Pictures of a site.
+
+    Attributes:
+        name: Name of its folder.
+        pre: Before.
+        post: After.
+        mask: Landslides.
+        ignored: Names of other files of the folder.
+    """
+
+    name: str
+    pre: epath.Path
+    post: epath.Path
+    mask: epath.Path
+    ignored: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """A window of a site: first row and column, and its pixels."""
+
+    row: int
+    col: int
+    pre: np.ndarray
+    post: np.ndarray
+    mask: np.ndarray
+
+
+def find_sites(root: epath.Path) -> list[Site]:
+    """Lists the sites.
+
+    Args:
+        root: The folder with a folder a site.
+
+    Returns:
+        Sites by name.
+
+    Raises:
+        DataError: If a folder does not hold two images and a mask.
+    """
+    return [_site(path) for path in sorted(root.iterdir()) if path.is_dir()]
+
+
+def split_sites(root: epath.Path, sites: list[Site]) -> dict[str, list[Site]]:
+    """Splits the sites by the user's list or by the hash of their names.
+
+    Args:
+        root: The folder, perhaps with `splits.csv`.
+        sites: All sites.
+
+    Returns:
+        Sites by split.
+
+    Raises:
+        DataError: If the list leaves out a site or names another split.
+    """
+    path = root / "splits.csv"
+    names = [site.name for site in sites]
+    if path.exists():
+        chosen = _listed(path, names)
+    else:
+        parts = split_by_hash(names, 0, test=_HELD_OUT, validation=_HELD_OUT)
+        chosen = {name: split for split, members in parts.items() for name in members}
+    return {s: [site for site in sites if chosen[site.name] == s] for s in SPLITS}
+
+
+def cut(site: Site) -> Iterator[Tile]:
+    """Cuts a site into tiles that do not overlap.
+
+    Args:
+        site: The site; only a strip of it is in memory at a time.
+
+    Yields:
+        Tiles from the top left; the last ones of a row and a column may be smaller.
+
+    Raises:
+        DataError: If a picture is broken, an image is not red, green, blue of 8 bits,
+            sizes differ, or the mask has more than two values.
+    """
+    _check_mask(site.mask)
+    with contextlib.ExitStack() as stack:
+        paths = (site.pre, site.post, site.mask)
+        pre, post, mask = (stack.enter_context(open_raster(p)) for p in paths)
+        for path, source in ((site.pre, pre), (site.post, post), (site.mask, mask)):
+            if source.shape != post.shape:
+                raise DataError(
+                    f"`{path}` must have the size {post.shape} of `{site.post.name}`, "
+                    f"received {source.shape}; restore the file."
+                )
+        for path, source in ((site.pre, pre), (site.post, post)):
+            if source.count not in (3, 4) or set(source.dtypes) != {"uint8"}:
+                raise DataError(
+                    f"`{path}` must be a picture with red, green, blue of 8 bits, "
+                    f"received {source.count} bands of {source.dtypes[0]}."
+                )
+        strips = zip(
+            _strips(site.pre, pre, 3),
+            _strips(site.post, post, 3),
+            _strips(site.mask, mask, 1),
+            strict=True,
+        )
+        for number, (before, after, labels) in enumerate(strips):
+            for col in range(0, labels.shape[1], TILE):
+                columns = (slice(None), slice(col, col + TILE))
+                yield Tile(
+                    row=number * TILE,
+                    col=col,
+                    pre=before[columns],
+                    post=after[columns],
+                    mask=(labels[columns][..., 0] != 0).astype(np.uint8),
+                )
+
+
+def _site(folder: epath.Path) -> Site:
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    pictures = [
+        path
+        for path in files
+        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    ]
+    masks = [path for path in pictures if path.stem.lower() in _MASKS]
+    if not masks and len(pictures) == 3:
+        masks = [path for path in pictures if len(_values(path)) < 3]
+    images = {path.stem.lower(): path for path in pictures if path not in masks}
+    pre = next((images[name] for name in _BEFORE if name in images), None)
+    post = next((images[name] for name in _AFTER if name in images), None)
+    if len(pictures) != 3 or len(masks) != 1 or pre is None or post is None:
+        listed = ", ".join(f"`{path.name}`" for path in pictures) or "no picture"
+        raise DataError(
+            f"`{folder}` must hold `im1.png` (before), `im2.png` (after) and `ref.png` "
+            f"(0 and one other value), received {listed}; restore or remove the folder."
+        )
+    ignored = [f"{folder.name}/{path.name}" for path in files if path not in pictures]
+    return Site(folder.name, pre, post, masks[0], ignored)
+
+
+def _strips(
+    path: epath.Path, source: rasterio.DatasetReader, bands: int
+) -> Iterator[np.ndarray]:
+    """Reads a picture from top to bottom, `TILE` rows at a time."""
+    for row in range(0, source.height, TILE):
+        rows = (row, min(row + TILE, source.height))
+        with reading(path, "a picture"):
+            strip = source.read(
+                list(range(1, bands + 1)), window=(rows, (0, source.width))
+            )
+        yield np.moveaxis(strip, 0, -1)
+
+
+def _values(path: epath.Path) -> set[int]:
+    """Returns the values of a picture, or the first ones where there are many."""
+    found: set[int] = set()
+    with open_raster(path) as source:
+        for strip in _strips(path, source, min(source.count, 3)):
+            found |= set(np.unique(strip).tolist())
+            if len(found) > 2:
+                break
+    return found
+
+
+def _check_mask(path: epath.Path) -> None:
+    labels = sorted(_values(path) - {0})
+    if len(labels) > 1:
+        raise DataError(
+            f"`{path}` must hold 0 for background and one value for landslide, "
+            f"received {labels[0]:g} and {labels[1]:g}: it is not a binary mask."
+        )
+
+
+def _listed(path: epath.Path, names: list[str]) -> dict[str, str]:
+    with reading(path, "a CSV file with site,split"):
+        rows = list(csv.DictReader(path.read_text().splitlines()))
+        chosen = {row["site"].strip(): row["split"].strip() for row in rows}
+    chosen = {k: "validation" if v == "val" else v for k, v in chosen.items()}
+    if wrong := sorted(set(chosen.values()) - set(SPLITS)):
+        raise DataError(
+            f"`{path}` must name the splits {', '.join(SPLITS)}, received `{wrong[0]}`."
+        )
+    if missing := sorted(set(names) - chosen.keys()):
+        raise DataError(
+            f"`{path}` must name a split for every site, received none for "
+            f"`{missing[0]}`; add it or remove the file."
+        )
+    return chosen

@@ -1,0 +1,174 @@
+"""hr_gldd: PlanetScope patches of ten landslide events (Meena et al. 2023)."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+
+from landslide_tf.datasets.base import (
+    BandInfo,
+    IncompleteDataWarning,
+    LandslideBuilder,
+    make_metadata,
+)
+from landslide_tf.datasets.pairing import Tally
+from landslide_tf.datasets.reading import binary, open_array
+from landslide_tf.errors import DataError
+
+CLASSES = ("background", "landslide")
+BANDS = ("red", "green", "blue", "nir")
+SIZE = 128
+FILES = {"train": "train", "validation": "val", "test": "test"}
+
+_LAYOUT = "`trainX.npy`, `trainY.npy`, `valX.npy`, `valY.npy`, `testX.npy`, `testY.npy`"
+_NAMES = [f"{name}X.npy" for name in FILES.values()]
+_PATTERNS = [f"{start}{name}" for start in ("", "*/") for name in _NAMES]
+_ARCHIVES = ("HR-GLDD*.zip", "HR_GLDD*.zip", "hr_gldd*.zip", "7189381*.zip")
+_LOOKED_AT = 64  # patches that the order of the bands is judged by
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Arrays of a part, on disk."""
+
+    image_path: epath.Path
+    mask_path: epath.Path
+    images: np.ndarray
+    masks: np.ndarray
+
+
+class Builder(LandslideBuilder):
+    """Builder of hr_gldd."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
+    Download https://zenodo.org/records/7189381 and put its arrays into
+    `<manual_dir>/hr_gldd/`: {_LAYOUT}.
+    """
+    BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [
+        tfds.core.BuilderConfig(name="published", description="Parts as published.")
+    ]
+    pkg_dir_path = epath.Path(__file__).parent
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Tensor(
+                    shape=(SIZE, SIZE, len(BANDS)), dtype=np.float32, encoding="zlib"
+                ),
+                "mask": tfds.features.LabeledImage(
+                    shape=(SIZE, SIZE, 1), labels=list(CLASSES), encoding_format="png"
+                ),
+                "id": tfds.features.Text(),
+                "index": tfds.features.Scalar(np.int32),
+            }
+        )
+        return self.dataset_info_from_configs(
+            features=features,
+            homepage="https://zenodo.org/records/7189381",
+            supervised_keys=("image", "mask"),
+            metadata=make_metadata(
+                bands=[BandInfo(name=name, unit="") for name in BANDS],
+                factors=[],
+                classes=CLASSES,
+                landslide_class=CLASSES.index("landslide"),
+                licence="as stated at Zenodo 7189381",
+                gsd=3.0,
+            ),
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+        root = self.find_files(dl_manager, _PATTERNS, _ARCHIVES, _LAYOUT).parent
+        parts = {
+            part: _open(root, name)
+            for part, name in FILES.items()
+            if (root / f"{name}X.npy").exists() or (root / f"{name}Y.npy").exists()
+        }
+        report: dict[str, dict[str, Any]] = {
+            part: {"found": len(arrays.images)} for part, arrays in parts.items()
+        }
+        if "train" in parts:
+            report["train"]["background_ndvi"] = _background_ndvi(parts["train"])
+        if missing := [FILES[part] for part in FILES if part not in parts]:
+            warnings.warn(
+                f"`hr_gldd` is built without {' and '.join(missing)}: `{root}` holds "
+                f"no `{missing[0]}X.npy`.",
+                IncompleteDataWarning,
+                stacklevel=2,
+            )
+        self.info.metadata["files"] = report
+        tally = Tally(self.info.metadata, ranges=True)
+        return {
+            part: self._generate_examples(part, arrays, tally)
+            for part, arrays in parts.items()
+        }
+
+    def _generate_examples(
+        self, split: str, part: Part, tally: Tally
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for index in range(len(part.images)):
+            image = part.images[index].astype(np.float32)
+            if not np.isfinite(image).all():
+                raise DataError(
+                    f"`{part.image_path}` must hold finite values, received others in "
+                    f"patch {index}; restore the file."
+                )
+            mask = binary(part.masks[index].reshape(SIZE, SIZE), part.mask_path, (1,))
+            tally.add(split, image, mask)
+            name = f"{split}_{index}"
+            yield (
+                name,
+                {"image": image, "mask": mask[..., None], "id": name, "index": index},
+            )
+
+
+def _open(root: epath.Path, name: str) -> Part:
+    """Opens the arrays of a part and checks that they fit."""
+    paths = root / f"{name}X.npy", root / f"{name}Y.npy"
+    for path, other in (paths, paths[::-1]):
+        if not path.exists():
+            raise DataError(
+                f"`{path}` is missing beside `{other.name}`; download it, or remove "
+                "the part."
+            )
+    images, masks = (open_array(path) for path in paths)
+    wanted = (len(images) if images.ndim else 0, SIZE, SIZE)
+    for path, array, shapes in (
+        (paths[0], images, [(*wanted, len(BANDS))]),
+        (paths[1], masks, [(*wanted, 1), wanted]),
+    ):
+        if array.shape not in shapes or not wanted[0] or array.dtype.kind not in "fiub":
+            raise DataError(
+                f"`{path}` must hold numbers of shape {shapes[0]} with a patch or "
+                f"more, received {array.dtype} {array.shape}; restore the file."
+            )
+    return Part(*paths, images, masks)
+
+
+def _background_ndvi(part: Part) -> float:
+    """Returns the median vegetation index of background, and refuses other orders."""
+    chosen = np.unique(np.linspace(0, len(part.images) - 1, _LOOKED_AT).astype(int))
+    images = part.images[chosen].astype(np.float64)
+    ground = part.masks[chosen].reshape(images.shape[:3]) == 0
+    red = images[..., BANDS.index("red")][ground]
+    nir = images[..., BANDS.index("nir")][ground]
+    known = np.isfinite(red + nir) & (red + nir > 0)
+    if not known.any():
+        return 0.0
+    index = float(np.median((nir - red)[known] / (nir + red)[known]))
+    if index <= 0:
+        raise DataError(
+            f"`{part.image_path}` must hold bands {', '.join(BANDS)}: the vegetation "
+            f"index of the first and the last is {index:.2f} on background, expected "
+            "above 0; is it in another order?"
+        )
+    return index
