@@ -8,28 +8,35 @@ from landslide_tf.layers.blocks import (
     conv_bn_relu,
     separable_conv_bn_relu,
 )
+from landslide_tf.layers.concat_conv import ConcatConv2D
 from landslide_tf.layers.conv import Conv2D
 from landslide_tf.layers.factors import EncodeFactors, FactorKind
 from landslide_tf.layers.normalize import Normalization, Normalize
 from landslide_tf.layers.padding import CropTo, PadToStride
+from landslide_tf.layers.residual_convolution import residual_convolution
 from landslide_tf.layers.resize import Resize2D
+from landslide_tf.layers.triangle_fork import GroupWeighting, adaptive_triangle_fork
 from landslide_tf.layers.width import scaled_channels
 
 __all__ = [
     "BatchNormalization",
     "BilinearUpsampling",
+    "ConcatConv2D",
     "Conv2D",
     "CropTo",
     "EncodeFactors",
     "FactorKind",
+    "GroupWeighting",
     "ImagePooling",
     "Normalization",
     "Normalize",
     "PadToStride",
     "Resize2D",
+    "adaptive_triangle_fork",
     "aspp",
     "batch_normalized",
     "conv_bn_relu",
+    "residual_convolution",
     "scaled_channels",
     "separable_conv_bn_relu",
 ]

@@ -36,6 +36,8 @@ class PadToStride(keras.layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """Pads a tensor (batch, height, width, channels) of any dtype."""
+        if self.stride == 1:
+            return x
         for axis, size in ((1, keras.ops.shape(x)[1]), (2, keras.ops.shape(x)[2])):
             if isinstance(size, int):
                 if size % self.stride:

@@ -6,6 +6,7 @@ from landslide_tf.models.basic_fcn import basic_fcn
 from landslide_tf.models.deeplab_v3_plus import deeplab_v3_plus
 from landslide_tf.models.fcn_8s import fcn_8s
 from landslide_tf.models.fstf_net import fstf_net
+from landslide_tf.models.mffe_net import mffe_net
 from landslide_tf.models.rae_d import rae_d
 from landslide_tf.models.registry import get, list_models
 from landslide_tf.models.unet import unet
@@ -18,6 +19,7 @@ __all__ = [
     "fstf_net",
     "get",
     "list_models",
+    "mffe_net",
     "rae_d",
     "total_stride",
     "unet",

@@ -120,6 +120,22 @@ def test_gradient_of_aligned_resize_is_its_transpose():
         assert gradient[index] == pytest.approx(float((y * weights).sum()), abs=1e-4)
 
 
+def test_aligned_corners_stay_and_equal_sizes_change_nothing():
+    x = draw(2, 7, 11, 3)
+    np.testing.assert_array_equal(resized(x, 7, 11, align_corners=True), x)
+    y = resized(x, 64, 97, align_corners=True)
+    np.testing.assert_array_equal(y[:, ::63, ::96], x[:, ::6, ::10])
+
+
+def test_aligned_gradient_of_ones_adds_up_to_the_output_pixels():
+    x = tf.constant(draw(1, 4, 3, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(Resize2D(align_corners=True)(x, draw(1, 9, 8, 1)))
+    gradient = tape.gradient(total, x)
+    np.testing.assert_allclose(tf.reduce_sum(gradient, (0, 1, 2)), 72, rtol=1e-5)
+
+
 def test_config_is_json_and_round_trips():
     layer = Resize2D(align_corners=True, name="r")
     config = json.loads(json.dumps(layer.get_config()))

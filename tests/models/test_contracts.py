@@ -67,6 +67,14 @@ class TestUnetOnResnet(SegmentationModelContract):
     arguments: ClassVar = {"dropout": 0.1, **SMALL}
 
 
+class TestMffeNet(SegmentationModelContract):
+    builder = "mffe_net"
+    arguments: ClassVar = {
+        "backbone": "resnet18",
+        "multi_grid": (1, 2),
+    }
+
+
 CASES = SegmentationModelContract.__subclasses__()
 
 

@@ -106,6 +106,7 @@ VARIANTS = [
         None,
     ),
     ("unet", {"num_classes": 2}, 31_037_698, 31_037_698 + 11_776),
+    ("mffe_net", {"num_classes": 5}, 71_355_976 + 5 * 257, None),
     # As segmentation_models.pytorch has it.
     ("unet", {"backbone": "resnet50", **TORCHVISION}, 32_521_830, None),
 ]

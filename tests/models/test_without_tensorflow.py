@@ -37,6 +37,7 @@ for name in models.list_models():
     model = models.get(name)(
         num_classes=3, width=0.125, classifier_activation=None,
         **({} if "fcn" in name else small),
+        **({"multi_grid": (1, 2)} if name == "mffe_net" else {}),
     )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     inputs = {
