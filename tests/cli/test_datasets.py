@@ -1,7 +1,13 @@
 """`landslide-tf datasets`: building and checking, as a user runs them."""
 
+import shutil
+import signal
+import subprocess
+import sys
+
 import pytest
 
+from landslide_tf.datasets import bijie_landslide
 from tests.datasets import bijie_files
 
 pytestmark = pytest.mark.filterwarnings(
@@ -41,3 +47,98 @@ def test_check_refuses_what_is_not_there(command, places):
 def test_help_of_check(command):
     code, out, _ = command("datasets", "check", "--help")
     assert code == 0 and "status 1" in out
+    assert len(out.splitlines()) <= 40
+
+
+def tfrecords(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("*.tfrecord*")}
+
+
+@pytest.fixture
+def archived(tmp_path):
+    """The dummy images as an archive."""
+    bijie_files.write_bijie(tmp_path / "loose")
+    (tmp_path / "manual").mkdir()
+    packed = tmp_path / "manual" / "bijie-landslide-dataset"
+    shutil.make_archive(str(packed), "zip", tmp_path / "loose")
+    return "--data-dir", tmp_path / "data", "--manual-dir", tmp_path / "manual"
+
+
+KILLED = """
+import os, signal, sys
+from landslide_tf.cli.main import main
+from landslide_tf.datasets.bijie_landslide import bijie_landslide_dataset_builder as b
+
+read, seen = b.read_rgb, []
+
+def read_and_die(path):
+    seen.append(path)
+    if len(seen) == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(path)
+
+b.read_rgb = read_and_die
+main()
+"""
+
+
+def test_a_killed_build_is_invisible_and_the_next_one_uses_what_it_unpacked(
+    command, archived, tmp_path
+):
+    arguments = ["datasets", "build", "bijie_landslide", *map(str, archived)]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments], capture_output=True, timeout=300
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    versions = tmp_path / "data" / "bijie_landslide" / "segmentation"
+    (leftover,) = versions.iterdir()
+    assert leftover.name.startswith("incomplete.")
+    code, out, _ = command("datasets", "info", "bijie_landslide", *archived[:2])
+    assert code == 0 and "not built" in out
+    (unpacked,) = (tmp_path / "data" / "downloads" / "extracted").iterdir()
+    written = unpacked.stat().st_mtime_ns
+
+    code, out, _ = command(*arguments)
+    assert code == 0 and "test: 4 examples" in out
+    assert [path.name for path in versions.iterdir()] == ["1.0.0"]
+    assert unpacked.stat().st_mtime_ns == written
+    whole = tmp_path / "whole"
+    code, *_ = command(
+        "datasets", "build", "bijie_landslide",
+        "--data-dir", whole, "--manual-dir", tmp_path / "loose",
+    )  # fmt: skip
+    assert code == 0
+    other = whole / "bijie_landslide" / "segmentation" / "1.0.0"
+    assert tfrecords(versions / "1.0.0") == tfrecords(other)
+
+
+def test_build_verifies_published_sums(command, archived, monkeypatch):
+    sums = {"bijie-landslide-dataset.zip": f"md5:{0:032}"}
+    monkeypatch.setattr(bijie_landslide.Builder, "CHECKSUMS", sums)
+    command.refuses(
+        "datasets", "build", "bijie_landslide", *archived, message="md5 checksum"
+    )
+
+
+def test_build_on_beam_only_where_it_helps(command, places):
+    command.refuses(
+        "datasets", "build", "bijie_landslide", *places, "--beam-runner=DirectRunner",
+        message="without Apache Beam",
+    )  # fmt: skip
+
+
+def test_build_without_beam_installed_says_how_to_get_it(command, places, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    command.refuses(
+        "datasets", "build", "cas_landslide", *places, "--beam-runner=DirectRunner",
+        message="landslide_tf[beam]",
+    )  # fmt: skip
+
+
+def test_info_of_a_set_that_is_not_built(command, tmp_path):
+    code, out, _ = command(
+        "datasets", "info", "cas_landslide/palu", "--data-dir", tmp_path
+    )
+    assert code == 0
+    assert "green" in out and "class 1  landslide (landslide)" in out
+    assert "not built: landslide-tf datasets build cas_landslide/palu" in out
