@@ -74,7 +74,9 @@ def trained_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Encoder weights bring their own normalisation, which stays.
     """
     result = {
-        k: v for k, v in arguments.items() if k not in ("weights", "backbone_weights")
+        k: v
+        for k, v in arguments.items()
+        if k not in ("weights", "backbone_weights", "stem")
     }
     start = arguments.get("backbone_weights")
     if start is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from landslide_tf.losses import (
     TverskyLoss,
 )
 from landslide_tf.metrics import ConfusionMatrix, class_weights, prior_bias
+from landslide_tf.models.backbones import Stem
 from landslide_tf.pipelines import (
     Augmentation,
     EvaluationBatches,
@@ -172,7 +173,24 @@ def builder_arguments(recipe: Recipe, num_classes: int) -> dict[str, Any]:
         arguments["factors"] = tuple(
             k if isinstance(k, str) else tuple(k) for k in arguments["factors"]
         )
+    if recipe.model.stem is not None:
+        if "stem" not in known:
+            raise RecipeError(f"Model `{recipe.model.name}` takes no `stem`.")
+        arguments["stem"] = _stem(recipe.model.stem, recipe.data.image)
     return arguments
+
+
+def _stem(stem: str | Mapping[str, str], bands: Sequence[str]) -> Stem:
+    """Returns the builder's form of `model.stem`, which names bands."""
+    if isinstance(stem, str):
+        return stem
+    for name in stem:
+        if name not in bands:
+            raise RecipeError(
+                f"`model.stem` names `{name}`, which is not in `data.image`."
+                f"{did_you_mean(name, bands)}"
+            )
+    return tuple(stem.get(name) for name in bands)
 
 
 def build_model(

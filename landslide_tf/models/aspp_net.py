@@ -9,6 +9,7 @@ import keras
 
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
+from landslide_tf.models.backbones import Stem
 from landslide_tf.models.encoder_decoder import ContextNetwork
 from landslide_tf.models.registry import register
 from landslide_tf.tensors import Shape
@@ -30,6 +31,7 @@ def aspp_net(
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
     backbone_weights: str | Path | None = None,
+    stem: Stem | None = None,
     name: str = "aspp_net",
 ) -> keras.Model:
     """Builds the ASPP baseline (Chen et al. 2017; "ASPP" in Xia et al. 2021).
@@ -49,6 +51,8 @@ def aspp_net(
         weights: `.weights.h5` or `.keras` file of the whole network.
         backbone_weights: `"imagenet"` or a file of `keras.applications`; with them
             `normalization="imagenet"` means `"caffe"`, which they expect.
+        stem: How `backbone_weights` serve other bands than red, green, blue:
+            `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
         name: Name of the model.
 
     Returns:
@@ -68,6 +72,7 @@ def aspp_net(
         width=width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,
+        stem=stem,
     )
     image = assembly.image_input(input_shape)
     padded = network.prepared(image, output_stride)

@@ -9,6 +9,7 @@ import keras
 
 from landslide_tf.layers import Normalization, conv_bn_relu, separable_conv_bn_relu
 from landslide_tf.models import assembly
+from landslide_tf.models.backbones import Stem
 from landslide_tf.models.encoder_decoder import FEATURE_CHANNELS, ContextNetwork
 from landslide_tf.models.registry import register
 from landslide_tf.tensors import Shape
@@ -34,6 +35,7 @@ def deeplab_v3_plus(
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
     backbone_weights: str | Path | None = None,
+    stem: Stem | None = None,
     name: str = "deeplab_v3_plus",
 ) -> keras.Model:
     """Builds DeepLabv3+ (Chen et al. 2018).
@@ -57,6 +59,8 @@ def deeplab_v3_plus(
         weights: `.weights.h5` or `.keras` file of the whole network.
         backbone_weights: `"imagenet"` or a file of `keras.applications`; with them
             `normalization="imagenet"` means `"caffe"`, which they expect.
+        stem: How `backbone_weights` serve other bands than red, green, blue:
+            `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
         name: Name of the model.
 
     Returns:
@@ -76,6 +80,7 @@ def deeplab_v3_plus(
         width=width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,
+        stem=stem,
         separable_aspp=separable_aspp,
     )
     image = assembly.image_input(input_shape)

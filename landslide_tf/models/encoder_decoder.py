@@ -22,6 +22,7 @@ from landslide_tf.models.backbones.pretrained import (
     check_backbone_weights,
     load_backbone_weights,
 )
+from landslide_tf.models.backbones.stem import Stem
 from landslide_tf.tensors import Tensor
 
 FEATURE_CHANNELS = 256
@@ -44,6 +45,7 @@ class ContextNetwork:
     align_corners: bool
     backbone_weights: str | Path | None
     separable_aspp: bool = False
+    stem: Stem | None = None
 
     def __post_init__(self) -> None:
         check_resnet(
@@ -63,6 +65,8 @@ class ContextNetwork:
             bands=image.shape[-1],
             fits=self.backbone_layout == "keras",
             needs="`backbone_layout='keras'`",
+            stem=self.stem,
+            normalization=self.normalization,
         )
         normalization = assembly.effective_normalization(
             self.normalization, self.backbone_weights
@@ -153,6 +157,12 @@ class ContextNetwork:
         outputs = assembly.cropped_output(scores, inputs[0], head.activation)
         model = keras.Model(inputs, outputs, name=name)
         if self.backbone_weights is not None:
-            load_backbone_weights(model, self.backbone, self.backbone_weights)
+            load_backbone_weights(
+                model,
+                self.backbone,
+                self.backbone_weights,
+                bands=inputs[0].shape[-1],
+                stem=self.stem,
+            )
         assembly.load_whole_weights(model, weights)
         return model

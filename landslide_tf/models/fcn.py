@@ -14,6 +14,7 @@ from landslide_tf.models.backbones.pretrained import (
     check_backbone_weights,
     load_backbone_weights,
 )
+from landslide_tf.models.backbones.stem import Stem
 from landslide_tf.tensors import Tensor
 
 STRIDE = 32
@@ -29,6 +30,7 @@ class FullyConvolutional:
     fc_units: int
     width: float
     backbone_weights: str | Path | None
+    stem: Stem | None = None
 
     def prepared(self, image: Tensor) -> Tensor:
         """Pads and normalises the image, once it fits the pretrained weights."""
@@ -39,6 +41,8 @@ class FullyConvolutional:
             bands=image.shape[-1],
             fits=not self.batch_norm,
             needs="`batch_norm=False`",
+            stem=self.stem,
+            normalization=self.normalization,
         )
         normalization = assembly.effective_normalization(
             self.normalization, self.backbone_weights
@@ -64,6 +68,12 @@ class FullyConvolutional:
         outputs = assembly.cropped_output(scores, image, self.head.activation)
         model = keras.Model([image], outputs, name=name)
         if self.backbone_weights is not None:
-            load_backbone_weights(model, "vgg16", self.backbone_weights)
+            load_backbone_weights(
+                model,
+                "vgg16",
+                self.backbone_weights,
+                bands=image.shape[-1],
+                stem=self.stem,
+            )
         assembly.load_whole_weights(model, weights)
         return model

@@ -9,6 +9,7 @@ import keras
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import BilinearUpsampling, Normalization
 from landslide_tf.models import assembly
+from landslide_tf.models.backbones import Stem
 from landslide_tf.models.fcn import FullyConvolutional
 from landslide_tf.models.registry import register
 from landslide_tf.tensors import Shape, Tensor
@@ -31,6 +32,7 @@ def fcn_8s(
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
     backbone_weights: str | Path | None = None,
+    stem: Stem | None = None,
     name: str = "fcn_8s",
 ) -> keras.Model:
     """Builds FCN-8s (Long et al. 2015, section 4.2).
@@ -50,6 +52,8 @@ def fcn_8s(
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
         backbone_weights: `"imagenet"` or a file of `keras.applications.VGG16`.
+        stem: How `backbone_weights` serve other bands than red, green, blue:
+            `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
         name: Name of the model.
 
     Returns:
@@ -70,6 +74,7 @@ def fcn_8s(
         fc_units=fc_units,
         width=width,
         backbone_weights=backbone_weights,
+        stem=stem,
     )
     image = assembly.image_input(input_shape)
     padded = network.prepared(image)

@@ -10,7 +10,7 @@ import keras
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import FactorKind, Normalization, Resize2D, conv_bn_relu
 from landslide_tf.models import assembly
-from landslide_tf.models.backbones import vgg16
+from landslide_tf.models.backbones import Stem, vgg16
 from landslide_tf.models.encoder_decoder import FEATURE_CHANNELS, ContextNetwork
 from landslide_tf.models.registry import register
 from landslide_tf.tensors import Shape, Tensor
@@ -41,6 +41,7 @@ def fstf_net(
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
     backbone_weights: str | Path | None = None,
+    stem: Stem | None = None,
     name: str = "fstf_net",
 ) -> keras.Model:
     """Builds FSTF-Net (Xia et al. 2021, sections 2.1 and 2.2).
@@ -64,6 +65,8 @@ def fstf_net(
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
         backbone_weights: `"imagenet"` or a `keras.applications` file (then "caffe").
+        stem: How `backbone_weights` serve other bands than red, green, blue:
+            `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
         name: Model name.
 
     Returns:
@@ -83,6 +86,7 @@ def fstf_net(
         width=width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,
+        stem=stem,
     )
     image = assembly.image_input(input_shape)
     terrain = assembly.factors_input(input_shape, factors)

@@ -9,6 +9,7 @@ import keras
 
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
+from landslide_tf.models.backbones import Stem
 from landslide_tf.models.encoder_decoder import ContextNetwork
 from landslide_tf.models.registry import register
 from landslide_tf.tensors import Shape
@@ -32,6 +33,7 @@ def rae_d(
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
     backbone_weights: str | Path | None = None,
+    stem: Stem | None = None,
     name: str = "rae_d",
 ) -> keras.Model:
     """Builds RAE-D, the image branch of FSTF-Net (Xia et al. 2021, section 2.1).
@@ -53,6 +55,8 @@ def rae_d(
         weights: `.weights.h5` or `.keras` file of the whole network.
         backbone_weights: `"imagenet"` or a file of `keras.applications`; with them
             `normalization="imagenet"` means `"caffe"`, which they expect.
+        stem: How `backbone_weights` serve other bands than red, green, blue:
+            `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
         name: Name of the model.
 
     Returns:
@@ -72,6 +76,7 @@ def rae_d(
         width=width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,
+        stem=stem,
     )
     image = assembly.image_input(input_shape)
     padded = network.prepared(image, output_stride)

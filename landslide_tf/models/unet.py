@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.errors import ModelError
 from landslide_tf.layers import (
     Normalization,
     Resize2D,
@@ -13,7 +14,7 @@ from landslide_tf.layers import (
     scaled_channels,
 )
 from landslide_tf.models import assembly
-from landslide_tf.models.backbones import check_resnet, resnet
+from landslide_tf.models.backbones import Stem, check_resnet, resnet
 from landslide_tf.models.backbones.applications import (
     application_encoder,
     application_normalization,
@@ -45,6 +46,7 @@ def unet(
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
     backbone_weights: str | Path | None = None,
+    stem: Stem | None = None,
     name: str = "unet",
 ) -> keras.Model:
     """Builds U-Net (Ronneberger et al. 2015) with padded, normalised convolutions.
@@ -70,6 +72,8 @@ def unet(
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
         backbone_weights: None, `"imagenet"` or a file of `keras.applications`.
+        stem: How `backbone_weights` serve other bands than red, green, blue:
+            `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
         name: Name of the model.
 
     Returns:
@@ -89,12 +93,18 @@ def unet(
             bands=image.shape[-1],
             fits=backbone_layout == "keras",
             needs="`backbone_layout='keras'`",
+            stem=stem,
+            normalization=normalization,
         )
         normalization = assembly.effective_normalization(
             normalization, backbone_weights
         )
     else:
         check_application(backbone, image.shape[-1], backbone_weights)
+        if stem is not None:
+            raise ModelError(
+                f"`stem` needs a ResNet backbone, received `backbone={backbone!r}`."
+            )
         if normalization == "imagenet" and backbone_weights is not None:
             normalization = application_normalization(backbone)
     if backbone is None:
@@ -116,7 +126,9 @@ def unet(
     outputs = assembly.cropped_output(scores, image, head.activation)
     model = keras.Model([image], outputs, name=name)
     if backbone in DEPTHS and backbone_weights is not None:
-        load_backbone_weights(model, backbone, backbone_weights)
+        load_backbone_weights(
+            model, backbone, backbone_weights, bands=image.shape[-1], stem=stem
+        )
     assembly.load_whole_weights(model, weights)
     return model
 

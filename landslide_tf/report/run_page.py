@@ -61,7 +61,9 @@ def write_run_page(
     """
     found = [_read_evaluation(Path(folder)) for folder in evaluations]
     rows = [[name, _text(value)] for name, value in facts.items()]
-    opening: list[Block] = [Table(caption="The run", header=["fact", "value"], rows=rows)]
+    opening: list[Block] = [
+        Table(caption="The run", header=["fact", "value"], rows=rows)
+    ]
     numbers = [
         (
             f"landslide IoU, {record['facts'].get('data', '')}",

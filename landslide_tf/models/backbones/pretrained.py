@@ -9,7 +9,9 @@ import keras
 import numpy as np
 
 from landslide_tf.errors import ModelError
+from landslide_tf.layers import Normalization
 from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
+from landslide_tf.models.backbones.stem import Stem, check_stem, stem_kernel
 
 REFERENCES = {"resnet50": "ResNet50", "resnet101": "ResNet101", "vgg16": "VGG16"}
 
@@ -22,6 +24,8 @@ def check_backbone_weights(
     bands: int,
     fits: bool,
     needs: str,
+    stem: Stem | None = None,
+    normalization: Normalization = "imagenet",
 ) -> None:
     """Refuses a network that cannot take weights of `keras.applications`.
 
@@ -32,6 +36,8 @@ def check_backbone_weights(
         bands: Bands of the image.
         fits: Whether the encoder has the layers of `keras.applications`.
         needs: The argument that makes it fit, for the message.
+        stem: How the weights serve other bands, as in `stem.stem_kernel`.
+        normalization: The builder's argument.
 
     Raises:
         ModelError: If the encoder differs from the one that the weights are for, or
@@ -48,11 +54,7 @@ def check_backbone_weights(
         raise ModelError(f"`backbone_weights` needs {needs}: the weights are for it.")
     if width != 1:
         raise ModelError(f"`backbone_weights` needs `width=1`, received {width}.")
-    if bands != 3:
-        raise ModelError(
-            "`backbone_weights` needs an image of 3 bands (red, green, blue), received "
-            f"{bands}."
-        )
+    check_stem(stem, bands, normalization)
     if backbone_weights != "imagenet" and not Path(backbone_weights).is_file():
         raise ModelError(
             "`backbone_weights` must be None, 'imagenet' or a weight file, received "
@@ -66,10 +68,12 @@ def load_backbone_weights(
     backbone_weights: str | Path,
     *,
     prefix: str = "vgg",
+    bands: int = 3,
+    stem: Stem | None = None,
 ) -> None:
     """Copies an encoder's weights from `keras.applications` by layer name.
 
-    Channels of the first convolution beyond red, green, blue start at zero, so that
+    Channels of the first convolution beyond the image's bands start at zero, so that
     the network at first does what the published one does.
 
     Args:
@@ -79,6 +83,9 @@ def load_backbone_weights(
             that `keras.applications` or its `save_weights` wrote (`.weights.h5` or
             legacy `.h5`, with or without the classifier).
         prefix: Start of the layer names of a VGG encoder.
+        bands: Bands of the image.
+        stem: How the first convolution serves them, as in `stem.stem_kernel`; None is
+            for red, green, blue.
 
     Raises:
         ModelError: If the weights cannot be had or do not fit.
@@ -93,7 +100,11 @@ def load_backbone_weights(
             block, conv = name.removeprefix("block").split("_conv")
             name = f"{prefix}_conv{block}_{conv}_conv"
         target = model.get_layer(name)
-        missing = target.kernel.shape[2] - 3 if name == "conv1_conv" else 0
+        first = source.name in ("conv1_conv", "block1_conv1")
+        if first and stem is not None:
+            # The files are for blue, green, red, and `stem` for bands in any order.
+            weights[0] = stem_kernel(weights[0][:, :, ::-1], bands, stem)
+        missing = target.kernel.shape[2] - weights[0].shape[2] if first else 0
         if missing:
             weights[0] = np.pad(weights[0], ((0, 0), (0, 0), (0, missing), (0, 0)))
         target.set_weights(weights)

@@ -55,7 +55,15 @@ def test_vgg_without_batch_norm(tmp_path):
     reference = keras.applications.VGG16(include_top=False, weights=None)
     path = tmp_path / "vgg.weights.h5"
     reference.save_weights(path)
-    model = fcn_8s(batch_norm=False, backbone_weights=path, fc_units=64)
+    small = {"batch_norm": False, "backbone_weights": path, "fc_units": 64}
+    bands = fcn_8s(
+        input_shape=(None, None, 5), normalization=(0, 1, 1), stem="zero", **small
+    )
+    kernel = bands.get_layer("vgg_conv1_1_conv").get_weights()[0]
+    theirs = reference.get_layer("block1_conv1").get_weights()[0]
+    np.testing.assert_array_equal(kernel[:, :, :3], theirs[:, :, ::-1])
+    assert not kernel[:, :, 3:].any()
+    model = fcn_8s(**small)
     assert model.get_layer("image_normalize").normalization == "caffe"
     for theirs, ours in (
         ("block1_conv1", "vgg_conv1_1_conv"),
@@ -65,6 +73,37 @@ def test_vgg_without_batch_norm(tmp_path):
             model.get_layer(ours).get_weights()[0],
             reference.get_layer(theirs).get_weights()[0],
         )
+
+
+@pytest.mark.parametrize(
+    ("stem", "bands", "expected"),
+    [
+        ("repeat", 6, lambda rgb: np.concatenate([rgb, rgb], axis=2) / 2),
+        (
+            (None, "blue", "red", "green"),
+            4,
+            lambda rgb: np.insert(rgb[:, :, [2, 0, 1]], 0, 0, 2),
+        ),
+    ],
+)
+def test_other_bands_by_a_rule(reference, weight_file, stem, bands, expected):
+    model = rae_d(
+        input_shape=(None, None, bands),
+        normalization=(0.0, 1.0, 1.0),
+        backbone_weights=weight_file,
+        stem=stem,
+    )
+    blue_green_red, bias = reference.get_layer("conv1_conv").get_weights()
+    kernel, own_bias = model.get_layer("conv1_conv").get_weights()
+    np.testing.assert_allclose(kernel, expected(blue_green_red[:, :, ::-1]))
+    np.testing.assert_array_equal(own_bias, bias)
+    name = "conv3_block2_2_conv"
+    for ours, theirs in zip(
+        model.get_layer(name).get_weights(),
+        reference.get_layer(name).get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_given_constants_stay(weight_file):
