@@ -247,7 +247,8 @@ def _place(
     """Finds where the tiles of a sub set lie; notes their landslide pixels."""
     digests = {}
     masks: Counter[bytes] = Counter()
-    for pair in listed.pairs:
+    shown = tfds.core.utils.tqdm(listed.pairs, desc=f"Placing {slug}", leave=False)
+    for pair in shown:
         mask = read_mask(pair.mask, (SIZE, SIZE))
         digests[pair.key] = quarter_digests(_image(pair.image))
         landslide[pair.key] = int(mask.sum())
