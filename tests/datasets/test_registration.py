@@ -19,6 +19,12 @@ def test_configurations_list_the_default_first():
             *(f"{group}{end}" for group in ("uav_sat", "uav", "sat") for end in ends),
             *(f"{slug}{end}" for slug in SUBSETS for end in ends[:2]),
         ],
+        "isprs_semantic": [
+            *(f"vaihingen{end}" for end in ("", "-published", "-eroded")),
+            *(f"potsdam{end}" for end in ("", "-published", "-eroded")),
+            "potsdam-rgb",
+            "potsdam-irrg",
+        ],
         "jiuzhaigou": ["pairs", "binary"],
         "mangkam": ["pairs"],
         "landslide4sense": ["published", "holdout"],

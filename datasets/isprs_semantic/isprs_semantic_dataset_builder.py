@@ -1,0 +1,274 @@
+"""isprs_semantic: urban land cover of Vaihingen and Potsdam, in six classes."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+
+from landslide_tf.datasets.base import (
+    BandInfo,
+    IncompleteDataWarning,
+    LandslideBuilder,
+    make_metadata,
+)
+from landslide_tf.datasets.isprs_semantic.images import (
+    CLASSES,
+    POTSDAM,
+    VAIHINGEN,
+    find_images,
+    read_labelled,
+    starts,
+)
+from landslide_tf.datasets.splits import split_by_hash
+from landslide_tf.errors import DataError
+
+if TYPE_CHECKING:
+    from landslide_tf.datasets.isprs_semantic.images import Area, Labelled
+
+AREAS = {"vaihingen": VAIHINGEN, "potsdam": POTSDAM}
+BANDS = {
+    "rgbir": ("red", "green", "blue", "nir"),
+    "rgb": ("red", "green", "blue"),
+    "irrg": ("nir", "red", "green"),
+}
+ARCHIVES = {
+    "vaihingen": {
+        "irrg": "ISPRS_semantic_labeling_Vaihingen.zip",
+        "label": "ISPRS_semantic_labeling_Vaihingen_ground_truth_COMPLETE.zip",
+        "eroded": "ISPRS_semantic_labeling_Vaihingen_ground_truth_eroded_COMPLETE.zip",
+    },
+    "potsdam": {
+        "rgbir": "4_Ortho_RGBIR.zip",
+        "rgb": "2_Ortho_RGB.zip",
+        "irrg": "3_Ortho_IRRG.zip",
+        "label": "5_Labels_all.zip",
+        "eroded": "5_Labels_all_noBoundary.zip",
+    },
+}
+SEED = 0
+VALIDATION = 0.1
+
+
+@dataclasses.dataclass
+class Config(tfds.core.BuilderConfig):
+    """Which images a configuration holds.
+
+    Attributes:
+        area: `vaihingen` or `potsdam`.
+        product: `irrg`, `rgb` or `rgbir`.
+        validation: Whether a tenth of the training images becomes validation.
+        eroded: Whether labels with eroded borders are read.
+        exclude: Names of images to leave out, such as `7_10`.
+        size: Rows and columns of a tile.
+    """
+
+    area: str = "vaihingen"
+    product: str = "irrg"
+    validation: bool = True
+    eroded: bool = False
+    exclude: tuple[str, ...] = ()
+    size: int = 512
+
+
+def _configs() -> list[Config]:
+    potsdam = {"area": "potsdam", "product": "rgbir"}
+    return [
+        Config(name="vaihingen", description="Near infrared, red, green; 9 cm."),
+        Config(name="vaihingen-published", description="No validation part.",
+               validation=False),
+        Config(name="vaihingen-eroded", description="Borders have no label.",
+               eroded=True),
+        Config(name="potsdam", description="Four bands; 5 cm.", **potsdam),
+        Config(name="potsdam-published", description="No validation part.",
+               validation=False, **potsdam),
+        Config(name="potsdam-eroded", description="Borders have no label.",
+               eroded=True, **potsdam),
+        Config(name="potsdam-rgb", description="Red, green, blue.", area="potsdam",
+               product="rgb"),
+        Config(name="potsdam-irrg", description="Near infrared, red, green.",
+               area="potsdam", product="irrg"),
+    ]  # fmt: skip
+
+
+class Builder(LandslideBuilder):
+    """Builder of isprs_semantic."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    Register at ISPRS (2D semantic labelling) and put the archives, or their files, into
+    `<manual_dir>/isprs_semantic/` or `<manual_dir>/`; the README lists them.
+    """
+    CHECKSUMS: ClassVar[Mapping[str, str]] = {
+        ARCHIVES["vaihingen"]["irrg"]: "md5:462b8dca7b6fa9eaf729840f0cdfc7f3",
+        ARCHIVES["vaihingen"]["label"]: "md5:4802dd6326e2727a352fb735be450277",
+        ARCHIVES["potsdam"]["rgbir"]: "md5:c4a8f7d8c7196dd4eba4addd0aae10c1",
+    }
+    BUILDER_CONFIGS: ClassVar[list[Config]] = _configs()
+    DEFAULT_BUILDER_CONFIG_NAME = "vaihingen"
+    pkg_dir_path = epath.Path(__file__).parent
+
+    @property
+    def _area(self) -> Area:
+        return AREAS[self.builder_config.area]
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self.builder_config
+        bands, size = BANDS[config.product], config.size
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(
+                    shape=(size, size, len(bands)),
+                    dtype=np.uint8,
+                    encoding_format="png",
+                ),
+                "mask": tfds.features.LabeledImage(
+                    shape=(size, size, 1), labels=list(CLASSES), encoding_format="png"
+                ),
+                "id": tfds.features.Text(),
+                "region": tfds.features.Text(),
+                "x0": tfds.features.Scalar(np.int32),
+                "y0": tfds.features.Scalar(np.int32),
+            }
+        )
+        return self.dataset_info_from_configs(
+            features=features,
+            homepage="https://www.isprs.org/education/benchmarks/UrbanSemLab/",
+            supervised_keys=("image", "mask"),
+            metadata=make_metadata(
+                bands=[BandInfo(name=b, unit="", range=[0.0, 255.0]) for b in bands],
+                factors=[],
+                classes=CLASSES,
+                # There are no landslides: the class that single scores are of.
+                landslide_class=CLASSES.index("building"),
+                licence="ISPRS benchmark terms, research use",
+                gsd=self._area.gsd,
+            ),
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+        config, area = self.builder_config, self._area
+        folders = self._folders(dl_manager)
+        found, lone = find_images(folders, area, config.product, eroded=config.eroded)
+        if not found:
+            names = [area.image[config.product], area.label]
+            raise DataError(
+                f"`{self.name}` expects files like `{names[0]}` and `{names[1]}`, or "
+                f"the archives {', '.join(self._archives())}; looked in "
+                f"{' and '.join(f'`{folder}`' for folder in folders)} and found none; "
+                "put them there, or name their folder with `--manual-dir`."
+            )
+        for name in config.exclude:
+            found.pop(name, None)
+        parts = {
+            "train": [n for n in area.train if n in found],
+            "test": [n for n in area.test if n in found],
+        }
+        if config.validation:
+            # Of the published list and not of what is here, so that it is always one.
+            part = split_by_hash(area.train, SEED, test=0.0, validation=VALIDATION)
+            chosen = set(part["validation"])
+            parts["validation"] = [n for n in parts["train"] if n in chosen]
+            parts["train"] = [n for n in parts["train"] if n not in chosen]
+        self._report(found, lone, parts)
+        return {
+            split: self._generate_examples(split, [found[n] for n in names])
+            for split, names in parts.items()
+        }
+
+    def _archives(self) -> list[str]:
+        config, names = self.builder_config, ARCHIVES[self.builder_config.area]
+        return [names[config.product], names["eroded" if config.eroded else "label"]]
+
+    def _folders(self, dl_manager: tfds.download.DownloadManager) -> list[Path]:
+        """Returns where the files may be, archives unpacked."""
+        try:
+            root = dl_manager.manual_dir
+        except AssertionError:  # TFDS's way to say: missing or empty
+            root = self._manual_root
+        folders = [Path(root, self.name), Path(root)]
+        unpacked = []
+        for name in self._archives():
+            here = [folder / name for folder in folders if (folder / name).is_file()]
+            if here:
+                unpacked.append(Path(self.unpack(epath.Path(here[0]))))
+        return [*unpacked, *folders]
+
+    def _report(
+        self,
+        found: Mapping[str, Labelled],
+        lone: list[str],
+        parts: Mapping[str, list[str]],
+    ) -> None:
+        """Counts what is there and warns of what is missing."""
+        config, area = self.builder_config, self._area
+        missing = [
+            name
+            for name in (*area.train, *area.test)
+            if name not in found and name not in config.exclude
+        ]
+        self.info.metadata["files"] = {
+            "images": sorted(found),
+            "missing": missing,
+            "labels_without_image": lone,
+            "excluded": list(config.exclude),
+        }
+        if missing:
+            warnings.warn(
+                f"`{self.name}/{config.name}` is built from {len(found)} images: "
+                f"{', '.join(missing)} are missing.",
+                IncompleteDataWarning,
+                stacklevel=2,
+            )
+        if empty := [split for split, names in parts.items() if not names]:
+            raise DataError(
+                f"`{self.name}/{config.name}` must have images for "
+                f"{' and '.join(empty)}, received {', '.join(sorted(found))} only; add "
+                "some of the missing ones."
+            )
+
+    def _generate_examples(
+        self, split: str, images: list[Labelled]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        config = self.builder_config
+        size, bands = config.size, len(BANDS[config.product])
+        counts = np.zeros(256, np.int64)
+        for files in images:
+            image, mask = read_labelled(files, bands)
+            if min(mask.shape) < size:
+                raise DataError(
+                    f"`{files.image}` must have at least {size} rows and columns, "
+                    f"received {mask.shape}."
+                )
+            counts += np.bincount(mask.ravel(), minlength=256)
+            for row in starts(mask.shape[0], size):
+                for column in starts(mask.shape[1], size):
+                    place = (slice(row, row + size), slice(column, column + size))
+                    name = f"{files.name}_{row:05d}_{column:05d}"
+                    yield (
+                        name,
+                        {
+                            "image": np.ascontiguousarray(image.values[place]),
+                            "mask": np.ascontiguousarray(mask[place][..., None]),
+                            "id": name,
+                            "region": files.name,
+                            "x0": column,
+                            "y0": row,
+                        },
+                    )
+        known = counts[: len(CLASSES)]
+        self.info.metadata["files"][split] = {
+            "images": len(images),
+            "class_shares": dict(
+                zip(CLASSES, (known / max(1, known.sum())).tolist(), strict=True)
+            ),
+        }
