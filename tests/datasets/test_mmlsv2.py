@@ -103,16 +103,6 @@ class PublishedTest(dataset_builder.DatasetBuilderContract):
         challenge(folder / "mmlsv2")
 
 
-class UnitTest(dataset_builder.DatasetBuilderContract):
-    DATASET_CLASS = mmlsv2.Builder
-    CONFIG = "published-unit"
-    SPLITS: ClassVar = {"train": 3, "validation": 1, "test": 1, "test_isolated": 1}
-
-    @classmethod
-    def write_dummy_data(cls, folder):
-        arrays(folder)
-
-
 @pytest.fixture
 def root(tmp_path):
     challenge(tmp_path / "manual" / "mmlsv2")
