@@ -92,7 +92,8 @@ def _names() -> list[str]:
 
 
 def _check_options(recipe: Recipe, devices: int) -> None:
-    batch = recipe.training.batch_size
+    training = recipe.training
+    batch, execution = training.batch_size, training.steps_per_execution
     if batch % devices:
         raise RecipeError(
             f"`training.batch_size`: expected a multiple of the {devices} devices, "
@@ -102,7 +103,9 @@ def _check_options(recipe: Recipe, devices: int) -> None:
         "optimizer.accumulation": recipe.optimizer.accumulation,
         # Keras clips each replica's gradients before it adds them.
         "optimizer.clipnorm": recipe.optimizer.clipnorm,
-        "training.jit_compile": recipe.training.jit_compile,
+        "training.jit_compile": training.jit_compile,
+        # Keras's loop around several steps does not run there.
+        "training.steps_per_execution": execution if execution > 1 else None,
     }
     for key, value in refused.items():
         if value:

@@ -88,6 +88,7 @@ def test_a_recipe_gives_the_scores_and_weights_of_one_device(runs):
         ("accumulation", "`optimizer.accumulation` does not work on several devices"),
         ("clipnorm", "`optimizer.clipnorm` does not work on several devices"),
         ("jit_compile", "`training.jit_compile` does not work on several devices"),
+        ("execution", "`training.steps_per_execution` does not work on several"),
         ("too many", "expected at most 2, the CPUs that TensorFlow shows"),
     ],
 )

@@ -44,6 +44,7 @@ REFUSED = {
     "accumulation": ["optimizer.accumulation=2"],
     "clipnorm": ["optimizer.clipnorm=1.0"],
     "jit_compile": ["training.jit_compile=true"],
+    "execution": ["training.steps_per_execution=2"],
     "too many": ["training.devices=3"],
 }
 
