@@ -87,9 +87,19 @@ class ModelSection(_Section):
 class LossSection(_Section):
     """The loss, a mean over labelled pixels."""
 
-    name: Literal["cross_entropy", "focal", "dice", "tversky", "cross_entropy_dice"] = (
-        "cross_entropy"
-    )
+    name: Literal[
+        "cross_entropy",
+        "focal",
+        "dice",
+        "tversky",
+        "cross_entropy_dice",
+        "boundary",
+        "released",
+    ] = "cross_entropy"
+    formula: (
+        Literal["cross_entropy", "focal", "dice", "cross_entropy_dice", "boundary"]
+        | None
+    ) = Field(None, description="released: which loss of MFFENet's released code")
     class_weights: list[NonNegative] | Literal["median_frequency", "log"] | None = (
         Field(
             None,

@@ -15,9 +15,11 @@ import numpy as np
 from landslide_tf import models
 from landslide_tf.errors import LandslideTFError, RecipeError, did_you_mean
 from landslide_tf.losses import (
+    BoundaryLoss,
     CrossEntropyDiceLoss,
     DiceLoss,
     FocalLoss,
+    ReleasedLoss,
     SegmentationCrossEntropy,
     TverskyLoss,
 )
@@ -44,6 +46,8 @@ LOSSES = {
     "dice": DiceLoss,
     "tversky": TverskyLoss,
     "cross_entropy_dice": CrossEntropyDiceLoss,
+    "boundary": BoundaryLoss,
+    "released": ReleasedLoss,
 }
 CLASSIFIER = "logits_conv"
 
@@ -265,16 +269,24 @@ def make_loss(recipe: Recipe) -> keras.losses.Loss:
         RecipeError: If the loss has no such argument.
     """
     section = recipe.loss
+    if (section.formula is None) == (section.name == "released"):
+        raise RecipeError(
+            "`loss.formula` belongs to `loss.name: released`, which needs it, received "
+            f"`{section.formula}` for `{section.name}`."
+        )
     cls = LOSSES[section.name]
     known = set(inspect.signature(cls.__init__).parameters)
-    known -= {"self", "name", "ignore_class", "class_weights", "from_logits"}
+    known -= {"self", "name", "ignore_class", "class_weights", "from_logits", "formula"}
     for argument in section.arguments:
         if argument not in known:
             raise RecipeError(
                 f"Loss `{section.name}` has no argument `{argument}`."
                 f"{did_you_mean(argument, known)}"
             )
-    return cls(class_weights=section.class_weights, **section.arguments)
+    arguments: dict[str, Any] = dict(section.arguments)
+    if section.formula is not None:
+        arguments["formula"] = section.formula
+    return cls(class_weights=section.class_weights, **arguments)
 
 
 def prepare_weights(model: keras.Model, recipe: Recipe, store: ExampleStore) -> None:

@@ -18,6 +18,8 @@ LOSSES = {
     "DiceLoss": {},
     "TverskyLoss": {"smooth": 1.0, "class_weights": [0.5, 0, 1, 4]},
     "CrossEntropyDiceLoss": {"dice_weight": 0.5},
+    "BoundaryLoss": {"class_weights": [0.5, 0, 1, 4]},
+    "ReleasedLoss": {"formula": "focal"},
 }
 SETUP = """
 import json
