@@ -191,10 +191,7 @@ class Builder(LandslideBuilder):
 
     def _folders(self, dl_manager: tfds.download.DownloadManager) -> list[Path]:
         """Returns where the files may be, archives unpacked."""
-        try:
-            root = dl_manager.manual_dir
-        except AssertionError:  # TFDS's way to say: missing or empty
-            root = self._manual_root
+        root = self.manual_root(dl_manager)
         folders = [Path(root, self.name), Path(root)]
         unpacked = []
         for name in self._archives():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -10,10 +11,13 @@ import numpy as np
 from rasterio import Affine
 
 from landslide_tf.datasets.aligned import Window, mean_cell
-from landslide_tf.datasets.landslide_scenes.scenes import Pixels, Scene
+from landslide_tf.datasets.landslide_scenes.scenes import Pixels, Scene, SceneReader
 from landslide_tf.datasets.landslide_scenes.tiles import IDENTITY, Tile, map_windows
 from landslide_tf.errors import DataError
 from landslide_tf.terrain import dihedral, dihedral_factors
+
+# The reader of a worker of Apache Beam, which makes one example after the other.
+_OPEN = threading.local()
 
 Example = dict[str, Any]  # as TFDS encodes it
 
@@ -48,6 +52,31 @@ def examples_of(
         for same, found in zip(by_place, pixels, strict=True):
             for tile in same:
                 yield tile.id, _example(scene, tile, found, dtype, gsd)
+
+
+def make_example(
+    scenes: Mapping[str, Scene], dtype: str, tile: Tile
+) -> tuple[str, Example]:
+    """Reads one tile as an example; files stay open from tile to tile of a scene.
+
+    Args:
+        scenes: The scenes by id.
+        dtype: Type of `image`.
+        tile: The tile.
+
+    Returns:
+        Name and example.
+
+    Raises:
+        DataError: As `examples_of`.
+    """
+    scene = scenes[tile.scene]
+    if getattr(_OPEN, "scene", None) is not scene:
+        if hasattr(_OPEN, "reader"):
+            _OPEN.reader.close()
+        _OPEN.reader, _OPEN.scene = SceneReader(scene), scene
+    pixels = _OPEN.reader.read(tile.window)
+    return tile.id, _example(scene, tile, pixels, dtype, mean_cell(scene.grid))
 
 
 def _keep(_window: Window, pixels: Pixels) -> Pixels:

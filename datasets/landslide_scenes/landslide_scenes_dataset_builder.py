@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -114,6 +115,7 @@ class Builder(LandslideBuilder):
         ),
     ]
     DEFAULT_BUILDER_CONFIG_NAME = "rgb"
+    ON_BEAM: ClassVar[bool] = True
     pkg_dir_path = epath.Path(__file__).parent
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -140,10 +142,10 @@ class Builder(LandslideBuilder):
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+    ) -> dict[str, Any]:
         config = self.builder_config
         plan = config.plan or self._find_plan(dl_manager)
-        self.info.metadata["files"] = {**plan.report}
+        self._describe(plan)
         return {
             split: self._generate_examples(plan, split, tiles)
             for split, tiles in plan.tiles.items()
@@ -159,10 +161,7 @@ class Builder(LandslideBuilder):
         # GDAL loads only where scenes are read.
         from landslide_tf.datasets.landslide_scenes.plan import plan_of_folder
 
-        try:
-            root = dl_manager.manual_dir
-        except AssertionError:  # TFDS's way to say: missing or empty
-            root = self._manual_root
+        root = self.manual_root(dl_manager)
         found = find_manual(root, self.name, PATTERNS, LAYOUT)
         config = self.builder_config
         plan = plan_of_folder(
@@ -182,47 +181,51 @@ class Builder(LandslideBuilder):
             )
         return plan
 
-    def _generate_examples(
+    def _describe(self, plan: Plan) -> None:
+        """Writes what is known before any example is made into the metadata."""
+        config = self.builder_config
+        files: dict[str, Any] = {**plan.report}
+        for split, tiles in plan.tiles.items():
+            counts = np.array([tile.counts for tile in tiles]).sum(axis=0)
+            shares = counts / max(1, counts.sum())
+            pixels = len(tiles) * config.size**2
+            files[split] = {
+                "examples": len(tiles),
+                "class_shares": dict(zip(config.classes, shares.tolist(), strict=True)),
+                "unlabelled_share": 1
+                - float(counts.sum()) / len(tiles) / config.size**2,
+            }
+        self.info.metadata["files"] = files
+        if np.dtype(config.dtype).kind != "u":
+            bands = self.info.metadata["bands"]
+            for band, ends in zip(bands, plan.ranges, strict=True):
+                band["range"] = ends.tolist()
+
+    def _generate_examples(self, plan: Plan, split: str, tiles: Sequence[Tile]) -> Any:  # noqa: ANN401 - a generator, or Beam's own type
+        from landslide_tf.datasets.landslide_scenes.examples import make_example
+
+        config = self.builder_config
+        if self._on_beam:
+            make = functools.partial(make_example, plan.scenes, config.dtype)
+            return self.generate(tiles, make)
+        return self._examples(plan, split, tiles)
+
+    def _examples(
         self, plan: Plan, split: str, tiles: Sequence[Tile]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         from landslide_tf.datasets.landslide_scenes.examples import examples_of
 
         config = self.builder_config
-        counts = np.zeros(256, np.int64)
-        low = np.full(len(config.bands), np.inf)
-        high = -low
+        labelled = False
         examples = examples_of(plan.scenes, tiles, config.dtype, config.workers)
         for name, example in examples:
-            counts += np.bincount(example["mask"].ravel(), minlength=256)
-            low = np.minimum(low, example["image"].min(axis=(0, 1)))
-            high = np.maximum(high, example["image"].max(axis=(0, 1)))
+            labelled = labelled or bool((example["mask"] != 255).any())
             yield name, example
-        self._finish(plan, split, counts, np.stack([low, high], axis=-1))
-
-    def _finish(
-        self, plan: Plan, split: str, counts: np.ndarray, ranges: np.ndarray
-    ) -> None:
-        """Writes what was seen into the metadata."""
-        config = self.builder_config
-        known = counts[: len(config.classes)]
-        if plan.labelled and not known.any():
+        if plan.labelled and not labelled:
             raise DataError(
                 f"the {split} tiles must hold labelled pixels, received none: where "
-                "there are labels, the image or the DEM has no values."
+                "there are labels the DEM has no values."
             )
-        shares = known / max(1, known.sum())
-        self.info.metadata["files"][split] = {
-            "examples": len(plan.tiles[split]),
-            "class_shares": dict(zip(config.classes, shares.tolist(), strict=True)),
-            "unlabelled_share": float(counts[255] / counts.sum()),
-        }
-        if np.dtype(config.dtype).kind != "u":
-            for band, seen in zip(self.info.metadata["bands"], ranges, strict=True):
-                known_range = band["range"]
-                known_range[:] = [
-                    min(known_range[0], float(seen[0])),
-                    max(known_range[1], float(seen[1])),
-                ]
 
 
 def _features(config: Config) -> Mapping[str, Any]:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from landslide_tf.datasets.landslide_scenes.scenes import Scene
 from landslide_tf.datasets.landslide_scenes.sources import BINARY, find_scenes
-from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles
+from landslide_tf.datasets.landslide_scenes.tiles import (
+    Survey,
+    Tile,
+    grid_tiles,
+    survey,
+)
 from landslide_tf.datasets.landslide_scenes.zones import assign, zones_of
 
 
@@ -22,16 +30,24 @@ class Plan:
         scenes: The scenes by id.
         tiles: Tiles by split, those of a scene one after the other.
         report: What was found, left out and why; JSON values.
+        ranges: Smallest and largest value of each band of `image`, (C, 2).
     """
 
     scenes: Mapping[str, Scene]
     tiles: Mapping[str, Sequence[Tile]]
     report: Mapping[str, Any]
+    ranges: NDArray[np.float64]
 
     @property
     def labelled(self) -> bool:
         """Whether every scene has labels."""
         return all(scene.labels is not None for scene in self.scenes.values())
+
+
+def ranges_of(surveys: Iterable[Survey]) -> NDArray[np.float64]:
+    """Returns the smallest and largest value of each band, (C, 2)."""
+    ends = np.array([(one.low, one.high) for one in surveys])
+    return np.stack([ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)], axis=-1)
 
 
 def drop_unlabelled(
@@ -72,11 +88,15 @@ def plan_of_folder(
         DataError: If a file cannot be read or does not fit, or a split has no tile.
     """
     scenes, ignored = find_scenes(Path(root), bands=bands, factors=factors)
-    tiles = [
-        tile
-        for scene in scenes.values()
-        for tile in grid_tiles(scene, size, stride, len(BINARY), workers=workers)
-    ]
+    classes = len(BINARY)
+    surveys = [survey(s, size, classes, workers=workers) for s in scenes.values()]
+    tiles = [tile for one in surveys for tile in one.tiles]
+    if stride != size:
+        tiles = [
+            tile
+            for scene in scenes.values()
+            for tile in grid_tiles(scene, size, stride, classes, workers=workers)
+        ]
     kept, unlabelled = drop_unlabelled(scenes, tiles)
     zones = zones_of(scenes, kept, BINARY.index("landslide"), gap=size)
     parts, in_gaps = assign(scenes, zones, kept)
@@ -87,4 +107,4 @@ def plan_of_folder(
         "tiles_without_label": unlabelled,
         "tiles_in_gaps": in_gaps,
     }
-    return Plan(scenes, parts, report)
+    return Plan(scenes, parts, report, ranges_of(surveys))

@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from landslide_tf.datasets.aligned import Window
 from landslide_tf.datasets.landslide_scenes.scenes import Pixels, Scene, SceneReader
@@ -112,6 +113,63 @@ def map_windows(
             reader.close()
 
 
+class Survey(NamedTuple):
+    """What a scene holds.
+
+    Attributes:
+        tiles: The tiles of a regular grid.
+        low: Smallest value of each band, 0 where there is no valid pixel.
+        high: Largest value of each band.
+    """
+
+    tiles: list[Tile]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def survey(
+    scene: Scene, size: int, classes: int, *, workers: int | None = None
+) -> Survey:
+    """Reads all of a scene once: its tiles side by side, and the range of its bands.
+
+    Args:
+        scene: The scene.
+        size: Rows and columns of a tile, pixels.
+        classes: Number of classes.
+        workers: As in `map_windows`.
+
+    Returns:
+        Tiles and ranges.
+
+    Raises:
+        DataError: If the scene is smaller than a tile, or as `SceneReader`.
+    """
+
+    def look(window: Window, pixels: Pixels) -> tuple[Tile, NDArray[np.float64]]:
+        image = pixels.image.reshape(-1, pixels.image.shape[-1])
+        ends = np.stack([image.min(axis=0), image.max(axis=0)])
+        return _counted(scene, window, pixels, classes), ends.astype(np.float64)
+
+    windows = _grid(scene, size, size)
+    found = list(map_windows(scene, look, windows, factors=False, workers=workers))
+    ends = np.array([ends for _, ends in found])
+    tiles = [tile for tile, _ in found]
+    return Survey(tiles, ends[:, 0].min(axis=0), ends[:, 1].max(axis=0))
+
+
+def _grid(scene: Scene, size: int, stride: int) -> list[Window]:
+    check_size(scene, size)
+    if not 1 <= stride <= size:
+        raise DataError(
+            f"Expected `stride` from 1 to the tile's {size} pixels, received {stride}."
+        )
+    return [
+        Window(row, column, size, size)
+        for row in starts(scene.grid.height, size, stride)
+        for column in starts(scene.grid.width, size, stride)
+    ]
+
+
 def grid_tiles(
     scene: Scene, size: int, stride: int, classes: int, *, workers: int | None = None
 ) -> list[Tile]:
@@ -130,16 +188,7 @@ def grid_tiles(
     Raises:
         DataError: If the scene is smaller than a tile, or as `SceneReader`.
     """
-    check_size(scene, size)
-    if not 1 <= stride <= size:
-        raise DataError(
-            f"Expected `stride` from 1 to the tile's {size} pixels, received {stride}."
-        )
-    windows = [
-        Window(row, column, size, size)
-        for row in starts(scene.grid.height, size, stride)
-        for column in starts(scene.grid.width, size, stride)
-    ]
+    windows = _grid(scene, size, stride)
     return counted_tiles(scene, windows, classes, workers=workers)
 
 
@@ -163,13 +212,17 @@ def counted_tiles(
     """Returns square windows of a scene as tiles with their counts."""
 
     def count(window: Window, pixels: Pixels) -> Tile:
-        counts = np.bincount(pixels.mask.ravel(), minlength=256)[:classes]
-        return Tile(
-            scene.id,
-            window.row,
-            window.column,
-            window.height,
-            counts=tuple(counts.tolist()),
-        )
+        return _counted(scene, window, pixels, classes)
 
     return list(map_windows(scene, count, windows, factors=False, workers=workers))
+
+
+def _counted(scene: Scene, window: Window, pixels: Pixels, classes: int) -> Tile:
+    counts = np.bincount(pixels.mask.ravel(), minlength=256)[:classes]
+    return Tile(
+        scene.id,
+        window.row,
+        window.column,
+        window.height,
+        counts=tuple(counts.tolist()),
+    )

@@ -105,10 +105,7 @@ class Builder(LandslideBuilder):
         # GDAL loads only where pairs are read.
         from landslide_tf.datasets.terrain_pairs import find_pairs
 
-        try:
-            root = dl_manager.manual_dir
-        except AssertionError:  # TFDS's way to say: missing or empty
-            root = self._manual_root
+        root = self.manual_root(dl_manager)
         found = find_manual(root, self.name, PATTERNS, LAYOUT)
         pairs, report = find_pairs(
             found.parent, seed=self.builder_config.seed, polygons=False

@@ -26,10 +26,10 @@ from landslide_tf.datasets.landslide_scenes.bands import known_bands
 from landslide_tf.datasets.landslide_scenes.landslide_scenes_dataset_builder import (
     PREPARED,
 )
-from landslide_tf.datasets.landslide_scenes.plan import Plan, drop_unlabelled
+from landslide_tf.datasets.landslide_scenes.plan import Plan, drop_unlabelled, ranges_of
 from landslide_tf.datasets.landslide_scenes.scenes import NDVI, Scene, SceneReader
 from landslide_tf.datasets.landslide_scenes.sources import LabelOptions, make_scene
-from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles
+from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles, survey
 from landslide_tf.datasets.landslide_scenes.zones import SPLITS, assign, zones_of
 from landslide_tf.datasets.polygons import read_shapes
 from landslide_tf.errors import DataError, did_you_mean
@@ -281,11 +281,11 @@ def _plan(found: Mapping[str, tuple[Scene, Any]], options: Options) -> Plan:
     scenes = {name: scene for name, (scene, _) in found.items()}
     size, classes = options.size, len(options.labels.classes)
     workers = options.workers
-    tiles = [
-        tile
+    surveys = [
+        survey(scene, size, classes, workers=workers)
         for scene in _shown(scenes.values(), "Reading labels")
-        for tile in grid_tiles(scene, size, size, classes, workers=workers)
     ]
+    tiles = [tile for one in surveys for tile in one.tiles]
     kept, unlabelled = drop_unlabelled(scenes, tiles)
     if not kept:
         raise DataError(
@@ -318,7 +318,7 @@ def _plan(found: Mapping[str, tuple[Scene, Any]], options: Options) -> Plan:
         "cutting": options.cutting,
         "sampling": options.sampling,
     }
-    return Plan(scenes, parts, report)
+    return Plan(scenes, parts, report, ranges_of(surveys))
 
 
 def _check_landslides(parts: Mapping[str, Sequence[Tile]], options: Options) -> None:

@@ -1,6 +1,7 @@
 """The builder of landslide_scenes, on scenes written by a script."""
 
 import json
+import pickle
 import shutil
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from rasterio import Affine
 from landslide_tf.datasets import IncompleteDataWarning, landslide_scenes
 from landslide_tf.datasets.aligned import Window
 from landslide_tf.datasets.landslide_scenes import sources, zones
-from landslide_tf.datasets.landslide_scenes.examples import examples_of
+from landslide_tf.datasets.landslide_scenes.examples import examples_of, make_example
 from landslide_tf.datasets.landslide_scenes.scenes import FACTOR_NAMES, SceneReader
 from landslide_tf.datasets.landslide_scenes.sources import LabelOptions, make_scene
 from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles, starts
@@ -55,10 +56,10 @@ class OneSceneTest(dataset_builder.DatasetBuilderContract):
         (scene / "dem.tif").unlink()  # then the terrain is unknown
 
 
-def build(manual, tmp_path, config=SMALL):
+def build(manual, tmp_path, config=SMALL, **options):
     builder = landslide_scenes.Builder(data_dir=tmp_path / "data", config=config)
     builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(manual_dir=manual)
+        download_config=tfds.download.DownloadConfig(manual_dir=manual, **options)
     )
     return builder
 
@@ -337,6 +338,49 @@ def test_what_is_left_out_is_counted(tmp_path):
     assert report["scenes"] == [f"s{k}" for k in range(5)]
     total = sum(report[split]["examples"] for split in zones.SPLITS)
     assert total + report["tiles_without_label"] + report["tiles_in_gaps"] == 20
+
+
+def written(builder):
+    return {
+        split: {
+            example["id"]: example
+            for example in tfds.as_numpy(builder.as_dataset(split=split))
+        }
+        for split in builder.info.splits
+    }
+
+
+def assert_equal_examples(one, two):
+    assert {s: set(e) for s, e in one.items()} == {s: set(e) for s, e in two.items()}
+    for split, found in one.items():
+        for name, example in found.items():
+            for key, value in example.items():
+                np.testing.assert_array_equal(value, two[split][name][key])
+
+
+def test_one_by_one_the_examples_are_the_same(tmp_path):
+    manual = tmp_path / "manual"
+    files.write_scenes(manual, count=6)
+    scenes, _ = sources.find_scenes(manual, bands=RGB, factors=TERRAIN)
+    # As a worker of Apache Beam gets them, and in its order.
+    scenes = pickle.loads(pickle.dumps(scenes))
+    tiles = [Tile(name, row, 16, 32) for row in (0, 16) for name in scenes]
+    expected = dict(examples_of(scenes, sorted(tiles), "uint8"))
+    for tile in tiles:
+        name, example = make_example(scenes, "uint8", tile)
+        for key, value in example.items():
+            np.testing.assert_array_equal(value, expected[name][key])
+
+
+@pytest.mark.filterwarnings("ignore")  # Beam's own, about many things
+def test_beam_makes_the_same_data_set(tmp_path):
+    pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
+    manual = tmp_path / "manual"
+    files.write_scenes(manual, count=6)
+    plain = build(manual, tmp_path / "plain")
+    beam = build(manual, tmp_path / "beam", beam_runner="DirectRunner")
+    assert dict(beam.info.metadata) == dict(plain.info.metadata)
+    assert_equal_examples(written(plain), written(beam))
 
 
 def broken(folder, fault):
