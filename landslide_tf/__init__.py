@@ -21,6 +21,7 @@ from landslide_tf.version import __version__
 if TYPE_CHECKING:
     from landslide_tf import (
         datasets,
+        evidence,
         layers,
         losses,
         metadata,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "datasets",
+    "evidence",
     "layers",
     "losses",
     "metadata",

@@ -1,0 +1,161 @@
+"""Basic belief assignments: masses of the subsets of a frame of discernment."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landslide_tf.errors import DataError
+
+FocalSet: TypeAlias = frozenset[Hashable]
+Values: TypeAlias = NDArray[np.float64]
+
+SUM_TOLERANCE = 1e-9
+
+
+class TotalConflictError(DataError):
+    """Sources that contradict each other completely cannot be combined."""
+
+
+@dataclass(frozen=True, eq=False)
+class Masses:
+    """One belief assignment an image: how much evidence each set of classes has.
+
+    The focal sets are shared by all images, their masses are an array, so that every
+    rule and measure of this room works on all images at once (Shafer 1976, chapter 2).
+
+    Attributes:
+        frame: The mutually exclusive classes.
+        sets: The focal sets, non-empty subsets of the frame; a set may have mass 0.
+        values: Masses (..., sets), at least 0, of sum 1 within 1e-9.
+
+    Raises:
+        DataError: If the frame, a set or a mass is not valid.
+    """
+
+    frame: tuple[Hashable, ...]
+    sets: tuple[FocalSet, ...]
+    values: Values
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", np.asarray(self.values, np.float64))
+        _check_sets(self.frame, self.sets)
+        if self.values.ndim == 0 or self.values.shape[-1] != len(self.sets):
+            raise DataError(
+                f"Expected masses of shape (..., {len(self.sets)}), one for each focal "
+                f"set, received {self.values.shape}; name every set once."
+            )
+        if not np.all(self.values >= 0):
+            raise DataError(
+                f"Expected masses of at least 0, received {np.min(self.values)}; a "
+                "mass is a share of the evidence."
+            )
+        gap = np.abs(self.values.sum(axis=-1) - 1)
+        if not np.all(gap <= SUM_TOLERANCE):
+            raise DataError(
+                f"Expected masses of sum 1, received a sum that is {np.max(gap):.3g} "
+                "away; divide by the sum first."
+            )
+
+    @classmethod
+    def of(
+        cls, masses: Mapping[FocalSet, ArrayLike], frame: Iterable[Hashable]
+    ) -> Masses:
+        """Makes masses from a mapping of focal sets.
+
+        Args:
+            masses: Mass of each focal set, a number or an array (...) of all images.
+            frame: The classes; `"ab"` is the frame of `"a"` and `"b"`.
+
+        Returns:
+            The masses.
+
+        Raises:
+            DataError: If the frame, a set or a mass is not valid.
+        """
+        arrays = [np.asarray(value, np.float64) for value in masses.values()]
+        if not arrays:
+            raise DataError("Expected at least one focal set, received none; add one.")
+        values = np.stack(np.broadcast_arrays(*arrays), axis=-1)
+        return cls(tuple(frame), tuple(masses), values)
+
+    def as_dict(self) -> dict[FocalSet, Values]:
+        """Returns the masses (...) of each focal set."""
+        return {focal: self.values[..., index] for index, focal in enumerate(self.sets)}
+
+    def belief(self, focal: Iterable[Hashable]) -> Values:
+        """Returns Bel(A) (...), the mass of all subsets of A (Shafer 1976)."""
+        wanted = frozenset(focal)
+        return self._total([part <= wanted for part in self.sets])
+
+    def plausibility(self, focal: Iterable[Hashable]) -> Values:
+        """Returns Pl(A) (...), the mass of all sets that meet A (Shafer 1976)."""
+        wanted = frozenset(focal)
+        return self._total([bool(part & wanted) for part in self.sets])
+
+    def _total(self, chosen: list[bool]) -> Values:
+        return self.values @ np.array(chosen, np.float64)
+
+
+def _check_sets(frame: tuple[Hashable, ...], sets: tuple[FocalSet, ...]) -> None:
+    classes = frozenset(frame)
+    if not frame or len(classes) != len(frame):
+        raise DataError(
+            f"Expected a `frame` of distinct classes, received {frame!r}; name each "
+            "class once."
+        )
+    for focal in sets:
+        if not isinstance(focal, frozenset) or not focal or not focal <= classes:
+            shown = sorted(focal, key=str) if isinstance(focal, frozenset) else focal
+            raise DataError(
+                f"Expected focal sets that are non-empty frozensets of {frame!r}, "
+                f"received {shown!r}; the empty set cannot have mass."
+            )
+    if len(set(sets)) != len(sets) or not sets:
+        raise DataError(
+            f"Expected distinct focal sets, received {len(sets)} with "
+            f"{len(sets) - len(set(sets))} repetitions; add their masses up."
+        )
+
+
+def aligned(sources: Sequence[Masses]) -> tuple[tuple[FocalSet, ...], Values]:
+    """Returns the union of the focal sets of several sources and all their masses.
+
+    Args:
+        sources: At least one; their leading shapes broadcast.
+
+    Returns:
+        The sets in order of first appearance, and the masses (sources, ..., sets).
+
+    Raises:
+        DataError: If there is no source, or frames or shapes do not fit.
+    """
+    if not sources:
+        raise DataError("Expected at least one source of evidence, received none.")
+    check_one_frame(sources)
+    sets = tuple(dict.fromkeys(focal for source in sources for focal in source.sets))
+    try:
+        shape = np.broadcast_shapes(*(s.values.shape[:-1] for s in sources))
+    except ValueError as error:
+        raise DataError(
+            "Expected sources for the same images, received masses of shapes "
+            f"{[s.values.shape for s in sources]}; give every source all images."
+        ) from error
+    values = np.zeros((len(sources), *shape, len(sets)))
+    for row, source in zip(values, sources, strict=True):
+        row[..., [sets.index(focal) for focal in source.sets]] = source.values
+    return sets, values
+
+
+def check_one_frame(sources: Sequence[Masses]) -> None:
+    """Raises a DataError unless all sources speak of the same classes."""
+    frames = {frozenset(source.frame): source.frame for source in sources}
+    if len(frames) > 1:
+        raise DataError(
+            f"Expected sources on one frame, received {list(frames.values())}; refine "
+            "them to the same classes first."
+        )
