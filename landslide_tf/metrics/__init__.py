@@ -9,6 +9,7 @@ from landslide_tf.metrics.calibration import (
     ReliabilityAccumulator,
     expected_calibration_error,
 )
+from landslide_tf.metrics.cas import CAS_COLUMNS, cas_scores
 from landslide_tf.metrics.class_weights import class_weights, prior_bias
 from landslide_tf.metrics.confusion import ConfusionMatrix
 from landslide_tf.metrics.decision import decide, landslide_index
@@ -25,6 +26,7 @@ from landslide_tf.metrics.thresholds import (
 )
 
 __all__ = [
+    "CAS_COLUMNS",
     "ConfusionAccumulator",
     "ConfusionMatrix",
     "Interval",
@@ -35,6 +37,7 @@ __all__ = [
     "ThresholdScores",
     "apply_temperature",
     "best_threshold",
+    "cas_scores",
     "class_weights",
     "decide",
     "expected_calibration_error",
