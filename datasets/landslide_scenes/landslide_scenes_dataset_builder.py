@@ -192,8 +192,7 @@ class Builder(LandslideBuilder):
             files[split] = {
                 "examples": len(tiles),
                 "class_shares": dict(zip(config.classes, shares.tolist(), strict=True)),
-                "unlabelled_share": 1
-                - float(counts.sum()) / len(tiles) / config.size**2,
+                "unlabelled_share": 1 - float(counts.sum()) / pixels,
             }
         self.info.metadata["files"] = files
         if np.dtype(config.dtype).kind != "u":
