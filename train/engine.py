@@ -26,6 +26,7 @@ from landslide_tf.train.setup import (
     prepare_weights,
     resolve,
 )
+from landslide_tf.train.tensorboard import ValidationPictures
 
 Verbosity = Literal[0, 1, 2]
 
@@ -134,7 +135,8 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
     if resumed:
         recorder.resume(model)
     steps = batches.training.steps_per_epoch
-    _fit(model, streams, recorder, steps, session.verbose)
+    callbacks = _tensorboard(run, recipe, batches)
+    _fit(model, streams, recorder, callbacks, steps, session.verbose)
     write_result(recorder, recipe, model, arguments, batches, session.command)
     return run
 
@@ -202,20 +204,30 @@ def _build_metrics(
         raise RecipeError(f"`training.monitor`: there is no `{monitor}`.{hint}")
 
 
+def _tensorboard(
+    run: RunFolder, recipe: Recipe, batches: RunData
+) -> list[keras.callbacks.Callback]:
+    """Returns what writes event files, which needs TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        return []
+    callbacks = [keras.callbacks.TensorBoard(run.tensorboard, write_graph=False)]
+    every = recipe.training.pictures
+    if every is not None:
+        folder = run.tensorboard / "pictures"
+        callbacks.append(ValidationPictures(folder, batches.validation, every))
+    return callbacks
+
+
 def _fit(
     model: keras.Model,
     streams: _Streams,
     recorder: RunRecorder,
+    callbacks: list[keras.callbacks.Callback],
     steps: int,
     verbose: Verbosity | None,
 ) -> None:
     if verbose is None:
         verbose = 1 if sys.stdout.isatty() else 2
-    callbacks = []
-    if keras.backend.backend() == "tensorflow":  # it writes with TensorFlow
-        callbacks.append(
-            keras.callbacks.TensorBoard(recorder.run.tensorboard, write_graph=False)
-        )
     run_fits(
         model,
         streams.training,

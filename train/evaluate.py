@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -26,6 +26,7 @@ from landslide_tf.objects.scores import Match
 from landslide_tf.pipelines import EvaluationBatches, ExampleStore, split_name
 from landslide_tf.pipelines.inputs import Inputs
 from landslide_tf.tensors import IntArray
+from landslide_tf.train.examples import examples_to_show, rgb_image
 from landslide_tf.train.run import RunFolder
 from landslide_tf.train.setup import input_selection, load_split
 
@@ -126,7 +127,7 @@ def evaluate_run(
     batches = EvaluationBatches(store, input_selection(recipe), batch_size)
     ids, matrices = [], []
     counts = {match: ObjectCounts(0, 0, 0, match) for match in get_args(Match)}
-    shown = _examples_to_show(store, pictures)
+    shown = examples_to_show(store, pictures)
     drawn = []
     predictions = _predict(run, batches, metadata, permute)
     for number, inputs, label, prediction in predictions:
@@ -226,15 +227,6 @@ def _count_objects(
     }
 
 
-def _examples_to_show(store: ExampleStore, wanted: int) -> Sequence[int]:
-    """Returns example numbers spread evenly over those that show landslides."""
-    candidates = np.flatnonzero(store.positive)
-    if len(candidates) < wanted:
-        candidates = np.arange(len(store))
-    places = np.linspace(0, len(candidates) - 1, min(wanted, len(candidates)))
-    return candidates[places.round().astype(int)].tolist()
-
-
 def _picture(
     store: ExampleStore,
     number: int,
@@ -243,11 +235,9 @@ def _picture(
     prediction: NDArray[np.uint8],
     metadata: ModelMetadata,
 ) -> dict[str, Any]:
-    names = [band.name for band in metadata.inputs]
-    rgb = [names.index(n) if n in names else 0 for n in ("red", "green", "blue")]
     picture: dict[str, Any] = {  # as in Evaluation.pictures
         "id": store.ids[number],
-        "image": np.clip(inputs["image"][..., rgb], 0, 255).astype(np.uint8),
+        "image": rgb_image(inputs["image"], [band.name for band in metadata.inputs]),
         "truth": label,
         "prediction": prediction,
     }

@@ -186,6 +186,11 @@ class TrainingSection(_Section):
     jit_compile: bool = Field(
         False, description="XLA; slower on a CPU; the JAX backend always compiles"
     )
+    pictures: Count | None = Field(
+        None,
+        description="epochs between pictures of a few validation examples in "
+        "TensorBoard; TensorFlow only",
+    )
     save_steps: Count | None = Field(
         None, description="steps between checkpoints within an epoch"
     )

@@ -1,5 +1,6 @@
 """Reports: pictures, curves, tables and pages from plain data."""
 
+from landslide_tf.palette import class_palette
 from landslide_tf.report.benchmark import benchmark_markdown, write_benchmark
 from landslide_tf.report.chart import Chart, Line
 from landslide_tf.report.curves import curves
@@ -19,7 +20,6 @@ from landslide_tf.report.page import (
     Table,
     write_page,
 )
-from landslide_tf.report.palette import class_palette
 from landslide_tf.report.pictures import Picture, prediction_grid
 from landslide_tf.report.run_page import write_run_page
 from landslide_tf.report.tables import (

@@ -15,10 +15,10 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from PIL import Image
 
+from landslide_tf import palette
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import boundaries
-from landslide_tf.report import palette
 from landslide_tf.report.figures import DPI, save_figure
 from landslide_tf.tensors import FloatArray
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from landslide_tf import palette
 from landslide_tf.errors import DataError
-from landslide_tf.report import Picture, class_palette, curves, palette, prediction_grid
+from landslide_tf.report import Picture, class_palette, curves, prediction_grid
 
 CLASSES = ["background", "landslide"]
 PANEL, GAP, LEFT, TOP = 240, 6, 22, 24  # pixels, as drawn

@@ -76,11 +76,12 @@ def test_another_folder_is_refused(tmp_path):
 
 def test_training_and_evaluation_write_the_page(trainer, tiny_data):
     folder = trainer.folder / "run"
-    change = "--set=training.epochs=1"
-    code, output = trainer.run(trainer.recipe, "--out", folder, change)
+    changes = ("--set=training.epochs=1", "--set=training.pictures=1")
+    code, output = trainer.run(trainer.recipe, "--out", folder, *changes)
     assert code == 0, output
     run = RunFolder(folder)
     assert f"report: {run.page}" in output
+    assert list((run.tensorboard / "pictures").glob("events.out.tfevents.*"))
     text = run.page.read_text()
     with run.metrics.open() as stream:
         (row,) = csv.DictReader(stream)

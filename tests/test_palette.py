@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 
-from landslide_tf.report.palette import IGNORE, LANDSLIDE, NEUTRAL, class_palette
+from landslide_tf.palette import IGNORE, LANDSLIDE, NEUTRAL, class_palette
 
 SIX = ["landslide", "building", "forest", "water", "road", "bare"]
 
