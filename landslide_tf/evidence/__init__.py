@@ -1,5 +1,6 @@
-"""Belief functions: masses, rules, divergences, fusion of branches."""
+"""Belief functions, the fusion of branches, and the saliency they look at."""
 
+from landslide_tf.evidence.channels import fuse_channel
 from landslide_tf.evidence.divergences import (
     belief_jensen_renyi,
     belief_jensen_shannon,
@@ -24,6 +25,7 @@ from landslide_tf.evidence.rules import (
     xiao_weights,
     yager,
 )
+from landslide_tf.evidence.saliency import multiscale_saliency, to_uint8
 from landslide_tf.evidence.transforms import discount, pignistic, sharpen
 
 __all__ = [
@@ -42,11 +44,14 @@ __all__ = [
     "deng_entropy",
     "discount",
     "fuse_branches",
+    "fuse_channel",
     "jousselme_distance",
+    "multiscale_saliency",
     "murphy",
     "pignistic",
     "renyi_entropy",
     "sharpen",
+    "to_uint8",
     "xiao",
     "xiao_weights",
     "yager",

@@ -1,0 +1,52 @@
+"""Bicubic resampling with antialiasing as one matrix an axis."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from landslide_tf.evidence.masses import Values
+
+
+def resize(values: Values, height: int, width: int) -> Values:
+    """Resamples maps (..., old height, old width) to (..., height, width)."""
+    rows = resize_matrix(values.shape[-2], height)
+    columns = resize_matrix(values.shape[-1], width)
+    return rows @ values @ columns.T
+
+
+@lru_cache(maxsize=32)
+def resize_matrix(old: int, new: int) -> Values:
+    """Returns the weights (new, old) of MATLAB's `imresize`, bicubic.
+
+    Keys's cubic with a = −½, widened by the scale when it shrinks, symmetric edges,
+    rows of sum 1. OpenCV's cubic (a = −¾, no antialiasing) and TensorFlow's (borders
+    renormalised, not mirrored) differ.
+
+    Args:
+        old: Size before, at least 2; far below 6 one mirror image is not enough.
+        new: Size after, at least 1.
+
+    Returns:
+        The weights, not to be written to.
+    """
+    scale = new / old
+    centre = np.arange(1, new + 1)[:, None] / scale + 0.5 * (1 - 1 / scale)
+    index = np.arange(1, old + 1)[None, :]
+    stretch = min(scale, 1.0)
+    weights = sum(
+        keys_cubic(stretch * (centre - position))
+        for position in (index, 1 - index, 2 * old + 1 - index)
+    )
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    weights.setflags(write=False)
+    return weights
+
+
+def keys_cubic(x: Values) -> Values:
+    """Returns Keys's cubic convolution kernel with a = −½ (Keys 1981, equation 15)."""
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x**2 + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
