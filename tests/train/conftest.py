@@ -57,7 +57,7 @@ class Trainer:
 
     def run(self, *arguments, data_dir=None):
         process = self.start(*arguments, data_dir=data_dir)
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=600)
         return process.returncode, output
 
     def kill_when(self, condition, *arguments):
