@@ -79,7 +79,7 @@ def test_recipes_are_listed_and_shown(command):
         (["data.image=[red,green,nir]"], "no band or factor `nir`"),
         (["data.fill={dem: median}"], "`data.fill` names `dem`"),
         (["data.name=mmls/cleen"], "`clean`"),
-        (["data.name=mangkam"], "no data set `mangkam`"),
+        (["data.name=wenchuan"], "no data set `wenchuan`"),
         (["data.train=trains"], "no split `trains`"),
         (["training.batch_size=1000"], "at most 160"),
         (["training.devices=2"], "expected at most 1, the CPUs"),
