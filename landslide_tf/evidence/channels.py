@@ -6,7 +6,6 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from skimage.color import hsv2rgb, rgb2hsv
 
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.evidence.masses import Values
@@ -64,6 +63,9 @@ def fuse_channel(
             f"Expected saliency in [0, 1], received {np.min(extra):g} to "
             f"{np.max(extra):g}; divide 8-bit maps by 255."
         )
+    # Half a second that importing the layers need not cost.
+    from skimage.color import hsv2rgb, rgb2hsv
+
     hsv = rgb2hsv(values)
     index = CHANNELS.index(channel)
     old = hsv[..., index]

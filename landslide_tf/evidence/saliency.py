@@ -92,8 +92,7 @@ def checked_image(image: ArrayLike) -> Values:
 
 def presmooth(image: Values) -> Values:
     """Blurs each channel (..., height, width, 3) by a 3-tap Gaussian, to integers."""
-    side = np.exp(-1 / (2 * SIGMA**2))
-    taps = np.array([side, 1.0, side]) / (1 + 2 * side)
+    taps = smoothing_taps()
     padded = _padded(image, 1, 1, (-3, -2), mode="edge")
     blurred = _filtered(_filtered(padded, taps, -3), taps, -2)
     return np.clip(round_half_up(blurred), 0, 255)
@@ -181,6 +180,12 @@ def blur(power: Values) -> Values:
     taps = gaussian_taps()
     padded = _padded(power, 3, 4, (-2, -1), mode="constant")
     return _filtered(_filtered(padded, taps, -2), taps, -1)
+
+
+def smoothing_taps() -> Values:
+    """Returns the 3 taps of the light smoothing, of sum 1."""
+    side = np.exp(-1 / (2 * SIGMA**2))
+    return np.array([side, 1.0, side]) / (1 + 2 * side)
 
 
 def gaussian_taps() -> Values:

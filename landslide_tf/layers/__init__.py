@@ -8,26 +8,32 @@ from landslide_tf.layers.blocks import (
     conv_bn_relu,
     separable_conv_bn_relu,
 )
+from landslide_tf.layers.channel_saliency import ChannelSaliencyFusion
 from landslide_tf.layers.concat_conv import ConcatConv2D
 from landslide_tf.layers.conv import Conv2D
+from landslide_tf.layers.evidential_fusion import EvidentialFusion
 from landslide_tf.layers.factors import EncodeFactors, FactorKind
 from landslide_tf.layers.normalize import Normalization, Normalize
 from landslide_tf.layers.padding import CropTo, PadToStride
 from landslide_tf.layers.residual_convolution import residual_convolution
 from landslide_tf.layers.resize import Resize2D
+from landslide_tf.layers.saliency import MultiScaleSaliency
 from landslide_tf.layers.triangle_fork import GroupWeighting, adaptive_triangle_fork
 from landslide_tf.layers.width import scaled_channels
 
 __all__ = [
     "BatchNormalization",
     "BilinearUpsampling",
+    "ChannelSaliencyFusion",
     "ConcatConv2D",
     "Conv2D",
     "CropTo",
     "EncodeFactors",
+    "EvidentialFusion",
     "FactorKind",
     "GroupWeighting",
     "ImagePooling",
+    "MultiScaleSaliency",
     "Normalization",
     "Normalize",
     "PadToStride",
