@@ -216,12 +216,19 @@ class Burner:
     outside: int
     all_touched: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_bounds", shapely.bounds(self.geometries))
+
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Burns a window, uint8 (h, w)."""
         part = self.grid.window(*window)
-        t = part.transform
-        box = shapely.box(t.c, t.f + part.height * t.e, t.c + part.width * t.a, t.f)
-        here = np.flatnonzero(shapely.intersects(self.geometries, box))
+        left, top = part.transform @ (0, 0)
+        right, bottom = part.transform @ (part.width, part.height)
+        # Plain numbers: threads must not share the indices that GEOS builds.
+        west, south, east, north = self._bounds.T
+        here = np.flatnonzero(
+            (west <= right) & (east >= left) & (south <= top) & (north >= bottom)
+        )
         if not here.size:
             return np.full(part.shape, self.outside, np.uint8)
         with _ONE_AT_A_TIME:
@@ -274,6 +281,4 @@ def burner(
             )
         values[k] = number
     order = np.argsort(values == last, kind="stable")
-    geometries = shapes.geometries[order]
-    shapely.prepare(geometries)
-    return Burner(grid, geometries, values[order], outside, all_touched)
+    return Burner(grid, shapes.geometries[order], values[order], outside, all_touched)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from itertools import cycle
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from landslide_tf.cli.startup import start_tensorflow
 from landslide_tf.errors import DataError
+
+if TYPE_CHECKING:
+    from landslide_tf.scene import Prepared
 
 Files = list[Path] | None
 
@@ -71,16 +74,14 @@ def prepare(
         sampling=sampling,
         seed=seed,
     )
-    count = len(image)
-    files = zip(
-        image,
-        _each("labels", labels, count),
-        _each("dem", dem, count),
-        _each("ndvi", ndvi, count),
-        _each("points", points, count),
-        strict=False,
-    )
-    made = scene.prepare([scene.Inputs(*row) for row in files], out, options)
+    others = {"labels": labels, "dem": dem, "ndvi": ndvi, "points": points}
+    files = {name: _each(name, paths, len(image)) for name, paths in others.items()}
+    rows = zip(image, *files.values(), strict=True)
+    inputs = [scene.Inputs(*row) for row in rows]
+    _show(scene.prepare(inputs, out, options))
+
+
+def _show(made: Prepared) -> None:
     report = made.report
     for split, number in made.counts.items():
         shares = report[split]["class_shares"].items()

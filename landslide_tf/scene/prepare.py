@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import numpy as np
+import rasterio
 import tensorflow_datasets as tfds
 import yaml
 from rich.console import Console
@@ -50,6 +51,9 @@ T = TypeVar("T")
 
 RECIPE = "recipe.yaml"
 _TERRAIN = ("slope", "aspect")
+# GDAL keeps blocks it has read, else up to a twentieth of the machine's memory; every
+# window is read once or twice and needs few of them.
+_CACHE = 2**27  # bytes
 
 
 @dataclass(frozen=True)
@@ -182,7 +186,7 @@ def prepare(
     """
     options = options or Options()
     found = _scenes(list(scenes), options)
-    with atomic_folder(out) as temporary:
+    with atomic_folder(out) as temporary, rasterio.Env(GDAL_CACHEMAX=_CACHE):
         plan = _plan(found, options)
         first = next(iter(plan.scenes.values()))
         dtype = _dtype(plan.scenes.values())

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import rasterio
+import shapely
 import tensorflow_datasets as tfds
 from rasterio import Affine
 
@@ -123,6 +124,16 @@ def test_polygons_burn_pixels_whose_centres_they_cover(folder):
     files.write_geojson(path, [files.square(10.6, 10.6, 20.4, 12.4)])
     assert (read(scene_of(folder, dem=None)).mask == 1).sum() == 9
     assert (read(scene_of(folder, dem=None, options=touched)).mask == 1).sum() == 33
+
+
+def test_threads_share_no_index_of_geos(folder):
+    scene = scene_of(folder, dem=None)
+    whole = read(scene)
+    # Of prepared geometries GEOS builds an index when they are first asked, and
+    # crashes where two threads ask at a time.
+    assert not shapely.is_prepared(scene.labels.geometries).any()
+    count = sum(t.counts[1] for t in grid_tiles(scene, 16, 16, 2, workers=8))
+    assert count == (whole.mask == 1).sum()
 
 
 def test_the_landslide_wins_where_polygons_overlap(folder):
