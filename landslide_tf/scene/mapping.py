@@ -1,0 +1,427 @@
+"""A scene in, a map out."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.errors import DataError, LandslideTFError, did_you_mean
+from landslide_tf.files import atomic_path
+from landslide_tf.metadata import ModelMetadata
+from landslide_tf.palette import class_palette
+from landslide_tf.scene import cog, polygons
+from landslide_tf.scene.members import (
+    Member,
+    channels_of,
+    check_members,
+    entropy,
+    threshold_of,
+    together,
+    total_stride,
+)
+from landslide_tf.scene.pipeline import Strip, batch_size, predict_strips
+from landslide_tf.scene.source import Scene, SceneFiles, open_scene
+from landslide_tf.scene.strips import Arrays, FinishedStrips
+from landslide_tf.scene.windows import OVERLAP, TILE, Axis, axis
+from landslide_tf.version import __version__
+
+Shown = Literal["landslide", "all"]
+Stored = Literal["uint8", "float32"]
+Progress = Callable[[int, int], None]
+_OPAQUE = 255
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files to write; those that are None are not.
+
+    Attributes:
+        map: Class map, a cloud optimised GeoTIFF.
+        probabilities: Probabilities, likewise.
+        uncertainty: Entropy and mutual information as shares of their largest value.
+        vectors: Polygons: `.gpkg` or `.geojson`.
+    """
+
+    map: Path
+    probabilities: Path | None = None
+    uncertainty: Path | None = None
+    vectors: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How a scene is mapped.
+
+    Attributes:
+        tile: Rows and columns of a window.
+        overlap: Pixels that neighbouring windows share.
+        batch_size: Windows a batch; None = about a million pixels.
+        threshold: Smallest probability that is landslide; None = the model's.
+        eight_sides: Averages the predictions of the eight symmetries of the square.
+        bands: Probabilities of the landslide class alone, or of all classes.
+        dtype: `"uint8"` (steps of 0.004) or `"float32"`.
+        min_area: Smallest polygon, m²; None = 16 pixels.
+        simplify: Tolerance of the polygons' outlines, metres.
+    """
+
+    tile: int = TILE
+    overlap: int = OVERLAP
+    batch_size: int | None = None
+    threshold: float | None = None
+    eight_sides: bool = False
+    bands: Shown = "landslide"
+    dtype: Stored = "uint8"
+    min_area: float | None = None
+    simplify: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses values that mean nothing."""
+        for name, known in (("bands", Shown), ("dtype", Stored)):
+            value = getattr(self, name)
+            if value not in get_args(known):
+                hint = did_you_mean(str(value), get_args(known))
+                raise DataError(f"`{name}` cannot be `{value}`.{hint}")
+        for name, low, high in (
+            ("batch_size", 1, math.inf),
+            ("threshold", 0, 1),
+            ("min_area", 0, math.inf),
+            ("simplify", 0, math.inf),
+        ):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise DataError(
+                    f"Expected `{name}` of at least {low}"
+                    f"{'' if high == math.inf else f' and at most {high}'}, received "
+                    f"{value}."
+                )
+
+
+@dataclass(frozen=True)
+class MapSummary:
+    """What was mapped.
+
+    Attributes:
+        pixels: Pixels of the scene.
+        valid: Pixels that have a class.
+        landslide: Pixels that are landslide.
+        objects: Polygons; None where none were asked for.
+        scale: Factor of the image's values.
+        resumed: Strips that an earlier, stopped job had finished.
+        strips: Strips altogether.
+        files: Everything written.
+    """
+
+    pixels: int
+    valid: int
+    landslide: int
+    objects: int | None
+    scale: float
+    resumed: int
+    strips: int
+    files: tuple[Path, ...]
+
+
+def map_scene(
+    members: Sequence[Member],
+    files: SceneFiles,
+    outputs: Outputs,
+    options: MapOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> MapSummary:
+    """Maps landslides in a scene of any size, in bounded memory.
+
+    Overlapping windows on the model's stride are predicted row by row and blended with
+    weights that add up to 1 at every pixel. Finished strips are kept beside the map
+    (`OUT.parts`): the same call after a stop goes on from there and writes the same
+    file. All files appear when all are complete.
+
+    Args:
+        members: One model, or several whose probabilities are averaged.
+        files: The scene.
+        outputs: What to write.
+        options: How; None = the defaults.
+        progress: Called with the pixels that are done, and the pixels of the scene.
+
+    Returns:
+        What was mapped.
+
+    Raises:
+        DataError: If a file cannot be read or written, or does not fit the model.
+        ModelError: If the models do not fit each other or the data.
+        RunError: If another process is writing the same map.
+    """
+    options = options or MapOptions()
+    check_members(members)
+    _check_outputs(outputs, files)
+    scene = open_scene(files, members[0].metadata)
+    grid, stride = scene.upright, total_stride(members)
+    how = {"tile": options.tile, "overlap": options.overlap, "stride": stride}
+    rows, columns = (axis(size, **how) for size in grid.shape)
+    folder = outputs.map.with_name(outputs.map.name + ".parts")
+    job = _job(members, scene, options, stride)
+    with (
+        cog.writable(folder),
+        cog.gdal_settings(),
+        FinishedStrips(folder, job) as strips,
+    ):
+        resumed = strips.count()
+        try:
+            with contextlib.ExitStack() as stack:
+                targets = {
+                    path: stack.enter_context(atomic_path(path))
+                    for path in _paths(outputs)
+                }
+                _predict(
+                    members, scene, rows, columns, options, strips, resumed, progress
+                )
+                found = _Assembly(scene, rows, strips, members, options)
+                objects = found.write(outputs, targets)
+        except LandslideTFError as error:
+            if not isinstance(error, cog.NotWritten):
+                strips.remove()  # running the same again would end the same way
+            raise
+        strips.remove()
+    return MapSummary(
+        pixels=grid.height * grid.width,
+        valid=found.valid,
+        landslide=found.landslide,
+        objects=objects,
+        scale=scene.scale,
+        resumed=resumed,
+        strips=len(rows.offsets),
+        files=tuple(targets),
+    )
+
+
+def _paths(outputs: Outputs) -> list[Path]:
+    given = [outputs.map, outputs.probabilities, outputs.uncertainty, *outputs.vectors]
+    paths = [path for path in given if path is not None]
+    styles = dict.fromkeys(path.with_suffix(".qml") for path in outputs.vectors)
+    return [*paths, *styles]
+
+
+def _check_outputs(outputs: Outputs, files: SceneFiles) -> None:
+    paths = [path.resolve() for path in _paths(outputs)]
+    if len(set(paths)) < len(paths):
+        raise DataError("Expected outputs with different names, received one twice.")
+    for path in outputs.vectors:
+        polygons.driver_of(path)
+    read = [*files.image, *([files.dem] if files.dem else []), *files.factors.values()]
+    for path in read:
+        if Path(path).resolve() in paths:
+            raise DataError(
+                f"`{path}` is read and cannot be written over: name another `--out`."
+            )
+
+
+def _job(
+    members: Sequence[Member], scene: Scene, options: MapOptions, stride: int
+) -> dict[str, Any]:
+    """Returns what the strips depend on."""
+    files = scene.files
+    read = [*files.image, *([files.dem] if files.dem else []), *files.factors.values()]
+    states = []
+    for path in read:
+        with contextlib.suppress(OSError):
+            state = os.stat(path)
+            states.append([path, state.st_size, state.st_mtime_ns])
+    models = [[m.identity, m.metadata.model_dump_json()] for m in members]
+    digest = hashlib.sha256(json.dumps(models).encode()).hexdigest()
+    how = asdict(options)
+    for name in ("min_area", "simplify"):
+        del how[name]
+    return {
+        "version": __version__,
+        "models": digest,
+        "files": states,
+        "scene": [*files.image, files.dem, dict(files.factors), files.dem_unit],
+        "bands": [list(place) for place in (*scene.bands, *scene.ndvi_bands)],
+        "scale": scene.scale,
+        "stride": stride,
+        "options": how,
+    }
+
+
+def _predict(
+    members: Sequence[Member],
+    scene: Scene,
+    rows: Axis,
+    columns: Axis,
+    options: MapOptions,
+    strips: FinishedStrips,
+    start: int,
+    progress: Progress | None,
+) -> None:
+    """Predicts what is not finished; writes strips while the next are predicted."""
+    pixels = rows.size * columns.size
+    metadata = members[0].metadata
+    if start >= len(rows.offsets):
+        return
+    found = predict_strips(
+        scene,
+        together(members, eight_sides=options.eight_sides),
+        rows,
+        columns,
+        channels_of(metadata) + 1,
+        size=options.batch_size or batch_size(options.tile),
+        start=start,
+    )
+    threshold = threshold_of(members, options.threshold)
+    waiting: Future[None] | None = None
+    with ThreadPoolExecutor(1, "scene-writer") as writer, contextlib.closing(found):
+        for strip in found:
+            arrays = _decided(strip, metadata, options, threshold)
+            if waiting is not None:
+                waiting.result()
+            waiting = writer.submit(strips.write, strip.number, arrays)
+            if progress is not None:
+                progress(rows.finished(strip.number) * columns.size, pixels)
+        if waiting is not None:
+            waiting.result()
+
+
+def _decided(
+    strip: Strip,
+    metadata: ModelMetadata,
+    options: MapOptions,
+    threshold: float | None,
+) -> Arrays:
+    """Turns blended probabilities into the layers of the files."""
+    from landslide_tf.metrics.decision import decide
+
+    chances, single = strip.values[..., :-1], strip.values[..., -1]
+    index = metadata.landslide_class
+    classes = decide(chances, landslide_class=index, threshold=threshold)
+    classes[~strip.valid] = metadata.ignore_value
+    landslide = chances[..., 0 if index == "sigmoid" else index][..., None]
+    largest = math.log(max(2, chances.shape[-1]))
+    total = entropy(chances)
+    unsure = np.stack([total, np.maximum(total - single, 0)], axis=-1) / largest
+    shown = landslide if options.bands == "landslide" else chances
+    return {
+        "classes": classes[None],
+        "landslide": cog.quantised(landslide, strip.valid, options.dtype),
+        "probabilities": cog.quantised(shown, strip.valid, options.dtype),
+        "uncertainty": cog.quantised(
+            unsure.astype(np.float32), strip.valid, options.dtype
+        ),
+    }
+
+
+class _Assembly:
+    """Files made of finished strips; counts what is in them."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        rows: Axis,
+        strips: FinishedStrips,
+        members: Sequence[Member],
+        options: MapOptions,
+    ) -> None:
+        self.scene, self.rows, self.strips, self.options = scene, rows, strips, options
+        self.metadata = members[0].metadata
+        self.valid = self.landslide = 0
+        metadata = self.metadata
+        index = metadata.landslide_class
+        self.index = 1 if index == "sigmoid" else index
+        self.classes = list(metadata.classes)
+        if index == "sigmoid" and len(self.classes) < 2:
+            self.classes = ["other", "landslide"]
+        self.tags = {
+            "LANDSLIDE_CLASS": str(self.index),
+            "CLASSES": json.dumps(self.classes),
+            "MODEL": ", ".join(member.metadata.name for member in members),
+            "THRESHOLD": str(threshold_of(members, options.threshold)),
+            "LANDSLIDE_TF_VERSION": __version__,
+        }
+
+    def write(self, outputs: Outputs, targets: dict[Path, Path]) -> int | None:
+        """Writes all files; returns the number of polygons."""
+        self._count()
+        dtype, names = self.options.dtype, ["landslide"]
+        if self.options.bands == "all" and self.metadata.landslide_class != "sigmoid":
+            names = self.classes
+        layers = {
+            "classes": (outputs.map, self._class_layer()),
+            "probabilities": (
+                outputs.probabilities,
+                cog.fractions(dtype, names, self.tags),
+            ),
+            "uncertainty": (
+                outputs.uncertainty,
+                cog.fractions(dtype, ["entropy", "mutual_information"], self.tags),
+            ),
+        }
+        for kind, (path, layer) in layers.items():
+            if path is not None:
+                plain = self.strips.folder / "plain.tif"
+                cog.write_plain(plain, self.scene.grid, layer, self._stored(kind))
+                cog.write_cog(targets[path], plain, classes=kind == "classes")
+                plain.unlink()
+        return self._polygons(outputs, targets) if outputs.vectors else None
+
+    def _class_layer(self) -> cog.Layer:
+        colours = {
+            k: (int(r), int(g), int(b), _OPAQUE)
+            for k, (r, g, b) in enumerate(class_palette(self.classes))
+        }
+        ignored = self.metadata.ignore_value
+        colours[ignored] = (0, 0, 0, 0)
+        return cog.Layer("uint8", ignored, ["class"], colours=colours, tags=self.tags)
+
+    def _count(self) -> None:
+        for number in range(len(self.rows.offsets)):
+            classes = self.strips.read(number)["classes"]
+            self.valid += int((classes != self.metadata.ignore_value).sum())
+            self.landslide += int((classes == self.index).sum())
+
+    def _upright(self, kind: str) -> Iterator[tuple[int, NDArray[Any]]]:
+        for number, row in enumerate(self.rows.offsets):
+            yield row, self.strips.read(number)[kind]
+
+    def _stored(self, kind: str) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yields first row and values of each strip on the stored grid."""
+        down, across = self.scene.back
+        for row, values in self._upright(kind):
+            if down.step == -1:
+                row = self.rows.size - row - values.shape[1]
+            yield row, np.ascontiguousarray(values[:, down, across])
+
+    def _polygons(self, outputs: Outputs, targets: dict[Path, Path]) -> int:
+        grid, folder, files = self.scene.upright, self.strips.folder, self.scene.files
+        mask, chances = folder / "mask.tif", folder / "landslide.tif"
+        masks = (
+            (row, (values == self.index).astype(np.uint8))
+            for row, values in self._upright("classes")
+        )
+        cog.write_plain(mask, grid, cog.Layer("uint8", _OPAQUE, ["landslide"]), masks)
+        layer = cog.fractions(self.options.dtype, ["landslide"], {})
+        cog.write_plain(chances, grid, layer, self._upright("landslide"))
+        found = polygons.find_landslides(
+            mask,
+            grid,
+            probability=chances,
+            dem=files.dem,
+            dem_unit=files.dem_unit,
+            min_area=self.options.min_area,
+            simplify=self.options.simplify,
+        )
+        for path in outputs.vectors:
+            polygons.write_landslides(found, targets[path], polygons.driver_of(path))
+            style = path.with_suffix(".qml")
+            colour = class_palette(self.classes)[self.index]
+            targets[style].write_text(polygons.qgis_style(colour), encoding="utf-8")
+        return len(found)
