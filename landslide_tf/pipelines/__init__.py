@@ -21,6 +21,7 @@ from landslide_tf.pipelines.inputs import (
     class_shares,
 )
 from landslide_tf.pipelines.patches import Patch, superpixel_patches
+from landslide_tf.pipelines.saliency import branch_image, branch_map
 from landslide_tf.pipelines.sampling import Draw, multistage_sample
 from landslide_tf.pipelines.store import (
     Channel,
@@ -45,6 +46,8 @@ __all__ = [
     "InputSelection",
     "Patch",
     "TrainingBatches",
+    "branch_image",
+    "branch_map",
     "build",
     "channel_statistics",
     "channel_values",
