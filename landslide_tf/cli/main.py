@@ -22,6 +22,7 @@ from landslide_tf.cli import (
     evaluate,
     export,
     import_weights,
+    map,
     prepare,
     recipes,
     train,
@@ -46,6 +47,7 @@ app.command("tune")(tune.tune)
 app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("map")(map.map_scene)
 app.command("import-weights")(import_weights.import_weights)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(recipes.app, name="recipes")

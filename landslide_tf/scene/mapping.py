@@ -7,20 +7,20 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from landslide_tf.errors import DataError, LandslideTFError, did_you_mean
+from landslide_tf.errors import DataError, LandslideTFError
 from landslide_tf.files import atomic_path
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.palette import class_palette
 from landslide_tf.scene import cog, polygons
+from landslide_tf.scene.assembly import Assembly
 from landslide_tf.scene.members import (
     Member,
     channels_of,
@@ -30,81 +30,19 @@ from landslide_tf.scene.members import (
     together,
     total_stride,
 )
+from landslide_tf.scene.options import MapOptions, Outputs
 from landslide_tf.scene.pipeline import Strip, batch_size, predict_strips
-from landslide_tf.scene.source import Scene, SceneFiles, open_scene
+from landslide_tf.scene.source import (
+    Scene,
+    SceneFiles,
+    cell_size_warning,
+    open_scene,
+)
 from landslide_tf.scene.strips import Arrays, FinishedStrips
-from landslide_tf.scene.windows import OVERLAP, TILE, Axis, axis
+from landslide_tf.scene.windows import Axis, axis
 from landslide_tf.version import __version__
 
-Shown = Literal["landslide", "all"]
-Stored = Literal["uint8", "float32"]
 Progress = Callable[[int, int], None]
-_OPAQUE = 255
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Files to write; those that are None are not.
-
-    Attributes:
-        map: Class map, a cloud optimised GeoTIFF.
-        probabilities: Probabilities, likewise.
-        uncertainty: Entropy and mutual information as shares of their largest value.
-        vectors: Polygons: `.gpkg` or `.geojson`.
-    """
-
-    map: Path
-    probabilities: Path | None = None
-    uncertainty: Path | None = None
-    vectors: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class MapOptions:
-    """How a scene is mapped.
-
-    Attributes:
-        tile: Rows and columns of a window.
-        overlap: Pixels that neighbouring windows share.
-        batch_size: Windows a batch; None = about a million pixels.
-        threshold: Smallest probability that is landslide; None = the model's.
-        eight_sides: Averages the predictions of the eight symmetries of the square.
-        bands: Probabilities of the landslide class alone, or of all classes.
-        dtype: `"uint8"` (steps of 0.004) or `"float32"`.
-        min_area: Smallest polygon, m²; None = 16 pixels.
-        simplify: Tolerance of the polygons' outlines, metres.
-    """
-
-    tile: int = TILE
-    overlap: int = OVERLAP
-    batch_size: int | None = None
-    threshold: float | None = None
-    eight_sides: bool = False
-    bands: Shown = "landslide"
-    dtype: Stored = "uint8"
-    min_area: float | None = None
-    simplify: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuses values that mean nothing."""
-        for name, known in (("bands", Shown), ("dtype", Stored)):
-            value = getattr(self, name)
-            if value not in get_args(known):
-                hint = did_you_mean(str(value), get_args(known))
-                raise DataError(f"`{name}` cannot be `{value}`.{hint}")
-        for name, low, high in (
-            ("batch_size", 1, math.inf),
-            ("threshold", 0, 1),
-            ("min_area", 0, math.inf),
-            ("simplify", 0, math.inf),
-        ):
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise DataError(
-                    f"Expected `{name}` of at least {low}"
-                    f"{'' if high == math.inf else f' and at most {high}'}, received "
-                    f"{value}."
-                )
 
 
 @dataclass(frozen=True)
@@ -166,6 +104,10 @@ def map_scene(
     check_members(members)
     _check_outputs(outputs, files)
     scene = open_scene(files, members[0].metadata)
+    if line := cell_size_warning(scene):
+        if options.strict:
+            raise DataError(line)
+        warnings.warn(line, stacklevel=2)
     grid, stride = scene.upright, total_stride(members)
     how = {"tile": options.tile, "overlap": options.overlap, "stride": stride}
     rows, columns = (axis(size, **how) for size in grid.shape)
@@ -186,7 +128,13 @@ def map_scene(
                 _predict(
                     members, scene, rows, columns, options, strips, resumed, progress
                 )
-                found = _Assembly(scene, rows, strips, members, options)
+                facts = {
+                    "MODEL": ", ".join(member.metadata.name for member in members),
+                    "THRESHOLD": str(threshold_of(members, options.threshold)),
+                    "LANDSLIDE_TF_VERSION": __version__,
+                }
+                metadata = members[0].metadata
+                found = Assembly(scene, rows, strips, metadata, facts, options)
                 objects = found.write(outputs, targets)
         except LandslideTFError as error:
             if not isinstance(error, cog.NotWritten):
@@ -240,7 +188,7 @@ def _job(
     models = [[m.identity, m.metadata.model_dump_json()] for m in members]
     digest = hashlib.sha256(json.dumps(models).encode()).hexdigest()
     how = asdict(options)
-    for name in ("min_area", "simplify"):
+    for name in ("min_area", "simplify", "strict"):
         del how[name]
     return {
         "version": __version__,
@@ -318,110 +266,3 @@ def _decided(
             unsure.astype(np.float32), strip.valid, options.dtype
         ),
     }
-
-
-class _Assembly:
-    """Files made of finished strips; counts what is in them."""
-
-    def __init__(
-        self,
-        scene: Scene,
-        rows: Axis,
-        strips: FinishedStrips,
-        members: Sequence[Member],
-        options: MapOptions,
-    ) -> None:
-        self.scene, self.rows, self.strips, self.options = scene, rows, strips, options
-        self.metadata = members[0].metadata
-        self.valid = self.landslide = 0
-        metadata = self.metadata
-        index = metadata.landslide_class
-        self.index = 1 if index == "sigmoid" else index
-        self.classes = list(metadata.classes)
-        if index == "sigmoid" and len(self.classes) < 2:
-            self.classes = ["other", "landslide"]
-        self.tags = {
-            "LANDSLIDE_CLASS": str(self.index),
-            "CLASSES": json.dumps(self.classes),
-            "MODEL": ", ".join(member.metadata.name for member in members),
-            "THRESHOLD": str(threshold_of(members, options.threshold)),
-            "LANDSLIDE_TF_VERSION": __version__,
-        }
-
-    def write(self, outputs: Outputs, targets: dict[Path, Path]) -> int | None:
-        """Writes all files; returns the number of polygons."""
-        self._count()
-        dtype, names = self.options.dtype, ["landslide"]
-        if self.options.bands == "all" and self.metadata.landslide_class != "sigmoid":
-            names = self.classes
-        layers = {
-            "classes": (outputs.map, self._class_layer()),
-            "probabilities": (
-                outputs.probabilities,
-                cog.fractions(dtype, names, self.tags),
-            ),
-            "uncertainty": (
-                outputs.uncertainty,
-                cog.fractions(dtype, ["entropy", "mutual_information"], self.tags),
-            ),
-        }
-        for kind, (path, layer) in layers.items():
-            if path is not None:
-                plain = self.strips.folder / "plain.tif"
-                cog.write_plain(plain, self.scene.grid, layer, self._stored(kind))
-                cog.write_cog(targets[path], plain, classes=kind == "classes")
-                plain.unlink()
-        return self._polygons(outputs, targets) if outputs.vectors else None
-
-    def _class_layer(self) -> cog.Layer:
-        colours = {
-            k: (int(r), int(g), int(b), _OPAQUE)
-            for k, (r, g, b) in enumerate(class_palette(self.classes))
-        }
-        ignored = self.metadata.ignore_value
-        colours[ignored] = (0, 0, 0, 0)
-        return cog.Layer("uint8", ignored, ["class"], colours=colours, tags=self.tags)
-
-    def _count(self) -> None:
-        for number in range(len(self.rows.offsets)):
-            classes = self.strips.read(number)["classes"]
-            self.valid += int((classes != self.metadata.ignore_value).sum())
-            self.landslide += int((classes == self.index).sum())
-
-    def _upright(self, kind: str) -> Iterator[tuple[int, NDArray[Any]]]:
-        for number, row in enumerate(self.rows.offsets):
-            yield row, self.strips.read(number)[kind]
-
-    def _stored(self, kind: str) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yields first row and values of each strip on the stored grid."""
-        down, across = self.scene.back
-        for row, values in self._upright(kind):
-            if down.step == -1:
-                row = self.rows.size - row - values.shape[1]
-            yield row, np.ascontiguousarray(values[:, down, across])
-
-    def _polygons(self, outputs: Outputs, targets: dict[Path, Path]) -> int:
-        grid, folder, files = self.scene.upright, self.strips.folder, self.scene.files
-        mask, chances = folder / "mask.tif", folder / "landslide.tif"
-        masks = (
-            (row, (values == self.index).astype(np.uint8))
-            for row, values in self._upright("classes")
-        )
-        cog.write_plain(mask, grid, cog.Layer("uint8", _OPAQUE, ["landslide"]), masks)
-        layer = cog.fractions(self.options.dtype, ["landslide"], {})
-        cog.write_plain(chances, grid, layer, self._upright("landslide"))
-        found = polygons.find_landslides(
-            mask,
-            grid,
-            probability=chances,
-            dem=files.dem,
-            dem_unit=files.dem_unit,
-            min_area=self.options.min_area,
-            simplify=self.options.simplify,
-        )
-        for path in outputs.vectors:
-            polygons.write_landslides(found, targets[path], polygons.driver_of(path))
-            style = path.with_suffix(".qml")
-            colour = class_palette(self.classes)[self.index]
-            targets[style].write_text(polygons.qgis_style(colour), encoding="utf-8")
-        return len(found)

@@ -19,7 +19,7 @@ from landslide_tf.datasets.aligned import (
     stored_grid,
 )
 from landslide_tf.datasets.aligned_dem import AlignedDem
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.scene.bands import (
     BandPlace,
@@ -28,7 +28,7 @@ from landslide_tf.scene.bands import (
     find_bands,
 )
 from landslide_tf.tensors import FloatArray
-from landslide_tf.terrain import FACTORS, Grid, ndvi
+from landslide_tf.terrain import FACTORS, Z_UNITS, Grid, ndvi
 
 NDVI = "ndvi"
 _SAMPLES, _SAMPLE = 4, 256  # windows a side, and their pixels, that decide the scale
@@ -55,6 +55,12 @@ class SceneFiles:
     scale: float | str | None = None
     dem_unit: str = "metre"
     allow_no_crs: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses an unknown unit."""
+        if self.dem_unit not in Z_UNITS:
+            hint = did_you_mean(self.dem_unit, Z_UNITS)
+            raise DataError(f"`dem_unit` cannot be `{self.dem_unit}`.{hint}")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ COMMANDS = [
     ("evaluate",),
     ("benchmark",),
     ("export",),
+    ("map",),
     ("import-weights",),
     ("datasets",),
     ("datasets", "list"),

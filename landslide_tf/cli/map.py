@@ -1,0 +1,213 @@
+"""`landslide-tf map`: a scene becomes a map of landslides."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from landslide_tf.cli.startup import start_backend, start_tensorflow
+from landslide_tf.errors import DataError, RunError
+
+if TYPE_CHECKING:
+    from landslide_tf.scene import Member
+
+Files = list[Path] | None
+
+
+def map_scene(
+    model: Annotated[
+        list[str],
+        typer.Argument(
+            help="Run, export, shipped name or `.keras`; several: their mean."
+        ),
+    ],
+    image: Annotated[list[str], typer.Option(help="Scene: one file, or several.")],
+    out: Annotated[Path, typer.Option(help="Class map to write (GeoTIFF).")],
+    dem: Annotated[str | None, typer.Option(help="Elevations, any grid.")] = None,
+    factor: Annotated[
+        list[str] | None, typer.Option(help="NAME=FILE of a further factor.")
+    ] = None,
+    vector: Annotated[Files, typer.Option(help="Polygons: .gpkg, .geojson.")] = None,
+    probabilities: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
+    uncertainty: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
+    bands: Annotated[str, typer.Option(help="As red=3,green=2; else by name.")] = "",
+    scale: Annotated[
+        str | None, typer.Option(help="Factor of the values, or `auto`.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Landslide from here.", show_default="model's")
+    ] = None,
+    tta: Annotated[bool, typer.Option("--tta", help="Mean of eight sides.")] = False,
+    all_classes: Annotated[
+        bool, typer.Option("--all-classes", help="Probabilities of each class.")
+    ] = False,
+    float32: Annotated[
+        bool, typer.Option("--float", help="Layers as float32, not in 250 steps.")
+    ] = False,
+    min_area: Annotated[
+        float | None, typer.Option(help="Polygon, m².", show_default="16 pixels")
+    ] = None,
+    simplify: Annotated[float, typer.Option(help="Outlines, metres.")] = 0.0,
+    tile: Annotated[int, typer.Option(help="Rows and columns of a window.")] = 512,
+    overlap: Annotated[int, typer.Option(help="Pixels windows share.")] = 128,
+    batch: Annotated[int | None, typer.Option(help="Windows at once.")] = None,
+    dem_unit: Annotated[str, typer.Option(help="metre, foot, …")] = "metre",
+    allow_no_crs: Annotated[bool, typer.Option("--allow-no-crs")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse other cell sizes.")
+    ] = False,
+    metadata: Annotated[
+        Path | None, typer.Option(help="model.json of a `.keras`.")
+    ] = None,
+) -> None:
+    """Map landslides in a scene; a stopped job goes on where it was."""
+    from landslide_tf import scene
+
+    members = [load_member(name, metadata) for name in model]
+    files = scene.SceneFiles(
+        tuple(image),
+        dem=dem,
+        factors=dict(_pair(text, "--factor") for text in factor or ()),
+        bands=_numbers(bands),
+        scale=_scale(scale),
+        dem_unit=dem_unit,
+        allow_no_crs=allow_no_crs,
+    )
+    options = scene.MapOptions(
+        tile=tile,
+        overlap=overlap,
+        batch_size=batch,
+        threshold=threshold,
+        eight_sides=tta,
+        bands="all" if all_classes else "landslide",
+        dtype="float32" if float32 else "uint8",
+        min_area=min_area,
+        simplify=simplify,
+        strict=strict,
+    )
+    outputs = scene.Outputs(out, probabilities, uncertainty, tuple(vector or ()))
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("Mapping"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} % {task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("map", total=None, speed="")
+
+        def show(done: int, pixels: int) -> None:
+            per_second = bar.tasks[0].speed or 0.0
+            speed = f"{per_second / 1e6:.2f} Mpx/s"
+            bar.update(task, total=pixels, completed=done, speed=speed)
+
+        made = scene.map_scene(members, files, outputs, options, progress=show)
+    share = made.landslide / max(1, made.valid)
+    typer.echo(
+        f"{made.pixels} pixels, {made.valid} with data, {share:.2%} of them landslide"
+        + ("" if made.objects is None else f", {made.objects} polygons")
+        + (f"; resumed after {made.resumed} strips" if made.resumed else "")
+    )
+    for path in made.files:
+        typer.echo(path)
+
+
+def load_member(name: str, metadata: Path | None = None) -> Member:
+    """Loads what a command calls MODEL.
+
+    Args:
+        name: Run folder, SavedModel folder, shipped name, or `.keras` file.
+        metadata: `model.json` of a `.keras` file that has none beside it.
+
+    Returns:
+        The model, ready to map.
+
+    Raises:
+        RunError: If it is none of these or not whole.
+    """
+    from landslide_tf import saved_models
+
+    path = Path(name)
+    if path.suffix == ".keras" and path.is_file():
+        return _keras_member(path, metadata)
+    if (path / "model.keras").is_file():
+        return _keras_member(path / "model.keras", path)
+    if path.is_dir():
+        return _served_member(path)
+    if path.suffix == ".keras" or "/" in name:
+        raise RunError(
+            f"`{name}` does not exist: name a run folder, an export, a shipped model or"
+            " a `.keras` file."
+        )
+    return _served_member(saved_models.path(name))
+
+
+def _keras_member(path: Path, metadata: Path | None) -> Member:
+    start_backend()
+    from landslide_tf.metadata import ModelMetadata
+    from landslide_tf.models.prediction import prediction_function
+    from landslide_tf.scene import Member
+    from landslide_tf.train.run import load_network
+
+    if metadata is None:
+        raise RunError(
+            f"`{path}` says nothing of bands and classes: give its model.json with "
+            "`--metadata`, or name the run folder."
+        )
+    known = ModelMetadata.read(metadata)
+    predict = prediction_function(load_network(path))
+    return Member(predict, known, _digest([path]))
+
+
+def _served_member(folder: Path) -> Member:
+    start_tensorflow()
+    from landslide_tf import serving
+    from landslide_tf.scene import Member
+
+    served = serving.load(folder)
+    files = [p for p in served.folder.rglob("*") if p.is_file()]
+    names = list(served.input_shapes)
+    return Member(
+        lambda inputs: served({name: inputs[name] for name in names})["probabilities"],
+        served.metadata,
+        _digest(sorted(files)),
+    )
+
+
+def _digest(files: list[Path]) -> str:
+    from landslide_tf.files import sha256
+
+    return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, mark, value = text.partition("=")
+    if not (name and mark and value):
+        raise DataError(f"Expected `{option} NAME=VALUE`, received `{text}`.")
+    return name.strip(), value.strip()
+
+
+def _numbers(text: str) -> dict[str, int]:
+    pairs = [_pair(part, "--bands") for part in text.split(",") if part.strip()]
+    try:
+        return {name: int(number) for name, number in pairs}
+    except ValueError as error:
+        raise DataError(
+            f"Expected `--bands` as `red=3,green=2,blue=1`, received `{text}`."
+        ) from error
+
+
+def _scale(text: str | None) -> float | str | None:
+    if text is None or text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise DataError(
+            f"Expected `--scale` as a number or `auto`, received `{text}`."
+        ) from error

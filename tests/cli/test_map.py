@@ -1,0 +1,99 @@
+"""`map` with the shipped model on a generated scene."""
+
+import warnings
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+from rasterio import Affine
+
+from landslide_tf import saved_models
+from tests.scene import map_files as files
+
+MODEL = "fstf_net_synthetic"
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """Colours and near infrared on one grid, elevations on another."""
+    folder = tmp_path_factory.mktemp("scene")
+    rng = np.random.default_rng(0)
+    colours = rng.integers(20, 200, (4, 60, 90)).astype(np.uint8)
+    transform = Affine(2, 0, 500_000, 0, -2, 4_600_000)
+    names = ("red", "green", "blue", "nir")
+    files.write(folder / "image.tif", colours, names=names, transform=transform)
+    heights = np.cumsum(rng.normal(0.5, 1, (1, 60, 80)), axis=1).astype(np.float32)
+    transform = Affine(3, 0, 499_970, 0, -3, 4_600_030)
+    files.write(folder / "dem.tif", heights, transform=transform)
+    return folder
+
+
+def test_a_scene_becomes_rasters_and_polygons(command, scene, tmp_path):
+    out = tmp_path / "map.tif"
+    more = ("--vector", tmp_path / "map.gpkg", "--probabilities", tmp_path / "p.tif")
+    arguments = ("--image", scene / "image.tif", "--dem", scene / "dem.tif")
+    code, text, err = command(
+        "map", MODEL, *arguments, "--out", out, *more, "--tile", 64, "--overlap", 16
+    )
+    assert code == 0, err
+    assert "5400 pixels, 5400 with data" in text and str(tmp_path / "map.qml") in text
+    with rasterio.open(out) as dataset, rasterio.open(scene / "image.tif") as image:
+        classes = dataset.read(1)
+        assert dataset.transform == image.transform
+        assert dataset.tags()["MODEL"]
+    assert classes.max() <= 5
+    meta, *_ = pyogrio.raw.read(tmp_path / "map.gpkg")
+    assert "slope_mean_deg" in meta["fields"]
+    code, *_ = command("map", saved_models.path(MODEL), *arguments, "--out", out)
+    assert code == 0  # the same, by its folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"--image": "no.tif"}, "no.tif"),
+        ({"--dem": None}, "--dem FILE"),
+        ({"--dem": "image.tif"}, "one band of elevations"),
+        ({"--bands": "red=7,green=2,blue=1,nir=4"}, "`red` is not found"),
+        ({"--bands": "red"}, "--bands NAME=VALUE"),
+        ({"--scale": "bright"}, "as a number or `auto`"),
+        ({"--scale": "-1"}, "above 0"),
+        ({"--tile": "100"}, "multiple of the model's stride"),
+        ({"--overlap": "500"}, "`overlap` from 0 to"),
+        ({"--threshold": "2"}, "at most 1"),
+        ({"--dem-unit": "feet"}, "`foot`"),
+        ({"--vector": "map.shp"}, "must end in .gpkg"),
+        ({"--factor": "ndvi=no.tif"}, "no.tif"),
+        ({"--out": "image.tif"}, "cannot be written over"),
+        ({"model": "fstf_net_syntetic"}, f"`{MODEL}`"),
+        ({"model": "./nowhere"}, "does not exist"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    command, scene, tmp_path, monkeypatch, changes, message
+):
+    monkeypatch.chdir(scene)
+    given = {"--image": "image.tif", "--dem": "dem.tif", "--out": tmp_path / "m.tif"}
+    given |= changes
+    model = given.pop("model", MODEL)
+    arguments = [x for k, v in given.items() if v is not None for x in (k, v)]
+    before = sorted(scene.iterdir())
+    command.refuses("map", model, *arguments, message=message)
+    assert sorted(scene.iterdir()) == before and not list(tmp_path.iterdir())
+
+
+def test_cells_far_from_those_of_the_training(command, scene, tmp_path):
+    with rasterio.open(scene / "image.tif") as dataset:
+        values = dataset.read()
+    names = ("red", "green", "blue", "nir")
+    coarse = Affine(30, 0, 500_000, 0, -30, 4_600_000)
+    image = files.write(tmp_path / "i.tif", values, names=names, transform=coarse)
+    dem = files.write(tmp_path / "d.tif", values[:1], transform=coarse)
+    arguments = ("--image", image, "--dem", dem, "--out", tmp_path / "m.tif")
+    message = "trained on cells of 2 to 2 m, the scene has 30 m"
+    command.refuses("map", MODEL, *arguments, "--strict", message=message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, _, err = command("map", MODEL, *arguments)
+    assert code == 0 and err.startswith("warning: the model") and message in err
