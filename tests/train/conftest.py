@@ -39,8 +39,9 @@ class Trainer:
         self.recipe = folder / "small.yaml"
         self.recipe.write_text(RECIPE)
 
-    def start(self, *arguments, data_dir=None):
+    def start(self, *arguments, data_dir=None, report=False):
         command = [sys.executable, "-m", "landslide_tf.cli.main", "train"]
+        command += [] if report else ["--no-report"]
         return subprocess.Popen(
             [
                 *command,
@@ -55,8 +56,8 @@ class Trainer:
             env={**self.environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
 
-    def run(self, *arguments, data_dir=None):
-        process = self.start(*arguments, data_dir=data_dir)
+    def run(self, *arguments, data_dir=None, report=False):
+        process = self.start(*arguments, data_dir=data_dir, report=report)
         output, _ = process.communicate(timeout=600)
         return process.returncode, output
 

@@ -77,7 +77,7 @@ def test_another_folder_is_refused(tmp_path):
 def test_training_and_evaluation_write_the_page(trainer, tiny_data):
     folder = trainer.folder / "run"
     changes = ("--set=training.epochs=1", "--set=training.pictures=1")
-    code, output = trainer.run(trainer.recipe, "--out", folder, *changes)
+    code, output = trainer.run(trainer.recipe, "--out", folder, *changes, report=True)
     assert code == 0, output
     run = RunFolder(folder)
     assert f"report: {run.page}" in output

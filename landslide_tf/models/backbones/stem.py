@@ -34,6 +34,11 @@ def check_stem(stem: Stem | None, bands: int, normalization: Normalization) -> N
                 "`backbone_weights` needs an image of 3 bands (red, green, blue), "
                 f"received {bands}: choose a `stem` rule for them, such as 'repeat'."
             )
+        if not isinstance(normalization, str):
+            raise ModelError(
+                "`backbone_weights` with constants of its own in `normalization` needs "
+                "a `stem`: 'zero' for red, green, blue, in this order."
+            )
         return
     if isinstance(normalization, str):
         raise ModelError(

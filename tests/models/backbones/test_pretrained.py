@@ -107,7 +107,8 @@ def test_other_bands_by_a_rule(reference, weight_file, stem, bands, expected):
 
 
 def test_given_constants_stay(weight_file):
-    model = rae_d(backbone_weights=weight_file, normalization=(0.5, 0.5, 255))
+    constants = {"normalization": (0.5, 0.5, 255), "stem": "zero"}
+    model = rae_d(backbone_weights=weight_file, **constants)
     assert model.get_layer("image_normalize").normalization == [0.5, 0.5, 255]
 
 
@@ -118,6 +119,7 @@ def test_given_constants_stay(weight_file):
         ({"backbone_layout": "torchvision"}, "backbone_layout='keras'"),
         ({"backbone": "resnet18", "backbone_layout": "torchvision"}, "resnet101"),
         ({"input_shape": (None, None, 4), "normalization": (0, 1, 1)}, "received 4"),
+        ({"normalization": (0, 1, 1)}, "'zero' for red, green, blue"),
     ],
 )
 def test_refuses_networks_that_differ(arguments, word):
