@@ -20,6 +20,7 @@ from landslide_tf.cli import (
     demo,
     doctor,
     evaluate,
+    evaluate_map,
     export,
     import_weights,
     map,
@@ -47,6 +48,7 @@ app.command("tune")(tune.tune)
 app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("evaluate-map")(evaluate_map.evaluate_map)
 app.command("map")(map.map_scene)
 app.command("import-weights")(import_weights.import_weights)
 app.add_typer(datasets.app, name="datasets")

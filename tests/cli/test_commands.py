@@ -10,6 +10,7 @@ COMMANDS = [
     ("benchmark",),
     ("export",),
     ("map",),
+    ("evaluate-map",),
     ("import-weights",),
     ("datasets",),
     ("datasets", "list"),

@@ -1,0 +1,54 @@
+"""`landslide-tf evaluate-map`: a map against what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from landslide_tf.cli.startup import start_backend
+
+
+def evaluate_map(
+    map_file: Annotated[Path, typer.Argument(metavar="MAP", help="Class map.")],
+    reference: Annotated[Path, typer.Option(help="Polygons, or a raster of 0 and 1.")],
+    positive: Annotated[
+        str, typer.Option(help="Classes or values that are landslides.")
+    ] = "",
+    outside: Annotated[
+        str, typer.Option(help="Beyond polygons: background or ignore.")
+    ] = "background",
+    landslide_class: Annotated[
+        int | None, typer.Option(help="Value of the map.", show_default="as it says")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+) -> None:
+    """Score the pixels, objects and sizes of landslides in a map."""
+    start_backend()
+    from landslide_tf import scene
+
+    found = scene.evaluate_map(
+        map_file,
+        reference,
+        positive=[name.strip() for name in positive.split(",") if name.strip()],
+        outside=outside,
+        landslide_class=landslide_class,
+    )
+    own = found.scores.of_class(1)
+    typer.echo(
+        "pixels: " + ", ".join(f"{name} {value:.4f}" for name, value in own.items())
+    )
+    for rule, counts in found.objects.items():
+        scores = counts.scores()
+        typer.echo(
+            f"objects by {rule}: {counts.tp} found, {counts.fn} missed, {counts.fp} "
+            f"false (DP {scores.dp:.4f}, QP {scores.qp:.4f}, CE {scores.ce:.4f})"
+        )
+    for row in found.sizes:
+        limit = " m² and more" if row.largest is None else f" to {row.largest:g} m²"
+        typer.echo(f"{row.smallest:g}{limit}: {row.found} of {row.number} found")
+    typer.echo(f"ignored: {found.ignored} pixels")
+    if out is not None:
+        scene.write_evaluation(found, out)
+        typer.echo(out)
