@@ -19,6 +19,7 @@ from landslide_tf.layers import (
 )
 from landslide_tf.layers.concat_conv import IMPLEMENTATIONS
 from landslide_tf.models import assembly
+from landslide_tf.models.backbones import Stem
 from landslide_tf.models.encoder_decoder import FEATURE_CHANNELS, ContextNetwork
 from landslide_tf.models.registry import register
 from landslide_tf.tensors import Shape, Tensor
@@ -46,6 +47,7 @@ def mffe_net(
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
     backbone_weights: str | Path | None = None,
+    stem: Stem | None = None,
     name: str = "mffe_net",
 ) -> keras.Model:
     """Builds MFFENet (Xu et al. 2022, Landslides 19, 1617-1647; the released code).
@@ -77,6 +79,8 @@ def mffe_net(
         weights: `.weights.h5` or `.keras` file of the whole network.
         backbone_weights: `"imagenet"` or a file of `keras.applications`; with them
             `normalization="imagenet"` means `"caffe"`, which they expect.
+        stem: How `backbone_weights` serve other bands than red, green, blue:
+            `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
         name: Name of the model.
 
     Returns:
@@ -101,6 +105,7 @@ def mffe_net(
         width=width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,
+        stem=stem,
     )
     image = assembly.image_input(input_shape)
     prepared = network.prepared(image, 1)
