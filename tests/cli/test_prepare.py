@@ -11,7 +11,7 @@ from tests.datasets import scene_files as files
 
 GUIDE = Path(__file__).parents[2] / "docs" / "own_scenes.md"
 # Training in this process: TensorFlow has started, its threads are set.
-QUICK = ("--set=training.deterministic=false", "--set=training.epochs=2")
+QUICK = ("--set=training.deterministic=false", "--set=training.epochs=1")
 
 
 def test_the_guide_leads_from_a_scene_to_a_trained_model(

@@ -82,16 +82,6 @@ class JiuzhaigouTest(dataset_builder.DatasetBuilderContract):
         write_pairs(folder, 4, split=True, polygons=True)
 
 
-class JiuzhaigouBinaryTest(dataset_builder.DatasetBuilderContract):
-    DATASET_CLASS = jiuzhaigou.Builder
-    CONFIG = "binary"
-    SPLITS: ClassVar = {"train": 2, "validation": 1, "test": 1}
-
-    @classmethod
-    def write_dummy_data(cls, folder):
-        write_pairs(folder / "jiuzhaigou", 4, split=True, labels="png")
-
-
 def build(builder_class, manual, tmp_path, config="pairs"):
     builder = builder_class(data_dir=tmp_path / "data", config=config)
     builder.download_and_prepare(
@@ -126,6 +116,17 @@ def test_pairs_hold_what_their_files_hold(tmp_path):
         assert np.abs(example["factors"][..., 2]).max() <= 1
         assert example["satellite"] == b"WorldView-3"
         assert example["resolution_m"] == np.float32(0.3)
+
+
+def test_labels_may_be_pictures_without_a_place(tmp_path):
+    manual = tmp_path / "manual"
+    write_pairs(manual, 3, split=True, labels="png")
+    builder = build(jiuzhaigou.Builder, manual, tmp_path, "binary")
+    assert builder.info.metadata["classes"] == ["background", "landslide"]
+    mask = examples(builder)["wv3-0"]["mask"][..., 0]
+    cover = land_cover(40, 48)
+    np.testing.assert_array_equal(mask == 1, cover == 0)
+    np.testing.assert_array_equal(mask == 255, cover == 255)
 
 
 def test_slope_and_aspect_of_ones_own_are_taken(tmp_path):
@@ -282,7 +283,7 @@ def broken(manual, fault):
 )  # fmt: skip
 def test_bad_files_are_named_and_nothing_is_built(tmp_path, fault):
     manual = tmp_path / "manual"
-    write_pairs(manual, 4, split=True)
+    write_pairs(manual, 3, split=True)
     words = broken(manual, fault)
     with pytest.raises(DataError) as caught:
         build(mangkam.Builder, manual, tmp_path)
