@@ -16,6 +16,7 @@ from absl import logging
 
 from landslide_tf.cli import (
     benchmark,
+    changes,
     datasets,
     demo,
     doctor,
@@ -48,6 +49,7 @@ app.command("tune")(tune.tune)
 app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("changes")(changes.changes)
 app.command("evaluate-map")(evaluate_map.evaluate_map)
 app.command("map")(map.map_scene)
 app.command("import-weights")(import_weights.import_weights)
