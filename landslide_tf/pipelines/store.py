@@ -307,7 +307,7 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> Any:  # no
     """Returns the TFDS builder of a data set (TFDS's own type, imported late).
 
     Args:
-        name: `name[/config]`.
+        name: `name[/config]`, or the folder of a built set (with `dataset_info.json`).
         data_dir: Folder of built data sets.
 
     Returns:
@@ -318,6 +318,8 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> Any:  # no
     """
     import tensorflow_datasets as tfds
 
+    if Path(name, "dataset_info.json").is_file():
+        return tfds.builder_from_directory(name)
     short, _, config = name.partition("/")
     known = tfds.list_builders(with_community_datasets=False)
     if short not in known:

@@ -92,3 +92,11 @@ def test_positive_examples_are_those_with_the_landslide_class(make_store):
     description = dataclasses.replace(store.description, landslide_class=0)
     other = from_examples(store.examples, description)
     assert other.positive.all()
+
+
+def test_the_folder_of_a_built_set_is_a_name_too(tiny_data):
+    folder = find_builder("synthetic_landslides/tiny", data_dir=tiny_data).data_dir
+    store = load(f"{folder}:test[:3]")
+    named = load("synthetic_landslides/tiny:test[:3]", data_dir=tiny_data)
+    assert store.ids == named.ids and store.description.classes[0] == "landslide"
+    np.testing.assert_array_equal(store.examples[2]["mask"], named.examples[2]["mask"])
