@@ -13,8 +13,10 @@ from landslide_tf.layers.concat_conv import ConcatConv2D
 from landslide_tf.layers.conv import Conv2D
 from landslide_tf.layers.evidential_fusion import EvidentialFusion
 from landslide_tf.layers.factors import EncodeFactors, FactorKind
+from landslide_tf.layers.fixed_resize import FixedResize2D
 from landslide_tf.layers.normalize import Normalization, Normalize
 from landslide_tf.layers.padding import CropTo, PadToStride
+from landslide_tf.layers.rep_vgg import RepVggBlock
 from landslide_tf.layers.residual_convolution import residual_convolution
 from landslide_tf.layers.resize import Resize2D
 from landslide_tf.layers.saliency import MultiScaleSaliency
@@ -31,12 +33,14 @@ __all__ = [
     "EncodeFactors",
     "EvidentialFusion",
     "FactorKind",
+    "FixedResize2D",
     "GroupWeighting",
     "ImagePooling",
     "MultiScaleSaliency",
     "Normalization",
     "Normalize",
     "PadToStride",
+    "RepVggBlock",
     "Resize2D",
     "adaptive_triangle_fork",
     "aspp",

@@ -85,7 +85,11 @@ class EvidentialFusion(keras.layers.Layer):
             "vacuity": vacuity,
         }
         values = {name: ops.cast(v, "float32") for name, v in values.items()}
-        return {**values, "label": ops.cast(result[:, 1] > result[:, 0], "int32")}
+        label = ops.cast(result[:, 1] > result[:, 0], self._integer())
+        return {**values, "label": label}
+
+    def _integer(self) -> str:
+        return "int64" if self.compute_dtype == "float64" else "int32"
 
     def _sharpened(self, p: Tensor) -> Tensor:
         ops = keras.ops
@@ -129,7 +133,7 @@ class EvidentialFusion(keras.layers.Layer):
             "vacuity": (batch,),
         }
         specs = {k: keras.KerasTensor(shape, "float32") for k, shape in shapes.items()}
-        return {**specs, "label": keras.KerasTensor((batch,), "int32")}
+        return {**specs, "label": keras.KerasTensor((batch,), self._integer())}
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

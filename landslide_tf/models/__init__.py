@@ -2,10 +2,13 @@
 
 from landslide_tf.models.aspp_net import aspp_net
 from landslide_tf.models.assembly import total_stride
+from landslide_tf.models.backbones.repvgg import deployed
 from landslide_tf.models.basic_fcn import basic_fcn
 from landslide_tf.models.deeplab_v3_plus import deeplab_v3_plus
+from landslide_tf.models.evidential_net import evidential_net
 from landslide_tf.models.fcn_8s import fcn_8s
 from landslide_tf.models.fstf_net import fstf_net
+from landslide_tf.models.landslide_classifier import landslide_classifier
 from landslide_tf.models.mffe_net import mffe_net
 from landslide_tf.models.rae_d import rae_d
 from landslide_tf.models.registry import get, list_models
@@ -15,9 +18,12 @@ __all__ = [
     "aspp_net",
     "basic_fcn",
     "deeplab_v3_plus",
+    "deployed",
+    "evidential_net",
     "fcn_8s",
     "fstf_net",
     "get",
+    "landslide_classifier",
     "list_models",
     "mffe_net",
     "rae_d",
