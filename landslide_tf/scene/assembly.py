@@ -76,7 +76,7 @@ class Assembly:
             names = self.classes
         layers = {
             "classes": (outputs.map, self._class_layer()),
-            "probabilities": (
+            self.options.bands: (
                 outputs.probabilities,
                 cog.fractions(dtype, names, self.tags),
             ),

@@ -112,7 +112,8 @@ def map_scene(
     how = {"tile": options.tile, "overlap": options.overlap, "stride": stride}
     rows, columns = (axis(size, **how) for size in grid.shape)
     folder = outputs.map.with_name(outputs.map.name + ".parts")
-    job = _job(members, scene, options, stride)
+    unsure = outputs.uncertainty is not None
+    job = _job(members, scene, options, stride) | {"uncertainty": unsure}
     with (
         cog.writable(folder),
         cog.gdal_settings(),
@@ -126,8 +127,9 @@ def map_scene(
                     for path in _paths(outputs)
                 }
                 _predict(
-                    members, scene, rows, columns, options, strips, resumed, progress
-                )
+                    members, scene, rows, columns, options, strips, resumed, progress,
+                    unsure,
+                )  # fmt: skip
                 facts = {
                     "MODEL": ", ".join(member.metadata.name for member in members),
                     "THRESHOLD": str(threshold_of(members, options.threshold)),
@@ -211,6 +213,7 @@ def _predict(
     strips: FinishedStrips,
     start: int,
     progress: Progress | None,
+    unsure: bool,
 ) -> None:
     """Predicts what is not finished; writes strips while the next are predicted."""
     pixels = rows.size * columns.size
@@ -219,10 +222,10 @@ def _predict(
         return
     found = predict_strips(
         scene,
-        together(members, eight_sides=options.eight_sides),
+        together(members, eight_sides=options.eight_sides, entropies=unsure),
         rows,
         columns,
-        channels_of(metadata) + 1,
+        channels_of(metadata) + unsure,
         size=options.batch_size or batch_size(options.tile),
         start=start,
     )
@@ -249,20 +252,20 @@ def _decided(
     """Turns blended probabilities into the layers of the files."""
     from landslide_tf.metrics.decision import decide
 
-    chances, single = strip.values[..., :-1], strip.values[..., -1]
-    index = metadata.landslide_class
+    channels, index = channels_of(metadata), metadata.landslide_class
+    chances = strip.values[..., :channels]
     classes = decide(chances, landslide_class=index, threshold=threshold)
     classes[~strip.valid] = metadata.ignore_value
     landslide = chances[..., 0 if index == "sigmoid" else index][..., None]
-    largest = math.log(max(2, chances.shape[-1]))
-    total = entropy(chances)
-    unsure = np.stack([total, np.maximum(total - single, 0)], axis=-1) / largest
-    shown = landslide if options.bands == "landslide" else chances
-    return {
-        "classes": classes[None],
-        "landslide": cog.quantised(landslide, strip.valid, options.dtype),
-        "probabilities": cog.quantised(shown, strip.valid, options.dtype),
-        "uncertainty": cog.quantised(
-            unsure.astype(np.float32), strip.valid, options.dtype
-        ),
+    layers = {"landslide": landslide}
+    if options.bands == "all":
+        layers["all"] = chances
+    if strip.values.shape[-1] > channels:
+        total, single = entropy(chances), strip.values[..., channels]
+        shares = np.stack([total, np.maximum(total - single, 0)], axis=-1)
+        layers["uncertainty"] = shares / np.float32(math.log(max(2, channels)))
+    found = {
+        name: cog.quantised(values, strip.valid, options.dtype)
+        for name, values in layers.items()
     }
+    return {"classes": classes[None], **found}

@@ -82,7 +82,9 @@ def channels_of(metadata: ModelMetadata) -> int:
     return 1 if metadata.landslide_class == "sigmoid" else len(metadata.classes)
 
 
-def together(members: Sequence[Member], *, eight_sides: bool = False) -> Predict:
+def together(
+    members: Sequence[Member], *, eight_sides: bool = False, entropies: bool = False
+) -> Predict:
     """Returns one function for all members.
 
     Probabilities are calibrated with each member's temperature and averaged. With
@@ -92,10 +94,10 @@ def together(members: Sequence[Member], *, eight_sides: bool = False) -> Predict
     Args:
         members: Models that passed `check_members`.
         eight_sides: Whether to average over the symmetries of the square.
+        entropies: Adds a channel: the mean entropy of the single predictions, nats.
 
     Returns:
-        A function from a batch to float32 (B, H, W, classes + 1): mean probabilities,
-        and the mean entropy of the single predictions in nats.
+        A function from a batch to float32 (B, H, W, classes), or one channel more.
     """
     from landslide_tf.metrics.temperature import apply_temperature
 
@@ -112,13 +114,15 @@ def together(members: Sequence[Member], *, eight_sides: bool = False) -> Predict
                 if member.metadata.temperature is not None:
                     temperature = float(member.metadata.temperature)  # type: ignore[arg-type]
                     found = apply_temperature(found, temperature)
-                single = np.concatenate([found, entropy(found)[..., None]], axis=-1)
+                if entropies:
+                    found = np.concatenate([found, entropy(found)[..., None]], axis=-1)
                 if name != "identity":
                     back = _INVERSE.get(name, name)
-                    single = np.stack([dihedral(values, back) for values in single])
-                total = single if total is None else total + single
+                    found = np.stack([dihedral(values, back) for values in found])
+                total = found if total is None else total + found
         assert total is not None  # there is at least one member
-        return (total / (len(names) * len(members))).astype(np.float32)
+        count = len(names) * len(members)
+        return np.asarray(total if count == 1 else total / count, np.float32)
 
     return predict
 

@@ -1,0 +1,145 @@
+"""Maps of scenes: speed against the bare model, and memory against the height.
+
+    python tests/benchmarks/scene.py [--heights 10000 30000] [--width 4096]
+
+`memory`: an identity model on scenes of one width and different heights, each in a
+process of its own; megapixels a second and the largest resident size. `share`: the
+shipped network on one scene, time of the model alone on the same windows divided by the
+time of the whole command (median of 3, one after the other). Writes `scene.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio import Affine
+from rasterio.windows import Window
+
+from landslide_tf.metadata import Band, ModelMetadata
+from landslide_tf.scene import MapOptions, Member, Outputs, SceneFiles, map_scene
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+TRANSFORM = Affine(2, 0, 500_000, 0, -2, 4_600_000)
+
+
+def write_scene(path: Path, height: int, width: int) -> None:
+    """Writes random colours, red, green, blue and near infrared."""
+    options = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "lzw"}
+    with rasterio.open(
+        path, "w", driver="GTiff", height=height, width=width, count=4, dtype="uint8",
+        crs="EPSG:32633", transform=TRANSFORM, **options,
+    ) as dataset:  # fmt: skip
+        rng = np.random.default_rng(0)
+        block = rng.integers(0, 256, (4, 512, width)).astype(np.uint8)
+        for row in range(0, height, 512):
+            rows = min(512, height - row)
+            window = Window(0, row, width, rows)
+            dataset.write(np.roll(block, row, axis=2)[:, :rows], window=window)
+        for number, name in enumerate(("red", "green", "blue", "nir"), 1):
+            dataset.set_band_description(number, name)
+
+
+def identity() -> Member:
+    """Returns a model that gives back two bands."""
+    metadata = ModelMetadata(
+        name="identity", builder="none", arguments={}, classes=["a", "landslide"],
+        landslide_class=1, inputs=[Band(name="red"), Band(name="green")],
+    )  # fmt: skip
+    return Member(lambda inputs: inputs["image"] / np.float32(255), metadata)
+
+
+def memory(height: int, width: int) -> dict[str, float]:
+    """Maps one scene in this process; megapixels a second and MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder, "s.tif")
+        write_scene(image, height, width)
+        outputs = Outputs(Path(folder, "map.tif"), Path(folder, "p.tif"))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        start = time.perf_counter()
+        files = SceneFiles((str(image),))
+        map_scene([identity()], files, outputs, MapOptions(tile=256, overlap=64))
+        seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "height": height,
+        "width": width,
+        "mpx_per_s": round(height * width / seconds / 1e6, 2),
+        "rss_before_mib": round(before),
+        "rss_peak_mib": round(peak),
+    }
+
+
+def share(size: int) -> dict[str, float]:
+    """Compares the command's time with the model's own on the same windows."""
+    from landslide_tf import saved_models, serving
+
+    served = serving.load(saved_models.path("fstf_net_synthetic"))
+    spent = []
+
+    def predict(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        start = time.perf_counter()
+        found = served(dict(inputs))["probabilities"]
+        spent.append(time.perf_counter() - start)
+        return found
+
+    member, ratios = Member(predict, served.metadata), []
+    with tempfile.TemporaryDirectory() as folder:
+        image, dem = Path(folder, "s.tif"), Path(folder, "d.tif")
+        write_scene(image, size, size)
+        heights = np.cumsum(np.random.default_rng(1).normal(0, 1, (1, size, size)), 1)
+        with rasterio.open(
+            dem, "w", driver="GTiff", height=size, width=size, count=1,
+            dtype="float32", crs="EPSG:32633", transform=TRANSFORM,
+        ) as dataset:  # fmt: skip
+            dataset.write(heights.astype(np.float32))
+        files = SceneFiles((str(image),), dem=str(dem))
+        for _ in range(4):
+            spent.clear()
+            start = time.perf_counter()
+            map_scene([member], files, Outputs(Path(folder, "map.tif")))
+            ratios.append(sum(spent) / (time.perf_counter() - start))
+    return {"size": size, "model_share": round(statistics.median(ratios[1:]), 3)}
+
+
+def main() -> None:
+    """Runs all and writes the record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--heights", type=int, nargs="+", default=[10_000, 30_000])
+    parser.add_argument("--width", type=int, default=4096)
+    parser.add_argument("--size", type=int, default=1536)
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(memory(given.one, given.width)))
+        return
+    record = {"machine": platform.platform(), "cores": os.cpu_count(), "memory": []}
+    for height in given.heights:
+        # No network: Keras's NumPy backend spares TensorFlow's own memory.
+        sizes = ["--one", str(height), "--width", str(given.width)]
+        done = subprocess.run(
+            [sys.executable, __file__, *sizes],
+            env=os.environ | {"KERAS_BACKEND": "numpy"},
+            capture_output=True, text=True, check=True, cwd=ROOT,
+        )  # fmt: skip
+        record["memory"].append(json.loads(done.stdout.splitlines()[-1]))
+        print(record["memory"][-1])
+    record["share"] = share(given.size)
+    print(record["share"])
+    (HERE / "scene.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
