@@ -115,7 +115,7 @@ def test_frozen_layers_keep_their_weights_and_statistics(run):
 
 @pytest.mark.parametrize(
     "precision",
-    # float16 is emulated on a CPU, at a fifth of the speed.
+    # A CPU emulates float16, slowly.
     [pytest.param("mixed_float16", marks=pytest.mark.slow), "mixed_bfloat16"],
 )
 def test_a_mixed_run_ends_as_a_float32_model(run, precision):
