@@ -195,8 +195,9 @@ def test_jax_gives_the_same_in_single_precision(tmp_path):
     probabilities = branches()
     np.savez(tmp_path / "in.npz", image=image, branches=probabilities)
     command = [sys.executable, "-W", "error::UserWarning", "-c", JAX]
+    files = [str(tmp_path / name) for name in ("in.npz", "out.npz")]
     result = subprocess.run(
-        [*command, str(tmp_path / "in.npz"), str(tmp_path / "out.npz")],
+        [*command, *files],
         capture_output=True,
         text=True,
         env=ON_JAX,

@@ -1,5 +1,8 @@
 """The network of three branches against the NumPy reference."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from landslide_tf import models
 from landslide_tf.errors import ModelError
 from landslide_tf.evidence import fuse_branches, multiscale_saliency
 from landslide_tf.pipelines import branch_image
+from tests.contracts.jax_process import ON_JAX
 
 SMALL = {"width": 0.05, "branch_size": 32}
 TEMPERATURES = (1.5, 0.8, 2.0)
@@ -73,6 +77,8 @@ def test_a_prediction_is_no_training(model):
 
 
 def test_saves_loads_and_exports_with_any_size(model, tmp_path):
+    # With a third of the operations, which take nearly all of the time to trace.
+    model = models.deployed(model)
     model.save(tmp_path / "model.keras")
     copy = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     copy.export(tmp_path / "export", verbose=False)
@@ -104,6 +110,42 @@ def test_the_form_for_deployment(model):
     expected, found = model(inputs), single(inputs)
     for name in ("branch_probabilities", "saliency"):
         np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-4)
+
+
+JAX = """
+import sys
+import keras, numpy as np
+from landslide_tf import models
+
+assert keras.backend.backend() == "jax"
+image = np.random.default_rng(0).integers(0, 256, (1, 33, 47, 3))
+net = models.evidential_net(
+    width=0.05, branch_size=32, branch_weights={"h": sys.argv[1]}
+)
+outputs = net({"image": image})
+assert outputs["saliency"].shape == image.shape[:3]
+assert np.isfinite(outputs["probabilities"]).all()
+classifier = models.landslide_classifier(width=0.05, weights=sys.argv[1])
+single = models.deployed(classifier)
+small = {"image": image.astype("float32")}
+np.testing.assert_allclose(single(small), classifier(small), atol=1e-4)
+classifier.compile("sgd", "sparse_categorical_crossentropy")
+assert np.isfinite(classifier.train_on_batch(small, np.array([1])))
+"""
+
+
+@pytest.mark.slow
+def test_both_networks_run_on_jax(tmp_path):
+    pytest.importorskip("jax")
+    models.landslide_classifier(width=0.05).save(tmp_path / "h.keras")
+    result = subprocess.run(
+        [sys.executable, "-c", JAX, str(tmp_path / "h.keras")],
+        capture_output=True,
+        text=True,
+        env=ON_JAX,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(
