@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,34 +15,38 @@ from landslide_tf.cli.startup import start_backend, start_tensorflow
 from landslide_tf.errors import DataError, RunError
 
 if TYPE_CHECKING:
-    from landslide_tf.scene import Member
+    from landslide_tf.scene import MapSummary, Member
 
 Files = list[Path] | None
+Model = Annotated[
+    list[str],
+    typer.Argument(help="Run, export, shipped name or `.keras`; several: their mean."),
+]
+Factor = Annotated[
+    list[str] | None, typer.Option(help="NAME=FILE of a further factor.")
+]
+Scale = Annotated[str | None, typer.Option(help="Factor of the values, or `auto`.")]
+Threshold = Annotated[
+    float | None, typer.Option(help="Landslide from here.", show_default="model's")
+]
+MinArea = Annotated[
+    float | None, typer.Option(help="Polygon, m².", show_default="16 pixels")
+]
+Metadata = Annotated[Path | None, typer.Option(help="model.json of a `.keras`.")]
 
 
 def map_scene(
-    model: Annotated[
-        list[str],
-        typer.Argument(
-            help="Run, export, shipped name or `.keras`; several: their mean."
-        ),
-    ],
+    model: Model,
     image: Annotated[list[str], typer.Option(help="Scene: one file, or several.")],
     out: Annotated[Path, typer.Option(help="Class map to write (GeoTIFF).")],
     dem: Annotated[str | None, typer.Option(help="Elevations, any grid.")] = None,
-    factor: Annotated[
-        list[str] | None, typer.Option(help="NAME=FILE of a further factor.")
-    ] = None,
+    factor: Factor = None,
     vector: Annotated[Files, typer.Option(help="Polygons: .gpkg, .geojson.")] = None,
     probabilities: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
     uncertainty: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
     bands: Annotated[str, typer.Option(help="As red=3,green=2; else by name.")] = "",
-    scale: Annotated[
-        str | None, typer.Option(help="Factor of the values, or `auto`.")
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Landslide from here.", show_default="model's")
-    ] = None,
+    scale: Scale = None,
+    threshold: Threshold = None,
     tta: Annotated[bool, typer.Option("--tta", help="Mean of eight sides.")] = False,
     all_classes: Annotated[
         bool, typer.Option("--all-classes", help="Probabilities of each class.")
@@ -49,9 +54,7 @@ def map_scene(
     float32: Annotated[
         bool, typer.Option("--float", help="Layers as float32, not in 250 steps.")
     ] = False,
-    min_area: Annotated[
-        float | None, typer.Option(help="Polygon, m².", show_default="16 pixels")
-    ] = None,
+    min_area: MinArea = None,
     simplify: Annotated[float, typer.Option(help="Outlines, metres.")] = 0.0,
     tile: Annotated[int, typer.Option(help="Rows and columns of a window.")] = 512,
     overlap: Annotated[int, typer.Option(help="Pixels windows share.")] = 128,
@@ -61,9 +64,7 @@ def map_scene(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse other cell sizes.")
     ] = False,
-    metadata: Annotated[
-        Path | None, typer.Option(help="model.json of a `.keras`.")
-    ] = None,
+    metadata: Metadata = None,
 ) -> None:
     """Map landslides in a scene; a stopped job goes on where it was."""
     from landslide_tf import scene
@@ -91,6 +92,28 @@ def map_scene(
         strict=strict,
     )
     outputs = scene.Outputs(out, probabilities, uncertainty, tuple(vector or ()))
+    made = _with_progress(
+        lambda show: scene.map_scene(members, files, outputs, options, progress=show)
+    )
+    _print(made)
+
+
+def _print(made: MapSummary) -> None:
+    """Prints what was mapped, and the files."""
+    share = made.landslide / max(1, made.valid)
+    typer.echo(
+        f"{made.pixels} pixels, {made.valid} with data, {share:.2%} of them landslide"
+        + ("" if made.objects is None else f", {made.objects} polygons")
+        + (f"; resumed after {made.resumed} strips" if made.resumed else "")
+    )
+    for path in made.files:
+        typer.echo(path)
+
+
+def _with_progress(
+    mapped: Callable[[Callable[[int, int], None]], MapSummary],
+) -> MapSummary:
+    """Shows on a terminal how far mapping is, its speed and the time left."""
     console = Console(stderr=True)
     columns = (
         TextColumn("Mapping"),
@@ -106,15 +129,7 @@ def map_scene(
             speed = f"{per_second / 1e6:.2f} Mpx/s"
             bar.update(task, total=pixels, completed=done, speed=speed)
 
-        made = scene.map_scene(members, files, outputs, options, progress=show)
-    share = made.landslide / max(1, made.valid)
-    typer.echo(
-        f"{made.pixels} pixels, {made.valid} with data, {share:.2%} of them landslide"
-        + ("" if made.objects is None else f", {made.objects} polygons")
-        + (f"; resumed after {made.resumed} strips" if made.resumed else "")
-    )
-    for path in made.files:
-        typer.echo(path)
+        return mapped(show)
 
 
 def load_member(name: str, metadata: Path | None = None) -> Member:
