@@ -239,6 +239,7 @@ def _write(path: Path, grid: Grid, layer: cog.Layer, values: NDArray[Any]) -> No
     plain = path.with_suffix(".plain.tif")
     cog.write_plain(plain, grid, layer, [(0, values[None])])
     cog.write_cog(path, plain, classes=True)
+    cog.check_written(path, [(0, values[None])])
     plain.unlink()
 
 

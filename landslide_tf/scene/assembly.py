@@ -90,6 +90,7 @@ class Assembly:
                 plain = self.strips.folder / "plain.tif"
                 cog.write_plain(plain, self.scene.grid, layer, self._stored(kind))
                 cog.write_cog(targets[path], plain, classes=kind == "classes")
+                cog.check_written(targets[path], self._stored(kind))
                 plain.unlink()
         return self._polygons(outputs, targets) if outputs.vectors else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,13 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
+
+# The only home of the errors that `rasterio.shutil.copy` lets through.
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
-from landslide_tf.datasets.aligned import open_raster
 from landslide_tf.errors import DataError
 from landslide_tf.terrain import Grid
 
@@ -61,7 +64,7 @@ def writable(path: Path) -> Iterator[None]:
     """Turns a full disk and the like into one line that names the file."""
     try:
         yield
-    except (RasterioError, OSError) as error:
+    except (RasterioError, CPLE_BaseError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise NotWritten(
             f"`{path}` cannot be written ({reason}): free space or name another place, "
@@ -137,15 +140,26 @@ def write_cog(path: Path, plain: Path, *, classes: bool) -> None:
             OVERVIEW_RESAMPLING="MODE" if classes else "AVERAGE",
             BIGTIFF="IF_SAFER",
         )
-    _check(path)
 
 
-def _check(path: Path) -> None:
-    """Reads the file's corners back: GDAL tells of a full disk late."""
-    with open_raster(path, "map") as dataset:
-        for row in (0, dataset.height - 1):
-            for column in (0, dataset.width - 1):
-                dataset.read(1, window=Window(column, row, 1, 1))
+def check_written(path: Path, blocks: Iterable[tuple[int, NDArray[Any]]]) -> None:
+    """Reads a raster back: on a full disk GDAL may say nothing, and blocks are missing.
+
+    Args:
+        path: The file.
+        blocks: What was written, as in `write_plain`.
+
+    Raises:
+        NotWritten: If something else is in the file.
+    """
+    with writable(path), rasterio.open(path) as dataset:
+        for row, values in blocks:
+            window = Window(0, row, dataset.width, values.shape[1])
+            same = np.array_equal(
+                dataset.read(window=window), values, equal_nan=values.dtype.kind == "f"
+            )
+            if not same:
+                raise OSError(errno.EIO, "what was written cannot be read back")
 
 
 def quantised(

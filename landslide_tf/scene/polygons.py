@@ -16,12 +16,13 @@ import rasterio
 import rasterio.features
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from rasterio.windows import Window as RasterWindow
 
 from landslide_tf.datasets.aligned import Window
 from landslide_tf.datasets.aligned_dem import AlignedDem
 from landslide_tf.errors import DataError
+from landslide_tf.scene.cog import NotWritten
 from landslide_tf.tensors import FloatArray
 from landslide_tf.terrain import Grid
 
@@ -325,8 +326,16 @@ def write_landslides(landslides: Landslides, path: Path, driver: str) -> None:
                 layer=LAYER,
                 **options,
             )
-        except DataSourceError as error:
-            raise DataError(f"`{path}` cannot be written: {error}.") from error
+            written = pyogrio.read_info(path, force_feature_count=True)
+        except (DataSourceError, DataLayerError, FeatureError) as error:
+            reason = str(error).splitlines()[0]
+            raise NotWritten(f"`{path}` cannot be written: {reason}.") from error
+    # On a full disk GDAL leaves out the spatial index and says nothing.
+    indexed = driver != "GPKG" or written["capabilities"]["fast_spatial_filter"]
+    if written["features"] != len(landslides) or not indexed:
+        raise NotWritten(
+            f"`{path}` cannot be written whole: free space or name another place."
+        )
 
 
 def qgis_style(colour: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import resource
 
 import numpy as np
 import pyogrio
@@ -185,6 +186,25 @@ def test_outputs_appear_together_or_not_at_all(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]
     with pytest.raises(DataError, match=r"must end in \.gpkg"):
         map_blobs(tmp_path, vectors=("map.shp",))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.99])
+def test_polygons_that_cannot_grow_are_told(tmp_path, share):
+    """A GeoPackage is larger than all else here; the disk is full before its end."""
+    map_blobs(tmp_path)
+    size = (tmp_path / "map.gpkg").stat().st_size
+    for path in tmp_path.glob("map.*"):
+        path.unlink()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * size), hard))
+    try:
+        with pytest.raises(DataError, match="cannot be written"):
+            map_blobs(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"s.tif", "chances.tif", "map.tif.parts"}
+    assert map_blobs(tmp_path).objects == 2
 
 
 SLOPE_90 = files.of_factors(lambda f: np.clip(f[..., 0] / 90, 0, 1))

@@ -1,5 +1,7 @@
 """A scene in, a map out: exact, georeferenced, resumable, complete or not there."""
 
+import resource
+
 import numpy as np
 import pytest
 import rasterio
@@ -277,6 +279,23 @@ def test_a_full_disk_is_told_and_the_strips_stay(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"No space left on device.*strips are kept"):
         run(files.identity(), image, tmp_path)
     assert not (tmp_path / "map.tif").exists()
+
+
+@pytest.mark.parametrize("limit", [2_000, 6_000, 20_000])
+def test_files_that_cannot_grow_are_told(tmp_path, limit):
+    """What a full disk does to strips and to GDAL, at different places."""
+    image = files.write(tmp_path / "s.tif", files.chances(90, 90), names=NAMES)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(DataError, match="cannot be written"):
+            run(files.identity(), image, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [p.name for p in tmp_path.glob("*.tif")] == ["s.tif"]
+    assert not list(tmp_path.glob(".tmp*"))
+    summary, classes, _ = run(files.identity(), image, tmp_path)
+    assert (classes != 255).all() and summary.valid == 8100
 
 
 def test_models_that_do_not_fit(tmp_path):
