@@ -11,6 +11,7 @@ from landslide_tf.report.evaluation import (
     object_rows,
     write_evaluation,
 )
+from landslide_tf.report.map_page import MapDate, write_map_page
 from landslide_tf.report.page import (
     Charts,
     Code,
@@ -36,6 +37,7 @@ __all__ = [
     "Figure",
     "KeyNumbers",
     "Line",
+    "MapDate",
     "Picture",
     "Section",
     "Table",
@@ -53,6 +55,7 @@ __all__ = [
     "prediction_grid",
     "write_benchmark",
     "write_evaluation",
+    "write_map_page",
     "write_page",
     "write_run_page",
 ]

@@ -1,0 +1,238 @@
+"""Overview pictures of a map's rasters, as a page holds them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio import Affine
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+
+from landslide_tf.datasets.aligned import open_raster, stored_grid
+from landslide_tf.errors import DataError
+from landslide_tf.palette import Colour, class_palette
+from landslide_tf.terrain import Grid, cell_size, hillshade
+
+PROBABILITY_MAP = "magma"
+_STRETCH = (1.0, 99.0)  # percentiles that become black and full colour
+_NODATA = 255
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The grid that a page shows a map on.
+
+    Attributes:
+        stored: Grid of the map's file.
+        grid: Larger cells of the same ground, north up where the map is not rotated.
+        back: Index that turns arrays of the stored order into the grid's.
+    """
+
+    stored: Grid
+    grid: Grid
+    back: tuple[slice, slice]
+
+    @classmethod
+    def of(cls, path: str | Path, max_side: int) -> Overview:
+        """Returns the overview of a map with at most `max_side` rows and columns."""
+        with open_raster(path, "map") as dataset:
+            stored = stored_grid(dataset)
+        upright, back = stored, (slice(None), slice(None))
+        if stored.is_georeferenced and not stored.is_rotated:
+            upright, back = stored.upright()
+        shrink = max(1.0, max(stored.shape) / max_side)
+        height, width = (max(1, round(size / shrink)) for size in stored.shape)
+        larger = Affine.scale(stored.width / width, stored.height / height)
+        grid = Grid(stored.crs, upright.transform @ larger, height, width)
+        return cls(stored, grid, back)
+
+    def read(
+        self,
+        path: str | Path,
+        what: str,
+        indexes: Sequence[int],
+        resampling: Resampling,
+    ) -> tuple[NDArray, NDArray[np.bool_]]:
+        """Reads bands of a file on the overview, without holding the whole file.
+
+        Args:
+            path: A raster of any grid; one without a system must have the map's shape.
+            what: What it is, for messages.
+            indexes: Bands, from 1.
+            resampling: How cells are joined.
+
+        Returns:
+            Bands (C, h, w), and where all have a value, bool (h, w).
+
+        Raises:
+            DataError: If the file cannot be read or has no place.
+        """
+        with open_raster(path, what) as dataset:
+            own = stored_grid(dataset)
+            if own == self.stored or (
+                own.crs is None and own.shape == self.stored.shape
+            ):
+                values, valid = _read(dataset, indexes, self.grid.shape, resampling)
+                return values[(slice(None), *self.back)], valid[self.back]
+            if own.crs is None or self.grid.crs is None:
+                raise DataError(
+                    f"{what} `{path}` must have the map's rows and columns, "
+                    f"{self.stored.shape}, or both a coordinate system, received "
+                    f"{own.shape}: give the file that was mapped."
+                )
+            with WarpedVRT(
+                dataset,
+                crs=self.grid.crs,
+                transform=self.grid.transform,
+                height=self.grid.height,
+                width=self.grid.width,
+                resampling=resampling,
+                add_alpha=dataset.nodata is None
+                and ColorInterp.alpha not in dataset.colorinterp,
+            ) as warped:
+                return _read(warped, indexes, self.grid.shape, resampling)
+
+
+def _read(
+    dataset: DatasetReader | WarpedVRT,
+    indexes: Sequence[int],
+    shape: tuple[int, int],
+    resampling: Resampling,
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    values = dataset.read(
+        list(indexes), out_shape=(len(indexes), *shape), resampling=resampling
+    )
+    masks = dataset.read_masks(list(indexes), out_shape=(len(indexes), *shape))
+    valid = (masks > 0).all(axis=0)
+    for number, meaning in enumerate(dataset.colorinterp, 1):
+        if meaning == ColorInterp.alpha:
+            valid &= dataset.read(number, out_shape=shape) > 0
+    if np.issubdtype(values.dtype, np.floating):
+        valid &= np.isfinite(values).all(axis=0)
+    return values, valid
+
+
+def image_layer(overview: Overview, places: Sequence[tuple[str, int]]) -> str:
+    """Draws one or three bands, each stretched over its own values.
+
+    Args:
+        overview: The grid.
+        places: File and band number of red, green and blue, or of one grey band.
+
+    Returns:
+        A PNG as a data URI, transparent where there is no value.
+    """
+    bands, known = [], np.ones(overview.grid.shape, bool)
+    for path, index in places:
+        (band,), valid = overview.read(path, "image", [index], Resampling.average)
+        bands.append(band.astype(np.float64))
+        known &= valid
+    if len(bands) not in (1, 3):
+        raise DataError(
+            f"An image must be shown by one or three bands, received {len(bands)}: name"
+            " red, green and blue."
+        )
+    stretched = [_stretched(band, known) for band in bands]
+    return _png(np.stack(stretched * (3 // len(bands)), axis=-1), known)
+
+
+def _stretched(band: NDArray, known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    if not known.any():
+        return np.zeros(band.shape, np.uint8)
+    low, high = np.percentile(band[known], _STRETCH)
+    part = (np.where(known, band, low) - low) / max(high - low, 1e-12)
+    return np.rint(np.clip(part, 0, 1) * 255).astype(np.uint8)
+
+
+def hillshade_layer(overview: Overview, dem: str | Path, z_factor: float) -> str | None:
+    """Draws the relief lit from the north-west, at the size of the overview's cells.
+
+    Args:
+        overview: The grid.
+        dem: Elevations of any grid.
+        z_factor: Metres a unit of the elevations.
+
+    Returns:
+        A PNG as a data URI; None where the map's grid has no place or is rotated, so
+        that slopes in it mean nothing.
+    """
+    grid = overview.grid
+    if grid.crs is None or grid.is_rotated:
+        return None
+    (heights,), valid = overview.read(dem, "DEM", [1], Resampling.bilinear)
+    heights = np.where(valid, heights, np.nan).astype(np.float64)
+    east, north = (np.broadcast_to(size, grid.height) for size in cell_size(grid))
+    shade = hillshade(heights, (east, north), z_factor=z_factor)
+    return _png(np.stack([shade] * 3, axis=-1), shade > 0)
+
+
+def probability_layer(overview: Overview, path: str | Path) -> str:
+    """Draws the probability of landslides, 0 dark to 1 bright.
+
+    Args:
+        overview: The grid.
+        path: A file of `scene.map_scene`: one band, or one a class.
+
+    Returns:
+        A PNG as a data URI.
+    """
+    with open_raster(path, "probabilities") as dataset:
+        tags, scales = dataset.tags(), dataset.scales
+        index = 1 if dataset.count == 1 else 1 + int(tags.get("LANDSLIDE_CLASS", 0))
+    (band,), valid = overview.read(path, "probabilities", [index], Resampling.average)
+    part = np.clip(np.where(valid, band, 0) * scales[index - 1], 0, 1)
+    colours = matplotlib.colormaps[PROBABILITY_MAP](part, bytes=True)
+    return _png(colours[..., :3], valid)
+
+
+def class_layer(
+    overview: Overview, path: str | Path
+) -> tuple[str, list[tuple[str, Colour]]]:
+    """Draws the classes of a map in its own colours.
+
+    Args:
+        overview: The grid.
+        path: A class map (uint8), as `scene.map_scene` writes it.
+
+    Returns:
+        A PNG as a data URI, and name and colour of the classes that occur.
+    """
+    with open_raster(path, "map") as dataset:
+        if dataset.count != 1 or dataset.dtypes[0] != "uint8":
+            raise DataError(
+                f"map `{path}` must have one band of classes (uint8), received "
+                f"{dataset.count} of {dataset.dtypes[0]}: name the class map."
+            )
+        names = [str(name) for name in json.loads(dataset.tags().get("CLASSES", "[]"))]
+        has_colours = dataset.colorinterp[0] == ColorInterp.palette
+        stored = dataset.colormap(1) if has_colours else {}
+    (classes,), valid = overview.read(path, "map", [1], Resampling.mode)
+    valid &= classes != _NODATA
+    found = [int(k) for k in np.unique(classes[valid])]
+    names += [f"class {k}" for k in range(len(names), max(found, default=-1) + 1)]
+    palette = np.array(class_palette(names), np.uint8).reshape(-1, 3)
+    for number, colour in stored.items():
+        if number < len(palette):
+            palette[number] = colour[:3]
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(palette)] = palette
+    legend = [(names[k], (*map(int, palette[k]),)) for k in found]
+    return _png(table[classes], valid), legend
+
+
+def _png(colours: NDArray[np.uint8], known: NDArray[np.bool_]) -> str:
+    alpha = np.where(known, 255, 0).astype(np.uint8)
+    stream = io.BytesIO()
+    pixels = np.dstack([np.where(known[..., None], colours, 0), alpha])
+    Image.fromarray(pixels.astype(np.uint8)).save(stream, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
