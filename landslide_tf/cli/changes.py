@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from landslide_tf.cli import map_report
+
 
 def changes(
     maps: Annotated[list[Path], typer.Argument(help="Class maps, oldest first.")],
@@ -23,10 +25,17 @@ def changes(
     landslide_class: Annotated[
         int | None, typer.Option(help="Value of the maps.", show_default="as they say")
     ] = None,
+    report: map_report.Report = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="For the page: one a map.")
+    ] = None,
+    dem: Annotated[str | None, typer.Option(help="For the page's hillshade.")] = None,
 ) -> None:
     """Find new landslides, and what became of each class, from map to map."""
     from landslide_tf.recognition import map_changes
 
+    map_report.check_report(report)
+    map_report.check_images(image or (), maps)
     found = map_changes(
         maps,
         out,
@@ -41,3 +50,6 @@ def changes(
         typer.echo(f"{maps[step]}: {len(new)} new landslides, {area:.0f} m²")
     for path in sorted(found.folder.iterdir()):
         typer.echo(path)
+    if report is not None:
+        page = map_report.write_changes_report(report, maps, image or (), dem, found)
+        typer.echo(page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from landslide_tf.cli import map_report
 from landslide_tf.cli.startup import start_backend, start_tensorflow
 from landslide_tf.errors import DataError, RunError
 
@@ -42,6 +43,7 @@ def map_scene(
     dem: Annotated[str | None, typer.Option(help="Elevations, any grid.")] = None,
     factor: Factor = None,
     vector: Annotated[Files, typer.Option(help="Polygons: .gpkg, .geojson.")] = None,
+    report: map_report.Report = None,
     probabilities: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
     uncertainty: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
     bands: Annotated[str, typer.Option(help="As red=3,green=2; else by name.")] = "",
@@ -69,6 +71,7 @@ def map_scene(
     """Map landslides in a scene; a stopped job goes on where it was."""
     from landslide_tf import scene
 
+    map_report.check_report(report)
     members = [load_member(name, metadata) for name in model]
     files = scene.SceneFiles(
         tuple(image),
@@ -92,21 +95,23 @@ def map_scene(
         strict=strict,
     )
     outputs = scene.Outputs(out, probabilities, uncertainty, tuple(vector or ()))
-    made = _with_progress(
-        lambda show: scene.map_scene(members, files, outputs, options, progress=show)
-    )
-    _print(made)
+    with map_report.with_layers(outputs, report) as layers:
+        made = _with_progress(
+            lambda show: scene.map_scene(members, files, layers, options, progress=show)
+        )
+        pages = map_report.write(report, members[0].metadata, files, layers, made)
+    _print(made, pages)
 
 
-def _print(made: MapSummary) -> None:
-    """Prints what was mapped, and the files."""
+def _print(made: MapSummary, pages: Sequence[Path]) -> None:
+    """Prints what was mapped, and the files; layers of a page alone are gone."""
     share = made.landslide / max(1, made.valid)
     typer.echo(
         f"{made.pixels} pixels, {made.valid} with data, {share:.2%} of them landslide"
         + ("" if made.objects is None else f", {made.objects} polygons")
         + (f"; resumed after {made.resumed} strips" if made.resumed else "")
     )
-    for path in made.files:
+    for path in (*filter(Path.exists, made.files), *pages):
         typer.echo(path)
 
 

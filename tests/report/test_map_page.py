@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyogrio
+import pyproj
 import pytest
 import rasterio
 import shapely
@@ -130,6 +131,27 @@ def test_outlines_lie_on_the_objects(page):
     ]
     assert corners[0] == {(10, 10), (30, 10), (30, 20), (10, 20)}
     assert corners[1] == {(60, 40), (64, 40), (64, 50), (60, 50)}
+
+
+def test_outlines_in_degrees_lie_there_too(folder, page, tmp_path):
+    meta, _, shapes, columns = pyogrio.raw.read(folder / "found.gpkg")
+    source = pyproj.Transformer.from_crs("EPSG:32633", "EPSG:4326", always_xy=True)
+    turned = shapely.transform(
+        shapely.from_wkb(shapes), lambda xy: np.stack(source.transform(*xy.T), axis=1)
+    )
+    pyogrio.raw.write(
+        tmp_path / "a.geojson", shapely.to_wkb(turned), columns, meta["fields"],
+        geometry_type="Polygon", crs="EPSG:4326", driver="GeoJSON",
+    )  # fmt: skip
+    other = write_map_page(
+        tmp_path / "a.html", "A", [date(folder)], polygons=tmp_path / "a.geojson"
+    )
+    boxes = [
+        [json.loads(box) for box in re.findall(r'data-box="([^"]+)"', text)]
+        for text in (page.read_text(), other.read_text())
+    ]
+    assert np.shape(boxes[0]) == (3, 4)
+    np.testing.assert_allclose(boxes[1], boxes[0], atol=0.1)
 
 
 def test_the_page_is_safe_and_needs_nothing_from_outside(page):

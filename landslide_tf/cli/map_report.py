@@ -1,0 +1,166 @@
+"""The pages of maps and of changes, from what their commands read and wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from landslide_tf.errors import DataError
+
+if TYPE_CHECKING:
+    from landslide_tf.metadata import ModelMetadata
+    from landslide_tf.recognition import Changes
+    from landslide_tf.scene import MapSummary, Outputs, SceneFiles
+
+Report = Annotated[Path | None, typer.Option(help="Page to look at the result: .html.")]
+
+_COLOURS = ("red", "green", "blue")
+
+
+def check_report(report: Path | None) -> None:
+    """Refuses the name of a page before anything expensive.
+
+    Raises:
+        DataError: If it is no name of an HTML file, or a folder.
+    """
+    if report is None:
+        return
+    if report.suffix.lower() not in (".html", ".htm") or report.is_dir():
+        raise DataError(
+            f"`--report` must name a file that ends in .html, received `{report}`."
+        )
+
+
+@contextlib.contextmanager
+def with_layers(outputs: Outputs, report: Path | None) -> Iterator[Outputs]:
+    """Adds the layers a page shows, for as long as it takes, where none are wanted.
+
+    Args:
+        outputs: What the user wants.
+        report: The page; None adds nothing.
+
+    Yields:
+        What to write: with probabilities and polygons if there is a page.
+    """
+    if report is None:
+        yield outputs
+        return
+    with tempfile.TemporaryDirectory(prefix="landslide-tf-") as folder:
+        vectors = outputs.vectors or (Path(folder, "polygons.gpkg"),)
+        chances = outputs.probabilities or Path(folder, "probabilities.tif")
+        yield replace(outputs, probabilities=chances, vectors=vectors)
+
+
+def write(
+    report: Path | None,
+    metadata: ModelMetadata,
+    files: SceneFiles,
+    outputs: Outputs,
+    made: MapSummary,
+) -> list[Path]:
+    """Writes the page of a map, if one is wanted.
+
+    Args:
+        report: The page, or None.
+        metadata: The (first) model.
+        files: The scene.
+        outputs: What was written, probabilities and polygons among it.
+        made: What was mapped.
+
+    Returns:
+        The pages written.
+    """
+    if report is None:
+        return []
+    from landslide_tf.report import MapDate, write_map_page
+    from landslide_tf.scene.bands import find_bands
+
+    name = Path(files.image[0]).name
+    known = [band.name for band in metadata.inputs]
+    shown = _COLOURS if set(_COLOURS) <= set(known) else known[: 3 if known[2:] else 1]
+    places = find_bands(files.image, shown, files.bands)
+    share = made.landslide / max(1, made.valid)
+    page = write_map_page(
+        report,
+        f"Landslides in {name}",
+        [
+            MapDate(
+                name=name,
+                map=outputs.map,
+                image=[(place.path, place.index) for place in places],
+                probabilities=outputs.probabilities,
+            )
+        ],
+        dem=files.dem,
+        dem_unit=files.dem_unit,
+        polygons=outputs.vectors[0],
+        facts={
+            "Model": metadata.name,
+            "Pixels with data": made.valid,
+            "Landslide": f"{share:.2%}",
+            "Polygons": made.objects,
+            "Map": str(outputs.map),
+        },
+    )
+    return [page]
+
+
+def check_images(images: Sequence[Path], maps: Sequence[Path]) -> None:
+    """Refuses images that are not one a map.
+
+    Raises:
+        DataError: If their numbers differ.
+    """
+    if images and len(images) != len(maps):
+        raise DataError(
+            f"Expected one `--image` a map, {len(maps)}, received {len(images)}: give "
+            "them in the order of the maps."
+        )
+
+
+def write_changes_report(
+    report: Path,
+    maps: Sequence[Path],
+    images: Sequence[Path],
+    dem: str | None,
+    found: Changes,
+) -> Path:
+    """Writes the page of what changed: the first and the last date to swipe between.
+
+    Args:
+        report: The page.
+        maps: Class maps, oldest first.
+        images: One image a map, or none.
+        dem: Elevations for the hillshade.
+        found: What changed.
+
+    Returns:
+        The page.
+    """
+    from landslide_tf.datasets.landslide_scenes.bands import known_bands
+    from landslide_tf.report import MapDate, write_map_page
+
+    dates = []
+    for index in (0, len(maps) - 1):
+        places = []
+        if images:
+            numbers, _ = known_bands(images[index])
+            bands = [numbers[n] for n in _COLOURS if n in numbers]
+            chosen = bands if len(bands) == len(_COLOURS) else [1]
+            places = [(str(images[index]), band) for band in chosen]
+        name = f"{index + 1}: {maps[index].name}"
+        dates.append(MapDate(name=name, map=maps[index], image=places))
+    return write_map_page(
+        report,
+        f"New landslides from {maps[0].name} to {maps[-1].name}",
+        dates,
+        dem=dem,
+        polygons=found.folder / "new_landslides.gpkg",
+        facts={"Maps": len(maps), "New landslides": len(found.objects)},
+    )
