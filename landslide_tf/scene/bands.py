@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from rasterio.enums import ColorInterp
+from rasterio.io import DatasetReader
 
 from landslide_tf.datasets.aligned import open_raster
 from landslide_tf.datasets.landslide_scenes.bands import known_bands
@@ -57,8 +58,8 @@ def find_bands(
     known: dict[str, tuple[str, int]] = {}
     for path in images:
         with open_raster(path, "image") as dataset:
-            texts, meanings = dataset.descriptions, dataset.colorinterp
-        data = [k for k, m in enumerate(meanings, 1) if m != ColorInterp.alpha]
+            texts, alpha = dataset.descriptions, alpha_bands(dataset)
+        data = [k for k in range(1, len(texts) + 1) if k not in alpha]
         places += [(path, k) for k in data]
         described |= {
             _plain(t): (path, k) for k, t in enumerate(texts, 1) if t and k in data
@@ -87,6 +88,21 @@ def find_bands(
                 f"which is which with `--bands {names[0]}=1,…`."
             )
     return tuple(BandPlace(n, *p) for n, p in wanted.items() if p is not None)
+
+
+def alpha_bands(dataset: DatasetReader) -> list[int]:
+    """Returns the bands, from 1, that say where an image is transparent.
+
+    GDAL takes the fourth band of a byte image for it where nothing else is said; a band
+    with a name is data.
+    """
+    return [
+        number
+        for number, (meaning, name) in enumerate(
+            zip(dataset.colorinterp, dataset.descriptions, strict=True), 1
+        )
+        if meaning == ColorInterp.alpha and not name
+    ]
 
 
 def _plain(text: str) -> str:

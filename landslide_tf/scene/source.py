@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
 
 from landslide_tf.datasets.aligned import (
     AlignedRaster,
@@ -23,6 +22,7 @@ from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.scene.bands import (
     BandPlace,
+    alpha_bands,
     choose_scale,
     factor_of_unit,
     find_bands,
@@ -237,7 +237,7 @@ class SceneReader:
         found = []
         for path, positions in by_path.items():
             with open_raster(path, "image") as dataset:
-                own, meanings = stored_grid(dataset), dataset.colorinterp
+                own, alpha = stored_grid(dataset), alpha_bands(dataset)
             if own.crs is None and own.shape != self.scene.grid.shape:
                 raise DataError(
                     f"image `{path}` must have {self.scene.grid.shape} rows and columns"
@@ -247,7 +247,7 @@ class SceneReader:
             grid = own if stored else self.scene.upright
             indexes = [places[k].index for k in positions]
             # GDAL's masks know of alpha bands of grey and RGB images only.
-            indexes += [k for k, m in enumerate(meanings, 1) if m == ColorInterp.alpha]
+            indexes += alpha
             raster = AlignedRaster(path, "image", grid, indexes=indexes)
             found.append((positions, self._kept(raster), stored))
         return found
@@ -305,6 +305,7 @@ class SceneReader:
         image = values.astype(np.float32)
         if self.scene.scale != 1.0:
             image *= np.float32(self.scene.scale)
+        image[~valid] = 0
         inputs = {"image": image}
         if self._names and valid.any():
             inputs["factors"], known = self._read_factors(window, valid)
@@ -312,7 +313,6 @@ class SceneReader:
         elif self._names:
             shape = (*valid.shape, len(self._names))
             inputs["factors"] = np.full(shape, np.nan, np.float32)
-        image[~valid] = 0
         return inputs, valid
 
     def _read_factors(

@@ -149,6 +149,20 @@ def test_bands_by_name_number_file_and_alpha(tmp_path):
     assert (classes[:5] == 255).all() and (classes[5:] == expected[5:]).all()
 
 
+def test_a_fourth_band_with_a_name_is_no_alpha(tmp_path):
+    """GDAL writes the fourth band of bytes as alpha unless it is told otherwise."""
+    scene = np.zeros((4, 20, 20), np.uint8)
+    scene[3, :10] = 250
+    image = files.write(tmp_path / "s.tif", scene, names=("a", "b", "c", "nir"))
+    bands = [{"name": "a"}, {"name": "nir"}]
+    model = Member(lambda i: i["image"] / np.float32(250), files.metadata(inputs=bands))
+    with rasterio.open(image) as dataset:
+        assert dataset.colorinterp[3].name == "alpha"
+    options = {"threshold": 0.5}
+    summary, classes, _ = run(model, image, tmp_path, options=options)
+    assert summary.valid >= 200 and (classes[:10] == 1).all()
+
+
 def test_the_scale_is_decided_once_and_checked(tmp_path):
     bands = [{"name": n, "range": (0, 255)} for n in NAMES]
     member = files.identity(inputs=bands)
