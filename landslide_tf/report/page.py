@@ -87,6 +87,19 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A line that leads to another file.
+
+    Attributes:
+        text: What a reader finds there.
+        path: The file; the page refers to it by its place beside the page.
+    """
+
+    text: str
+    path: str | Path
+
+
+@dataclass(frozen=True)
 class Charts:
     """Line charts side by side, as many as the page is wide.
 
@@ -98,7 +111,7 @@ class Charts:
 
 
 # A string is a paragraph; `code` between backticks is set as such.
-Block: TypeAlias = str | Table | Figure | KeyNumbers | Code | Charts
+Block: TypeAlias = str | Table | Figure | KeyNumbers | Code | Charts | Link
 
 
 @dataclass(frozen=True)
@@ -168,6 +181,9 @@ def _block(block: Block, folder: Path) -> str:
         return f'<div class="charts">{"".join(map(svg, block.charts))}</div>'
     if isinstance(block, KeyNumbers):
         return _numbers(block)
+    if isinstance(block, Link):
+        place = _relative(Path(block.path), folder)
+        return f'<p><a href="{place}">{html.escape(block.text)}</a></p>'
     if isinstance(block, Code):
         return f'<pre tabindex="0"><code>{html.escape(block.text.strip())}</code></pre>'
     return f"<p>{_inline(block)}</p>"
@@ -224,13 +240,17 @@ def _figure(figure: Figure, folder: Path) -> str:
         content = base64.b64encode(file.read_bytes()).decode("ascii")
         source = f"data:{media_type};base64,{content}"
     else:
-        relative = Path(os.path.relpath(file.resolve(), folder.resolve()))
-        source = quote(relative.as_posix())
+        source = _relative(file, folder)
     caption = f"<figcaption>{_inline(figure.caption)}</figcaption>"
     return (
         f'<figure><img src="{source}" alt="{html.escape(figure.alt)}">'
         f"{caption if figure.caption else ''}</figure>"
     )
+
+
+def _relative(file: Path, folder: Path) -> str:
+    place = Path(os.path.relpath(file.resolve(), folder.resolve()))
+    return quote(place.as_posix())
 
 
 def _numbers(block: KeyNumbers) -> str:

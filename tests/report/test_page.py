@@ -7,7 +7,15 @@ import pytest
 from PIL import Image
 
 from landslide_tf.errors import DataError
-from landslide_tf.report import Code, Figure, KeyNumbers, Section, Table, write_page
+from landslide_tf.report import (
+    Code,
+    Figure,
+    KeyNumbers,
+    Link,
+    Section,
+    Table,
+    write_page,
+)
 
 DASH = "\u2013"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -99,6 +107,14 @@ def test_pictures_can_stay_files(tmp_path, picture):
     path = tmp_path / "sub" / "index.html"
     page = read(write_page(path, "Title", sections(picture, embed=False)))
     assert page.all("img")[0]["src"] == "../a%20picture.png"
+
+
+def test_links_lead_to_files_beside_the_page(tmp_path):
+    link = Link("The map & <more>", tmp_path / "a map" / "map#1.html")
+    path = write_page(tmp_path / "sub" / "index.html", "T", [Section("", [link])])
+    page = read(path)
+    assert page.all("a") == [{"href": "../a%20map/map%231.html"}]
+    assert "The map & <more>" in "".join(page.text)
 
 
 def test_equal_content_gives_equal_bytes(tmp_path, picture):
