@@ -1,0 +1,66 @@
+"""The guide from a model to polygons does what it says, on a real scene."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+
+from tests.contracts.command import Command
+
+PAGE = (Path(__file__).parents[2] / "docs" / "map.md").read_text(encoding="utf-8")
+COMMANDS = [
+    shlex.split(line)
+    for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    return Command(monkeypatch, capsys)
+
+
+@pytest.mark.filterwarnings("default:the model was trained on cells:UserWarning")
+def test_the_guide_works_on_a_real_scene(shared, command, tmp_path, monkeypatch):
+    scene = shared / "data" / "scenes" / "rmnp"
+    shutil.copy(scene / "rmnp-rgb.tif", tmp_path / "image.tif")
+    shutil.copy(scene / "rmnp-dem.tif", tmp_path / "dem.tif")
+    monkeypatch.chdir(tmp_path)
+    calc, mapping, changes = COMMANDS
+    rio = "from rasterio.rio.main import main_group; main_group()"
+    subprocess.run([sys.executable, "-c", rio, *calc[1:]], check=True, timeout=120)
+    code, text, err = command(*mapping[1:])
+    assert code == 0, err
+    assert "warning: the model was trained on cells of 2 to 2 m" in err
+    made = {path.name for path in tmp_path.iterdir()} - {"image.tif", "dem.tif"}
+    told = set(re.findall(r"`(\w+\.(?:tif|gpkg|qml|html))`", PAGE))
+    assert made == told | {"ndvi.tif"}
+    with rasterio.open("map.tif") as dataset, rasterio.open("image.tif") as image:
+        assert (dataset.crs, dataset.transform) == (image.crs, image.transform)
+        classes, seen = dataset.read(1), image.dataset_mask() > 0
+    assert (classes[~seen] == 255).all() and (classes != 255).mean() > 0.3
+    meta, _, shapes, columns = pyogrio.raw.read("landslides.gpkg")
+    assert f"{len(shapes)} polygons" in text and len(shapes) > 0
+    for name in re.findall(r"`([a-z0-9]+_(?:m2|m|deg|prob|min|max))`", PAGE):
+        assert name in meta["fields"], name
+    area = dict(zip(meta["fields"], columns, strict=True))["area_m2"]
+    assert area.sum() / np.count_nonzero(classes == 0) < 130 * 170
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    names = {}
+    exec(code, names)
+    assert len(names["shapes"]) <= len(shapes)
+    # Two dates: the same map twice has nothing new.
+    for year in ("2020", "2024"):
+        shutil.copy("map.tif", f"map_{year}.tif")
+        shutil.copy("image.tif", f"image_{year}.tif")
+    code, text, err = command(*changes[1:])
+    assert code == 0, err
+    assert "0 new landslides" in text
+    assert "None was found." in Path("changes.html").read_text(encoding="utf-8")
