@@ -27,6 +27,7 @@ Values: TypeAlias = dict[str, str | float]
 
 WIDTHS = (0.5, 1.0, 1.5, 2.0)  # times the recipe's own
 DROPOUTS = (0.0, 0.1, 0.25, 0.5)
+ASPP_RATES = ([3, 6, 9], [6, 12, 18], [12, 24, 36])
 DECADE = 10.0  # the learning rate goes that far below and above the recipe's own
 DIGITS = 3
 
@@ -113,8 +114,8 @@ class SearchSpace:
         """Returns the space of a recipe.
 
         Every segmentation network has the learning rate, loss, class weights and
-        augmentation; width, dropout and fusion come with the builder's arguments of
-        these names.
+        augmentation; width, dropout, fusion and the rates of ASPP come with the
+        builder's arguments of these names.
 
         Args:
             recipe: The recipe as written.
@@ -197,8 +198,11 @@ def _learning_rate(recipe: Recipe) -> LogRange:
 def _loss(recipe: Recipe) -> Choice:
     """Other losses do not take the arguments of the recipe's own."""
     own = recipe.loss.name
-    names = get_args(LossSection.model_fields["name"].annotation)
-    forms = {name: {"loss.name": name, "loss.arguments": {}} for name in names}
+    names = set(get_args(LossSection.model_fields["name"].annotation))
+    # The released formulas are there to be compared with, not to be chosen.
+    names = sorted(names - {"released"} | {own})
+    reset = {"loss.arguments": {}, "loss.formula": None}
+    forms = {name: {"loss.name": name, **reset} for name in names}
     forms[own] = {}
     return Choice("loss.name", forms, own)
 
@@ -233,7 +237,7 @@ def _arguments(recipe: Recipe) -> list[Choice]:
         return Choice(key, {**forms, _label(own): {}}, _label(own))
 
     found = []
-    for name in ("width", "dropout", "fusion"):
+    for name in ("width", "dropout", "fusion", "aspp_rates"):
         if name not in known:
             continue
         own = recipe.model.arguments.get(name, known[name].default)
@@ -241,6 +245,8 @@ def _arguments(recipe: Recipe) -> list[Choice]:
             found.append(choice(name, [own * factor for factor in WIDTHS], own))
         elif name == "dropout":
             found.append(choice(name, sorted({*DROPOUTS, own}), own))
+        elif name == "aspp_rates":
+            found.append(choice(name, ASPP_RATES, list(own)))
         else:
             found.append(choice(name, FUSIONS, own))
     return found

@@ -10,7 +10,7 @@ import keras
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem
-from landslide_tf.models.encoder_decoder import ContextNetwork
+from landslide_tf.models.encoder_decoder import ASPP_RATES, ContextNetwork
 from landslide_tf.models.registry import register
 from landslide_tf.tensors import Shape
 
@@ -25,6 +25,7 @@ def aspp_net(
     backbone_layout: str = "keras",
     output_stride: int = 16,
     multi_grid: Sequence[int] | None = None,
+    aspp_rates: Sequence[int] = ASPP_RATES,
     width: float = 1.0,
     dropout: float = 0.5,
     align_corners: bool = False,
@@ -44,6 +45,7 @@ def aspp_net(
         backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
         output_stride: 8, 16 or 32.
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.
+        aspp_rates: Dilations of the ASPP branches at output stride 16, each >= 1.
         width: Multiplier of every channel count.
         dropout: Rate before the classifier.
         align_corners: Whether resizing aligns corner pixels.
@@ -69,6 +71,7 @@ def aspp_net(
         backbone_layout=backbone_layout,
         output_stride=output_stride,
         multi_grid=multi_grid,
+        aspp_rates=aspp_rates,
         width=width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,

@@ -10,7 +10,11 @@ import keras
 from landslide_tf.layers import Normalization, conv_bn_relu, separable_conv_bn_relu
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem
-from landslide_tf.models.encoder_decoder import FEATURE_CHANNELS, ContextNetwork
+from landslide_tf.models.encoder_decoder import (
+    ASPP_RATES,
+    FEATURE_CHANNELS,
+    ContextNetwork,
+)
 from landslide_tf.models.registry import register
 from landslide_tf.tensors import Shape
 
@@ -25,6 +29,7 @@ def deeplab_v3_plus(
     backbone_layout: str = "keras",
     output_stride: int = 16,
     multi_grid: Sequence[int] | None = None,
+    aspp_rates: Sequence[int] = ASPP_RATES,
     skip_channels: int | None = 48,
     separable: bool = False,
     separable_aspp: bool = False,
@@ -48,6 +53,7 @@ def deeplab_v3_plus(
         backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
         output_stride: 8, 16 or 32.
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.
+        aspp_rates: Dilations of the ASPP branches at output stride 16, each >= 1.
         skip_channels: Channels that the skip is reduced to; None keeps it raw.
         separable: Whether the decoder's convolutions are depthwise separable.
         separable_aspp: Whether those of the ASPP branches are.
@@ -77,6 +83,7 @@ def deeplab_v3_plus(
         backbone_layout=backbone_layout,
         output_stride=output_stride,
         multi_grid=multi_grid,
+        aspp_rates=aspp_rates,
         width=width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,

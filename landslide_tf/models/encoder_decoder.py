@@ -44,6 +44,7 @@ class ContextNetwork:
     width: float
     align_corners: bool
     backbone_weights: str | Path | None
+    aspp_rates: Sequence[int] = ASPP_RATES
     separable_aspp: bool = False
     stem: Stem | None = None
 
@@ -51,6 +52,17 @@ class ContextNetwork:
         check_resnet(
             self.backbone, self.backbone_layout, self.output_stride, self.multi_grid
         )
+        rates = self._rates()
+        if not rates or min(rates) < 1 or len(set(rates)) < len(rates):
+            raise ModelError(
+                "`aspp_rates` must be different dilations of at least "
+                f"{max(1, self.output_stride // 16)} at output stride "
+                f"{self.output_stride}, received {tuple(self.aspp_rates)}."
+            )
+
+    def _rates(self) -> list[int]:
+        """Returns the dilations of ASPP on the encoder's grid."""
+        return [int(rate) * 16 // self.output_stride for rate in self.aspp_rates]
 
     def channels(self, count: int) -> int:
         """Returns a channel count times the width multiplier."""
@@ -86,7 +98,7 @@ class ContextNetwork:
         context = aspp(
             features["C5"],
             self.channels(FEATURE_CHANNELS),
-            rates=[rate * 16 // self.output_stride for rate in ASPP_RATES],
+            rates=self._rates(),
             separable=self.separable_aspp,
             align_corners=self.align_corners,
         )

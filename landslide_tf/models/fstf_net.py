@@ -11,7 +11,11 @@ from landslide_tf.errors import ModelError
 from landslide_tf.layers import FactorKind, Normalization, Resize2D, conv_bn_relu
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem, vgg16
-from landslide_tf.models.encoder_decoder import FEATURE_CHANNELS, ContextNetwork
+from landslide_tf.models.encoder_decoder import (
+    ASPP_RATES,
+    FEATURE_CHANNELS,
+    ContextNetwork,
+)
 from landslide_tf.models.registry import register
 from landslide_tf.tensors import Shape, Tensor
 
@@ -32,6 +36,7 @@ def fstf_net(
     backbone_layout: str = "keras",
     output_stride: int = 16,
     multi_grid: Sequence[int] | None = None,
+    aspp_rates: Sequence[int] = ASPP_RATES,
     skip_channels: int | None = 48,
     fusion: str = "concat",
     width: float = 1.0,
@@ -56,6 +61,7 @@ def fstf_net(
         backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
         output_stride: 8, 16 or 32.
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.
+        aspp_rates: Dilations of the ASPP branches at output stride 16, each >= 1.
         skip_channels: Channels that skips are reduced to; None keeps them raw.
         fusion: `"concat"`, `"sum"`, `"multiply"`, `"max"` or, as bands, `"stack"`.
         width: Multiplier of every channel count.
@@ -83,6 +89,7 @@ def fstf_net(
         backbone_layout=backbone_layout,
         output_stride=output_stride,
         multi_grid=multi_grid,
+        aspp_rates=aspp_rates,
         width=width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,

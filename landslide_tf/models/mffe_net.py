@@ -20,7 +20,11 @@ from landslide_tf.layers import (
 from landslide_tf.layers.concat_conv import IMPLEMENTATIONS
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem
-from landslide_tf.models.encoder_decoder import FEATURE_CHANNELS, ContextNetwork
+from landslide_tf.models.encoder_decoder import (
+    ASPP_RATES,
+    FEATURE_CHANNELS,
+    ContextNetwork,
+)
 from landslide_tf.models.registry import register
 from landslide_tf.tensors import Shape, Tensor
 
@@ -39,6 +43,7 @@ def mffe_net(
     backbone_layout: str = "torchvision",
     output_stride: int = 16,
     multi_grid: Sequence[int] | None = (1, 2, 4),
+    aspp_rates: Sequence[int] = ASPP_RATES,
     decoder_impl: str = "partial",
     width: float = 1.0,
     dropout: float = 0.1,
@@ -68,6 +73,7 @@ def mffe_net(
         backbone_layout: `"torchvision"` (stride on the 3 × 3) or `"keras"`.
         output_stride: 16 as published, 8 or 32.
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.
+        aspp_rates: Dilations of the ASPP branches at output stride 16, each >= 1.
         decoder_impl: How the convolutions over several maps are computed: `"partial"`,
             the sum of one convolution a map, or `"concat"`, one over their
             concatenation; the same weights and, but for rounding, values.
@@ -102,6 +108,7 @@ def mffe_net(
         backbone_layout=backbone_layout,
         output_stride=output_stride,
         multi_grid=multi_grid,
+        aspp_rates=aspp_rates,
         width=width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,

@@ -10,7 +10,7 @@ import keras
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem
-from landslide_tf.models.encoder_decoder import ContextNetwork
+from landslide_tf.models.encoder_decoder import ASPP_RATES, ContextNetwork
 from landslide_tf.models.registry import register
 from landslide_tf.tensors import Shape
 
@@ -25,6 +25,7 @@ def rae_d(
     backbone_layout: str = "keras",
     output_stride: int = 16,
     multi_grid: Sequence[int] | None = None,
+    aspp_rates: Sequence[int] = ASPP_RATES,
     skip_channels: int | None = 48,
     width: float = 1.0,
     dropout: float = 0.5,
@@ -46,6 +47,7 @@ def rae_d(
         backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
         output_stride: 8, 16 or 32.
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.
+        aspp_rates: Dilations of the ASPP branches at output stride 16, each >= 1.
         skip_channels: Channels that skips are reduced to; None keeps them raw.
         width: Multiplier of every channel count.
         dropout: Rate before the classifier.
@@ -73,6 +75,7 @@ def rae_d(
         backbone_layout=backbone_layout,
         output_stride=output_stride,
         multi_grid=multi_grid,
+        aspp_rates=aspp_rates,
         width=width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,

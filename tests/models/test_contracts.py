@@ -41,7 +41,11 @@ class TestDeeplabV3Plus(SegmentationModelContract):
 
 class TestAsppNet(SegmentationModelContract):
     builder = "aspp_net"
-    arguments: ClassVar = {"backbone_layout": "torchvision", "output_stride": 8}
+    arguments: ClassVar = {
+        "backbone_layout": "torchvision",
+        "output_stride": 8,
+        "aspp_rates": (1, 4),
+    }
 
 
 class TestFcn8s(SegmentationModelContract):

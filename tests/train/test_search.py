@@ -117,6 +117,8 @@ def test_fusion_and_dropout_belong_to_networks_that_have_them(small):
 
     assert "model.arguments.fusion" in names("fstf_net")
     assert "model.arguments.fusion" not in names("rae_d")
+    assert "model.arguments.aspp_rates" in names("deeplab_v3_plus")
+    assert "model.arguments.aspp_rates" not in names("unet")
     assert all("model.arguments.width" in names(name) for name in models.list_models())
 
 
