@@ -156,11 +156,20 @@ def write_changes_report(
             places = [(str(images[index]), band) for band in chosen]
         name = f"{index + 1}: {maps[index].name}"
         dates.append(MapDate(name=name, map=maps[index], image=places))
+    facts: dict[str, int | str] = {
+        "Maps": len(maps),
+        "New landslides": len(found.objects),
+    }
+    if (shift := found.shifts[-1]) and any(shift):
+        # The page shows files as they are, moved maps too.
+        facts["Last map lies off the first"] = (
+            f"{shift[0]:+.1f} rows, {shift[1]:+.1f} columns"
+        )
     return write_map_page(
         report,
         f"New landslides from {maps[0].name} to {maps[-1].name}",
         dates,
         dem=dem,
         polygons=found.folder / "new_landslides.gpkg",
-        facts={"Maps": len(maps), "New landslides": len(found.objects)},
+        facts=facts,
     )

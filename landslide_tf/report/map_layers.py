@@ -163,11 +163,11 @@ def hillshade_layer(overview: Overview, dem: str | Path, z_factor: float) -> str
         z_factor: Metres a unit of the elevations.
 
     Returns:
-        A PNG as a data URI; None where the map's grid has no place or is rotated, so
-        that slopes in it mean nothing.
+        A PNG as a data URI; None where slopes in the map's grid mean nothing: without
+        a place, rotated, or one cell wide.
     """
     grid = overview.grid
-    if grid.crs is None or grid.is_rotated:
+    if grid.crs is None or grid.is_rotated or min(grid.shape) < 2:
         return None
     (heights,), valid = overview.read(dem, "DEM", [1], Resampling.bilinear)
     heights = np.where(valid, heights, np.nan).astype(np.float64)

@@ -198,6 +198,24 @@ def test_maps_of_other_orientation(tmp_path, transform, crs):
     assert ("hillshade" in layers) == turned
 
 
+@pytest.mark.parametrize(
+    ("shape", "value"), [((1, 40), 1), ((40, 1), 0), ((1, 1), 1), ((30, 40), 255)]
+)
+def test_thin_and_empty_maps(tmp_path, shape, value):
+    values = np.full(shape, value, np.uint8)
+    raster(tmp_path / "map.tif", values, nodata=255)
+    image = raster(tmp_path / "i.tif", values, nodata=255)
+    heights = np.full(shape, np.nan if value == 255 else 7, np.float32)
+    dem = raster(tmp_path / "d.tif", heights, nodata=np.nan)
+    one = MapDate(name="a", map=tmp_path / "map.tif", image=[(str(image), 1)])
+    path = write_map_page(tmp_path / "a.html", "A", [one], dem=dem, max_side=20)
+    layers = pictures(path)
+    assert ("hillshade" in layers) == (min(shape) > 1)
+    for layer in layers.values():
+        assert max(layer.shape[:2]) <= 20
+        assert (layer[..., 3] == (0 if value == 255 else 255)).all()
+
+
 def test_what_cannot_be_shown(folder, tmp_path):
     out = tmp_path / "a.html"
     for dates in ([], [date(folder)] * 3):
