@@ -141,8 +141,10 @@
     const row = rows.find((r) => r.dataset.object === number);
     path.classList.add("chosen");
     row.classList.add("chosen");
-    if (zoomed) show(...JSON.parse(row.dataset.box), 0.5);
-    else row.scrollIntoView({ block: "nearest" });
+    if (zoomed) {
+      show(...JSON.parse(row.dataset.box), 0.5);
+      view.scrollIntoView({ block: "nearest" });
+    } else row.scrollIntoView({ block: "nearest" });
     const cells = [...row.cells].slice(1).map((cell, k) => {
       const head = table.tHead.rows[0].cells[k + 1].textContent;
       return `${head} ${cell.textContent}`;

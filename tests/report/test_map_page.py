@@ -292,10 +292,12 @@ def test_the_table_sorts_and_zooms(page):
         chosen = "document.querySelector('path.chosen')"
         assert browser.value(f"{chosen}.dataset.object") == "1"
         middle = "(r => [r.left + r.width / 2, r.top + r.height / 2])"
-        browser.value("document.getElementById('view').scrollIntoView()")
         x, y = browser.value(f"{middle}({chosen}.getBoundingClientRect())")
         frame = "document.getElementById('view').getBoundingClientRect()"
         assert (x, y) == pytest.approx(browser.value(f"{middle}({frame})"), abs=2)
+        # The table lies below the map, which is brought back into sight.
+        assert browser.value(f"{frame}.top") > -1
+        assert browser.value(f"{frame}.bottom") < browser.value("innerHeight") + 1
         # Lines keep their width on the screen, however far it is zoomed.
         width = browser.value(f"parseFloat(getComputedStyle({chosen}).strokeWidth)")
         scale = browser.value("document.getElementById('view').dataset.scale")
