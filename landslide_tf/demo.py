@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import csv
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio import Affine
 from rich.console import Console
 
+from landslide_tf.datasets.synthetic_landslides.generate import generate_tile
 from landslide_tf.errors import DataError
 from landslide_tf.metrics import Scores
+from landslide_tf.models.prediction import prediction_function
 from landslide_tf.report import (
     Code,
     Figure,
     KeyNumbers,
+    Link,
+    MapDate,
     Picture,
     Section,
     Table,
@@ -24,8 +33,10 @@ from landslide_tf.report import (
     curves,
     object_rows,
     write_evaluation,
+    write_map_page,
     write_page,
 )
+from landslide_tf.scene import MapOptions, Member, Outputs, SceneFiles, map_scene
 from landslide_tf.serving import export
 from landslide_tf.train import (
     Evaluation,
@@ -39,6 +50,8 @@ from landslide_tf.train import (
 RECIPES = ("fstf_net_synthetic", "rae_d_synthetic")
 NAMES = {"fstf_net_synthetic": "FSTF-Net", "rae_d_synthetic": "RAE-D"}
 CURVES = ("loss", "landslide_iou", "miou")
+SCENE = {"image": "image.tif", "dem": "dem.tif", "ndvi": "ndvi.tif"}
+_SCENE_SEED, _SCENE_SIZE, _CELL = 20, 256, 2.0  # another seed: ground not trained on
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,7 @@ def run_demo(out: str | Path) -> Path:
     Tiles are generated on which bare ground and landslides look alike and only the
     slope tells them apart. FSTF-Net, which sees terrain factors, and RAE-D, which is
     the same network without them, are trained alike and evaluated; the better one is
-    exported.
+    exported, and maps a georeferenced scene.
 
     Args:
         out: Folder of everything; missing or empty.
@@ -114,7 +127,9 @@ def run_demo(out: str | Path) -> Path:
         out / "export" / winner.name,
         metadata=winner.run.read_metadata(),
     )
-    page = _write_page(out, results, shuffled, winner, exported)
+    step("mapping a generated scene")
+    scene = _map_scene(out / "map", winner)
+    page = _write_page(out, results, shuffled, winner, exported, scene)
     step("done")
     return page
 
@@ -141,12 +156,70 @@ def _evaluate(name: str, run: RunFolder, data_dir: Path) -> _Result:
     return _Result(name, run, evaluation, files)
 
 
+def _map_scene(folder: Path, winner: _Result) -> Path:
+    """Maps a larger generated scene as a user maps their own; returns its page."""
+    tile = generate_tile(_SCENE_SEED, 0, "test", 0, size=_SCENE_SIZE, cell=_CELL)
+    folder.mkdir()
+    image, dem, ndvi = (folder / name for name in SCENE.values())
+    _write_raster(image, np.moveaxis(tile["image"], -1, 0))
+    _write_raster(dem, tile["dem"][None])
+    _write_raster(ndvi, tile["ndvi"][None])
+    metadata = winner.run.read_metadata()
+    outputs = Outputs(
+        folder / "map.tif",
+        probabilities=folder / "probabilities.tif",
+        vectors=(folder / "landslides.geojson",),
+    )
+    made = map_scene(
+        [Member(prediction_function(winner.run.load_model()), metadata)],
+        SceneFiles((str(image),), dem=str(dem), factors={"ndvi": str(ndvi)}),
+        outputs,
+        MapOptions(tile=_SCENE_SIZE // 2, overlap=_SCENE_SIZE // 8),
+    )
+    date = MapDate(
+        name=image.name,
+        map=outputs.map,
+        image=[(str(image), band) for band in (1, 2, 3)],
+        probabilities=outputs.probabilities,
+    )
+    return write_map_page(
+        folder / "map.html",
+        "Landslides in a generated scene",
+        [date],
+        dem=dem,
+        polygons=outputs.vectors[0],
+        facts={
+            "Model": NAMES[winner.name],
+            "Landslide": f"{made.landslide / max(1, made.valid):.2%}",
+            "Polygons": made.objects,
+        },
+    )
+
+
+def _write_raster(path: Path, values: NDArray) -> None:
+    """Writes (bands, H, W) on a north-up grid in metres."""
+    bands, height, width = values.shape
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        count=bands,
+        height=height,
+        width=width,
+        dtype=values.dtype,
+        crs="EPSG:32648",
+        transform=Affine(_CELL, 0, 400_000, 0, -_CELL, 3_400_000),
+    ) as dataset:
+        dataset.write(values)
+
+
 def _write_page(
     out: Path,
     results: list[_Result],
     shuffled: Evaluation,
     winner: _Result,
     exported: Path,
+    scene: Path,
 ) -> Path:
     named = [(NAMES[r.name], r.evaluation) for r in results]
     named.append(("FSTF-Net, factors of other tiles", shuffled))
@@ -194,10 +267,32 @@ def _write_page(
                 ),
             ],
         ),
+        Section(
+            "A scene as a map",
+            [
+                "The model maps a generated scene of another place, a GeoTIFF with its "
+                "DEM. This command does the same:",
+                Code(_map_command(winner, scene.parent)),
+                Link("Look at the map: layers, polygons and their table", scene),
+            ],
+        ),
     ]
     return write_page(
         out / "index.html", "FSTF-Net and RAE-D on generated tiles", sections
     )
+
+
+def _map_command(winner: _Result, folder: Path) -> str:
+    files = {name: folder / file for name, file in SCENE.items()}
+    words = [
+        "landslide-tf",
+        "map",
+        str(winner.run.path),
+        *("--image", str(files["image"]), "--dem", str(files["dem"])),
+        *("--factor", f"ndvi={files['ndvi']}", "--out", str(folder / "map2.tif")),
+        *("--report", str(folder / "map2.html")),
+    ]
+    return shlex.join(words)
 
 
 def _model_section(result: _Result) -> Section:

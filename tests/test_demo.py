@@ -8,7 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+import rasterio
 
+from landslide_tf.datasets.synthetic_landslides.generate import generate_tile
 from landslide_tf.demo import separation
 from landslide_tf.metrics import ConfusionAccumulator, Scores, decide
 from landslide_tf.models.prediction import prediction_function
@@ -82,6 +84,18 @@ def test_factors_without_terrain_remove_the_gain_too(demo, value):
     own = scores(demo, "fstf_net_synthetic")
     assert separation(emptied, *PAIR) < 0.75
     assert own.of_class(0)["iou"] - emptied.of_class(0)["iou"] >= 0.2
+
+
+def test_the_scene_becomes_a_map_with_a_page(demo):
+    assert 'href="map/map.html"' in (demo / "index.html").read_text()
+    page = (demo / "map" / "map.html").read_text()
+    assert page.count("data:image/png;base64,") == 4
+    assert 0 < page.count("<path ") == page.count('<tr data-object="')
+    truth = generate_tile(20, 0, "test", 0, size=256, cell=2.0)["mask"] == 0
+    with rasterio.open(demo / "map" / "map.tif") as dataset:
+        found = dataset.read(1) == 0
+    assert (found & truth).sum() / (found | truth).sum() > 0.5
+    assert not list((demo / "map").glob("*.parts"))
 
 
 def test_the_page_and_the_export_are_complete(demo):
