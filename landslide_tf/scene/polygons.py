@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -331,11 +333,37 @@ def write_landslides(landslides: Landslides, path: Path, driver: str) -> None:
             reason = str(error).splitlines()[0]
             raise NotWritten(f"`{path}` cannot be written: {reason}.") from error
     # On a full disk GDAL leaves out the spatial index and says nothing.
-    indexed = driver != "GPKG" or written["capabilities"]["fast_spatial_filter"]
-    if written["features"] != len(landslides) or not indexed:
+    lacks_index = (
+        driver == "GPKG"
+        and not written["capabilities"]["fast_spatial_filter"]
+        and _geopackages_get_indices()
+    )
+    if written["features"] != len(landslides) or lacks_index:
         raise NotWritten(
             f"`{path}` cannot be written whole: free space or name another place."
         )
+
+
+@functools.cache
+def _geopackages_get_indices() -> bool:
+    """Returns whether GDAL gives GeoPackages a spatial index in this process.
+
+    It does not where TensorFlow, which brings an SQLite of its own, was loaded first.
+    """
+    stream = io.BytesIO()
+    pyogrio.raw.write(
+        stream,
+        geometry=np.array([shapely.to_wkb(shapely.Point(0, 0))], object),
+        field_data=[],
+        fields=np.array([], object),
+        geometry_type="Point",
+        crs="EPSG:4326",
+        driver="GPKG",
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*non conformant file ext", RuntimeWarning)
+        info = pyogrio.read_info(stream.getvalue())
+    return bool(info["capabilities"]["fast_spatial_filter"])
 
 
 def qgis_style(colour: Sequence[int]) -> str:

@@ -118,7 +118,7 @@ def test_what_is_missing_is_named(command, tmp_path):
     )
     command.refuses("tune", nowhere.with_suffix(".yaml"), message="does not exist")
     command.refuses("evaluate", nowhere, message=str(nowhere))
-    command.refuses("benchmark", "synthtic", message="Did you mean `synthetic`?")
+    command.refuses("benchmark", "synthtic", message="Did you mean `synthetic`")
     command.refuses("benchmark", nowhere.with_suffix(".yaml"), message="not exist")
     command.refuses("export", nowhere, *out, message=str(nowhere))
     command.refuses("import-weights", nowhere, *out, message="received `")

@@ -3,6 +3,9 @@
 import json
 import math
 import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyogrio
@@ -18,6 +21,7 @@ from landslide_tf.scene.polygons import qgis_style
 from landslide_tf.terrain import Grid, factors_on_grid
 from tests.scene import map_files as files
 
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("stable", "slide")
 
 
@@ -205,6 +209,24 @@ def test_polygons_that_cannot_grow_are_told(tmp_path, share):
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"s.tif", "chances.tif", "map.tif.parts"}
     assert map_blobs(tmp_path).objects == 2
+
+
+def test_polygons_are_written_where_tensorflow_was_loaded_first(tmp_path):
+    """Its SQLite takes the place of GDAL's, which then adds no spatial index."""
+    script = (
+        "import sys, tensorflow\n"
+        "from pathlib import Path\n"
+        "from tests.scene.test_map_outputs import map_blobs\n"
+        "print(map_blobs(Path(sys.argv[1])).objects)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.stdout.strip() == "2", done.stderr
+    assert pyogrio.read_info(tmp_path / "map.gpkg")["features"] == 2
 
 
 SLOPE_90 = files.of_factors(lambda f: np.clip(f[..., 0] / 90, 0, 1))
