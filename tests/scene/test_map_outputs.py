@@ -197,18 +197,28 @@ def test_polygons_that_cannot_grow_are_told(tmp_path, share):
     """A GeoPackage is larger than all else here; the disk is full before its end."""
     map_blobs(tmp_path)
     size = (tmp_path / "map.gpkg").stat().st_size
+    whole = polygons_of(tmp_path)
     for path in tmp_path.glob("map.*"):
         path.unlink()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * size), hard))
     try:
-        with pytest.raises(DataError, match="cannot be written"):
-            map_blobs(tmp_path)
+        map_blobs(tmp_path)
+    except DataError as error:
+        assert "cannot be written" in str(error)
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == {"s.tif", "chances.tif", "map.tif.parts"}
+    else:
+        # Where GDAL adds no index, the last bytes are none of the polygons'.
+        assert share > 0.9 and polygons_of(tmp_path) == whole
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"s.tif", "chances.tif", "map.tif.parts"}
     assert map_blobs(tmp_path).objects == 2
+
+
+def polygons_of(folder):
+    _, _, geometry, fields = pyogrio.raw.read(folder / "map.gpkg")
+    return list(geometry), [list(column) for column in fields]
 
 
 def test_polygons_are_written_where_tensorflow_was_loaded_first(tmp_path):
