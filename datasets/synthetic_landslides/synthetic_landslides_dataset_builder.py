@@ -70,6 +70,17 @@ class Builder(LandslideBuilder):
             size=96,
             visible=True,
         ),
+        *(
+            Config(
+                name=f"visible-region{region}",
+                description=f"The tiles of `visible` from region {region} alone.",
+                regions=(region,),
+                counts=(128, 32, 64),
+                size=96,
+                visible=True,
+            )
+            for region in range(4)
+        ),
     ]
     DEFAULT_BUILDER_CONFIG_NAME = "default"
     pkg_dir_path = epath.Path(__file__).parent

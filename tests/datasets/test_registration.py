@@ -36,7 +36,12 @@ def test_configurations_list_the_default_first():
             "prepared",
         ],
         "mmls": ["clean", "clean-strict", "published"],
-        "synthetic_landslides": ["default", "tiny", "visible"],
+        "synthetic_landslides": [
+            "default",
+            "tiny",
+            "visible",
+            *(f"visible-region{region}" for region in range(4)),
+        ],
         "hokkaido_iburi": ["clean", "all-crops"],
         "mmlsv2": ["clean", "published", "clean-unit", "published-unit"],
         "ecoregion_landslides": ["all", "etf", "mwcf", "nad", "nwfm"],

@@ -51,7 +51,8 @@ def tiny(tmp_path_factory):
 @pytest.mark.parametrize(
     ("config", "total", "size", "classes"),
     [("default", (1024, 256, 256), 128, 6), ("tiny", (160, 16, 40), 96, 6),
-     ("visible", (512, 128, 256), 96, 2)],
+     ("visible", (512, 128, 256), 96, 2),
+     ("visible-region2", (128, 32, 64), 96, 2)],
 )  # fmt: skip
 def test_configurations(tmp_path, config, total, size, classes):
     builder = tfds.builder(f"synthetic_landslides/{config}", data_dir=tmp_path)
