@@ -20,7 +20,7 @@ FOLDERS = {  # installed name: folder
 # Rooms import rooms of lower levels and nothing of their own; the base modules, level
 # 0, import each other. A new room needs its place here and in CONTRIBUTING.md.
 LEVELS = (
-    {"errors", "files", "metadata", "palette", "tensors", "version"},
+    {"ecoregions", "errors", "files", "metadata", "palette", "tensors", "version"},
     {"terrain", "objects", "evidence", "saved_models"},
     {"layers", "losses", "metrics"},
     {"models"},

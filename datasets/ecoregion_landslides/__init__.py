@@ -7,11 +7,6 @@ from landslide_tf.datasets.ecoregion_landslides.ecoregion_landslides_dataset_bui
     Builder,
 )
 from landslide_tf.datasets.ecoregion_landslides.names import PairName, parse_pair_name
-from landslide_tf.datasets.ecoregion_landslides.regions import (
-    CODES,
-    REGIONS,
-    region_index,
-)
 from landslide_tf.datasets.ecoregion_landslides.tables import (
     BoxedPair,
     Event,
@@ -20,6 +15,7 @@ from landslide_tf.datasets.ecoregion_landslides.tables import (
     read_inventory,
     read_pairs,
 )
+from landslide_tf.ecoregions import CODES, REGIONS, region_index
 
 __all__ = [
     "CODES",

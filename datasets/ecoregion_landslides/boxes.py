@@ -8,8 +8,8 @@ import hashlib
 import math
 from collections.abc import Mapping
 
-from landslide_tf.datasets.ecoregion_landslides.regions import CODES
 from landslide_tf.datasets.splits import overlapping_footprints
+from landslide_tf.ecoregions import CODES
 
 SPLITS = ("train", "validation", "test")
 Corner = tuple[float, float]  # latitude, longitude, degrees

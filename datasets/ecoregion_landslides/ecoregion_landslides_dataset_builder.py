@@ -25,9 +25,9 @@ from landslide_tf.datasets.ecoregion_landslides.pairs import (
     find_pairs,
     split_pairs,
 )
-from landslide_tf.datasets.ecoregion_landslides.regions import CODES, REGIONS
 from landslide_tf.datasets.pairing import Tally
 from landslide_tf.datasets.reading import read_rgb
+from landslide_tf.ecoregions import CODES, REGIONS
 from landslide_tf.errors import DataError
 
 CLASSES = ("background", "landslide")

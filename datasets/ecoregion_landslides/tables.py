@@ -17,8 +17,8 @@ from landslide_tf.datasets.ecoregion_landslides.boxes import (
     calendar_date,
     repaired_box,
 )
-from landslide_tf.datasets.ecoregion_landslides.regions import REGIONS, region_index
 from landslide_tf.datasets.reading import reading
+from landslide_tf.ecoregions import REGIONS, region_index
 from landslide_tf.errors import DataError
 
 Row = list[str]
