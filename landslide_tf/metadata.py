@@ -68,6 +68,9 @@ class ModelMetadata(_Strict):
         None, description="smallest and largest ground cell of training, metres"
     )
     stride: Annotated[int, Field(ge=1)] = 1
+    tile: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="rows or columns of the largest training example"
+    )
     classes: list[str]
     landslide_class: int | Literal["sigmoid"]
     ignore_value: int = IGNORE_VALUE

@@ -27,6 +27,12 @@ Factor = Annotated[
     list[str] | None, typer.Option(help="NAME=FILE of a further factor.")
 ]
 Scale = Annotated[str | None, typer.Option(help="Factor of the values, or `auto`.")]
+Tile = Annotated[
+    int | None, typer.Option(help="Side of a window.", show_default="as in training")
+]
+Overlap = Annotated[
+    int | None, typer.Option(help="Pixels they share.", show_default="a quarter")
+]
 Threshold = Annotated[
     float | None, typer.Option(help="Landslide from here.", show_default="model's")
 ]
@@ -58,8 +64,8 @@ def map_scene(
     ] = False,
     min_area: MinArea = None,
     simplify: Annotated[float, typer.Option(help="Outlines, metres.")] = 0.0,
-    tile: Annotated[int, typer.Option(help="Rows and columns of a window.")] = 512,
-    overlap: Annotated[int, typer.Option(help="Pixels windows share.")] = 128,
+    tile: Tile = None,
+    overlap: Overlap = None,
     batch: Annotated[int | None, typer.Option(help="Windows at once.")] = None,
     dem_unit: Annotated[str, typer.Option(help="metre, foot, …")] = "metre",
     allow_no_crs: Annotated[bool, typer.Option("--allow-no-crs")] = False,
@@ -111,6 +117,8 @@ def _print(made: MapSummary, pages: Sequence[Path]) -> None:
         + ("" if made.objects is None else f", {made.objects} polygons")
         + (f"; resumed after {made.resumed} strips" if made.resumed else "")
     )
+    known = "" if made.trained is None else f" (training: {made.trained})"
+    typer.echo(f"windows of {made.tile} pixels{known}, {made.overlap} shared")
     for path in (*filter(Path.exists, made.files), *pages):
         typer.echo(path)
 

@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from landslide_tf.scene.members import (
     threshold_of,
     together,
     total_stride,
+    trained_tile,
 )
 from landslide_tf.scene.options import MapOptions, Outputs
 from landslide_tf.scene.pipeline import Strip, batch_size, predict_strips
@@ -39,7 +40,7 @@ from landslide_tf.scene.source import (
     open_scene,
 )
 from landslide_tf.scene.strips import Arrays, FinishedStrips
-from landslide_tf.scene.windows import Axis, axis
+from landslide_tf.scene.windows import Axis, axis, window_of
 from landslide_tf.version import __version__
 
 Progress = Callable[[int, int], None]
@@ -58,6 +59,9 @@ class MapSummary:
         resumed: Strips that an earlier, stopped job had finished.
         strips: Strips altogether.
         files: Everything written.
+        tile: Rows and columns of a window.
+        overlap: Pixels that windows share.
+        trained: Rows or columns of the largest training example, if known.
     """
 
     pixels: int
@@ -68,6 +72,9 @@ class MapSummary:
     resumed: int
     strips: int
     files: tuple[Path, ...]
+    tile: int
+    overlap: int
+    trained: int | None
 
 
 def map_scene(
@@ -109,8 +116,14 @@ def map_scene(
             raise DataError(line)
         warnings.warn(line, stacklevel=2)
     grid, stride = scene.upright, total_stride(members)
-    how = {"tile": options.tile, "overlap": options.overlap, "stride": stride}
-    rows, columns = (axis(size, **how) for size in grid.shape)
+    trained = trained_tile(members)
+    tile, overlap = window_of(
+        trained, stride, tile=options.tile, overlap=options.overlap
+    )
+    options = replace(options, tile=tile, overlap=overlap)
+    rows, columns = (
+        axis(size, tile=tile, overlap=overlap, stride=stride) for size in grid.shape
+    )
     folder = outputs.map.with_name(outputs.map.name + ".parts")
     unsure = outputs.uncertainty is not None
     job = _job(members, scene, options, stride) | {"uncertainty": unsure}
@@ -152,6 +165,9 @@ def map_scene(
         resumed=resumed,
         strips=len(rows.offsets),
         files=tuple(targets),
+        tile=tile,
+        overlap=overlap,
+        trained=trained,
     )
 
 
@@ -226,7 +242,7 @@ def _predict(
         rows,
         columns,
         channels_of(metadata) + unsure,
-        size=options.batch_size or batch_size(options.tile),
+        size=options.batch_size or batch_size(rows.tile),
         start=start,
     )
     threshold = threshold_of(members, options.threshold)

@@ -69,6 +69,15 @@ def total_stride(members: Sequence[Member]) -> int:
     return math.lcm(*(member.metadata.stride for member in members))
 
 
+def trained_tile(members: Sequence[Member]) -> int | None:
+    """Returns the side of the largest example that a member was trained on, if known.
+
+    Members that differ need the largest: a smaller window hides from one of them what
+    it learned to look at.
+    """
+    return max((m.metadata.tile for m in members if m.metadata.tile), default=None)
+
+
 def threshold_of(members: Sequence[Member], wanted: float | None) -> float | None:
     """Returns the wanted threshold, else the mean of the members' if all have one."""
     own = [member.metadata.threshold for member in members]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.scene.windows import OVERLAP, TILE
 
 Shown = Literal["landslide", "all"]
 Stored = Literal["uint8", "float32"]
@@ -36,8 +35,8 @@ class MapOptions:
     """How a scene is mapped.
 
     Attributes:
-        tile: Rows and columns of a window.
-        overlap: Pixels that neighbouring windows share.
+        tile: Rows and columns of a window; None = as in training.
+        overlap: Pixels that neighbouring windows share; None = a quarter of them.
         batch_size: Windows a batch; None = about a million pixels.
         threshold: Smallest probability that is landslide; None = the model's.
         eight_sides: Averages the predictions of the eight symmetries of the square.
@@ -48,8 +47,8 @@ class MapOptions:
         strict: Refuses cells beyond half to double the training's, which else warn.
     """
 
-    tile: int = TILE
-    overlap: int = OVERLAP
+    tile: int | None = None
+    overlap: int | None = None
     batch_size: int | None = None
     threshold: float | None = None
     eight_sides: bool = False

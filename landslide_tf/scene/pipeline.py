@@ -112,20 +112,25 @@ def _batches(
             top = rows.offsets[row]
             height = rows.end(row) - top
             for group in batched(range(len(columns.offsets)), columns, size):
-                valid, inputs = {}, []
-                for column in group:
-                    left = columns.offsets[column]
-                    window = Window(top, left, height, columns.end(column) - left)
-                    found, whole = reader.read(window)
-                    if whole.any():
-                        valid[column] = whole
-                        inputs.append(found)
-                if inputs:
-                    stacked = {
-                        name: np.stack([item[name] for item in inputs])
-                        for name in inputs[0]
+                left = columns.offsets[group[0]]
+                # At once, since windows share pixels.
+                window = Window(top, left, height, columns.end(group[-1]) - left)
+                found, whole = reader.read(window)
+                spans = {
+                    k: slice(columns.offsets[k] - left, columns.end(k) - left)
+                    for k in group
+                }
+                valid = {
+                    k: whole[:, span]
+                    for k, span in spans.items()
+                    if whole[:, span].any()
+                }
+                if valid:
+                    inputs = {
+                        name: np.stack([values[:, spans[k]] for k in valid])
+                        for name, values in found.items()
                     }
-                    yield _Batch(row, list(valid), stacked, valid)
+                    yield _Batch(row, list(valid), inputs, valid)
             yield _Batch(row, [], {}, {})
 
 

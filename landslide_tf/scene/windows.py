@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from landslide_tf.errors import DataError
 from landslide_tf.tensors import FloatArray
 
-TILE = 512
-OVERLAP = 128
+TILE = 512  # where training does not say another
+_SHARED = 4  # one over the share of a window that its neighbour sees too
 # A weight of 0 would lose the pixel that only one window sees, at the scene's rim.
 _FLOOR = 1e-3
 
@@ -58,9 +58,33 @@ class Axis:
         ]
 
 
-def axis(
-    size: int, *, tile: int = TILE, overlap: int = OVERLAP, stride: int = 1
-) -> Axis:
+def window_of(
+    trained: int | None,
+    stride: int,
+    *,
+    tile: int | None = None,
+    overlap: int | None = None,
+) -> tuple[int, int]:
+    """Chooses the windows of a scene.
+
+    Pooling over the whole image and wide dilations see in a larger window what they
+    never saw in training, so windows are as large as the examples were.
+
+    Args:
+        trained: Rows or columns of the largest training example; None = not known.
+        stride: Total stride of the model.
+        tile: Rows and columns of a window; None = those of training, on the stride.
+        overlap: Pixels that windows share; None = a quarter.
+
+    Returns:
+        Rows and columns of a window, and the pixels that windows share.
+    """
+    if tile is None:
+        tile = -(-(trained or TILE) // stride) * stride
+    return tile, tile // _SHARED if overlap is None else overlap
+
+
+def axis(size: int, *, tile: int, overlap: int, stride: int = 1) -> Axis:
     """Places windows along one axis.
 
     Off the model's total stride a window sees other cells than the whole scene does, so

@@ -113,6 +113,28 @@ def test_nodata_is_never_a_class_and_never_predicted(tmp_path):
     assert sum(seen) == 6  # of nine windows three hold nodata only
 
 
+def test_windows_have_the_size_of_training(tmp_path):
+    """A model with global pooling is lost in windows larger than it has ever seen."""
+    image = files.write(tmp_path / "s.tif", files.chances(70, 90), names=NAMES)
+    seen = []
+
+    def predict(inputs):
+        seen.append(inputs["image"].shape[1:3])
+        return inputs["image"]
+
+    small = Member(predict, files.metadata(tile=20, stride=8))
+    free = {"tile": None, "overlap": None}
+    summary, *_ = run(small, image, tmp_path, options=free)
+    assert (summary.tile, summary.overlap, summary.trained) == (24, 6, 20)
+    assert max(seen) == (24, 24)
+    larger = Member(predict, files.metadata(tile=30))
+    assert run([small, larger], image, tmp_path, options=free)[0].tile == 32
+    assert run(small, image, tmp_path, options={"tile": 16})[0].trained == 20
+    seen.clear()
+    summary, *_ = run(Member(predict, files.metadata()), image, tmp_path, options=free)
+    assert (summary.tile, summary.trained, set(seen)) == (512, None, {(70, 90)})
+
+
 def test_a_scene_of_nodata_only_gives_an_empty_map(tmp_path):
     scene = np.full((2, 20, 20), -9999, np.float32)
     image = files.write(tmp_path / "s.tif", scene, names=NAMES, nodata=-9999)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from landslide_tf.errors import DataError
-from landslide_tf.scene.windows import Blender, axis, batched
+from landslide_tf.scene.windows import Blender, axis, batched, window_of
 
 TILE = 16
 SIZES = (1, 7, TILE - 1, TILE, TILE + 1, 3 * TILE + 5)
@@ -81,9 +81,27 @@ def test_batches_hold_windows_of_one_width():
 
 
 @pytest.mark.parametrize(
+    ("trained", "stride", "wanted", "expected"),
+    [
+        (None, 16, {}, (512, 128)),
+        (32, 16, {}, (32, 8)),
+        (225, 16, {}, (240, 60)),
+        (1, 8, {}, (8, 2)),
+        (32, 16, {"tile": 256}, (256, 64)),
+        (32, 16, {"overlap": 0}, (32, 0)),
+        (32, 16, {"tile": 64, "overlap": 1}, (64, 1)),
+    ],
+)
+def test_windows_are_as_large_as_the_examples_of_training(
+    trained, stride, wanted, expected
+):
+    assert window_of(trained, stride, **wanted) == expected
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"tile": 20, "stride": 16}, "multiple of the model's stride 16"),
+        ({"tile": 20, "overlap": 0, "stride": 16}, "multiple of the model's stride 16"),
         ({"tile": 16, "overlap": 9}, "from 0 to 8"),
         ({"tile": 16, "overlap": -1}, "from 0 to 8"),
     ],

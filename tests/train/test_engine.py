@@ -69,7 +69,7 @@ def check_run(run, data_dir):
     metadata = run.read_metadata()
     assert metadata.builder == "fstf_net"
     assert metadata.classes[metadata.landslide_class] == "landslide"
-    assert metadata.stride == 16
+    assert metadata.stride == 16 and metadata.tile == 32
     assert [f.name for f in metadata.factors] == ["slope", "aspect", "ndvi"]
     assert metadata.dataset == "synthetic_landslides/tiny:1.0.0"
     assert metadata.command.startswith("landslide-tf train")
