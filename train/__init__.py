@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from landslide_tf.train.engine import Session, resume, train
     from landslide_tf.train.evaluate import Evaluation, evaluate_run
     from landslide_tf.train.facts import run_facts
+    from landslide_tf.train.finetuning import (
+        CurvePoint,
+        FinetuneOptions,
+        finetune,
+        finetune_recipe,
+    )
     from landslide_tf.train.grid import Grid, load_grid, shipped_grids
     from landslide_tf.train.imports import import_weights
     from landslide_tf.train.optimizers import CoupledSGD
@@ -26,7 +32,9 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "CoupledSGD": "optimizers",
+    "CurvePoint": "finetuning",
     "Evaluation": "evaluate",
+    "FinetuneOptions": "finetuning",
     "Grid": "grid",
     "Outcome": "trials",
     "Recipe": "recipe",
@@ -36,6 +44,8 @@ _MODULES = {
     "Session": "engine",
     "environment": "run",
     "evaluate_run": "evaluate",
+    "finetune": "finetuning",
+    "finetune_recipe": "finetuning",
     "import_weights": "imports",
     "load_grid": "grid",
     "load_recipe": "recipe",
@@ -53,7 +63,9 @@ _MODULES = {
 
 __all__ = [
     "CoupledSGD",
+    "CurvePoint",
     "Evaluation",
+    "FinetuneOptions",
     "Grid",
     "Outcome",
     "Recipe",
@@ -63,6 +75,8 @@ __all__ = [
     "Session",
     "environment",
     "evaluate_run",
+    "finetune",
+    "finetune_recipe",
     "import_weights",
     "load_grid",
     "load_recipe",

@@ -23,10 +23,10 @@ from landslide_tf.train.setup import (
     compile_model,
     load_stores,
     make_batches,
-    prepare_weights,
     resolve,
 )
 from landslide_tf.train.tensorboard import ValidationPictures
+from landslide_tf.train.weights import prepare_weights
 
 Verbosity = Literal[0, 1, 2]
 
@@ -105,7 +105,35 @@ def resume(folder: str | Path, session: Session | None = None) -> RunFolder:
     return _run(recipe, run, session or Session(), resumed=True)
 
 
-def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> RunFolder:
+@dataclass(frozen=True)
+class Prepared:
+    """What a run trains.
+
+    Attributes:
+        recipe: The recipe with every value that comes from data and machine.
+        batches: Training and validation batches.
+        arguments: Keyword arguments of the model's builder.
+        model: The compiled network, giving logits.
+    """
+
+    recipe: Recipe
+    batches: RunData
+    arguments: dict[str, Any]
+    model: keras.Model
+
+
+def prepare(recipe: Recipe, session: Session, *, resumed: bool = False) -> Prepared:
+    """Loads the data of a recipe and builds its network, ready for the first step.
+
+    Args:
+        recipe: What to train.
+        session: Folders of data.
+        resumed: Whether the recipe is that of a run, whose values from data are in it.
+
+    Raises:
+        RecipeError: If recipe and data do not fit.
+        DataError: If data are missing or corrupt.
+    """
     prepare_backend(recipe)
     recipe = settle_devices(recipe)
     arrays = session.arrays or recipe.data.arrays
@@ -126,6 +154,12 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
         model = build_model(recipe.model.name, arguments, activation=None)
         prepare_weights(model, recipe, training)
         compile_model(model, recipe, training, batches.training.steps_per_epoch)
+    return Prepared(recipe, batches, arguments, model)
+
+
+def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> RunFolder:
+    prepared = prepare(recipe, session, resumed=resumed)
+    recipe, batches, model = prepared.recipe, prepared.batches, prepared.model
     streams = _streams(batches)
     _build_metrics(model, recipe, streams.validation)
     run.path.mkdir(parents=True, exist_ok=True)
@@ -137,7 +171,8 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
     steps = batches.training.steps_per_epoch
     callbacks = _tensorboard(run, recipe, batches)
     _fit(model, streams, recorder, callbacks, steps, session.verbose)
-    write_result(recorder, recipe, model, arguments, batches, session.command)
+    command = session.command
+    write_result(recorder, recipe, model, prepared.arguments, batches, command)
     return run
 
 

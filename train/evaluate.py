@@ -29,6 +29,7 @@ from landslide_tf.tensors import IntArray
 from landslide_tf.train.examples import examples_to_show, rgb_image
 from landslide_tf.train.run import RunFolder
 from landslide_tf.train.setup import input_selection, load_split
+from landslide_tf.train.transfer import recipe_for
 
 Permutable = Literal["image", "factors"]
 
@@ -119,11 +120,7 @@ def evaluate_run(
         data_dir=data_dir,
         manual_dir=manual_dir,
     )
-    if list(store.description.classes) != metadata.classes:
-        raise DataError(
-            f"Data set `{name}` has the classes {list(store.description.classes)}, "
-            f"expected the model's {metadata.classes}."
-        )
+    recipe = recipe_for(recipe, metadata, store.description)
     batches = EvaluationBatches(store, input_selection(recipe), batch_size)
     ids, matrices = [], []
     counts = {match: ObjectCounts(0, 0, 0, match) for match in get_args(Match)}

@@ -53,6 +53,14 @@ class DataSection(_Section):
     )
     image: list[str] = Field(description="bands of the model's `image`, in order")
     image_scale: Positive = Field(
+    samples: Count | None = Field(
+        None,
+        description="examples of `train` that are taken, drawn by the seed, one with "
+        "landslide among them; None takes all",
+    )
+    validation_samples: Count | None = Field(
+        None, description="the same for `validation`"
+    )
         1.0, description="`image` is the raw value times this; 255 for bands in 0..1"
     )
     factors: list[str] = Field([], description="channels of the model's `factors`")
@@ -81,11 +89,17 @@ class ModelSection(_Section):
     )
     prior_bias: bool = Field(
         False, description="the classifier starts with the classes' shares as its bias"
+    start: str | None = Field(
+        None, description="folder of a finished run of this network to start from"
+    )
     )
 
 
 class LossSection(_Section):
     """The loss, a mean over labelled pixels."""
+    freeze_norms: bool = Field(
+        False, description="all batch norms keep their statistics, scale and shift"
+    )
 
     name: Literal[
         "cross_entropy",
@@ -254,7 +268,27 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: If there is no such recipe, or a key or value is not valid.
     """
-    content = _read_yaml(name)
+    return _validated(_read_yaml(name), changes, str(name))
+
+
+def change_recipe(recipe: Recipe, changes: Sequence[str]) -> Recipe:
+    """Returns a recipe with values changed.
+
+    Args:
+        recipe: The recipe.
+        changes: Values to change, as in `load_recipe`.
+
+    Returns:
+        The validated recipe.
+
+    Raises:
+        RecipeError: If a key or value is not valid.
+    """
+    content = recipe.model_dump(mode="json")
+    return _validated(content, changes, recipe.description)
+
+
+def _validated(content: dict[str, Any], changes: Sequence[str], name: str) -> Recipe:
     for change in changes:
         _apply(content, change)
     try:

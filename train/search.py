@@ -12,18 +12,9 @@ import keras
 import keras_tuner as kt
 
 from landslide_tf.errors import RecipeError, RunError
-from landslide_tf.train.engine import Session, prepare_backend
+from landslide_tf.train.engine import Session, prepare
 from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.search_space import SearchSpace
-from landslide_tf.train.setup import (
-    build_model,
-    builder_arguments,
-    compile_model,
-    load_stores,
-    make_batches,
-    prepare_weights,
-    resolve,
-)
 from landslide_tf.train.trials import Outcome, SearchFolder, best_outcome, locked
 from landslide_tf.train.tuner import (
     OracleName,
@@ -178,21 +169,11 @@ def _check(space: SearchSpace, session: Session) -> RecipeHyperModel:
         The networks of the space for the recipe's data.
     """
     recipe = space.recipe
-    prepare_backend(recipe)
-    training, validation = load_stores(
-        recipe, data_dir=session.data_dir, manual_dir=session.manual_dir
-    )
-    resolved = resolve(recipe, training)
-    batches = make_batches(resolved, training, validation)
-    classes = len(training.description.classes)
-    arguments = builder_arguments(resolved, classes)
-    model = build_model(recipe.model.name, arguments, activation=None)
-    prepare_weights(model, resolved, training)
-    compile_model(model, resolved, training, batches.training.steps_per_epoch)
+    prepared = prepare(recipe, session)
     keras.utils.clear_session()
-    given = recipe.model.arguments
-    known = {k: v for k, v in resolved.model.arguments.items() if k not in given}
-    return RecipeHyperModel(space, classes, known)
+    given, resolved = recipe.model.arguments, prepared.recipe.model.arguments
+    known = {k: v for k, v in resolved.items() if k not in given}
+    return RecipeHyperModel(space, prepared.arguments["num_classes"], known)
 
 
 def _write_winner(search: SearchFolder, space: SearchSpace) -> None:

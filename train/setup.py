@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from landslide_tf import models
 from landslide_tf.errors import LandslideTFError, RecipeError, did_you_mean
@@ -23,7 +21,7 @@ from landslide_tf.losses import (
     SegmentationCrossEntropy,
     TverskyLoss,
 )
-from landslide_tf.metrics import ConfusionMatrix, class_weights, prior_bias
+from landslide_tf.metrics import ConfusionMatrix, class_weights
 from landslide_tf.models.backbones import Stem
 from landslide_tf.pipelines import (
     Augmentation,
@@ -36,6 +34,7 @@ from landslide_tf.pipelines import (
     load,
     load_arrays,
 )
+    sample_examples,
 from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer
 from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.schedules import make_schedule
@@ -49,7 +48,6 @@ LOSSES = {
     "boundary": BoundaryLoss,
     "released": ReleasedLoss,
 }
-CLASSIFIER = "logits_conv"
 
 
 @dataclass(frozen=True)
@@ -80,10 +78,13 @@ def load_stores(
     """Loads the training and the validation split, building the set if need be."""
     data = recipe.data
     folders = {"arrays": data.arrays, "data_dir": data_dir, "manual_dir": manual_dir}
-    return (
-        load_split(data.name, data.train, **folders),
-        load_split(data.name, data.validation, **folders),
-    )
+    training = load_split(data.name, data.train, **folders)
+    validation = load_split(data.name, data.validation, **folders)
+    if data.samples is not None:
+        training = sample_examples(training, data.samples, seed)
+    if data.validation_samples is not None:
+        validation = sample_examples(validation, data.validation_samples, seed)
+    return training, validation
 
 
 def load_split(
@@ -287,24 +288,6 @@ def make_loss(recipe: Recipe) -> keras.losses.Loss:
     if section.formula is not None:
         arguments["formula"] = section.formula
     return cls(class_weights=section.class_weights, **arguments)
-
-
-def prepare_weights(model: keras.Model, recipe: Recipe, store: ExampleStore) -> None:
-    """Freezes layers and sets the classifier's bias as a recipe says.
-
-    Raises:
-        RecipeError: If a pattern of `model.freeze` fits no layer.
-    """
-    for pattern in recipe.model.freeze:
-        found = [x for x in model.layers if fnmatch.fnmatch(x.name, pattern)]
-        if not found:
-            raise RecipeError(f"`model.freeze`: no layer fits `{pattern}`.")
-        for layer in found:
-            layer.trainable = False
-    if recipe.model.prior_bias:
-        # A weighted loss drives the scores to the weighted shares.
-        shares = class_shares(store) * np.asarray(recipe.loss.class_weights or 1.0)
-        model.get_layer(CLASSIFIER).bias.assign(prior_bias(shares))
 
 
 def compile_model(

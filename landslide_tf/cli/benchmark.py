@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli.options import DataDir, ManualDir, command_line
-from landslide_tf.cli.startup import start_tensorflow
+from landslide_tf.cli.startup import start_backend
 
 
 def benchmark(
@@ -23,7 +23,7 @@ def benchmark(
 
     The same command goes on after an interruption; what is recorded is not repeated.
     """
-    start_tensorflow()
+    start_backend()
     from landslide_tf.report import benchmark_markdown, write_benchmark
     from landslide_tf.train import Session, load_grid, run_grid, summarize
 

@@ -23,6 +23,7 @@ from landslide_tf.cli import (
     evaluate,
     evaluate_map,
     export,
+    finetune,
     import_weights,
     map,
     prepare,
@@ -30,7 +31,7 @@ from landslide_tf.cli import (
     train,
     tune,
 )
-from landslide_tf.cli.startup import start_tensorflow
+from landslide_tf.cli.startup import start_backend
 from landslide_tf.errors import LandslideTFError
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("benchmark")(benchmark.benchmark)
+app.command("finetune")(finetune.finetune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("changes")(changes.changes)
@@ -70,7 +72,7 @@ def _keep_notes_short() -> None:
 if multiprocessing.current_process().name != "MainProcess":
     # A process that a command starts, such as a run of `benchmark`, imports this first.
     _keep_notes_short()
-    start_tensorflow()
+    start_backend()
 
 
 def main() -> None:

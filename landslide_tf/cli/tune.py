@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from landslide_tf.cli.options import Arrays, DataDir, ManualDir, command_line
-from landslide_tf.cli.startup import start_tensorflow
+from landslide_tf.cli.startup import start_backend
 
 if TYPE_CHECKING:
     from landslide_tf.train.trials import Outcome
@@ -56,7 +56,7 @@ def tune(
     manual_dir: ManualDir = None,
 ) -> None:
     """Search around a recipe; the same command goes on with an interrupted search."""
-    start_tensorflow()
+    start_backend()
     from landslide_tf import train as room
 
     def show(outcome: Outcome) -> None:

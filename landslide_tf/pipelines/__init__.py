@@ -46,6 +46,7 @@ __all__ = [
     "InputSelection",
     "Patch",
     "TrainingBatches",
+from landslide_tf.pipelines.subset import sample_examples
     "branch_image",
     "branch_map",
     "build",
@@ -68,3 +69,4 @@ __all__ = [
     "superpixel_patches",
     "write_arrays",
 ]
+    "sample_examples",

@@ -30,6 +30,7 @@ from landslide_tf.report.tables import (
     json_text,
     markdown_table,
 )
+from landslide_tf.report.transfer import curve_markdown, write_curve
 
 __all__ = [
     "Chart",
@@ -49,6 +50,7 @@ __all__ = [
     "class_rows",
     "confusion_rows",
     "csv_text",
+    "curve_markdown",
     "curves",
     "format_cell",
     "json_text",
@@ -56,6 +58,7 @@ __all__ = [
     "object_rows",
     "prediction_grid",
     "write_benchmark",
+    "write_curve",
     "write_evaluation",
     "write_map_page",
     "write_page",
