@@ -112,13 +112,13 @@ def map_scene(
 def _print(made: MapSummary, pages: Sequence[Path]) -> None:
     """Prints what was mapped, and the files; layers of a page alone are gone."""
     share = made.landslide / max(1, made.valid)
+    known = "" if made.trained is None else f" (training: {made.trained})"
     typer.echo(
         f"{made.pixels} pixels, {made.valid} with data, {share:.2%} of them landslide"
         + ("" if made.objects is None else f", {made.objects} polygons")
+        + f"; windows of {made.tile} pixels{known}, {made.overlap} shared"
         + (f"; resumed after {made.resumed} strips" if made.resumed else "")
     )
-    known = "" if made.trained is None else f" (training: {made.trained})"
-    typer.echo(f"windows of {made.tile} pixels{known}, {made.overlap} shared")
     for path in (*filter(Path.exists, made.files), *pages):
         typer.echo(path)
 
