@@ -46,13 +46,6 @@ class DataSection(_Section):
     train: str = Field("train", description="split to train on")
     validation: str = Field("validation", description="split that selects the best")
     test: str = Field("test", description="split that `evaluate` reports")
-    arrays: str | None = Field(
-        None,
-        description="folder of `landslide-tf datasets export-arrays` to read the "
-        "splits from; None reads the TFDS folder",
-    )
-    image: list[str] = Field(description="bands of the model's `image`, in order")
-    image_scale: Positive = Field(
     samples: Count | None = Field(
         None,
         description="examples of `train` that are taken, drawn by the seed, one with "
@@ -61,6 +54,13 @@ class DataSection(_Section):
     validation_samples: Count | None = Field(
         None, description="the same for `validation`"
     )
+    arrays: str | None = Field(
+        None,
+        description="folder of `landslide-tf datasets export-arrays` to read the "
+        "splits from; None reads the TFDS folder",
+    )
+    image: list[str] = Field(description="bands of the model's `image`, in order")
+    image_scale: Positive = Field(
         1.0, description="`image` is the raw value times this; 255 for bands in 0..1"
     )
     factors: list[str] = Field([], description="channels of the model's `factors`")
@@ -82,24 +82,24 @@ class ModelSection(_Section):
         "cycled, the first three only, or the colour of each band named; then "
         "`arguments.normalization` holds the mean, std and scale of the bands",
     )
+    start: str | None = Field(
+        None, description="folder of a finished run of this network to start from"
+    )
     freeze: list[str] = Field(
         [],
         description="layer names with shell wildcards that stay as they start, their "
         "batch norm statistics too",
     )
+    freeze_norms: bool = Field(
+        False, description="all batch norms keep their statistics, scale and shift"
+    )
     prior_bias: bool = Field(
         False, description="the classifier starts with the classes' shares as its bias"
-    start: str | None = Field(
-        None, description="folder of a finished run of this network to start from"
-    )
     )
 
 
 class LossSection(_Section):
     """The loss, a mean over labelled pixels."""
-    freeze_norms: bool = Field(
-        False, description="all batch norms keep their statistics, scale and shift"
-    )
 
     name: Literal[
         "cross_entropy",

@@ -33,8 +33,8 @@ from landslide_tf.pipelines import (
     class_shares,
     load,
     load_arrays,
-)
     sample_examples,
+)
 from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer
 from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.schedules import make_schedule
@@ -76,7 +76,7 @@ def load_stores(
     manual_dir: str | Path | None = None,
 ) -> tuple[ExampleStore, ExampleStore]:
     """Loads the training and the validation split, building the set if need be."""
-    data = recipe.data
+    data, seed = recipe.data, recipe.training.seed
     folders = {"arrays": data.arrays, "data_dir": data_dir, "manual_dir": manual_dir}
     training = load_split(data.name, data.train, **folders)
     validation = load_split(data.name, data.validation, **folders)

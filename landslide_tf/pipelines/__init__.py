@@ -34,6 +34,7 @@ from landslide_tf.pipelines.store import (
     load,
     split_name,
 )
+from landslide_tf.pipelines.subset import sample_examples
 
 __all__ = [
     "Augmentation",
@@ -46,7 +47,6 @@ __all__ = [
     "InputSelection",
     "Patch",
     "TrainingBatches",
-from landslide_tf.pipelines.subset import sample_examples
     "branch_image",
     "branch_map",
     "build",
@@ -65,8 +65,8 @@ from landslide_tf.pipelines.subset import sample_examples
     "pad_example",
     "random_patch",
     "read_arrays",
+    "sample_examples",
     "split_name",
     "superpixel_patches",
     "write_arrays",
 ]
-    "sample_examples",
