@@ -22,6 +22,9 @@ def evaluate_map(
     landslide_class: Annotated[
         int | None, typer.Option(help="Value of the map.", show_default="as it says")
     ] = None,
+    within: Annotated[
+        Path | None, typer.Option(help="Polygons: count what lies in them alone.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
 ) -> None:
     """Score the pixels, objects and sizes of landslides in a map."""
@@ -34,6 +37,7 @@ def evaluate_map(
         positive=[name.strip() for name in positive.split(",") if name.strip()],
         outside=outside,
         landslide_class=landslide_class,
+        within=within,
     )
     own = found.scores.of_class(1)
     typer.echo(

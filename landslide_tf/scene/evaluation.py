@@ -22,6 +22,7 @@ from landslide_tf.datasets.aligned import (
 )
 from landslide_tf.datasets.landslide_scenes.scenes import RasterLabels
 from landslide_tf.datasets.landslide_scenes.sources import LabelOptions, read_labels
+from landslide_tf.datasets.polygons import burner, read_shapes
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
 from landslide_tf.metadata import IGNORE_VALUE
@@ -97,6 +98,7 @@ def evaluate_map(
     positive: Sequence[str] = (),
     outside: str = "background",
     landslide_class: int | None = None,
+    within: str | Path | None = None,
 ) -> MapEvaluation:
     """Compares a class map with polygons or a raster of landslides.
 
@@ -110,6 +112,8 @@ def evaluate_map(
             landslides.
         outside: What pixels beyond all polygons are, `"background"` or `"ignore"`.
         landslide_class: The map's landslide value; None = as the map says.
+        within: Polygons; what lies outside of them counts nowhere. For ground that the
+            model was not trained on, `ground/test.geojson` of `prepare`.
 
     Returns:
         The evaluation.
@@ -133,6 +137,7 @@ def evaluate_map(
         grid, back = upright_of(stored, path)
         truth, predicted, ignore = (np.zeros(grid.shape, bool) for _ in range(3))
         options = LabelOptions(positive=tuple(positive), outside=outside)
+        counts_at = _inside(within, grid)
         with _reading(Path(reference), grid, options) as labels_of:
             for window in row_windows(grid):
                 place = window.row
@@ -142,7 +147,7 @@ def evaluate_map(
                 classes = dataset.read(1, window=box)[back]
                 known = dataset.read_masks(1, window=box)[back] > 0
                 labels = labels_of(window)
-                labels[~known] = IGNORE_VALUE
+                labels[~(known & counts_at(window))] = IGNORE_VALUE
                 rows = slice(window.row, window.row + window.height)
                 truth[rows] = labels == 1
                 predicted[rows] = (classes == landslide) & known
@@ -211,6 +216,18 @@ def _reading(
         yield lambda window: labels.convert(*_one_band(raster.read(window)))
     finally:
         raster.close()
+
+
+def _inside(
+    path: str | Path | None, grid: Grid
+) -> Callable[[Window], NDArray[np.bool_]]:
+    """Gives a function that says which pixels of a window lie in polygons."""
+    if path is None:
+        return lambda window: np.ones((window.height, window.width), bool)
+    shapes = read_shapes(path, grid)
+    numbers = dict.fromkeys(shapes.classes, 1)
+    inside = burner(shapes, grid, numbers, path=path, other=None, outside=0, last=1)
+    return lambda window: inside.read(window) == 1
 
 
 def _one_band(

@@ -37,6 +37,7 @@ from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.files import atomic_folder
 from landslide_tf.pipelines import Patch
 from landslide_tf.pipelines.sampling import SamplingMethod
+from landslide_tf.scene.ground import write_ground
 from landslide_tf.scene.pool import (
     COLOURS,
     Cutting,
@@ -217,6 +218,7 @@ def prepare(
         )
         text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
         (temporary / RECIPE).write_text(text, encoding="utf-8")
+        write_ground(plan, temporary)
         splits = builder.info.splits
         counts = {split: splits[split].num_examples for split in SPLITS}
         report = dict(builder.info.metadata["files"])

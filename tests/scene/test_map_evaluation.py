@@ -86,6 +86,29 @@ def test_polygons_as_reference(tmp_path):
     check(evaluate_map(name, tmp_path / "r.gpkg"))
 
 
+def test_only_what_lies_within_polygons_counts(tmp_path):
+    truth, found = worked()
+    name = class_map(tmp_path / "map.tif", found)
+    files.write(tmp_path / "r.tif", truth[None].astype(np.uint8))
+    corners = np.array([[0, 0], [15, 0], [15, 40], [0, 40], [0, 0]]) * (10, -10)
+    ring = np.add(corners, (500_000, 4_600_000)).tolist()
+    polygon = {"type": "Polygon", "coordinates": [ring]}
+    crs = {"type": "name", "properties": {"name": files.CRS}}
+    content = {
+        "type": "FeatureCollection",
+        "crs": crs,
+        "features": [{"type": "Feature", "properties": {}, "geometry": polygon}],
+    }
+    (tmp_path / "w.geojson").write_text(json.dumps(content))
+    result = evaluate_map(name, tmp_path / "r.tif", within=tmp_path / "w.geojson")
+    # The first 15 of 40 columns: the reference's 100 pixels, of which 80 are found.
+    assert result.scores.matrix.tolist() == [[600 - 100, 0], [20, 80]]
+    assert result.ignored == 1000
+    assert (result.objects["iou"].tp, result.objects["iou"].fp) == (1, 0)
+    with pytest.raises(DataError, match=r"no\.geojson"):
+        evaluate_map(name, tmp_path / "r.tif", within=tmp_path / "no.geojson")
+
+
 def test_what_does_not_fit(tmp_path):
     truth, found = worked()
     name = class_map(tmp_path / "map.tif", found)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from landslide_tf.datasets.aligned import Window
 from landslide_tf.datasets.landslide_scenes.sources import LabelOptions, make_scene
 from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles
+from landslide_tf.datasets.polygons import burner, read_shapes
 from landslide_tf.errors import DataError
 from landslide_tf.pipelines import superpixel_patches
 from landslide_tf.scene import Inputs, Options, pool, prepare
@@ -44,7 +46,7 @@ def examples(prepared, split):
 def test_a_scene_becomes_a_data_set_and_a_recipe(strip, tmp_path):
     made = prepare([inputs(strip)], tmp_path / "out", Options(size=32))
     assert sorted(p.name for p in made.folder.iterdir()) == [
-        "landslide_scenes", "recipe.yaml",
+        "ground", "landslide_scenes", "recipe.yaml",
     ]  # fmt: skip
     builder = tfds.builder_from_directory(made.dataset)
     assert dict(made.counts) == {
@@ -72,6 +74,20 @@ def test_a_scene_becomes_a_data_set_and_a_recipe(strip, tmp_path):
     assert made.train_command == (
         f"landslide-tf train {made.recipe} --data-dir {made.folder}"
     )
+
+
+def test_the_ground_of_each_split_is_that_of_its_tiles(strip, tmp_path):
+    made = prepare([inputs(strip)], tmp_path / "out", Options(size=32, stride=16))
+    grid = scene_of(strip).grid
+    for split in ("train", "validation", "test"):
+        tiles = np.zeros(grid.shape, bool)
+        for example in examples(made, split):
+            tiles[example["y0"] :, example["x0"] :][:32, :32] = True
+        shapes = read_shapes(made.folder / "ground" / f"{split}.geojson", grid)
+        inside = burner(
+            shapes, grid, {"": 1}, path=split, other=None, outside=0, last=1
+        ).read(Window(0, 0, grid.height, grid.width))
+        np.testing.assert_array_equal(inside == 1, tiles)
 
 
 def test_the_registered_builder_finds_what_was_prepared(strip, tmp_path):
