@@ -16,6 +16,7 @@ from landslide_tf.layers.factors import EncodeFactors, FactorKind
 from landslide_tf.layers.fixed_resize import FixedResize2D
 from landslide_tf.layers.normalize import Normalization, Normalize
 from landslide_tf.layers.padding import CropTo, PadToStride
+from landslide_tf.layers.regions import DecodeByRegion, SelectRegion
 from landslide_tf.layers.rep_vgg import RepVggBlock
 from landslide_tf.layers.residual_convolution import residual_convolution
 from landslide_tf.layers.resize import Resize2D
@@ -30,6 +31,7 @@ __all__ = [
     "ConcatConv2D",
     "Conv2D",
     "CropTo",
+    "DecodeByRegion",
     "EncodeFactors",
     "EvidentialFusion",
     "FactorKind",
@@ -42,6 +44,7 @@ __all__ = [
     "PadToStride",
     "RepVggBlock",
     "Resize2D",
+    "SelectRegion",
     "adaptive_triangle_fork",
     "aspp",
     "batch_normalized",

@@ -1,5 +1,6 @@
 """Networks: one a file, built by a public function of the same name."""
 
+from landslide_tf.models import tsmu
 from landslide_tf.models.aspp_net import aspp_net
 from landslide_tf.models.assembly import total_stride
 from landslide_tf.models.backbones.repvgg import deployed
@@ -12,6 +13,7 @@ from landslide_tf.models.landslide_classifier import landslide_classifier
 from landslide_tf.models.mffe_net import mffe_net
 from landslide_tf.models.rae_d import rae_d
 from landslide_tf.models.registry import get, list_models
+from landslide_tf.models.tsmu_net import tsmu_net
 from landslide_tf.models.unet import unet
 
 __all__ = [
@@ -28,5 +30,7 @@ __all__ = [
     "mffe_net",
     "rae_d",
     "total_stride",
+    "tsmu",
+    "tsmu_net",
     "unet",
 ]

@@ -1,0 +1,191 @@
+"""The trunk and the decoders of a task-specific update model, region by region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.ecoregions import ANY, NO_REGION, region_name
+from landslide_tf.errors import ModelError, did_you_mean
+from landslide_tf.layers import DecodeByRegion, SelectRegion
+from landslide_tf.models.tsmu_net import ROUTING_LAYER, assembled
+from landslide_tf.models.tsmu_parts import Network
+
+
+def trunk(model: keras.Model) -> keras.Model:
+    """Returns the encoder that all regions share.
+
+    Args:
+        model: A model of `tsmu_net`.
+
+    Returns:
+        Functional model from a prepared image (batch, height, width, bands), values in
+        0..1 and sizes that the stride divides, to its features.
+    """
+    _routing_layer(model)
+    return model.get_layer("trunk")
+
+
+def decoders(model: keras.Model) -> dict[str, keras.Model]:
+    """Returns the decoder of every region, in the order of the indices.
+
+    Args:
+        model: A model of `tsmu_net`.
+
+    Returns:
+        Functional models from the trunk's features to float32 probabilities (batch,
+        height, width, 1), by region.
+    """
+    layer = _routing_layer(model)
+    names = [layer.regions[k] for k in layer.indices]
+    if isinstance(layer, DecodeByRegion):
+        return dict(zip(names, layer.decoders, strict=True))
+    return {name: model.get_layer(f"decoder_{name}") for name in names}
+
+
+def regions(model: keras.Model) -> tuple[str | None, ...]:
+    """Returns the names of a model's regions by index; None where one was removed."""
+    return _routing_layer(model).regions
+
+
+def network(model: keras.Model) -> Network:
+    """Returns the arguments that a model's trunk and decoders were built from."""
+    return Network(**_routing_layer(model).network)
+
+
+def routing(model: keras.Model) -> str:
+    """Returns a model's `routing`, `"all"` or `"partition"`."""
+    layer = _routing_layer(model)
+    return "partition" if isinstance(layer, DecodeByRegion) else "all"
+
+
+def prepared(model: keras.Model, image: Any) -> Any:  # noqa: ANN401 - a tensor
+    """Returns what the trunk takes: a raw image padded and brought to 0..1."""
+    padded = model.get_layer("image_pad")(image)
+    return model.get_layer("image_normalize")(padded)
+
+
+def region_indices(model: keras.Model, names: Iterable[str | int]) -> NDArray[np.int32]:
+    """Returns a model's indices of regions.
+
+    Args:
+        model: A model of `tsmu_net`.
+        names: Names or codes in any form, `*` for no region, or indices.
+
+    Returns:
+        int32 (regions,), -1 for no region.
+
+    Raises:
+        ModelError: If the model does not know a region.
+    """
+    known = regions(model)
+    found = []
+    for name in names:
+        if isinstance(name, int | np.integer):
+            if name != NO_REGION and (
+                not 0 <= name < len(known) or known[name] is None
+            ):
+                raise ModelError(
+                    f"A region's index must be from 0 to {len(known) - 1}, or -1 for "
+                    f"none, received {name}."
+                )
+            found.append(int(name))
+        elif name.strip() == ANY:
+            found.append(NO_REGION)
+        else:
+            plain = region_name(name)
+            if plain not in known:
+                hint = did_you_mean(plain, [r for r in known if r])
+                raise ModelError(f"The model knows no region `{name}`.{hint}")
+            found.append(known.index(plain))
+    return np.array(found, np.int32)
+
+
+def add_region(model: keras.Model, name: str) -> keras.Model:
+    """Returns a model with one more decoder and everything else untouched.
+
+    Trunk and decoders are those of the given model, not copies: training the new model
+    changes them in both.
+
+    Args:
+        model: A model of `tsmu_net`.
+        name: The new region; its index follows the last one.
+
+    Returns:
+        The new model.
+
+    Raises:
+        ModelError: If the model has that region.
+    """
+    new = region_name(name)
+    if new in regions(model):
+        raise ModelError(f"The model has the region `{new}` already: name another.")
+    parts, made = network(model), decoders(model)
+    made[new] = parts.decoder(new, trunk(model))
+    return assembled(
+        parts,
+        trunk(model),
+        (*regions(model), new),
+        made,
+        routing=routing(model),
+        name=model.name,
+    )
+
+
+def remove_region(model: keras.Model, name: str) -> keras.Model:
+    """Returns a model without a region's decoder; the other indices stay.
+
+    Args:
+        model: A model of `tsmu_net`.
+        name: The region; its index is unknown from now on and never used again.
+
+    Returns:
+        The new model, which shares its parts with the given one.
+
+    Raises:
+        ModelError: If the model has no such region or no other.
+    """
+    (index,) = region_indices(model, [name])
+    left = [None if k == index else r for k, r in enumerate(regions(model))]
+    if index == NO_REGION or not any(left):
+        raise ModelError(f"`{name}` cannot be removed: a model needs a region.")
+    return assembled(
+        network(model),
+        trunk(model),
+        left,
+        decoders(model),
+        routing=routing(model),
+        name=model.name,
+    )
+
+
+def copy(model: keras.Model) -> keras.Model:
+    """Returns a model of the same regions and weights that shares nothing."""
+    parts = network(model)
+    made_trunk = parts.trunk()
+    names = [name for name in regions(model) if name is not None]
+    made = {name: parts.decoder(name, made_trunk) for name in names}
+    twin = assembled(
+        parts,
+        made_trunk,
+        regions(model),
+        made,
+        routing=routing(model),
+        name=model.name,
+    )
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _routing_layer(model: keras.Model) -> SelectRegion | DecodeByRegion:
+    names = [layer.name for layer in getattr(model, "layers", [])]
+    if ROUTING_LAYER not in names:
+        raise ModelError(
+            "Expected a model of `models.tsmu_net`, received "
+            f"`{getattr(model, 'name', type(model).__name__)}`."
+        )
+    return model.get_layer(ROUTING_LAYER)
