@@ -51,5 +51,7 @@ def changes(
     for path in sorted(found.folder.iterdir()):
         typer.echo(path)
     if report is not None:
-        page = map_report.write_changes_report(report, maps, image or (), dem, found)
+        page = map_report.write_changes_report(
+            report, maps, image or (), dem, found, align=align
+        )
         typer.echo(page)

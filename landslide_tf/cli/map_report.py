@@ -130,6 +130,8 @@ def write_changes_report(
     images: Sequence[Path],
     dem: str | None,
     found: Changes,
+    *,
+    align: bool,
 ) -> Path:
     """Writes the page of what changed: the first and the last date to swipe between.
 
@@ -139,6 +141,7 @@ def write_changes_report(
         images: One image a map, or none.
         dem: Elevations for the hillshade.
         found: What changed.
+        align: Whether the maps were moved by the shifts that were found.
 
     Returns:
         The page.
@@ -155,15 +158,16 @@ def write_changes_report(
             chosen = bands if len(bands) == len(_COLOURS) else [1]
             places = [(str(images[index]), band) for band in chosen]
         name = f"{index + 1}: {maps[index].name}"
-        dates.append(MapDate(name=name, map=maps[index], image=places))
+        shift = (align and found.shifts[index]) or (0.0, 0.0)
+        dates.append(MapDate(name=name, map=maps[index], image=places, shift=shift))
     facts: dict[str, int | str] = {
         "Maps": len(maps),
         "New landslides": len(found.objects),
     }
     if (shift := found.shifts[-1]) and any(shift):
-        # The page shows files as they are, moved maps too.
+        what = "moved back" if align else "shown where it lies"
         facts["Last map lies off the first"] = (
-            f"{shift[0]:+.1f} rows, {shift[1]:+.1f} columns"
+            f"{shift[0]:+.1f} rows, {shift[1]:+.1f} columns; {what}"
         )
     return write_map_page(
         report,

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -26,6 +26,7 @@ from landslide_tf.terrain import Grid, cell_size, hillshade
 PROBABILITY_MAP = "magma"
 _STRETCH = (1.0, 99.0)  # percentiles that become black and full colour
 _NODATA = 255
+_COARSER = 1.5
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,27 @@ class Overview:
         larger = Affine.scale(stored.width / width, stored.height / height)
         grid = Grid(stored.crs, upright.transform @ larger, height, width)
         return cls(stored, grid, back)
+
+    @property
+    def shrinks(self) -> float:
+        """Cells of the map that one cell of the overview holds, along a side."""
+        return self.stored.width / self.grid.width
+
+    def moved(self, rows: float, columns: float) -> Overview:
+        """Returns where a map that lies off this one shows the same ground.
+
+        Args:
+            rows: Cells of the map's file by which the other one lies below.
+            columns: Cells by which it lies to the right.
+        """
+        t = self.grid.transform
+        x = columns * t.a * self.grid.width / self.stored.width
+        y = rows * t.e * self.grid.height / self.stored.height
+        grids = (
+            replace(grid, transform=Affine.translation(x, y) @ grid.transform)
+            for grid in (self.stored, self.grid)
+        )
+        return Overview(*grids, self.back)
 
     def read(
         self,
@@ -90,6 +112,9 @@ class Overview:
                     f"{self.stored.shape}, or both a coordinate system, received "
                     f"{own.shape}: give the file that was mapped."
                 )
+            if resampling == Resampling.mode and self.shrinks < _COARSER:
+                # The most frequent of all cells that one touches, by however little.
+                resampling = Resampling.nearest
             with WarpedVRT(
                 dataset,
                 crs=self.grid.crs,

@@ -49,12 +49,15 @@ class MapDate:
         image: File and band number of red, green and blue, or of one grey band; empty
             for no image.
         probabilities: Probabilities, as `scene.map_scene` writes them.
+        shift: Rows and columns by which these files lie below and to the right of the
+            first map; they are shown moved back.
     """
 
     name: str
     map: str | Path
     image: Sequence[tuple[str, int]] = ()
     probabilities: str | Path | None = None
+    shift: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,8 @@ def write_map_page(
 
 def _layers_of(date: MapDate, overview: Overview, shade: str | None) -> _Layers:
     pictures = {}
+    if any(date.shift):
+        overview = overview.moved(*date.shift)
     if date.image:
         pictures["image"] = image_layer(overview, date.image)
     if shade is not None:

@@ -1,10 +1,13 @@
 """`--report` of `map` and `changes`: pages of what the commands read and wrote."""
 
+import base64
+import io
 import json
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 from rasterio import Affine
 
 from tests.scene import map_files as files
@@ -84,6 +87,36 @@ def test_changes_have_a_page_with_two_dates(command, dates, tmp_path):
     corners = set(re.split("[ML]", outline.strip("Z"))[1:])
     assert corners == {"20.0,20.0", "32.0,20.0", "32.0,30.0", "20.0,30.0"}
     assert 'id="swipe"' in page.read_text()
+
+
+@pytest.mark.filterwarnings("ignore:map `.*` lies:UserWarning")
+@pytest.mark.parametrize("align", [True, False])
+def test_maps_that_were_moved_are_shown_moved(command, tmp_path, align):
+    """The second image and map lie 4 rows above and 6 columns right of the first."""
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(0, 2, (30, 30)).repeat(5, 0).repeat(5, 1).astype(np.uint8)
+    given = []
+    for number, (top, left) in ((1, (10, 10)), (2, (14, 4))):
+        part = coarse[None, top : top + 120, left : left + 130]
+        path = files.write(tmp_path / f"m{number}.tif", part, nodata=255)
+        with files.rasterio.open(path, "r+") as dataset:
+            dataset.update_tags(**TAGS)
+        image = files.write(tmp_path / f"i{number}.tif", 50 + 100 * part)
+        given += [path, "--image", image]
+    page = tmp_path / "page.html"
+    given += ["--out", tmp_path / "changes", "--report", page]
+    code, _, err = command("changes", *given, *(["--align"] if align else []))
+    assert code == 0, err
+    found = [
+        np.array(Image.open(io.BytesIO(base64.b64decode(data))))
+        for data in re.findall(r'src="data:image/png;base64,([^"]+)"', page.read_text())
+    ]
+    inside = slice(8, -8)
+    for before, after in (found[::2], found[1::2]):  # images, classes
+        same = (before == after)[inside, inside].mean()
+        assert same == 1 if align else same < 0.9
+    words = "moved back" if align else "shown where it lies"
+    assert f"-4.0 rows, +6.0 columns; {words}" in page.read_text()
 
 
 def test_images_are_one_a_map(command, dates, tmp_path):
