@@ -1,8 +1,10 @@
 """Networks: one a file, built by a public function of the same name."""
 
 from landslide_tf.models import tsmu
+from landslide_tf.models.ada_net import ada_net
 from landslide_tf.models.aspp_net import aspp_net
 from landslide_tf.models.assembly import total_stride
+from landslide_tf.models.auxiliary import with_auxiliary
 from landslide_tf.models.backbones.repvgg import deployed
 from landslide_tf.models.basic_fcn import basic_fcn
 from landslide_tf.models.deeplab_v3_plus import deeplab_v3_plus
@@ -11,12 +13,16 @@ from landslide_tf.models.fcn_8s import fcn_8s
 from landslide_tf.models.fstf_net import fstf_net
 from landslide_tf.models.landslide_classifier import landslide_classifier
 from landslide_tf.models.mffe_net import mffe_net
+from landslide_tf.models.output_space_discriminator import (
+    output_space_discriminator,
+)
 from landslide_tf.models.rae_d import rae_d
 from landslide_tf.models.registry import get, list_models
 from landslide_tf.models.tsmu_net import tsmu_net
 from landslide_tf.models.unet import unet
 
 __all__ = [
+    "ada_net",
     "aspp_net",
     "basic_fcn",
     "deeplab_v3_plus",
@@ -28,9 +34,11 @@ __all__ = [
     "landslide_classifier",
     "list_models",
     "mffe_net",
+    "output_space_discriminator",
     "rae_d",
     "total_stride",
     "tsmu",
     "tsmu_net",
     "unet",
+    "with_auxiliary",
 ]

@@ -37,14 +37,19 @@ for name in models.list_models():
     model = models.get(name)(
         num_classes=3, width=0.125, classifier_activation=None,
         **({} if "fcn" in name else small),
-        **({"multi_grid": (1, 2)} if name == "mffe_net" else {}),
+        **({"multi_grid": (1, 2)} if name in ("mffe_net", "ada_net") else {}),
     )
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if isinstance(model.output, dict):
+        loss = {key: loss for key in model.output}
+    model.compile("adam", loss)
     inputs = {
         v.name: random.uniform(0, 60, (2, 37, 53, v.shape[-1])).astype("float32")
         for v in model.inputs
     }
     labels = random.integers(0, 3, (2, 37, 53, 1))
+    if isinstance(model.output, dict):
+        labels = {key: labels for key in model.output}
     before = [v.numpy().copy() for v in model.trainable_variables]
     loss = float(model.train_on_batch(inputs, labels))
     assert np.isfinite(loss), name
