@@ -5,6 +5,7 @@ from landslide_tf.losses.cross_entropy import SegmentationCrossEntropy
 from landslide_tf.losses.focal import FocalLoss
 from landslide_tf.losses.overlap import CrossEntropyDiceLoss, DiceLoss, TverskyLoss
 from landslide_tf.losses.released import ReleasedLoss
+from landslide_tf.losses.responses import ResponsePreservationLoss, SoftDiceLoss
 
 __all__ = [
     "BoundaryLoss",
@@ -12,6 +13,8 @@ __all__ = [
     "DiceLoss",
     "FocalLoss",
     "ReleasedLoss",
+    "ResponsePreservationLoss",
     "SegmentationCrossEntropy",
+    "SoftDiceLoss",
     "TverskyLoss",
 ]

@@ -14,6 +14,7 @@ from landslide_tf.metrics.class_weights import class_weights, prior_bias
 from landslide_tf.metrics.confusion import ConfusionMatrix
 from landslide_tf.metrics.decision import decide, landslide_index
 from landslide_tf.metrics.scores import ConfusionAccumulator, Scores
+from landslide_tf.metrics.soft_iou import SoftIoU, mean_image_scores
 from landslide_tf.metrics.temperature import (
     LogitSample,
     apply_temperature,
@@ -33,6 +34,7 @@ __all__ = [
     "LogitSample",
     "ReliabilityAccumulator",
     "Scores",
+    "SoftIoU",
     "ThresholdAccumulator",
     "ThresholdScores",
     "apply_temperature",
@@ -43,6 +45,7 @@ __all__ = [
     "expected_calibration_error",
     "fit_temperature",
     "landslide_index",
+    "mean_image_scores",
     "paired_bootstrap",
     "prior_bias",
     "score_of_matrices",

@@ -1,0 +1,141 @@
+"""Losses of model updates: soft Dice, and the preservation of old responses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from landslide_tf.errors import ModelError, did_you_mean
+from landslide_tf.losses.segmentation import Pixels, SegmentationLoss, check_number
+from landslide_tf.tensors import Tensor
+
+FORMS = ("mse", "kd_kl", "kd_bce")
+_CLIP = 1e-6
+
+
+@keras.saving.register_keras_serializable(package="landslide_tf")
+class SoftDiceLoss(SegmentationLoss):
+    """One minus the soft Dice coefficient of landslide, the sums in one quotient.
+
+    L = 1 − (2·Σ y·p + s) / (Σ y + Σ p + s) over all valid pixels of all images of the
+    batch, as in the code released with Nagendra et al. 2022; the value depends on which
+    images share a batch. Without landslide in labels and prediction it is 0. Ignored
+    pixels count nowhere; a label that is neither 0, 1 nor the ignore value gives NaN.
+
+    Args:
+        smooth: s > 0.
+        per_image: Whether the quotient is taken image by image and then averaged.
+        ignore_class: Label of pixels without a class; None ignores nothing.
+        from_logits: Whether predictions are logits; False takes probabilities.
+        name: Name of the loss.
+
+    Raises:
+        ModelError: If `smooth` is not above 0.
+    """
+
+    def __init__(
+        self,
+        smooth: float = 1.0,
+        per_image: bool = False,
+        ignore_class: int | None = 255,
+        from_logits: bool = False,
+        name: str = "soft_dice_loss",
+    ) -> None:
+        super().__init__(ignore_class, None, from_logits, name)
+        self.smooth = check_number("smooth", smooth, positive=True)
+        self.per_image = per_image
+
+    def of_pixels(self, pixels: Pixels) -> Tensor:
+        """Returns one minus the coefficient."""
+        ops = keras.ops
+        predicted = pixels.probabilities()[..., 1] * pixels.valid
+        truth = ops.cast(pixels.labels, "float32") * pixels.valid
+        hits = image_sums(predicted * truth)
+        areas = image_sums(predicted) + image_sums(truth)
+        if not self.per_image:
+            hits, areas = ops.sum(hits), ops.sum(areas)
+        return ops.mean(1.0 - (2.0 * hits + self.smooth) / (areas + self.smooth))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments as JSON values."""
+        return {
+            "smooth": self.smooth,
+            "per_image": self.per_image,
+            "ignore_class": self.ignore_class,
+            "from_logits": self.from_logits,
+            "name": self.name,
+        }
+
+
+def image_sums(values: Tensor) -> Tensor:
+    """Sums (B, H, W) to (B,), axis by axis so that float32 rounding stays small."""
+    return keras.ops.sum(keras.ops.sum(values, axis=-1), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="landslide_tf")
+class ResponsePreservationLoss(keras.losses.Loss):
+    """How far probabilities have moved from recorded ones, a mean over pixels.
+
+    `"mse"`: (r − p)², as in the code released with Nagendra et al. 2022. `"kd_kl"`: the
+    divergence KL(R ‖ Q) of R = σ(logit(r)/τ) from Q = σ(logit(p)/τ), and `"kd_bce"`:
+    their cross-entropy, which has the same gradients but is not 0 where nothing moved
+    (Li and Hoiem 2016, equation 2, for two classes with logits (0, z)).
+
+    Args:
+        form: `"mse"`, `"kd_kl"` or `"kd_bce"`.
+        temperature: τ > 0, of the two `kd` forms.
+        name: Name of the loss.
+
+    Raises:
+        ModelError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        form: str = "mse",
+        temperature: float = 2.0,
+        name: str = "response_preservation_loss",
+    ) -> None:
+        super().__init__(name=name, dtype="float32")
+        if form not in FORMS:
+            hint = did_you_mean(str(form), FORMS)
+            raise ModelError(f"`form` cannot be `{form}`.{hint}")
+        self.form = form
+        self.temperature = check_number("temperature", temperature, positive=True)
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Returns the loss of each image, (B,).
+
+        Args:
+            y_true: Recorded probabilities, (B, H, W, 1).
+            y_pred: Present probabilities, (B, H, W, 1).
+        """
+        ops = keras.ops
+        if self.form == "mse":
+            values = ops.square(y_true - y_pred)
+        else:
+            old, new = self._logits(y_true), self._logits(y_pred)
+            share = ops.sigmoid(old)
+            # As differences, so that responses which did not move give exactly 0.
+            entropy = self.form == "kd_kl"
+            gain = _log_sigmoid(old, entropy) - ops.log_sigmoid(new)
+            loss = _log_sigmoid(-old, entropy) - ops.log_sigmoid(-new)
+            values = share * gain + (1.0 - share) * loss
+        return ops.mean(values, axis=(1, 2, 3))
+
+    def _logits(self, probabilities: Tensor) -> Tensor:
+        p = keras.ops.clip(probabilities, _CLIP, 1.0 - _CLIP)
+        return (keras.ops.log(p) - keras.ops.log(1.0 - p)) / self.temperature
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments as JSON values."""
+        return {
+            "form": self.form,
+            "temperature": self.temperature,
+            "name": self.name,
+        }
+
+
+def _log_sigmoid(logits: Tensor, wanted: bool) -> Tensor | float:
+    return keras.ops.log_sigmoid(logits) if wanted else 0.0
