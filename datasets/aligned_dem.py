@@ -23,6 +23,7 @@ from landslide_tf.datasets.aligned import (
 from landslide_tf.errors import DataError
 from landslide_tf.tensors import FloatArray
 from landslide_tf.terrain import Grid, TerrainFactors, factors_on_grid
+from landslide_tf.terrain.elevation import NoElevation
 
 # Cells around a window that the resampling kernel of elevations reaches.
 _REACH = 4
@@ -81,7 +82,8 @@ class AlignedDem:
             elevations of the 3 × 3 cells around are known, bool (h, w).
 
         Raises:
-            DataError: If the model is truncated or corrupt.
+            DataError: If the model is truncated or corrupt, its system does not
+                convert into the grid's, or an option is not valid.
         """
         top, left = max(window.row - 1, 0), max(window.column - 1, 0)
         bottom = min(window.row + window.height + 1, self._grid.height)
@@ -129,10 +131,8 @@ class AlignedDem:
             return factors_on_grid(
                 (values, part, None), target, factors=self.factors, **self._options
             )
-        except DataError:
-            # What can be wrong with the file was checked when it was opened: here
-            # the elevations only end, or have a hole, where the window lies.
-            return None
+        except NoElevation:
+            return None  # the elevations end, or have a hole, where the window lies
 
     def close(self) -> None:
         """Closes the file."""

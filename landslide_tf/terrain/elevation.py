@@ -89,9 +89,13 @@ def _check_crs(name: str, source: Grid, target: Grid) -> None:
         )
 
 
-def no_overlap(name: str, source: Grid, target: Grid) -> DataError:
+class NoElevation(DataError):
+    """There are no elevations where a grid lies; elsewhere there may be."""
+
+
+def no_overlap(name: str, source: Grid, target: Grid) -> NoElevation:
     """Returns the error of two rasters that share no ground."""
-    return DataError(
+    return NoElevation(
         f"{name} must overlap `grid`, got {source} and {target},"
         " which share no ground; check CRS and transform of both."
     )

@@ -15,6 +15,7 @@ from landslide_tf.tensors import FloatArray
 from landslide_tf.terrain.elevation import (
     Dem,
     Elevation,
+    NoElevation,
     no_overlap,
     read_elevation,
 )
@@ -126,7 +127,7 @@ def _read_onto(
     """Returns the elevation model as read, and its elevations on the target grid."""
     found = read_elevation(dem, target, nodata)
     if not np.isfinite(found.values).any():
-        raise DataError(
+        raise NoElevation(
             "`dem` must have elevations where `grid` lies, got nodata only; check"
             f" the nodata value and the place of both: {target}."
         )
