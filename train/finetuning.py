@@ -26,16 +26,8 @@ from landslide_tf.train.recipe import (
 )
 from landslide_tf.train.run import RunFolder
 from landslide_tf.train.transfer import recipe_for
+from landslide_tf.train.weights import LAYER_GROUPS
 
-# Layers of each stage of the networks' encoders, and of the factor branch.
-STAGES = {
-    f"stage{n}": (f"conv{n}_*", f"vgg_conv{n}_*", f"enc{n}_*") for n in range(1, 6)
-}
-GROUPS = {
-    **STAGES,
-    "encoder": tuple(pattern for patterns in STAGES.values() for pattern in patterns),
-    "factors": ("fac_*",),
-}
 NORMS, NOTHING = "bn", "none"
 # Below so many samples batch statistics are those of hardly more than one place.
 FEW = 4
@@ -249,9 +241,9 @@ def _layers(freeze: Sequence[str], run: RunFolder) -> list[str]:
     names = [layer.name for layer in run.load_model().layers]
     patterns: list[str] = []
     for name in wanted:
-        found = [p for p in GROUPS.get(name, (name,)) if fnmatch.filter(names, p)]
+        found = [p for p in LAYER_GROUPS.get(name, (name,)) if fnmatch.filter(names, p)]
         if not found:
-            known = [NOTHING, NORMS, *GROUPS]
+            known = [NOTHING, NORMS, *LAYER_GROUPS]
             raise RecipeError(
                 f"`{name}` names no layer of `{run.path}`: expected one of "
                 f"{', '.join(known)} or layer names.{did_you_mean(name, known)}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -34,11 +35,15 @@ class CoupledSGD(keras.optimizers.SGD):
         weight_decay: d ≥ 0.
         decay: `"kernels"` decays variables whose name ends in `kernel` (no bias, no
             normalisation); `"all"` decays every variable, as the equation does.
+        multipliers: What η is multiplied by, by pattern of variable paths with shell
+            wildcards, such as `{"conv1_*": 1, "*": 10}`. The first pattern that fits
+            holds; without one it is 1. The decay term is multiplied too, as where
+            every group of variables has a learning rate of its own.
         **kwargs: Further arguments of `keras.optimizers.SGD` (clipping, averaging,
             accumulation, name), but for `nesterov`.
 
     Raises:
-        RecipeError: If `weight_decay`, `momentum` or `decay` is not valid.
+        RecipeError: If an argument is not valid.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class CoupledSGD(keras.optimizers.SGD):
         momentum: float = 0.9,
         weight_decay: float = 5e-4,
         decay: Literal["kernels", "all"] = "kernels",
+        multipliers: Mapping[str, float] | None = None,
         **kwargs: Any,  # the many optional arguments of the Keras base class
     ) -> None:
         if not (math.isfinite(weight_decay) and weight_decay >= 0):
@@ -63,9 +69,17 @@ class CoupledSGD(keras.optimizers.SGD):
                 f"Expected `decay` to be `kernels` or `all`, received `{decay}`; "
                 "`kernels` leaves biases and normalisation alone."
             )
+        multipliers = dict(multipliers or {})
+        for pattern, factor in multipliers.items():
+            if not (math.isfinite(factor) and factor > 0):
+                raise RecipeError(
+                    f"Expected `multipliers` above 0, received {factor} for "
+                    f"`{pattern}`; freeze a layer to leave it as it is."
+                )
         super().__init__(
             learning_rate=learning_rate, momentum=float(momentum), **kwargs
         )
+        self.multipliers = multipliers
         self.coupled_decay = float(weight_decay)
         self.decay = decay
 
@@ -79,7 +93,14 @@ class CoupledSGD(keras.optimizers.SGD):
             # By index, as for the velocities: on TensorFlow `update_step` receives
             # the native variable, which does not know its Keras name.
             self._decays = [self.decay == "all" or is_kernel(v) for v in variables]
+            self._factors = [self._multiplier(v.path) for v in variables]
         super().build(variables)
+
+    def _multiplier(self, path: str) -> float:
+        for pattern, factor in self.multipliers.items():
+            if fnmatch.fnmatchcase(path, pattern):
+                return float(factor)
+        return 1.0
 
     def update_step(
         self, gradient: Tensor, variable: Tensor, learning_rate: Tensor
@@ -91,19 +112,26 @@ class CoupledSGD(keras.optimizers.SGD):
             variable: The variable.
             learning_rate: η of this step.
         """
-        if self.coupled_decay and self._decays[self._get_variable_index(variable)]:
-            ops = keras.ops
+        ops, number = keras.ops, self._get_variable_index(variable)
+        if self.coupled_decay and self._decays[number]:
             rate = ops.cast(self.coupled_decay, variable.dtype)
             gradient = ops.add(
                 ops.cast(gradient, variable.dtype), ops.multiply(variable, rate)
             )
+        if self._factors[number] != 1:
+            learning_rate = ops.multiply(learning_rate, self._factors[number])
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments as JSON values."""
         config = super().get_config()
         del config["nesterov"]
-        return {**config, "weight_decay": self.coupled_decay, "decay": self.decay}
+        return {
+            **config,
+            "weight_decay": self.coupled_decay,
+            "decay": self.decay,
+            "multipliers": self.multipliers,
+        }
 
 
 def is_kernel(variable: keras.Variable) -> bool:

@@ -138,6 +138,11 @@ class OptimizerSection(_Section):
     decay: Literal["kernels", "all"] = Field(
         "kernels", description="what coupled_sgd decays"
     )
+    head_multiplier: Positive = Field(
+        1.0,
+        description="what the learning rate of the layers behind the encoder is "
+        "multiplied by; coupled_sgd only",
+    )
     clipnorm: Positive | None = Field(None, description="largest norm of a gradient")
     accumulation: Annotated[int, Field(ge=2)] | None = Field(
         None, description="batches whose gradients make one update"
@@ -168,6 +173,23 @@ class AugmentationSection(_Section):
     dihedral: bool = Field(False, description="the eight flips and quarter turns")
     brightness: Share = Field(0.0, description="largest relative change")
     contrast: Share = Field(0.0, description="largest relative change")
+    flip: bool = Field(False, description="every second example left to right")
+    scale: tuple[Positive, Positive] | None = Field(
+        None,
+        description="smallest and largest length of the short side before the patch "
+        "is cut, in multiples of the patch",
+    )
+    padding: Literal["mirror", "black"] = Field(
+        "mirror", description="what surrounds an example smaller than the patch"
+    )
+    pad_label: Literal[0, 255] = Field(
+        255, description="label of what is padded black; 255 = ignored"
+    )
+    blur: NonNegative = Field(
+        0.0,
+        description="largest standard deviation, in pixels, of a Gaussian filter on "
+        "every second image",
+    )
 
 
 class TrainingSection(_Section):

@@ -25,6 +25,7 @@ from landslide_tf.metrics import ConfusionMatrix, class_weights
 from landslide_tf.models.backbones import Stem
 from landslide_tf.pipelines import (
     Augmentation,
+    Channel,
     EvaluationBatches,
     ExampleStore,
     InputSelection,
@@ -38,6 +39,7 @@ from landslide_tf.pipelines import (
 from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer
 from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.schedules import make_schedule
+from landslide_tf.train.weights import LAYER_GROUPS
 
 LOSSES = {
     "cross_entropy": SegmentationCrossEntropy,
@@ -119,6 +121,7 @@ def resolve(recipe: Recipe, store: ExampleStore) -> Recipe:
     channels = store.description.channels
     names = [*recipe.data.image, *recipe.data.factors]
     InputSelection(tuple(recipe.data.image), tuple(recipe.data.factors)).check(store)
+    _check_scale(recipe, channels)
     for name in recipe.data.fill:
         if name not in names:
             raise RecipeError(
@@ -146,6 +149,20 @@ def resolve(recipe: Recipe, store: ExampleStore) -> Recipe:
             k if isinstance(k, str) else list(k) for k in kinds
         ]
     return resolved
+
+
+def _check_scale(recipe: Recipe, channels: Mapping[str, Channel]) -> None:
+    """Refuses a scale that takes bands far above the 8 bits a network expects."""
+    form = recipe.model.arguments.get("normalization", "imagenet")
+    scale = recipe.data.image_scale
+    for name in recipe.data.image:
+        limits = channels[name].range
+        if form in ("imagenet", "caffe") and limits and limits[1] * scale > 2 * 255:
+            raise RecipeError(
+                f"`data.image_scale`: `{name}` of up to {limits[1]:g} times "
+                f"{scale:g} is {limits[1] * scale:g}; the `{form}` normalisation "
+                "expects 0 to 255."
+            )
 
 
 def make_batches(
@@ -252,7 +269,13 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
             momentum=section.momentum,
             weight_decay=decay,
             decay=section.decay,
+            multipliers=_multipliers(section.head_multiplier),
             **common,
+        )
+    if section.head_multiplier != 1:
+        raise RecipeError(
+            "`optimizer.head_multiplier` needs `optimizer.name: coupled_sgd`, received "
+            f"{section.head_multiplier} for `{section.name}`."
         )
     if section.name == "sgd":
         return keras.optimizers.SGD(
@@ -261,6 +284,14 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
     if section.name == "adamw":
         return keras.optimizers.AdamW(weight_decay=decay, **common)
     return keras.optimizers.Adam(weight_decay=decay or None, **common)
+
+
+def _multipliers(head: float) -> dict[str, float]:
+    """Returns what learning rates are multiplied by, by pattern of variable paths."""
+    if head == 1:
+        return {}
+    first = (*LAYER_GROUPS["encoder"], *LAYER_GROUPS["factors"])
+    return {**dict.fromkeys(first, 1.0), "*": head}
 
 
 def make_loss(recipe: Recipe) -> keras.losses.Loss:

@@ -15,6 +15,16 @@ from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.run import RunFolder
 
 CLASSIFIER = "logits_conv"
+_STAGES = {
+    f"stage{n}": (f"conv{n}_*", f"vgg_conv{n}_*", f"enc{n}_*") for n in range(1, 6)
+}
+# Names of layers, with shell wildcards: each stage of an encoder, all of it, and the
+# branch of the factors.
+LAYER_GROUPS = {
+    **_STAGES,
+    "encoder": tuple(pattern for patterns in _STAGES.values() for pattern in patterns),
+    "factors": ("fac_*",),
+}
 
 
 def prepare_weights(model: keras.Model, recipe: Recipe, store: ExampleStore) -> None:

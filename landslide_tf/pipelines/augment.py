@@ -5,15 +5,19 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
 
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.pipelines.inputs import Inputs
 from landslide_tf.terrain import DIHEDRAL, dihedral, dihedral_factors
 
 Mask = NDArray[np.uint8]
+Padding = Literal["mirror", "black"]
 
 
 def example_generator(seed: int, epoch: int, name: str) -> np.random.Generator:
@@ -45,13 +49,67 @@ class Augmentation:
             `image` only.
         contrast: Largest relative change of contrast around the tile's band means;
             of `image` only.
+        flip: Every second example is mirrored left to right.
+        scale: Smallest and largest length of the short side, as multiples of the
+            patch; drawn evenly among whole pixels.
+        padding: What surrounds an example smaller than its patch: `"mirror"` or
+            `"black"` (0, and NaN in factors).
+        pad_label: Label of what is padded black.
+        blur: Largest standard deviation, in pixels, of a Gaussian filter that every
+            second image undergoes.
         image_range: Limits the changed image is clipped to.
     """
 
     dihedral: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
+    flip: bool = False
+    scale: tuple[float, float] | None = None
+    padding: Padding = "mirror"
+    pad_label: int = IGNORE_VALUE
+    blur: float = 0.0
     image_range: tuple[float, float] = (0.0, 255.0)
+
+    def place(
+        self,
+        inputs: Inputs,
+        mask: Mask,
+        patch: int | None,
+        generator: np.random.Generator,
+        kinds: Sequence[str],
+    ) -> tuple[Inputs, Mask]:
+        """Flips and scales an example and cuts a random patch, in this order.
+
+        With `padding="black"` it is steps 1 to 4 of what MFFENet's released code does
+        to an example; the blur of `__call__` is step 5.
+
+        Args:
+            inputs: `image` (H, W, C) and perhaps `factors` (H, W, F), raw units.
+            mask: uint8 (H, W).
+            patch: Side of the patch in pixels; None takes the whole example.
+            generator: Random stream of this draw.
+            kinds: Kind of each factor channel; `"aspect"` is turned with the image.
+
+        Returns:
+            New inputs and mask.
+        """
+        # Nothing is drawn for what is off: recipes without these keep their numbers.
+        if self.flip and generator.random() < 0.5:
+            inputs, mask = _turned(inputs, mask, "flip_left_right", kinds)
+        if patch is None:
+            return inputs, mask
+        if self.scale is not None:
+            low, high = (round(factor * patch) for factor in self.scale)
+            side = int(generator.integers(max(1, low), max(1, high), endpoint=True))
+            inputs, mask = resize_example(inputs, mask, side)
+        return random_patch(
+            inputs,
+            mask,
+            patch,
+            generator,
+            padding=self.padding,
+            pad_label=self.pad_label,
+        )
 
     def __call__(
         self,
@@ -77,23 +135,78 @@ class Augmentation:
         operation = DIHEDRAL[generator.integers(len(DIHEDRAL))]
         brightness, contrast = generator.uniform(-1.0, 1.0, 2).astype(np.float32)
         if self.dihedral:
-            inputs["image"] = dihedral(inputs["image"], operation)
-            mask = dihedral(mask, operation)
-            if "factors" in inputs:
-                inputs["factors"] = dihedral_factors(
-                    inputs["factors"], kinds, operation
-                )
+            inputs, mask = _turned(inputs, mask, operation, kinds)
         if self.brightness or self.contrast:
             image = inputs["image"]
             mean = np.nanmean(image, axis=(0, 1), keepdims=True)
             image = (image - mean) * (1 + contrast * np.float32(self.contrast))
             image = image + mean * (1 + brightness * np.float32(self.brightness))
             inputs["image"] = np.clip(image, *self.image_range).astype(np.float32)
+        if self.blur and generator.random() < 0.5:
+            sigma = generator.uniform(0.0, self.blur)
+            inputs["image"] = ndimage.gaussian_filter(
+                inputs["image"], sigma, axes=(0, 1), mode="nearest"
+            )
         return inputs, mask
 
 
+def _turned(
+    inputs: Inputs, mask: Mask, operation: str, kinds: Sequence[str]
+) -> tuple[Inputs, Mask]:
+    turned = {**inputs, "image": dihedral(inputs["image"], operation)}
+    if "factors" in inputs:
+        turned["factors"] = dihedral_factors(inputs["factors"], kinds, operation)
+    return turned, dihedral(mask, operation)
+
+
+def resize_example(inputs: Inputs, mask: Mask, side: int) -> tuple[Inputs, Mask]:
+    """Scales an example to a given length of its short side.
+
+    Args:
+        inputs: `image` (H, W, C) and perhaps `factors` (H, W, F).
+        mask: uint8 (H, W).
+        side: Length in pixels, >= 1; the long side follows, rounded.
+
+    Returns:
+        The image by the triangle filter of Pillow's `BILINEAR` (which averages where
+        it shrinks); mask and factors by the nearest pixel, so that directions and
+        missing values stay values.
+    """
+    height, width = mask.shape
+    short = min(height, width)
+    rows, cols = (round(n * side / short) for n in (height, width))
+    if (rows, cols) == (height, width):
+        return inputs, mask
+    nearest = np.ix_(_nearest(height, rows), _nearest(width, cols))
+    resized = {**inputs, "image": _averaged(inputs["image"], rows, cols)}
+    if "factors" in inputs:
+        resized["factors"] = inputs["factors"][nearest]
+    return resized, mask[nearest]
+
+
+def _nearest(size: int, wanted: int) -> NDArray[np.intp]:
+    """Returns the pixel below the centre of each new one."""
+    return ((2 * np.arange(wanted) + 1) * size // (2 * wanted)).astype(np.intp)
+
+
+def _averaged(image: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
+    bands = [
+        Image.fromarray(np.ascontiguousarray(image[..., k], np.float32)).resize(
+            (cols, rows), Image.Resampling.BILINEAR
+        )
+        for k in range(image.shape[-1])
+    ]
+    return np.stack([np.asarray(band) for band in bands], axis=-1)
+
+
 def random_patch(
-    inputs: Inputs, mask: Mask, size: int, generator: np.random.Generator
+    inputs: Inputs,
+    mask: Mask,
+    size: int,
+    generator: np.random.Generator,
+    *,
+    padding: Padding = "mirror",
+    pad_label: int = IGNORE_VALUE,
 ) -> tuple[Inputs, Mask]:
     """Cuts a square patch at a random place.
 
@@ -102,17 +215,30 @@ def random_patch(
         mask: uint8 (H, W).
         size: Side of the patch in pixels.
         generator: Random stream of this draw.
+        padding: `"mirror"` or `"black"`.
+        pad_label: Label of what is padded black.
 
     Returns:
         Inputs and mask of `size` × `size`; a smaller example is padded at the bottom
-        and right with 255 in the mask.
+        and right, mirrored with 255 in the mask, or black.
     """
     height, width = mask.shape
     top = int(generator.integers(max(1, height - size + 1)))
     left = int(generator.integers(max(1, width - size + 1)))
     window = np.s_[top : top + size, left : left + size]
     cut = {key: value[window] for key, value in inputs.items()}
-    return pad_example(cut, mask[window], size, size)
+    if padding == "mirror":
+        return pad_example(cut, mask[window], size, size)
+    space = [(0, max(0, size - n)) for n in mask.shape]
+    black = {
+        key: np.pad(
+            value,
+            (*space, (0, 0)),
+            constant_values=np.nan if key == "factors" else 0.0,
+        )
+        for key, value in cut.items()
+    }
+    return black, np.pad(mask[window], space, constant_values=pad_label)
 
 
 def pad_example(

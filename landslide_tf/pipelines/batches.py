@@ -16,7 +16,6 @@ from landslide_tf.pipelines.augment import (
     Mask,
     example_generator,
     pad_example,
-    random_patch,
 )
 from landslide_tf.pipelines.inputs import Inputs, InputSelection
 from landslide_tf.pipelines.store import ExampleStore
@@ -61,6 +60,11 @@ class TrainingBatches:
     def __post_init__(self) -> None:
         """Refuses what could not make a single batch."""
         self.selection.check(self.store)
+        if self.augmentation.scale is not None and self.patch is None:
+            raise DataError(
+                "`augmentation.scale` is a multiple of the patch: expected "
+                "`training.patch`, received none."
+            )
         total = len(self.store) * self.draws
         if self.batch_size > total:
             raise DataError(
@@ -135,8 +139,9 @@ class TrainingBatches:
         generator = example_generator(
             self.seed, epoch, f"{name}#{repeat}" if repeat else name
         )
-        if self.patch is not None:
-            inputs, mask = random_patch(inputs, mask, self.patch, generator)
+        inputs, mask = self.augmentation.place(
+            inputs, mask, self.patch, generator, self._kinds
+        )
         return self.augmentation(inputs, mask, generator, self._kinds)
 
     def dataset(self, epoch: int = 0, step: int = 0) -> tf.data.Dataset:

@@ -215,3 +215,76 @@ def test_a_saved_model_goes_on_as_if_never_saved(tmp_path):
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(RecipeError, match=message):
         CoupledSGD(**arguments)
+
+
+def two_layers(multipliers, momentum=0.9, decay=0.05, rate=0.1):
+    """A model with a `conv1_a` and a `head_a`, both 1, and its optimiser."""
+    inputs = keras.Input((1,))
+    dense = {"kernel_initializer": "ones", "use_bias": False}
+    x = keras.layers.Dense(1, **dense, name="conv1_a")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1, **dense, name="head_a")(x))
+    optimizer = CoupledSGD(rate, momentum, decay, multipliers=multipliers)
+    optimizer.build(model.trainable_variables)
+    return model.trainable_variables, optimizer
+
+
+def test_head_moves_ten_times_the_backbone_for_equal_gradients():
+    variables, optimizer = two_layers({"conv*": 1.0, "*": 10.0}, 0.0, 0.0)
+    optimizer.apply([tf.constant([[0.02]])] * 2, variables)
+    backbone, head = (1 - float(v.numpy().item()) for v in variables)
+    assert backbone == pytest.approx(0.1 * 0.02, rel=1e-4)
+    assert head == pytest.approx(10 * backbone, rel=1e-4)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_multiplied_rates_are_the_equations_with_another_rate(scaled):
+    rng = np.random.default_rng(2)
+    gradients = rng.normal(size=(12, 2)).astype(np.float32)
+    schedule = make_schedule("poly", 0.1, steps=12, power=0.9)
+    rates = 0.1 * (1 - np.arange(12) / 12) ** 0.9
+    variables, optimizer = two_layers({"conv1_*": 1, "*": 10}, rate=schedule)
+    if scaled:
+        inner = optimizer
+        optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0)
+        optimizer.build(variables)
+    for pair in gradients:
+        scale = 8.0 if scaled else 1.0
+        optimizer.apply([tf.constant([[g * scale]]) for g in pair], variables)
+    for number, factor in enumerate((1, 10)):
+        expected = reference(gradients[:, number], factor * rates, 0.9, 0.05)
+        received = float(variables[number].numpy().item())
+        assert received == pytest.approx(expected[-1], rel=2e-5)
+
+
+def test_multipliers_are_kept_and_checked():
+    _, optimizer = two_layers({"conv1_*": 2.0, "conv*": 3.0})
+    assert optimizer._factors == [2.0, 1.0]
+    config = json.loads(json.dumps(optimizer.get_config()))
+    assert CoupledSGD.from_config(config).multipliers == optimizer.multipliers
+    with pytest.raises(RecipeError, match="`multipliers` above 0"):
+        CoupledSGD(0.1, multipliers={"*": 0.0})
+
+
+def test_head_multiplier_of_a_recipe():
+    from landslide_tf.train import load_recipe
+    from landslide_tf.train.setup import build_model, builder_arguments, make_optimizer
+
+    recipe = load_recipe("mffe_net_cas", ["model.arguments={width: 0.05}"])
+    model = build_model("mffe_net", builder_arguments(recipe, 2), activation=None)
+    optimizer = make_optimizer(recipe, 10)
+    optimizer.build(model.trainable_variables)
+    pairs = zip(model.trainable_variables, optimizer._factors, strict=True)
+    for variable, factor in pairs:
+        backbone = variable.path.startswith("conv")
+        assert factor == (1 if backbone else 10), variable.path
+    recipe.optimizer.name = "adam"
+    with pytest.raises(RecipeError, match="needs `optimizer"):
+        make_optimizer(recipe, 10)
+
+
+def test_poly_schedule_golden():
+    # LandslideNet: base 2.5e-4 over 15 x 2001 iterations.
+    schedule = make_schedule("poly", 2.5e-4, steps=30_015, power=0.9)
+    expected = {0: 2.5e-4, 1000: 2.424911e-4, 15_007: 1.339757e-4, 30_014: 2.33526e-8}
+    for step, rate in expected.items():
+        assert float(schedule(step)) == pytest.approx(rate, rel=2e-4), step
