@@ -38,8 +38,14 @@ def _data_bands(dataset: DatasetReader) -> list[int]:
     ]
 
 
-def _clipped(low: float, high: float, size: int) -> tuple[int, int]:
-    return max(int(low), 0), min(int(high), size)
+def _around(start: int, length: int, size: int) -> tuple[int, int]:
+    """Returns first cell and end of a window with the cells around it, on the grid.
+
+    A grid of one or two rows or columns has slopes only with what lies beyond.
+    """
+    if size <= 2:
+        return -1, size + 1
+    return max(start - 1, 0), min(start + length + 1, size)
 
 
 class AlignedDem:
@@ -85,9 +91,8 @@ class AlignedDem:
             DataError: If the model is truncated or corrupt, its system does not
                 convert into the grid's, or an option is not valid.
         """
-        top, left = max(window.row - 1, 0), max(window.column - 1, 0)
-        bottom = min(window.row + window.height + 1, self._grid.height)
-        right = min(window.column + window.width + 1, self._grid.width)
+        top, bottom = _around(window.row, window.height, self._grid.height)
+        left, right = _around(window.column, window.width, self._grid.width)
         found = self._compute(self._grid.window(top, left, bottom - top, right - left))
         shape = (window.height, window.width)
         if found is None:

@@ -142,7 +142,11 @@ def _with_progress(
             speed = f"{per_second / 1e6:.2f} Mpx/s"
             bar.update(task, total=pixels, completed=done, speed=speed)
 
-        return mapped(show)
+        try:
+            return mapped(show)
+        except KeyboardInterrupt:
+            typer.echo("stopped: the same command goes on from here", err=True)
+            raise
 
 
 def load_member(name: str, metadata: Path | None = None) -> Member:

@@ -1,4 +1,4 @@
-"""A killed job leaves no map, goes on when it is run again, and gives the same file."""
+"""A stopped job leaves no map, goes on when it is run again and gives the same file."""
 
 import os
 import signal
@@ -15,12 +15,13 @@ from tests.scene import map_files as files
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def killed_after(image, folder, strips):
-    """Starts the job and kills it once some strips are there."""
-    # No test of networks: the model is a function, and TensorFlow need not start.
-    environment = os.environ | {"KERAS_BACKEND": "numpy", "PYTHONPATH": str(ROOT)}
+def stopped_after(image, folder, strips, by=signal.SIGKILL):
+    """Starts the job, stops it once some strips are there; status and what it said."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.scene.killable", str(image), str(folder)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
     try:
         wanted = folder / "map.tif.parts" / f"strip_{strips - 1:06d}.npz"
         deadline = time.monotonic() + 120
@@ -28,9 +29,12 @@ def killed_after(image, folder, strips):
             assert process.poll() is None, "it ended by itself"
             assert time.monotonic() < deadline
             time.sleep(0.01)
+        process.send_signal(by)
+        _, said = process.communicate(timeout=60)
     finally:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
+    return process.returncode, said
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +56,18 @@ def resume(scene, folder):
 def test_a_killed_job_goes_on(scene, tmp_path):
     whole, folder = tmp_path / "whole", tmp_path / "killed"
     resume(scene, whole)
-    killed_after(scene, folder, 3)
+    stopped_after(scene, folder, 3)
     assert tifs(folder) == {}
+    assert resume(scene, folder).resumed >= 3
+    assert tifs(folder) == tifs(whole)
+
+
+def test_ctrl_c_is_one_line_and_the_job_goes_on(scene, tmp_path):
+    whole, folder = tmp_path / "whole", tmp_path / "stopped"
+    resume(scene, whole)
+    status, said = stopped_after(scene, folder, 3, signal.SIGINT)
+    assert (status, said) == (130, "stopped: the same command goes on from here\n")
+    assert [path.name for path in folder.iterdir()] == ["map.tif.parts"]
     assert resume(scene, folder).resumed >= 3
     assert tifs(folder) == tifs(whole)
 
@@ -63,7 +77,7 @@ def test_a_killed_job_goes_on(scene, tmp_path):
 def test_it_may_be_killed_anywhere(scene, tmp_path, strips):
     whole, folder = tmp_path / "whole", tmp_path / "killed"
     resume(scene, whole)
-    killed_after(scene, folder, strips)
+    stopped_after(scene, folder, strips)
     assert tifs(folder) == {}
     assert resume(scene, folder).resumed >= strips
     assert tifs(folder) == tifs(whole)

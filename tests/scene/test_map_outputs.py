@@ -276,6 +276,15 @@ def test_terrain_in_windows_is_terrain_of_the_whole(tmp_path):
     )
 
 
+@pytest.mark.parametrize("size", [(30, 1), (1, 30), (2, 2)])
+def test_scenes_of_one_row_or_column_have_terrain(tmp_path, size):
+    place = files.NORTH_UP @ Affine.translation(-3, -3)
+    dem = plane(tmp_path / "dem.tif", grid=(50, 50, place), degrees=30)
+    image = files.write(tmp_path / "s.tif", files.chances(*size), names=NAMES)
+    found = mapped_slope(tmp_path, image, dem)
+    np.testing.assert_allclose(found, np.full(size, 30), atol=1e-3)
+
+
 def test_south_up_scenes_have_the_terrain_of_north_up_ones(tmp_path):
     dem = plane(
         tmp_path / "dem.tif",
