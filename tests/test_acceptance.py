@@ -15,7 +15,7 @@ def rows():
     """The tests of every number."""
     found = {}
     for line in LIST.read_text(encoding="utf-8").splitlines():
-        if cells := re.fullmatch(r"\| (L?\d+) \| (.+) \| (.+) \|", line):
+        if cells := re.fullmatch(r"\| ([LM]?\d+) \| (.+) \| (.+) \|", line):
             number, _property, tests = cells.groups()
             assert number not in found, number
             names = re.findall(r"`([^`]+)`", tests)
@@ -38,7 +38,8 @@ def defined_in(path):
 
 def test_every_number_has_tests():
     landslide_net = {f"L{n}" for n in (*range(1, 8), *range(15, 18))}
-    assert set(rows()) == {str(n) for n in range(1, 24)} | landslide_net
+    maps = {f"M{n}" for n in range(1, 18)}
+    assert set(rows()) == {str(n) for n in range(1, 24)} | landslide_net | maps
     for names in rows().values():
         assert names and len(set(names)) == len(names)
 
