@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -35,11 +35,13 @@ def _check_devices(value: object) -> object:
 Devices = Annotated[int | Literal["all"], BeforeValidator(_check_devices)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Base of the sections of a recipe: unknown keys are errors."""
+
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
 
-class DataSection(_Section):
+class DataSection(Section):
     """Which examples, and which of their channels the model sees."""
 
     name: str = Field(description="`name[/config]` of a TFDS builder")
@@ -69,7 +71,7 @@ class DataSection(_Section):
     )
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """Which network, with which arguments of its builder."""
 
     name: str = Field(description="a name of `landslide_tf.models.list_models()`")
@@ -98,7 +100,7 @@ class ModelSection(_Section):
     )
 
 
-class LossSection(_Section):
+class LossSection(Section):
     """The loss, a mean over labelled pixels."""
 
     name: Literal[
@@ -126,7 +128,7 @@ class LossSection(_Section):
     )
 
 
-class OptimizerSection(_Section):
+class OptimizerSection(Section):
     """The optimiser."""
 
     name: Literal["coupled_sgd", "sgd", "adam", "adamw"] = "adam"
@@ -152,7 +154,7 @@ class OptimizerSection(_Section):
     )
 
 
-class ScheduleSection(_Section):
+class ScheduleSection(Section):
     """How the learning rate falls; counted in steps (batches)."""
 
     kind: Literal["constant", "step", "cosine", "poly"] = "constant"
@@ -167,7 +169,7 @@ class ScheduleSection(_Section):
     )
 
 
-class AugmentationSection(_Section):
+class AugmentationSection(Section):
     """Changes training examples undergo, drawn from (seed, epoch, id)."""
 
     dihedral: bool = Field(False, description="the eight flips and quarter turns")
@@ -192,7 +194,7 @@ class AugmentationSection(_Section):
     )
 
 
-class TrainingSection(_Section):
+class TrainingSection(Section):
     """Length, batches, precision and selection."""
 
     epochs: Count = 10
@@ -235,7 +237,7 @@ class TrainingSection(_Section):
     )
 
 
-class DecisionSection(_Section):
+class DecisionSection(Section):
     """What is fitted on the validation split once the weights are final."""
 
     threshold: bool = Field(
@@ -246,7 +248,7 @@ class DecisionSection(_Section):
     )
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """Everything a training run needs.
 
     The file's own `description` and `source` say what it does and where its numbers
@@ -290,7 +292,7 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: If there is no such recipe, or a key or value is not valid.
     """
-    return _validated(_read_yaml(name), changes, str(name))
+    return _validated(read_yaml(name, shipped_recipes()), changes, str(name))
 
 
 def change_recipe(recipe: Recipe, changes: Sequence[str]) -> Recipe:
@@ -312,7 +314,7 @@ def change_recipe(recipe: Recipe, changes: Sequence[str]) -> Recipe:
 
 def _validated(content: dict[str, Any], changes: Sequence[str], name: str) -> Recipe:
     for change in changes:
-        _apply(content, change)
+        apply_change(content, change)
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
@@ -321,8 +323,19 @@ def _validated(content: dict[str, Any], changes: Sequence[str], name: str) -> Re
     return recipe
 
 
-def _read_yaml(name: str | Path) -> dict[str, Any]:
-    shipped = shipped_recipes()
+def read_yaml(name: str | Path, shipped: Mapping[str, Path]) -> dict[str, Any]:
+    """Reads a recipe's content.
+
+    Args:
+        name: Name of a shipped recipe, or a YAML file.
+        shipped: Shipped recipes by name.
+
+    Returns:
+        The sections, not validated.
+
+    Raises:
+        RecipeError: If there is no such recipe or it is not YAML.
+    """
     path = shipped.get(str(name), Path(name))
     if not path.is_file():
         if path.suffix in (".yaml", ".yml"):
@@ -340,7 +353,16 @@ def _read_yaml(name: str | Path) -> dict[str, Any]:
     return content
 
 
-def _apply(content: dict[str, Any], change: str) -> None:
+def apply_change(content: dict[str, Any], change: str) -> None:
+    """Changes one value of a recipe's content, in place.
+
+    Args:
+        content: Sections, not validated.
+        change: `section.key=value` with a YAML value.
+
+    Raises:
+        RecipeError: If the change is not of this form.
+    """
     path, equals, value = change.partition("=")
     if not equals:
         raise RecipeError(f"Expected a change as `section.key=value`, got `{change}`.")
