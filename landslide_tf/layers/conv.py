@@ -11,6 +11,9 @@ import numpy as np
 from landslide_tf.layers.replicas import replicated
 from landslide_tf.tensors import FloatArray, Tensor
 
+# Channels that oneDNN's widest kernels take at once; below, the overrun happens.
+ONEDNN_BLOCK = 16
+
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class Conv2D(keras.layers.Conv2D):
@@ -27,6 +30,11 @@ class Conv2D(keras.layers.Conv2D):
     of a network with Keras's class load into one with this class, and back.
     Arguments, weights and values are those of `keras.layers.Conv2D`.
 
+    A strided 1 × 1 convolution of fewer than 16 channels takes its pixels first and
+    then convolves without a stride: with oneDNN the gradient of its kernel writes past
+    its workspace (uxlfoundation/oneDNN issue 6035), which ends in a crash, a process
+    that hangs or wrong weights.
+
     Depthwise convolutions have no such class: with oneDNN the gradient of TensorFlow's
     dilated depthwise operation is wrong without an error.
     """
@@ -41,7 +49,11 @@ class Conv2D(keras.layers.Conv2D):
         Returns:
             (batch, height, width, filters) with `padding="same"`.
         """
-        if not self._one_operation(inputs):
+        if self._overruns(kernel):
+            rows, columns = self.strides
+            taken = inputs[:, ::rows, ::columns]
+            outputs = keras.ops.conv(taken, kernel, 1, "valid")
+        elif not self._one_operation(inputs):
             outputs = super().convolution_op(inputs, kernel)
         else:
             import tensorflow as tf
@@ -73,6 +85,15 @@ class Conv2D(keras.layers.Conv2D):
         shaped = tf.reshape(outputs, [shape[0], size[0], size[1], self.filters])
         shaped.set_shape(outputs.shape)
         return shaped
+
+    def _overruns(self, kernel: Tensor) -> bool:
+        return (
+            keras.backend.backend() == "tensorflow"
+            and self.data_format == "channels_last"
+            and self.kernel_size == (1, 1)
+            and max(self.strides) > 1
+            and kernel.shape[2] < ONEDNN_BLOCK
+        )
 
     def _one_operation(self, inputs: Tensor) -> bool:
         if (

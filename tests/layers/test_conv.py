@@ -1,5 +1,6 @@
 """Conv2D: equal to Keras's own, one operation where that is right."""
 
+import ctypes.util
 import os
 import subprocess
 import sys
@@ -130,6 +131,47 @@ def test_other_arguments_equal_keras(options):
         value_and_gradients(ours, x), value_and_gradients(theirs, x), strict=True
     ):
         np.testing.assert_allclose(a, b, atol=2e-4)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("size", "strides"), [((12, 9), 2), ((7, 10), (2, 3))])
+def test_strided_points_of_few_channels_equal_a_product(size, strides, padding):
+    layer = Conv2D(4, 1, strides=strides, padding=padding)
+    layer.build((None, None, None, 3))
+    x = np.random.default_rng(2).normal(size=(2, *size, 3)).astype("float32")
+    rows, columns = layer.strides
+    taken = x[:, ::rows, ::columns]
+    kernel = layer.kernel.numpy()[0, 0]
+    value = taken @ kernel
+    dx = np.zeros_like(x)
+    dx[:, ::rows, ::columns] = 2 * value @ kernel.T
+    dk = np.einsum("bhwc,bhwf->cf", taken, 2 * value)
+    seen = graph_value_and_gradients(layer, tf.constant(x))
+    for right, got in zip((value, dx, dk[None, None]), seen[:3], strict=True):
+        np.testing.assert_allclose(got, right, atol=1e-4)
+
+
+def test_strided_points_of_few_channels_leave_the_heap_whole():
+    """oneDNN writes past its workspace there; glibc's checker ends such a process."""
+    checker = ctypes.util.find_library("c_malloc_debug")
+    if checker is None:
+        pytest.skip("needs glibc's libc_malloc_debug")
+    printed = run_python(
+        """
+        import tensorflow as tf
+        from landslide_tf.layers.conv import Conv2D
+        for channels in (1, 3, 8, 15):
+            layer = Conv2D(8, 1, strides=2)
+            for _ in range(10):
+                with tf.GradientTape() as tape:
+                    y = layer(tf.ones((4, 64, 64, channels)))
+                tape.gradient(y, layer.trainable_variables)
+        print("whole")
+        """,
+        LD_PRELOAD=checker,
+        MALLOC_CHECK_="3",
+    )
+    assert printed == "whole\n"
 
 
 def test_dilated_convolution_is_one_operation():
