@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         finetune,
         finetune_recipe,
     )
-    from landslide_tf.train.grid import Grid, load_grid, shipped_grids
+    from landslide_tf.train.grid import Grid, GridChoice, load_grid, shipped_grids
     from landslide_tf.train.imports import import_weights
     from landslide_tf.train.optimizers import CoupledSGD
     from landslide_tf.train.recipe import Recipe, load_recipe, shipped_recipes
@@ -36,6 +36,7 @@ _MODULES = {
     "Evaluation": "evaluate",
     "FinetuneOptions": "finetuning",
     "Grid": "grid",
+    "GridChoice": "grid",
     "Outcome": "trials",
     "Recipe": "recipe",
     "RunFolder": "run",
@@ -67,6 +68,7 @@ __all__ = [
     "Evaluation",
     "FinetuneOptions",
     "Grid",
+    "GridChoice",
     "Outcome",
     "Recipe",
     "RunFolder",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,7 +14,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from landslide_tf.errors import RecipeError, did_you_mean
+from landslide_tf.metrics.bootstrap import SCORES
 from landslide_tf.train.recipe import Recipe, explain, load_recipe
+from landslide_tf.train.transfer import image_scale_for
 
 # Values of a recipe by dotted key, whatever the key takes.
 Changes = dict[str, Any]
@@ -51,6 +53,26 @@ class Grid(_Section):
     data: str | None = Field(
         None, description="what to evaluate on; None is each recipe's test split"
     )
+    published: dict[str, dict[str, float]] = Field(
+        {}, description="published scores in percent, by name of a row in tables"
+    )
+
+
+@dataclass(frozen=True)
+class GridChoice:
+    """What to train of a grid, and on what; empty is what the grid says.
+
+    Attributes:
+        models: Names of rows, of their recipes or of their networks.
+        data: Data sets, `name[/config]`, in place of the grid's variants.
+        seeds: Seeds in place of the grid's.
+        changes: Values to change in every run, `section.key=value`.
+    """
+
+    models: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +85,7 @@ class GridRun:
         recipe: The recipe with every change and the seed.
         data: What it is evaluated on; None is the recipe's test split.
         key: Digest of recipe and data: runs with one key have one result.
+        published: Scores that others print for this row, fractions.
     """
 
     row: str
@@ -70,6 +93,7 @@ class GridRun:
     recipe: Recipe
     data: str | None
     key: str
+    published: Mapping[str, float] | None = None
 
 
 def shipped_grids() -> dict[str, Path]:
@@ -78,21 +102,25 @@ def shipped_grids() -> dict[str, Path]:
     return {p.stem: p for p in sorted(Path(str(folder)).glob("*.yaml"))}
 
 
-def load_grid(name: str | Path) -> tuple[Grid, list[GridRun]]:
+def load_grid(
+    name: str | Path, choice: GridChoice | None = None
+) -> tuple[Grid, list[GridRun]]:
     """Reads a grid and validates every recipe in it, before anything is trained.
 
     Args:
         name: Name of a shipped grid, or a YAML file.
+        choice: What to train of it.
 
     Returns:
         The grid and its runs: seed by seed, so that after a part of the time every
         row has been trained.
 
     Raises:
-        RecipeError: If there is no such grid, or a key, a value or a recipe is not
-            valid.
+        RecipeError: If there is no such grid, or a key, a value, a recipe or a choice
+            is not valid.
+        DataError: If there is no such data set, or it lacks a band.
     """
-    path = _find(name)
+    path, choice = _find(name), choice or GridChoice()
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -102,16 +130,65 @@ def load_grid(name: str | Path) -> tuple[Grid, list[GridRun]]:
         grid = Grid.model_validate(content)
     except ValidationError as error:
         raise RecipeError(f"Grid `{path}`: {explain(error, Grid)}") from error
+    _check_published(grid, path)
+    if choice.seeds:
+        grid.seeds = list(choice.seeds)
     if len(set(grid.seeds)) != len(grid.seeds):
         raise RecipeError(f"Grid `{path}`: `seeds` repeats one: {grid.seeds}.")
+    if choice.models:
+        grid.rows = _chosen_rows(grid, path, choice.models)
+    if choice.data:
+        grid.variants = {name: {"data.name": name} for name in choice.data}
     rows = _named_rows(grid, path)
     runs = []
     for seed in grid.seeds:
         for row, (recipe, changes) in rows.items():
-            loaded = _load(recipe, {**changes, "training.seed": seed}, row, path)
+            changes = {**changes, "training.seed": seed}
+            if choice.data:
+                own = _load(recipe, {}, row, path)
+                changes["data.image_scale"] = image_scale_for(own, changes["data.name"])
+            loaded = _load(recipe, changes, row, path, choice.changes)
             key = _digest(loaded, grid.data)
-            runs.append(GridRun(row, seed, loaded, grid.data, key))
+            published = None
+            if row in grid.published:
+                printed = grid.published[row].items()
+                published = {score: value / 100 for score, value in printed}
+            runs.append(GridRun(row, seed, loaded, grid.data, key, published))
     return grid, runs
+
+
+def _check_published(grid: Grid, path: Path) -> None:
+    rows = _named_rows(grid, path)
+    for row, scores in grid.published.items():
+        if row not in rows:
+            raise RecipeError(
+                f"Grid `{path}`, `published`: there is no row `{row}`."
+                f"{did_you_mean(row, rows)}"
+            )
+        for score in scores:
+            if score not in SCORES:
+                raise RecipeError(
+                    f"Grid `{path}`, `published`: there is no score `{score}`."
+                    f"{did_you_mean(score, SCORES)}"
+                )
+
+
+def _chosen_rows(grid: Grid, path: Path, models: Sequence[str]) -> list[GridRow]:
+    """Returns the rows that names of rows, recipes or networks choose."""
+    known: dict[str, list[GridRow]] = {}
+    for row in grid.rows:
+        network = _load(row.recipe, {**grid.set, **row.set}, row.recipe, path).model
+        for name in {row.name, Path(row.recipe).stem, network.name} - {None}:
+            known.setdefault(str(name), []).append(row)
+    chosen: list[GridRow] = []
+    for name in models:
+        if name not in known:
+            raise RecipeError(
+                f"Grid `{path}` has no model `{name}`: expected some of "
+                f"{', '.join(known)}.{did_you_mean(name, known)}"
+            )
+        chosen += [row for row in known[name] if row not in chosen]
+    return [row for row in grid.rows if row in chosen]
 
 
 def _find(name: str | Path) -> Path:
@@ -139,9 +216,16 @@ def _named_rows(grid: Grid, path: Path) -> dict[str, tuple[str, Changes]]:
     return rows
 
 
-def _load(recipe: str, changes: Mapping[str, Any], row: str, path: Path) -> Recipe:
+def _load(
+    recipe: str,
+    changes: Mapping[str, Any],
+    row: str,
+    path: Path,
+    further: Sequence[str] = (),
+) -> Recipe:
     beside = path.parent / recipe
     written = [f"{key}={_yaml(value)}" for key, value in changes.items()]
+    written += further
     try:
         return load_recipe(beside if beside.is_file() else recipe, written)
     except RecipeError as error:
@@ -155,6 +239,8 @@ def _yaml(value: object) -> str:
 
 
 def _digest(recipe: Recipe, data: str | None) -> str:
-    content = {"recipe": recipe.model_dump(mode="json"), "data": data}
+    # Without what is left as it was: a new option does not make old results void.
+    chosen = recipe.model_dump(mode="json", exclude_defaults=True)
+    content = {"recipe": chosen, "data": data}
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -93,8 +93,9 @@ def summarize(planned: Sequence[GridRun], folder: str | Path) -> Summary:
     Returns:
         `scores` (their names), `bootstrap` (how intervals were made) and `rows`: each
         with `name`, `data`, `seeds`, for every score `values`, `mean` and `std`
-        (of the seeds, n - 1), and `difference` to the first row with `estimate`,
-        `low` and `high`, None where the images are not the same.
+        (of the seeds, n - 1), `difference` to the first row with `estimate`, `low` and
+        `high`, None where the images are not the same, and `published`, None where
+        nothing is.
     """
     place = BenchmarkFolder(Path(folder))
     records = place.read_records()
@@ -111,6 +112,7 @@ def summarize(planned: Sequence[GridRun], folder: str | Path) -> Summary:
         found = _scores(counts, landslide)
         found |= {"name": name, "data": record["data"], "images": len(ids)}
         found |= {"seeds": [run.seed for run in runs], "difference": None}
+        found["published"] = dict(runs[0].published) if runs[0].published else None
         if name == planned[0].row:
             first = images, counts
         elif first is not None and first[0] == images:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.pipelines import DataDescription
+from landslide_tf.pipelines import (
+    DataDescription,
+    ExampleStore,
+    InputSelection,
+    describe,
+    find_builder,
+)
 from landslide_tf.train.recipe import Recipe
+
+# Fractions and bytes; a data set may name the largest value that occurs in it.
+FULL_RANGES = (1.0, 255.0)
 
 
 def recipe_for(
@@ -15,8 +24,8 @@ def recipe_for(
 ) -> Recipe:
     """Returns a run's recipe with `data.image_scale` for another data set.
 
-    Bands are scaled so that their full range is the one the network was trained with:
-    a network of 8-bit values sees values of 0..1 times 255.
+    The bands are scaled together so that their full range is the one the network was
+    trained with: a network of 8-bit values sees fractions times 255.
 
     Args:
         recipe: The run's recipe.
@@ -51,18 +60,59 @@ def recipe_for(
             )
     if metadata.dataset.partition(":")[0] == name:
         return recipe
-    scales = []
-    for band in metadata.inputs:
-        own = channels[band.name].range
-        if band.range is not None and own is not None and own[1] > 0:
-            scales.append(band.range[1] / own[1])
-    if not scales:
+    ranges = {band.name: band.range for band in metadata.inputs}
+    scale = _scale(ranges, description)
+    if scale is None:
         return recipe
-    if not all(math.isclose(scale, scales[0], rel_tol=1e-6) for scale in scales):
-        raise DataError(
-            f"The bands of data set `{name}` need a scale each to fit the model's "
-            f"ranges ({', '.join(f'{scale:g}' for scale in scales)}): scale them first."
-        )
     changed = recipe.model_copy(deep=True)
-    changed.data.image_scale = scales[0]
+    changed.data.image_scale = scale
     return changed
+
+
+def image_scale_for(recipe: Recipe, name: str) -> float:
+    """Returns the `data.image_scale` that fits a recipe to another data set.
+
+    Args:
+        recipe: A recipe with the scale of its own data set.
+        name: `name[/config]` of the other one; it need not be built.
+
+    Returns:
+        The scale at which both reach the same values; the recipe's own where a range
+        is not known.
+
+    Raises:
+        DataError: If there is no such data set, or it lacks a band.
+    """
+    own, other = (_described(data) for data in (recipe.data.name, name))
+    InputSelection(tuple(recipe.data.image), tuple(recipe.data.factors)).check(
+        ExampleStore(other, [], [])
+    )
+    ranges = {}
+    for band in recipe.data.image:
+        limits = own.channels[band].range
+        ranges[band] = limits and tuple(v * recipe.data.image_scale for v in limits)
+    return _scale(ranges, other) or recipe.data.image_scale
+
+
+def _described(name: str) -> DataDescription:
+    return describe(find_builder(name).info.metadata or {}, name, "")
+
+
+def _scale(
+    ranges: Mapping[str, tuple[float, float] | None], other: DataDescription
+) -> float | None:
+    """Returns the factor from a data set's bands to given ranges; None = unknown."""
+    pairs = [
+        (wanted[1], found[1])
+        for name, wanted in ranges.items()
+        if wanted is not None and (found := other.channels[name].range) is not None
+    ]
+    if not pairs:
+        return None
+    wanted, found = (_full(max(values)) for values in zip(*pairs, strict=True))
+    return wanted / found if wanted > 0 and found > 0 else None
+
+
+def _full(largest: float) -> float:
+    """Returns the end of the full range that a largest value belongs to."""
+    return next((full for full in FULL_RANGES if 0 < largest <= full), largest)

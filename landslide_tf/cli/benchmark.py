@@ -16,6 +16,28 @@ def benchmark(
     out: Annotated[
         Path | None, typer.Option(help="Folder.", show_default="benchmarks/GRID")
     ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A row of the grid, by its name, recipe or network. Repeatable.",
+            show_default="all",
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="name[/config] in place of the grid's data. Repeatable.",
+            show_default="the grid's",
+        ),
+    ] = None,
+    seeds: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="A seed. Repeatable.", show_default="the grid's"),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change every run: section.key=value. Repeatable."),
+    ] = None,
     data_dir: DataDir = None,
     manual_dir: ManualDir = None,
 ) -> None:
@@ -25,9 +47,18 @@ def benchmark(
     """
     start_backend()
     from landslide_tf.report import benchmark_markdown, write_benchmark
-    from landslide_tf.train import Session, load_grid, run_grid, summarize
+    from landslide_tf.train import (
+        GridChoice,
+        Session,
+        load_grid,
+        run_grid,
+        summarize,
+    )
 
-    loaded, planned = load_grid(grid)
+    choice = GridChoice(
+        tuple(models or ()), tuple(data or ()), tuple(seeds or ()), tuple(changes or ())
+    )
+    loaded, planned = load_grid(grid, choice)
     folder = out or Path("benchmarks") / Path(grid).stem
     session = Session(data_dir, manual_dir, command_line())
     for number, (run, before) in enumerate(run_grid(planned, folder, session), 1):

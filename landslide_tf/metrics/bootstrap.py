@@ -19,6 +19,7 @@ SCORES = (
     "landslide_f1",
     "landslide_precision",
     "landslide_recall",
+    "mean_f1",
     "miou",
     "oa",
 )
@@ -51,7 +52,8 @@ def score_of_matrices(
         landslide: Index of the landslide class.
 
     Returns:
-        Shape (...), fractions; 0/0 is NaN, and `miou` the mean over defined classes.
+        Shape (...), fractions; 0/0 is NaN, `miou` and `mean_f1` are means over the
+        classes where they are defined.
 
     Raises:
         DataError: If there is no such score.
@@ -63,10 +65,11 @@ def score_of_matrices(
     predicted, reference = counts.sum(axis=-2), counts.sum(axis=-1)
     if score == "oa":
         return _ratio(tp.sum(axis=-1), reference.sum(axis=-1))
-    if score == "miou":
+    if score in ("miou", "mean_f1"):
         either = predicted + reference - tp
-        iou = np.where(either > 0, _ratio(tp, either), 0.0)
-        return _ratio(iou.sum(axis=-1), (either > 0).sum(axis=-1))
+        part = (tp, either) if score == "miou" else (2 * tp, predicted + reference)
+        value = np.where(either > 0, _ratio(*part), 0.0)
+        return _ratio(value.sum(axis=-1), (either > 0).sum(axis=-1))
     tp, predicted, reference = (a[..., landslide] for a in (tp, predicted, reference))
     if score == "landslide_precision":
         return _ratio(tp, predicted)

@@ -15,6 +15,7 @@ NAMES = {
     "landslide_f1": "landslide F1",
     "landslide_precision": "precision",
     "landslide_recall": "recall",
+    "mean_f1": "mean F1",
     "miou": "mean IoU",
     "oa": "overall accuracy",
 }
@@ -58,10 +59,14 @@ def benchmark_markdown(title: str, summary: Summary) -> str:
     """
     scores, rows = summary["scores"], summary["rows"]
     header = ["model", "seeds", *(NAMES[score] for score in scores)]
-    means: list[Row] = [
-        [row["name"], len(row["seeds"]), *(_spread(row, score) for score in scores)]
-        for row in rows
-    ]
+    means: list[Row] = []
+    for row in rows:
+        cells = [_spread(row, score) for score in scores]
+        means.append([row["name"], len(row["seeds"]), *cells])
+        printed = row["published"]
+        if printed:
+            cells = [_number(printed.get(score, math.nan)) for score in scores]
+            means.append([f"{row['name']}, published", UNDEFINED, *cells])
     data = ", ".join(
         dict.fromkeys(f"{row['data']} ({row['images']} images)" for row in rows)
     )
@@ -90,9 +95,13 @@ def benchmark_markdown(title: str, summary: Summary) -> str:
 
 def _spread(row: Summary, score: str) -> str:
     mean, std = row["mean"][score], row["std"][score]
-    if not math.isfinite(mean):
-        return UNDEFINED
-    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
+    if not math.isfinite(mean) or std is None:
+        return _number(mean)
+    return f"{mean:.4f} ± {std:.4f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else UNDEFINED
 
 
 def _interval(row: Summary, score: str) -> str:

@@ -10,10 +10,11 @@ import time
 import numpy as np
 import pytest
 
-from landslide_tf.errors import RecipeError, RunError
+from landslide_tf.errors import DataError, RecipeError, RunError
 from landslide_tf.metrics import Scores
 from landslide_tf.report import benchmark_markdown, write_benchmark
 from landslide_tf.train import (
+    GridChoice,
     Session,
     load_grid,
     run_grid,
@@ -115,6 +116,67 @@ def test_a_result_belongs_to_its_recipe_not_to_its_name(grid):
     assert not {run.key for run in before} & {run.key for run in elsewhere}
 
 
+def test_a_new_option_left_as_it_is_keeps_a_result(grid):
+    _, before = load_grid(grid)
+    (grid.parent / "small.yaml").write_text(RECIPE + "augmentation: {flip: false}\n")
+    _, same = load_grid(grid)
+    assert [run.key for run in before] == [run.key for run in same]
+    (grid.parent / "small.yaml").write_text(RECIPE + "augmentation: {flip: true}\n")
+    _, other = load_grid(grid)
+    assert not {run.key for run in before} & {run.key for run in other}
+
+
+def test_a_choice_takes_rows_data_seeds_and_changes():
+    choice = GridChoice(
+        ("U-Net", "mffe_net", "fcn_8s_cas"),
+        ("mmls", "bijie_landslide/segmentation"),
+        (8,),
+        ("training.patch=64", "model.arguments.width=0.125"),
+    )
+    _, planned = load_grid("cas", choice)
+    models = ("FCN", "U-Net", "MFFENet")
+    assert [run.row for run in planned] == [
+        f"{model}, {data}" for model in models for data in choice.data
+    ]
+    for run in planned:
+        recipe = run.recipe
+        assert (recipe.training.seed, recipe.training.patch) == (8, 64)
+        assert recipe.model.arguments["width"] == 0.125
+        # MMLS holds fractions, Bijie bytes, as CAS does.
+        assert recipe.data.image_scale == (255 if recipe.data.name == "mmls" else 1)
+        assert run.published is None
+
+
+def test_the_cas_grid_has_the_published_rows_beside_random_splits():
+    _, planned = load_grid("cas", GridChoice(seeds=(0,)))
+    assert len(planned) == 24
+    for run in planned:
+        printed = run.recipe.data.name.endswith("-random")
+        assert (run.published is not None) == printed, run.row
+    found = {run.row: run.published for run in planned}
+    row = found["MFFENet, UAV random"]
+    assert [row[name] for name in ("landslide_iou", "mean_f1", "oa")] == pytest.approx(
+        [0.84375, 0.94756, 0.96746]
+    )
+    assert found["U-Net, SAT random"]["landslide_iou"] == pytest.approx(0.51179)
+
+
+@pytest.mark.parametrize(
+    ("choice", "error", "message"),
+    [
+        (GridChoice(models=("unett",)), RecipeError, "Did you mean `unet`"),
+        (GridChoice(seeds=(1, 1)), RecipeError, "repeats one"),
+        (GridChoice(data=("mmlz",)), DataError, "`mmls`"),
+        (GridChoice(data=("mmls/cleen",)), DataError, "`clean`"),
+        (GridChoice(changes=("training.epoch=1",)), RecipeError, "unknown key"),
+        (GridChoice(changes=("loss.nme",)), RecipeError, "`section.key=value`"),
+    ],
+)
+def test_a_choice_that_does_not_fit_is_refused(choice, error, message):
+    with pytest.raises(error, match=message):
+        load_grid("cas", choice)
+
+
 def test_shipped_grids_are_valid():
     assert "synthetic" in shipped_grids()
     for name in shipped_grids():
@@ -136,6 +198,8 @@ def test_shipped_grids_are_valid():
         ("name: slow", "name: plain", "two rows are called `plain`"),
         ("seeds: [", "seeds: [[", "not valid YAML"),
         ("rows:", "- rows", "not valid YAML"),
+        ("rows:", "published: {plan: {oa: 9}}\nrows:", "Did you mean `plain`"),
+        ("rows:", "published: {plain: {aa: 9}}\nrows:", "no score `aa`"),
         (GRID, "- 3", "Grid"),
         (GRID, "", "Grid"),
     ],
@@ -239,6 +303,26 @@ def test_one_seed_has_no_spread_and_other_images_no_difference(grid, made_up, tm
     assert [row["std"]["oa"] for row in summary["rows"]] == [None, None]
     assert summary["rows"][1]["difference"] is None
     assert "| slow | \u2013 |" in benchmark_markdown("T", summary)
+
+
+def test_published_scores_stand_below_ours(grid, made_up, tmp_path):
+    grid.write_text(GRID + "published: {slow: {miou: 81.25, oa: 90.0}}\n")
+    _, planned = load_grid(grid)
+    list(run_grid(planned, tmp_path, Session()))
+    summary = summarize(planned, tmp_path)
+    assert [row["published"] for row in summary["rows"]] == [
+        None, pytest.approx({"miou": 0.8125, "oa": 0.9}),
+    ]  # fmt: skip
+    lines = benchmark_markdown("T", summary).splitlines()
+    header = next(line for line in lines if line.startswith("| model | seeds"))
+    at = next(k for k, line in enumerate(lines) if line.startswith("| slow |"))
+    names = [name.strip() for name in header.strip("|").split("|")]
+    cells = [cell.strip() for cell in lines[at + 1].strip("|").split("|")]
+    assert dict(zip(names, cells, strict=True)) == {
+        "model": "slow, published", "seeds": "\u2013", "landslide IoU": "\u2013",
+        "landslide F1": "\u2013", "precision": "\u2013", "recall": "\u2013",
+        "mean F1": "\u2013", "mean IoU": "0.8125", "overall accuracy": "0.9000",
+    }  # fmt: skip
 
 
 def check_records(out, count):

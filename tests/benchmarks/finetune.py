@@ -1,0 +1,107 @@
+"""What fine-tuning with few samples gives back of what a new region costs.
+
+usage: python tests/benchmarks/finetune.py --out DIR [--seeds 0 1 2]
+    [--samples 0 1 5 10 50] [--targets 1 2 3] [--data-dir DIR]
+
+Trains `rae_d_visible` on region 0 of the generated tiles, goes on with a few tiles of
+each other region and prints the table of `train/README.md`; `DIR/curve.json` keeps
+every number. The same command goes on after an interruption.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from landslide_tf.train import RunFolder, Session, finetune, load_recipe, resume, train
+
+DATA = "synthetic_landslides/visible-region{}"
+
+
+def source_run(seed: int, folder: Path, session: Session) -> RunFolder:
+    """Trains region 0, or goes on with it."""
+    run = RunFolder(folder / f"region0-{seed}")
+    if run.recipe.is_file():
+        return resume(run.path, session)
+    recipe = load_recipe("rae_d_visible", [f"training.seed={seed}"])
+    return train(recipe, run.path, session)
+
+
+def table(points: list[dict]) -> str:
+    """Arranges mean and spread over the seeds, each the mean over the targets."""
+    seeds = sorted({point["seed"] for point in points})
+    lines = [
+        "| samples | landslide IoU | mean IoU | of the loss recovered | landslide IoU "
+        "on the source |",
+        "|---|---|---|---|---|",
+    ]
+    home = _mean(points, 0, seeds, "source", "landslide_iou")
+    zero = _mean(points, 0, seeds, "target", "landslide_iou")
+    for samples in sorted({point["samples"] for point in points}):
+        iou = _mean(points, samples, seeds, "target", "landslide_iou")
+        cells = [
+            str(samples),
+            _spread(iou),
+            _spread(_mean(points, samples, seeds, "target", "miou")),
+            _spread((iou - zero) / (home - zero)),
+            _spread(_mean(points, samples, seeds, "source", "landslide_iou")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _mean(
+    points: list[dict], samples: int, seeds: list[int], where: str, score: str
+) -> np.ndarray:
+    """The mean over the targets for each seed."""
+    return np.array(
+        [
+            np.mean(
+                [
+                    point[where][score]
+                    for point in points
+                    if (point["samples"], point["seed"]) == (samples, seed)
+                ]
+            )
+            for seed in seeds
+        ]
+    )
+
+
+def _spread(values: np.ndarray) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
+
+
+def main() -> None:
+    """Runs what is missing and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--samples", type=int, nargs="+", default=[0, 1, 5, 10, 50])
+    parser.add_argument("--targets", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--data-dir", type=Path)
+    options = parser.parse_args()
+    session = Session(options.data_dir, command="tests/benchmarks/finetune.py")
+    points = []
+    for seed in options.seeds:
+        source = source_run(seed, options.out, session)
+        for target in options.targets:
+            data = DATA.format(target)
+            folder = options.out / f"region{target}-{seed}"
+            found = finetune(source.path, data, options.samples, folder, None, session)
+            points += [
+                {"seed": seed, "region": target, **point.as_dict()} for point in found
+            ]
+            text = json.dumps(points, indent=1) + "\n"
+            (options.out / "curve.json").write_text(text)
+            print(f"seed {seed}, region {target}", flush=True)
+        print(table(points), flush=True)
+
+
+if __name__ == "__main__":
+    main()
