@@ -203,13 +203,29 @@ def load_whole_weights(model: keras.Model, weights: str | Path | None) -> None:
 
 
 def total_stride(model: keras.Model) -> int:
-    """Returns the multiple that a network pads height and width to.
+    """Returns by how much a network's deepest features are smaller than its image.
+
+    Shifting an image by a multiple of it shifts the features alike: tiles of a scene
+    start at multiples of it.
 
     Args:
         model: A network of this package.
 
     Returns:
-        16 or 32 for most networks, 1 for one that does not pad.
+        The multiple that the network pads height and width to; of one that does not
+        pad, the product of the strides on the way to its smallest features.
     """
-    strides = [v.stride for v in model.layers if isinstance(v, PadToStride)]
-    return max(strides, default=1)
+    padded = [v.stride for v in model.layers if isinstance(v, PadToStride)]
+    if max(padded, default=1) > 1:
+        return max(padded)
+    scales: dict[int, int] = {}
+    for layer in model.layers:  # from the inputs on
+        inputs = keras.tree.flatten(layer.input)
+        # A resized tensor takes the size of the second one.
+        like = inputs[-1 if isinstance(layer, Resize2D) else 0] if inputs else None
+        scale = scales.get(id(like), 1)
+        if not isinstance(layer, keras.layers.Conv2DTranspose):
+            scale *= max(getattr(layer, "strides", (1,)))
+        for output in keras.tree.flatten(layer.output):
+            scales[id(output)] = scale
+    return max(scales.values(), default=1)

@@ -127,7 +127,8 @@ class SegmentationModelContract:
         np.testing.assert_allclose(y.sum(-1), 1, atol=1e-5)
 
     def test_odd_size_equals_the_mirrored_input_cropped(self, model):
-        stride = models.total_stride(model)
+        stride = max(v.stride for v in model.layers if isinstance(v, PadToStride))
+        assert models.total_stride(model) == (stride if stride > 1 else 16)
         if stride == 1:
             pytest.skip("works natively at any size")
         inputs = draw_inputs(model, 1, 37, 53)

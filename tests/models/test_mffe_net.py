@@ -70,7 +70,8 @@ def model():
 
 
 def test_levels_have_the_sizes_of_odd_inputs(model):
-    assert total_stride(model) == 1
+    assert total_stride(model) == 16
+    assert total_stride(mffe_net(**SMALL, output_stride=8)) == 8
     names = {"rcm1_add": (33, 49), "rcm2_add": (17, 25), "rcm3_add": (9, 13)}
     names["aspp_dropout"] = (5, 7)
     maps = keras.Model(model.input, [model.get_layer(v).output for v in names])
