@@ -110,6 +110,19 @@ class RunRecorder:
         """Returns the weights of the best epoch."""
         return load_newest(self.run.checkpoints, BEST)
 
+    def start(self, model: keras.Model, logs: dict[str, float]) -> None:
+        """Takes the state before the first step as the first candidate for the best.
+
+        Its row and, where it stays the best, `best_epoch` have the epoch -1.
+
+        Args:
+            model: The model, nothing trained.
+            logs: What validation gave, under the names that training logs.
+        """
+        row = {"epoch": -1, **logs}
+        self.rows.append(row)
+        self._keep_if_best(model, row)
+
     def start_epoch(self) -> None:
         """Starts the clock of an epoch."""
         self._started = time.perf_counter()
@@ -153,18 +166,22 @@ class RunRecorder:
         row["seconds"] = round(time.perf_counter() - self._started, 3)
         self.rows.append(row)
         self.epoch, self.step = epoch + 1, 0
-        if self._is_better(row):
-            self.best, self.best_epoch = row[self.section.monitor], epoch
-            arrays, table = variable_arrays({"model": groups(model)["model"]})
-            for key, value in _averages_by_key(model, table).items():
-                arrays[key] = value
-            meta = {"variables": table, "epoch": epoch, "value": self.best}
-            save_checkpoint(self.run.checkpoints, BEST, arrays, meta)
+        self._keep_if_best(model, row)
         patience = self.section.patience
         if patience is not None and epoch - (self.best_epoch or 0) >= patience:
             self.stopped = model.stop_training = True
         self.save(model)
         self.run.write_metrics(self.rows)
+
+    def _keep_if_best(self, model: keras.Model, row: dict[str, Any]) -> None:
+        if not self._is_better(row):
+            return
+        self.best, self.best_epoch = row[self.section.monitor], row["epoch"]
+        arrays, table = variable_arrays({"model": groups(model)["model"]})
+        for key, value in _averages_by_key(model, table).items():
+            arrays[key] = value
+        meta = {"variables": table, "epoch": self.best_epoch, "value": self.best}
+        save_checkpoint(self.run.checkpoints, BEST, arrays, meta)
 
     def _is_better(self, row: dict[str, Any]) -> bool:
         value = row[self.section.monitor]

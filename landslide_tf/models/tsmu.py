@@ -3,6 +3,7 @@
 from landslide_tf.models.tsmu_regions import (
     add_region,
     copy,
+    cropped,
     decoders,
     network,
     prepared,
@@ -25,6 +26,7 @@ __all__ = [
     "StateRecord",
     "add_region",
     "copy",
+    "cropped",
     "decoders",
     "load_state",
     "network",

@@ -69,6 +69,11 @@ def prepared(model: keras.Model, image: Any) -> Any:  # noqa: ANN401 - a tensor
     return model.get_layer("image_normalize")(padded)
 
 
+def cropped(model: keras.Model, values: Any, image: Any) -> Any:  # noqa: ANN401
+    """Returns a decoder's probabilities cut to the size of the raw image."""
+    return model.get_layer("probabilities")(values, image)
+
+
 def region_indices(model: keras.Model, names: Iterable[str | int]) -> NDArray[np.int32]:
     """Returns a model's indices of regions.
 

@@ -20,7 +20,14 @@ from landslide_tf.pipelines.inputs import (
     channel_values,
     class_shares,
 )
+from landslide_tf.pipelines.pairs import (
+    RegionExamples,
+    default_rounds,
+    draw_subset,
+    load_region,
+)
 from landslide_tf.pipelines.patches import Patch, superpixel_patches
+from landslide_tf.pipelines.region_batches import RegionBatches, WholeRegion
 from landslide_tf.pipelines.saliency import branch_image, branch_map
 from landslide_tf.pipelines.sampling import Draw, multistage_sample
 from landslide_tf.pipelines.store import (
@@ -46,7 +53,10 @@ __all__ = [
     "ExampleStore",
     "InputSelection",
     "Patch",
+    "RegionBatches",
+    "RegionExamples",
     "TrainingBatches",
+    "WholeRegion",
     "branch_image",
     "branch_map",
     "build",
@@ -54,13 +64,16 @@ __all__ = [
     "channel_values",
     "class_shares",
     "collate",
+    "default_rounds",
     "describe",
+    "draw_subset",
     "example_generator",
     "export_arrays",
     "find_builder",
     "from_examples",
     "load",
     "load_arrays",
+    "load_region",
     "multistage_sample",
     "pad_example",
     "random_patch",
