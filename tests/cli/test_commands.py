@@ -6,6 +6,7 @@ COMMANDS = [
     ("prepare",),
     ("train",),
     ("tune",),
+    ("finetune",),
     ("evaluate",),
     ("benchmark",),
     ("export",),

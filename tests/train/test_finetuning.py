@@ -112,6 +112,7 @@ def test_frozen_parts_stay_and_the_rest_moves(source, session, tmp_path):
         assert np.array_equal(value, before[path]) == frozen, path
 
 
+@pytest.mark.slow
 def test_without_learning_a_curve_is_flat(source, session, tmp_path):
     changes = (*SHORT, "optimizer.learning_rate=1e-12")
     options = FinetuneOptions(("bn",), None, changes)
