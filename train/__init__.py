@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from landslide_tf.train.adapting import adapt, adapt_recipe
     from landslide_tf.train.benchmark import run_grid
     from landslide_tf.train.engine import Session, resume, train
     from landslide_tf.train.evaluate import Evaluation, evaluate_run
@@ -43,6 +44,8 @@ _MODULES = {
     "SearchFolder": "trials",
     "SearchOptions": "search",
     "Session": "engine",
+    "adapt": "adapting",
+    "adapt_recipe": "adapting",
     "environment": "run",
     "evaluate_run": "evaluate",
     "finetune": "finetuning",
@@ -75,6 +78,8 @@ __all__ = [
     "SearchFolder",
     "SearchOptions",
     "Session",
+    "adapt",
+    "adapt_recipe",
     "environment",
     "evaluate_run",
     "finetune",

@@ -10,6 +10,13 @@ from typing import Any, Literal
 import keras
 
 from landslide_tf.errors import RecipeError, RunError, did_you_mean
+from landslide_tf.train.adaptation import (
+    AdaptationRecorder,
+    adversarial_model,
+    callbacks_of,
+    paired_batches,
+    settle_adaptation,
+)
 from landslide_tf.train.devices import replicated, settle_devices
 from landslide_tf.train.loop import Stream, run_fits
 from landslide_tf.train.recipe import Recipe
@@ -146,6 +153,11 @@ def prepare(recipe: Recipe, session: Session, *, resumed: bool = False) -> Prepa
     if not resumed:
         recipe = resolve(recipe, training)
     batches = make_batches(recipe, training, validation)
+    if recipe.adaptation is not None:
+        recipe = settle_adaptation(recipe)
+        batches = paired_batches(
+            recipe, batches, data_dir=session.data_dir, manual_dir=session.manual_dir
+        )
     arguments = builder_arguments(recipe, len(training.description.classes))
     with replicated(recipe.training.devices):
         # After the data and the strategy: building a data set draws from Python's
@@ -153,7 +165,11 @@ def prepare(recipe: Recipe, session: Session, *, resumed: bool = False) -> Prepa
         keras.utils.set_random_seed(recipe.training.seed)
         model = build_model(recipe.model.name, arguments, activation=None)
         prepare_weights(model, recipe, training)
-        compile_model(model, recipe, training, batches.training.steps_per_epoch)
+        steps = batches.training.steps_per_epoch
+        if recipe.adaptation is None:
+            compile_model(model, recipe, training, steps)
+        else:
+            model = adversarial_model(model, recipe, training.description, steps)
     return Prepared(recipe, batches, arguments, model)
 
 
@@ -165,11 +181,18 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
     run.path.mkdir(parents=True, exist_ok=True)
     recipe.write(run.recipe)
     run.write_environment()
-    recorder = RunRecorder(run, recipe.training)
+    adaptation = recipe.adaptation
+    recorder = (
+        RunRecorder(run, recipe.training)
+        if adaptation is None
+        else AdaptationRecorder(run, recipe)
+    )
     if resumed:
         recorder.resume(model)
     steps = batches.training.steps_per_epoch
     callbacks = _tensorboard(run, recipe, batches)
+    if adaptation is not None:
+        callbacks += callbacks_of(adaptation)
     _fit(model, streams, recorder, callbacks, steps, session.verbose)
     command = session.command
     write_result(recorder, recipe, model, prepared.arguments, batches, command)

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
+from landslide_tf.train.adaptation_section import AdaptationSection
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -265,6 +266,9 @@ class Recipe(Section):
     augmentation: AugmentationSection = AugmentationSection()
     training: TrainingSection = TrainingSection()
     decision: DecisionSection = DecisionSection()
+    adaptation: AdaptationSection | None = Field(
+        None, description="a region without labels that the network adapts to"
+    )
 
     def write(self, path: str | Path) -> None:
         """Writes the recipe as YAML."""

@@ -13,6 +13,7 @@ from landslide_tf.files import atomic_path
 from landslide_tf.metadata import Band, Factor, ModelMetadata
 from landslide_tf.models.assembly import effective_normalization
 from landslide_tf.pipelines import ExampleStore
+from landslide_tf.train.adversarial import AdversarialModel
 from landslide_tf.train.checkpoint import assign_variables
 from landslide_tf.train.decision import fit_decision
 from landslide_tf.train.recipe import Recipe
@@ -50,7 +51,8 @@ def write_result(
     keras.config.set_dtype_policy("float32")
     arguments = trained_arguments(arguments)
     final = build_model(recipe.model.name, arguments, activation="softmax")
-    final.set_weights(model.get_weights())
+    trained = model.network if isinstance(model, AdversarialModel) else model
+    final.set_weights(trained.get_weights())
     with atomic_path(run.model) as temporary:
         final.save(temporary)
     store = batches.training.store
@@ -65,6 +67,8 @@ def write_result(
     row = recorder.rows[recorder.best_epoch or 0]
     scores = {k.removeprefix("val_"): v for k, v in row.items() if "val_" in k}
     metadata.metrics = {"validation": {**scores, **decision.metrics}}
+    if recipe.adaptation is not None:
+        metadata.metrics["adaptation"] = recipe.adaptation.facts()
     metadata.write(run.path)
 
 

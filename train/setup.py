@@ -241,23 +241,31 @@ def build_model(
         raise RecipeError(f"Model `{name}`: {line}") from error
 
 
-def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """Returns the optimiser of a recipe with its learning-rate schedule."""
-    section, schedule = recipe.optimizer, recipe.schedule
+def make_rate(
+    recipe: Recipe, steps_per_epoch: int, learning_rate: float
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Returns a learning rate that falls from its first value as a recipe says."""
+    schedule = recipe.schedule
     steps = schedule.steps
     if steps is None and schedule.kind != "step":
         steps = recipe.training.epochs * steps_per_epoch
-    rate = make_schedule(
+    share = learning_rate / recipe.optimizer.learning_rate
+    return make_schedule(
         schedule.kind,
-        section.learning_rate,
+        learning_rate,
         steps=steps,
         factor=schedule.factor,
         power=schedule.power,
-        final_learning_rate=schedule.final_learning_rate,
+        final_learning_rate=share * schedule.final_learning_rate,
         warmup_steps=schedule.warmup_steps,
     )
+
+
+def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """Returns the optimiser of a recipe with its learning-rate schedule."""
+    section = recipe.optimizer
     common = {
-        "learning_rate": rate,
+        "learning_rate": make_rate(recipe, steps_per_epoch, section.learning_rate),
         "clipnorm": section.clipnorm,
         "gradient_accumulation_steps": section.accumulation,
         "use_ema": section.ema is not None,
@@ -321,15 +329,8 @@ def make_loss(recipe: Recipe) -> keras.losses.Loss:
     return cls(class_weights=section.class_weights, **arguments)
 
 
-def compile_model(
-    model: keras.Model, recipe: Recipe, store: ExampleStore, steps_per_epoch: int
-) -> None:
-    """Compiles a logits model for a recipe and builds the optimiser.
-
-    Building the optimiser before the first step saves Keras from tracing the step
-    twice.
-    """
-    description = store.description
+def check_execution(recipe: Recipe, steps_per_epoch: int) -> None:
+    """Refuses `training.steps_per_execution` where steps would be counted wrongly."""
     section = recipe.training
     if steps_per_epoch % section.steps_per_execution:
         raise RecipeError(
@@ -341,6 +342,19 @@ def compile_model(
             "`training.save_steps` must be a multiple of "
             f"`training.steps_per_execution`, received {section.save_steps}."
         )
+
+
+def compile_model(
+    model: keras.Model, recipe: Recipe, store: ExampleStore, steps_per_epoch: int
+) -> None:
+    """Compiles a logits model for a recipe and builds the optimiser.
+
+    Building the optimiser before the first step saves Keras from tracing the step
+    twice.
+    """
+    description = store.description
+    section = recipe.training
+    check_execution(recipe, steps_per_epoch)
     optimizer = make_optimizer(recipe, steps_per_epoch)
     if section.precision == "mixed_float16":
         optimizer = LossScaleOptimizer(optimizer)

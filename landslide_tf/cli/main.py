@@ -15,6 +15,7 @@ import typer
 from absl import logging
 
 from landslide_tf.cli import (
+    adapt,
     benchmark,
     changes,
     datasets,
@@ -49,6 +50,7 @@ app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("benchmark")(benchmark.benchmark)
 app.command("finetune")(finetune.finetune)
+app.command("adapt")(adapt.adapt)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("changes")(changes.changes)

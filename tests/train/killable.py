@@ -7,7 +7,8 @@ of a file, before and after. At number KILL_AT the process is gone, as if the ma
 had killed it. Without KILL_AT it runs to the end and prints the number of events.
 
 A VARIANT that starts with `devices` trains on two virtual CPUs. The network keeps
-Keras's batch normalisation, whose statistics differ between them.
+Keras's batch normalisation, whose statistics differ between them. A VARIANT that starts
+with `adversarial` has two regions and a discriminator.
 """
 
 import os
@@ -20,6 +21,7 @@ import numpy as np
 
 from landslide_tf.losses import SegmentationCrossEntropy
 from landslide_tf.metrics import ConfusionMatrix
+from landslide_tf.models import output_space_discriminator
 from landslide_tf.pipelines import (
     Augmentation,
     Channel,
@@ -29,12 +31,16 @@ from landslide_tf.pipelines import (
     TrainingBatches,
     from_examples,
 )
+from landslide_tf.train.adaptation import InferenceAfter
+from landslide_tf.train.adaptation_data import PairedTraining, PairedValidation
+from landslide_tf.train.adversarial import AdversarialModel
 from landslide_tf.train.devices import replicated
 from landslide_tf.train.loop import run_fits
 from landslide_tf.train.optimizers import LossScaleOptimizer
 from landslide_tf.train.recipe import TrainingSection
 from landslide_tf.train.recorder import RunRecorder
 from landslide_tf.train.run import RunFolder
+from landslide_tf.train.split_optimizer import SplitOptimizer
 
 STEPS = 11
 
@@ -71,13 +77,13 @@ class StepEvents(keras.callbacks.Callback):
         self.events()
 
 
-def store(count, seed):
+def store(count, seed, side=12):
     rng = np.random.default_rng(seed)
     channels = {n: Channel(n, "image", k) for k, n in enumerate("rgb")}
     description = DataDescription("made", "train", channels, ("other", "slide"), 1)
     examples = []
     for k in range(count):
-        image = rng.integers(0, 255, (12, 12, 3)).astype(np.uint8)
+        image = rng.integers(0, 255, (side, side, 3)).astype(np.uint8)
         mask = (image.mean(-1) > 140).astype(np.uint8)
         examples.append({"image": image, "mask": mask, "id": f"{seed}-{k}"})
     return from_examples(examples, description)
@@ -114,14 +120,48 @@ def two_cpus():
 def compiled(variant):
     keras.utils.set_random_seed(3)
     policies = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
-    model = network(policies.get(variant.removeprefix("devices-"), "float32"))
+    model = network(policies.get(variant.rpartition("-")[2], "float32"))
     metric = ConfusionMatrix(2, landslide_class=1)
     chosen = optimizer(variant)
+    if variant.startswith("adversarial"):
+        judge = keras.optimizers.Adam(1e-3, beta_2=0.99)
+        chosen = SplitOptimizer(chosen, judge, len(model.trainable_variables))
     if variant.endswith("-float16"):
         chosen = LossScaleOptimizer(chosen)
-    model.compile(chosen, SegmentationCrossEntropy(), metrics=[metric])
+    if variant.startswith("adversarial"):
+        model = AdversarialModel(
+            model,
+            model,
+            {"main": output_space_discriminator(filters=2)},
+            loss=SegmentationCrossEntropy(),
+            segmentation={"main": 1.0},
+            adversarial={"main": 0.01},
+            label_noise=0.3,
+            confusion=metric,
+        )
+        model.compile(chosen)
+    else:
+        model.compile(chosen, SegmentationCrossEntropy(), metrics=[metric])
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def batches(variant):
+    selection = InputSelection(("r", "g", "b"))
+    change = Augmentation(dihedral=True, brightness=0.1)
+    side = 32 if variant.startswith("adversarial") else 12
+    training = TrainingBatches(
+        store(STEPS * 4, 1, side), selection, 4, seed=5, augmentation=change
+    )
+    examples = EvaluationBatches(store(12, 2, side), selection, 4)
+    if not variant.startswith("adversarial"):
+        return training, examples
+    # Of another length: its epochs end within those of the source.
+    target = TrainingBatches(
+        store(21, 3, side), selection, 4, seed=5, augmentation=change
+    )
+    others = EvaluationBatches(store(8, 4, side), selection, 4)
+    return PairedTraining(training, target), PairedValidation(examples, others)
 
 
 def main(folder, variant, kill_at):
@@ -136,12 +176,7 @@ def main(folder, variant, kill_at):
         tf.config.experimental.enable_op_determinism()
     with replicated(devices):
         model = compiled(variant)
-    selection = InputSelection(("r", "g", "b"))
-    change = Augmentation(dihedral=True, brightness=0.1)
-    training = TrainingBatches(
-        store(STEPS * 4, 1), selection, 4, seed=5, augmentation=change
-    )
-    examples = EvaluationBatches(store(12, 2), selection, 4)
+    training, examples = batches(variant)
     if keras.backend.backend() == "tensorflow":
         stream, validation = training.dataset, examples.dataset()
     else:
@@ -159,11 +194,14 @@ def main(folder, variant, kill_at):
     events = Events(kill_at)
     os.replace = events.around(os.replace)
     os.fsync = events.around(os.fsync)
+    callbacks = [StepEvents(events)]
+    if variant == "adversarial-inference":
+        callbacks.append(InferenceAfter(4))
     run_fits(
         model,
         stream,
         recorder,
-        [StepEvents(events)],
+        callbacks,
         steps=STEPS,
         validation=validation,
         verbose=0,

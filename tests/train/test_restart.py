@@ -14,6 +14,7 @@ import pytest
 from landslide_tf.train.checkpoint import load_newest
 from tests.contracts.jax_process import ON_JAX
 
+ON_TENSORFLOW = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 SCRIPT = Path(__file__).with_name("killable.py")
 
 
@@ -26,7 +27,9 @@ def run(folder, variant, kill_at=None):
         capture_output=True,
         text=True,
         timeout=300,
-        env=ON_JAX if variant == "jax" else {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env=ON_JAX
+        if variant.endswith("jax")
+        else {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
 
 
@@ -72,7 +75,7 @@ def assert_same(one, other):
     assert not list(other.rglob(".tmp-*"))
 
 
-@pytest.mark.parametrize("variant", ["sgd", "jax"])
+@pytest.mark.parametrize("variant", ["sgd", "jax", "adversarial"])
 def test_three_kills_change_nothing(tmp_path, variant):
     total = whole_run(tmp_path / "whole", variant)
     assert total > 100
@@ -96,7 +99,19 @@ def test_a_damaged_newest_checkpoint_changes_nothing(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["sgd", "adamw", "float16", "bfloat16", "jax"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "sgd",
+        "adamw",
+        "float16",
+        "bfloat16",
+        "jax",
+        "adversarial-float16",
+        "adversarial-inference",
+        "adversarial-jax",
+    ],
+)
 def test_many_kills_at_random_moments_change_nothing(tmp_path, variant):
     total = whole_run(tmp_path / "whole", variant)
     draw = random.Random(variant)
