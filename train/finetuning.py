@@ -32,7 +32,7 @@ NORMS, NOTHING = "bn", "none"
 # Below so many samples batch statistics are those of hardly more than one place.
 FEW = 4
 LEARNING_RATE_FACTOR = 0.1
-EPOCHS, PATIENCE = 20, 5
+EPOCHS, PATIENCE = 20, 10
 STEPS = 4  # of an epoch at least
 
 

@@ -3,7 +3,7 @@
 usage: python tests/benchmarks/finetune.py --out DIR [--seeds 0 1 2]
     [--samples 0 1 5 10 50] [--targets 1 2 3] [--data-dir DIR]
 
-Trains `rae_d_visible` on region 0 of the generated tiles, goes on with a few tiles of
+Trains `unet_visible` on region 0 of the generated tiles, goes on with a few tiles of
 each other region and prints the table of `train/README.md`; `DIR/curve.json` keeps
 every number. The same command goes on after an interruption.
 """
@@ -26,7 +26,7 @@ def source_run(seed: int, folder: Path, session: Session) -> RunFolder:
     run = RunFolder(folder / f"region0-{seed}")
     if run.recipe.is_file():
         return resume(run.path, session)
-    recipe = load_recipe("rae_d_visible", [f"training.seed={seed}"])
+    recipe = load_recipe("unet_visible", [f"training.seed={seed}"])
     return train(recipe, run.path, session)
 
 
