@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from landslide_tf.train.benchmark import run_grid
     from landslide_tf.train.engine import Session, resume, train
     from landslide_tf.train.evaluate import Evaluation, evaluate_run
+    from landslide_tf.train.evidential import BranchFolder, train_branches
+    from landslide_tf.train.evidential_evaluation import (
+        EvidentialEvaluation,
+        evaluate_branches,
+        evidential_model,
+        fuse_folder,
+    )
     from landslide_tf.train.facts import run_facts
     from landslide_tf.train.finetuning import (
         CurvePoint,
@@ -32,9 +39,11 @@ if TYPE_CHECKING:
     from landslide_tf.train.trials import Outcome, SearchFolder
 
 _MODULES = {
+    "BranchFolder": "evidential",
     "CoupledSGD": "optimizers",
     "CurvePoint": "finetuning",
     "Evaluation": "evaluate",
+    "EvidentialEvaluation": "evidential_evaluation",
     "FinetuneOptions": "finetuning",
     "Grid": "grid",
     "GridChoice": "grid",
@@ -47,7 +56,10 @@ _MODULES = {
     "adapt": "adapting",
     "adapt_recipe": "adapting",
     "environment": "run",
+    "evaluate_branches": "evidential_evaluation",
     "evaluate_run": "evaluate",
+    "evidential_model": "evidential_evaluation",
+    "fuse_folder": "evidential_evaluation",
     "finetune": "finetuning",
     "finetune_recipe": "finetuning",
     "import_weights": "imports",
@@ -61,14 +73,17 @@ _MODULES = {
     "shipped_recipes": "recipe",
     "summarize": "records",
     "train": "engine",
+    "train_branches": "evidential",
     "tune": "search",
     "versions": "run",
 }
 
 __all__ = [
+    "BranchFolder",
     "CoupledSGD",
     "CurvePoint",
     "Evaluation",
+    "EvidentialEvaluation",
     "FinetuneOptions",
     "Grid",
     "GridChoice",
@@ -81,7 +96,10 @@ __all__ = [
     "adapt",
     "adapt_recipe",
     "environment",
+    "evaluate_branches",
     "evaluate_run",
+    "evidential_model",
+    "fuse_folder",
     "finetune",
     "finetune_recipe",
     "import_weights",
@@ -95,6 +113,7 @@ __all__ = [
     "shipped_recipes",
     "summarize",
     "train",
+    "train_branches",
     "tune",
     "versions",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, RunError
 from landslide_tf.metadata import IGNORE_VALUE, ModelMetadata
 from landslide_tf.metrics import (
     ConfusionAccumulator,
@@ -106,10 +106,15 @@ def evaluate_run(
         The evaluation.
 
     Raises:
-        RunError: If the run has no model.
+        RunError: If the run has no model, or one that maps no pixels.
         DataError: If the data do not fit the model.
     """
     recipe, metadata = run.read_recipe(), run.read_metadata()
+    if metadata.task == "classification":
+        raise RunError(
+            f"`{run.path}` gives whole images a class: evaluate the folder of its "
+            "branches with `landslide-tf evidential evaluate`."
+        )
     name, split = split_name(data or f"{recipe.data.name}:{recipe.data.test}")
     if arrays is None and name == recipe.data.name:
         arrays = recipe.data.arrays

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
+from landslide_tf.train.classification_section import ClassificationSection
 from landslide_tf.train.adaptation_section import AdaptationSection
 
 Positive = Annotated[float, Field(gt=0)]
@@ -260,6 +261,7 @@ class Recipe(Section):
     source: str = Field(description="paper and section the numbers come from")
     data: DataSection
     model: ModelSection
+    classification: ClassificationSection | None = None
     loss: LossSection = LossSection()
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
@@ -401,6 +403,7 @@ def explain(error: ValidationError, schema: type[BaseModel]) -> str:
                 (schema,) = get_args(schema)
             else:
                 schema = schema.model_fields[name].annotation
+                schema = next(iter(get_args(schema)), schema)  # of `Section | None`
         return f"unknown key `{key}`.{did_you_mean(names[-1], schema.model_fields)}"
     if first["type"] == "missing":
         return f"key `{key}` is missing."
@@ -411,6 +414,13 @@ def _check_model(recipe: Recipe) -> None:
     from landslide_tf import models
 
     builder = models.get(recipe.model.name)
+    classifies = recipe.model.name in models.list_models(task="classification")
+    if classifies != (recipe.classification is not None):
+        raise RecipeError(
+            f"Model `{recipe.model.name}` classifies "
+            f"{'whole images' if classifies else 'pixels'}: "
+            f"{'add' if classifies else 'leave out'} the section `classification`."
+        )
     known = inspect.signature(builder).parameters
     derived = {"num_classes", "input_shape", "classifier_activation"}
     for argument in recipe.model.arguments:

@@ -126,6 +126,7 @@ def describe_model(
         ],
         cell_size=None if gsd is None else (gsd, gsd),
         stride=models.total_stride(model),
+        task="segmentation" if recipe.classification is None else "classification",
         tile=recipe.training.patch or max(map(max, store.sizes)),
         classes=list(description.classes),
         landslide_class=description.landslide_class,

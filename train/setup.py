@@ -32,10 +32,12 @@ from landslide_tf.pipelines import (
     TrainingBatches,
     channel_statistics,
     class_shares,
+    holds_labels,
     load,
     load_arrays,
     sample_examples,
 )
+from landslide_tf.train.classification import image_batches
 from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer
 from landslide_tf.train.recipe import Recipe
 from landslide_tf.train.schedules import make_schedule
@@ -171,6 +173,15 @@ def make_batches(
     """Returns the streams of a resolved recipe."""
     section = recipe.training
     selection = input_selection(recipe)
+    whole = recipe.classification is not None
+    if holds_labels(training) != whole:
+        raise RecipeError(
+            f"Data set `{recipe.data.name}` has classes of "
+            f"{'pixels' if whole else 'whole images'}: "
+            f"{'leave out' if whole else 'add'} the section `classification`."
+        )
+    if whole:
+        return RunData(*image_batches(recipe, selection, training, validation))
     stream = TrainingBatches(
         training,
         selection,

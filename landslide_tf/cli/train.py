@@ -60,7 +60,7 @@ def train(
             changes.append(f"training.devices={devices}")
         loaded = room.load_recipe(recipe, changes)
         run = room.train(loaded, out or Path("runs") / Path(recipe).stem, session)
-    if report:
+    if report and run.read_recipe().classification is None:
         from landslide_tf.cli.reporting import write_reports
 
         data = run.read_recipe().data

@@ -11,6 +11,11 @@ from landslide_tf.metrics.calibration import (
 )
 from landslide_tf.metrics.cas import CAS_COLUMNS, cas_scores
 from landslide_tf.metrics.class_weights import class_weights, prior_bias
+from landslide_tf.metrics.classification import (
+    IMAGE_SCORES,
+    image_confusion,
+    image_scores,
+)
 from landslide_tf.metrics.confusion import ConfusionMatrix
 from landslide_tf.metrics.decision import decide, landslide_index
 from landslide_tf.metrics.scores import ConfusionAccumulator, Scores
@@ -28,6 +33,7 @@ from landslide_tf.metrics.thresholds import (
 
 __all__ = [
     "CAS_COLUMNS",
+    "IMAGE_SCORES",
     "ConfusionAccumulator",
     "ConfusionMatrix",
     "Interval",
@@ -44,6 +50,8 @@ __all__ = [
     "decide",
     "expected_calibration_error",
     "fit_temperature",
+    "image_confusion",
+    "image_scores",
     "landslide_index",
     "mean_image_scores",
     "paired_bootstrap",

@@ -11,6 +11,7 @@ from landslide_tf.models.deeplab_v3_plus import deeplab_v3_plus
 from landslide_tf.models.evidential_net import evidential_net
 from landslide_tf.models.fcn_8s import fcn_8s
 from landslide_tf.models.fstf_net import fstf_net
+from landslide_tf.models.grad_cam import grad_cam
 from landslide_tf.models.landslide_classifier import landslide_classifier
 from landslide_tf.models.mffe_net import mffe_net
 from landslide_tf.models.output_space_discriminator import (
@@ -31,6 +32,7 @@ __all__ = [
     "fcn_8s",
     "fstf_net",
     "get",
+    "grad_cam",
     "landslide_classifier",
     "list_models",
     "mffe_net",

@@ -11,9 +11,11 @@ from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones.families import FAMILIES, family_feature
 from landslide_tf.models.backbones.repvgg import REPVGGS, repvgg
+from landslide_tf.models.registry import register_classifier
 from landslide_tf.tensors import Shape, Tensor
 
 
+@register_classifier
 def landslide_classifier(
     num_classes: int = 2,
     *,

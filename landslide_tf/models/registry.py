@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import keras
 
 from landslide_tf.errors import ModelError, did_you_mean
 
 Builder: TypeAlias = Callable[..., keras.Model]
+Task: TypeAlias = Literal["segmentation", "classification"]
 
 _BUILDERS: dict[str, Builder] = {}
+_CLASSIFIERS: set[str] = set()
 
 
 def register(builder: Builder) -> Builder:
@@ -21,23 +23,33 @@ def register(builder: Builder) -> Builder:
     return builder
 
 
-def list_models(pattern: str = "*") -> list[str]:
+def register_classifier(builder: Builder) -> Builder:
+    """Adds a builder whose networks give whole images a class; a decorator."""
+    _CLASSIFIERS.add(builder.__name__)
+    return register(builder)
+
+
+def list_models(pattern: str = "*", *, task: Task = "segmentation") -> list[str]:
     """Lists the names of the networks.
 
     Args:
         pattern: Shell wildcards, such as `"*fcn*"`.
+        task: `"segmentation"` (a class for each pixel) or `"classification"` (one for
+            the whole image).
 
     Returns:
         Sorted names.
     """
-    return sorted(fnmatch.filter(_BUILDERS, pattern))
+    names = fnmatch.filter(_BUILDERS, pattern)
+    wanted = task == "classification"
+    return sorted(name for name in names if (name in _CLASSIFIERS) == wanted)
 
 
 def get(name: str) -> Builder:
     """Returns the function that builds a network.
 
     Args:
-        name: One of `list_models()`.
+        name: One of `list_models()`, of any task.
 
     Returns:
         The builder, for example `landslide_tf.models.fstf_net`.

@@ -13,6 +13,18 @@ from landslide_tf.pipelines.augment import (
     random_patch,
 )
 from landslide_tf.pipelines.batches import EvaluationBatches, TrainingBatches, collate
+from landslide_tf.pipelines.branches import (
+    DEGRADATIONS,
+    Degradation,
+    branch_images,
+    branch_stores,
+)
+from landslide_tf.pipelines.classification import (
+    ImageEvaluationBatches,
+    ImageTrainingBatches,
+    hold_out,
+    holds_labels,
+)
 from landslide_tf.pipelines.inputs import (
     ChannelStatistics,
     InputSelection,
@@ -44,13 +56,17 @@ from landslide_tf.pipelines.store import (
 from landslide_tf.pipelines.subset import sample_examples
 
 __all__ = [
+    "DEGRADATIONS",
     "Augmentation",
     "Channel",
     "ChannelStatistics",
     "DataDescription",
+    "Degradation",
     "Draw",
     "EvaluationBatches",
     "ExampleStore",
+    "ImageEvaluationBatches",
+    "ImageTrainingBatches",
     "InputSelection",
     "Patch",
     "RegionBatches",
@@ -58,7 +74,9 @@ __all__ = [
     "TrainingBatches",
     "WholeRegion",
     "branch_image",
+    "branch_images",
     "branch_map",
+    "branch_stores",
     "build",
     "channel_statistics",
     "channel_values",
@@ -71,6 +89,8 @@ __all__ = [
     "export_arrays",
     "find_builder",
     "from_examples",
+    "hold_out",
+    "holds_labels",
     "load",
     "load_arrays",
     "load_region",

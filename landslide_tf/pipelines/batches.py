@@ -182,7 +182,7 @@ class TrainingBatches:
             channels = (len(self.selection.image), len(self.selection.factors))
             for value, depth in zip(values, channels, strict=False):
                 value.set_shape((self.batch_size, *side, depth))
-            labels.set_shape((self.batch_size, *side))
+            labels.set_shape((self.batch_size, *self._label_side()))
             return dict(zip(names, values, strict=True)), labels
 
         far = np.iinfo(np.int64).max
@@ -206,6 +206,9 @@ class TrainingBatches:
         from landslide_tf.pipelines.sequences import TrainingSequence
 
         return TrainingSequence(self, epoch, step)
+
+    def _label_side(self) -> tuple[int | None, ...]:
+        return self._static_side()
 
     def _static_side(self) -> tuple[int | None, int | None]:
         if self.patch is not None:
@@ -309,12 +312,15 @@ class EvaluationBatches:
             inputs["factors"] = tf.TensorSpec(
                 (None, None, None, len(self.selection.factors)), tf.float32
             )
-        labels = tf.TensorSpec((None, None, None), tf.uint8)
+        labels = tf.TensorSpec((None, *self._label_side()), tf.uint8)
         stream = tf.data.Dataset.from_generator(
             lambda: iter(self), output_signature=(inputs, labels)
         )
         stream = stream.apply(tf.data.experimental.assert_cardinality(len(self)))
         return stream.prefetch(2)
+
+    def _label_side(self) -> tuple[None, ...]:
+        return None, None
 
     def py_dataset(self) -> EvaluationSequence:
         """Returns the batches as a `keras.utils.PyDataset`, without TensorFlow."""

@@ -100,7 +100,7 @@ class ExampleStore:
     @property
     def sizes(self) -> set[tuple[int, int]]:
         """Every (height, width) that occurs."""
-        return {e["mask"].shape[:2] for e in self.examples}
+        return {e["image"].shape[:2] for e in self.examples}
 
 
 def split_name(data: str) -> tuple[str, str | None]:
@@ -177,7 +177,8 @@ def checked_examples(
         description: What the data set says about itself.
 
     Yields:
-        The id as text, and the example with its mask as uint8 (H, W).
+        The id as text, and the example with its `mask` as uint8 (H, W), or () where
+        a data set has one `label` for a whole image.
 
     Raises:
         DataError: As `from_examples`.
@@ -192,9 +193,10 @@ def checked_examples(
         if name in seen:
             raise DataError(f"`{full}` repeats an id: `{name}`.")
         seen.add(name)
-        mask = np.asarray(example["mask"])
+        whole = "label" in example
+        mask = np.asarray(example.pop("label") if whole else example["mask"])
         mask = mask[..., 0] if mask.ndim == 3 else mask
-        if mask.shape != example["image"].shape[:2]:
+        if mask.shape != (() if whole else example["image"].shape[:2]):
             raise DataError(
                 f"Example `{name}` of `{description.name}`: expected a mask of "
                 f"{example['image'].shape[:2]} like its image, received {mask.shape}."
@@ -218,11 +220,11 @@ def from_examples(
 
     Args:
         examples: Dictionaries with at least `image` (H, W, C), `mask` (H, W) or
-            (H, W, 1) and `id`.
+            (H, W, 1), or `label` of the whole image, and `id`.
         description: What the data set says about itself.
 
     Returns:
-        The store, masks as uint8 (H, W).
+        The store, `mask` as uint8 (H, W), or () of a label.
 
     Raises:
         DataError: If there is no example, two share an id, a mask has another size

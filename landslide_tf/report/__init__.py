@@ -2,6 +2,7 @@
 
 from landslide_tf.palette import class_palette
 from landslide_tf.report.benchmark import benchmark_markdown, write_benchmark
+from landslide_tf.report.branch_pictures import BranchPicture, branch_grid
 from landslide_tf.report.chart import Chart, Line
 from landslide_tf.report.curves import curves
 from landslide_tf.report.evaluation import (
@@ -11,6 +12,7 @@ from landslide_tf.report.evaluation import (
     object_rows,
     write_evaluation,
 )
+from landslide_tf.report.evidential import write_evidential
 from landslide_tf.report.map_page import MapDate, write_map_page
 from landslide_tf.report.page import (
     Charts,
@@ -33,6 +35,7 @@ from landslide_tf.report.tables import (
 from landslide_tf.report.transfer import curve_markdown, write_curve
 
 __all__ = [
+    "BranchPicture",
     "Chart",
     "Charts",
     "Code",
@@ -46,6 +49,7 @@ __all__ = [
     "Table",
     "average_rows",
     "benchmark_markdown",
+    "branch_grid",
     "class_palette",
     "class_rows",
     "confusion_rows",
@@ -60,6 +64,7 @@ __all__ = [
     "write_benchmark",
     "write_curve",
     "write_evaluation",
+    "write_evidential",
     "write_map_page",
     "write_page",
     "write_run_page",

@@ -1,0 +1,159 @@
+"""`landslide-tf evidential`: branches with saliency, their fusion, their scores."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from landslide_tf.cli.options import Arrays, DataDir, ManualDir, command_line
+from landslide_tf.cli.startup import start_backend, start_tensorflow
+
+app = typer.Typer(
+    help="Evidential classification: three branches with saliency, fused.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class Branch(StrEnum):
+    """What a branch sees."""
+
+    original = "original"
+    h = "h"
+    s = "s"
+    v = "v"
+
+
+class Variant(StrEnum):
+    """Weights of the fusion."""
+
+    inverse = "inverse"
+    released = "released"
+    support = "support"
+    mean = "mean"
+
+
+@app.command("train")
+def train(
+    recipe: Annotated[str, typer.Argument(help="Shipped recipe or YAML file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder.", show_default="runs/RECIPE")
+    ] = None,
+    branches: Annotated[
+        list[Branch] | None,
+        typer.Option("--branch", help="Repeatable.", show_default="all four"),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
+    ] = None,
+    arrays: Arrays = None,
+    data_dir: DataDir = None,
+    manual_dir: ManualDir = None,
+) -> None:
+    """Train each branch and write its predictions; the same command goes on."""
+    start_backend()
+    from landslide_tf import train as room
+
+    loaded = room.load_recipe(recipe, changes or [])
+    folder = room.train_branches(
+        loaded,
+        out or Path("runs") / Path(recipe).stem,
+        room.Session(data_dir, manual_dir, command_line(), arrays=arrays),
+        branches=[b.value for b in branches or Branch],
+        report=typer.echo,
+    )
+    typer.echo(
+        f"trained: {folder.path} (next: landslide-tf evidential evaluate {folder.path})"
+    )
+
+
+@app.command("fuse")
+def fuse(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of `train`, or one with h.csv, s.csv, v.csv.")
+    ],
+    variant: Annotated[Variant, typer.Option(help="Weights.")] = Variant.inverse,
+    validation: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with the same files to calibrate with.",
+            show_default="FOLDER/validation of `train`",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="CSV file.", show_default="fused.csv beside them"),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Also export the network: folder of the model's versions."),
+    ] = None,
+) -> None:
+    """Fuse what the branches predict; images must be the same in every file."""
+    if export is not None:
+        start_tensorflow()
+    from landslide_tf import train as room
+
+    path, scores = room.fuse_folder(
+        folder, variant=variant.value, validation=validation, out=out
+    )
+    typer.echo(
+        f"fused: {path} (accuracy {scores['accuracy']:.4f}, F1 {scores['f1']:.4f})"
+    )
+    if export is not None:
+        from landslide_tf.serving import export as export_model
+
+        model, metadata = room.evidential_model(folder, variant.value, command_line())
+        written = export_model(model, export, metadata=metadata)
+        typer.echo(f"exported: {written}")
+
+
+@app.command("evaluate")
+def evaluate(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Folders of `train`, one a seed.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder.", show_default="FOLDER/report")
+    ] = None,
+    degradations: Annotated[
+        bool, typer.Option(help="Also with noise and blur.")
+    ] = True,
+    pictures: Annotated[
+        int, typer.Option(min=0, max=40, help="Images to explain.")
+    ] = 4,
+    data_dir: DataDir = None,
+    manual_dir: ManualDir = None,
+) -> None:
+    """Score branches and every rule of fusion; write tables, plots and pictures."""
+    start_backend()
+    from landslide_tf import train as room
+    from landslide_tf.report import BranchPicture, write_evidential
+
+    found = room.evaluate_branches(
+        folders,
+        degradations=degradations,
+        pictures=pictures,
+        data_dir=data_dir,
+        manual_dir=manual_dir,
+        report=typer.echo,
+    )
+    files = write_evidential(
+        out or folders[0] / "report",
+        title=f"Branches and fusion on {found.facts['data']}",
+        facts=found.facts,
+        rows=found.rows,
+        raw=found.raw,
+        temperatures=found.temperatures,
+        reliability=found.reliability,
+        degraded=found.degraded,
+        pictures=[BranchPicture(**picture) for picture in found.pictures],
+    )
+    for row in found.rows:
+        typer.echo(f"{row['method']:17} accuracy {row['accuracy']:.4f}")
+    for path in files.values():
+        typer.echo(path)
