@@ -63,6 +63,15 @@ def _inputs(metadata: ModelMetadata) -> list[str]:
         *_channel_table("image", metadata.inputs),
         *_channel_table("factors", metadata.factors),
     ]
+    known = metadata.arguments.get("regions")
+    if known:
+        table = ", ".join(f"{index} {name}" for index, name in enumerate(known) if name)
+        lines += [
+            f"`region`, int32 (batch,), is the region of each image: {table}; -1 takes "
+            "the mean of all decoders. The signatures `by_name` and `pair_uint8` take "
+            "names, `*` for none.",
+            "",
+        ]
     if metadata.factors:
         lines += ["A factor may be NaN where it has no value.", ""]
     if metadata.terrain:
@@ -108,7 +117,9 @@ def _outputs(metadata: ModelMetadata) -> list[str]:
 
 def _use(metadata: ModelMetadata) -> list[str]:
     arguments = '{"image": image, "factors": factors}'
-    if not metadata.factors:
+    if metadata.arguments.get("regions"):
+        arguments = '{"image": image, "region": region}'
+    elif not metadata.factors:
         arguments = '{"image": image}'
     return [
         "## Use",

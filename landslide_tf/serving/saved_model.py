@@ -11,7 +11,7 @@ import numpy as np
 from landslide_tf.errors import ModelError, RunError
 from landslide_tf.files import atomic_folder, remove_leftovers
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.serving import model_card, warm_up_request
+from landslide_tf.serving import model_card, regions, warm_up_request
 from landslide_tf.serving.served_model import (
     EXTRA,
     GRAPH_FILE,
@@ -43,13 +43,16 @@ def export(
 ) -> Path:
     """Writes a model as `folder/<version>/`, complete or not at all.
 
-    The one signature, `serving_default`, takes the model's inputs by name and returns
+    The signature `serving_default` takes the model's inputs by name and returns
     `{"probabilities": ...}`; a model whose output is named `logits` is served with
     its softmax (sigmoid for one channel), a model with a dictionary of outputs under
-    its own keys. Where the metadata have a temperature, the served probabilities are
-    the calibrated ones. Beside the graph lie `assets.extra/model.json`, a model card
-    `README.md` and a warm-up request, which TensorFlow Serving runs before it takes
-    traffic. The written model is loaded and compared with `model` on a random batch
+    its own keys. A model with an input `region` also serves the decision, `mask`,
+    takes regions by name in the signatures `by_name` and `pair_uint8`, and has its
+    names in `assets.extra/regions.json`. Where the metadata have a temperature, the
+    served probabilities are the calibrated ones. Beside the graph lie
+    `assets.extra/model.json`, a model card `README.md` and a warm-up request, which
+    TensorFlow Serving runs before it takes traffic. The written model is loaded and
+    compared with `model` on a random batch
     of a size of its own before it gets its number.
 
     Args:
@@ -84,6 +87,8 @@ def export(
             # The graph applies the temperature; nobody is to apply it again.
             metadata.model_copy(update={"temperature": None}).write(extra)
             model_card.write(metadata, model, extra)
+            if regions.has_regions(model):
+                regions.write_names(model, extra)
             if warm_up is not None:
                 warm_up_request.write(metadata, model, warm_up, extra)
             _compare(model, metadata, temporary)
@@ -128,6 +133,8 @@ def _check_inputs(model: keras.Model, metadata: ModelMetadata) -> None:
     known = {"image": metadata.inputs, "factors": metadata.factors}
     for tensor in model.inputs:
         shape = tuple(tensor.shape)
+        if tensor.name == regions.INPUT:
+            continue
         if metadata.task == "segmentation" and shape[1:3] != (None, None):
             raise ModelError(
                 f"input `{tensor.name}` of `{model.name}` must have unknown height and "
@@ -221,13 +228,19 @@ def _write_graph(model: keras.Model, metadata: ModelMetadata, folder: Path) -> N
 
     @tf.function(input_signature=[specs], autograph=False)
     def serve(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        return _named_outputs(model, metadata, inputs)
+        outputs = _named_outputs(model, metadata, inputs)
+        if regions.has_regions(model):
+            return regions.with_mask(outputs, metadata)
+        return outputs
 
     concrete = serve.get_concrete_function()
     module = tf.Module()
     module.weights = list(concrete.variables)
+    signatures = {SIGNATURE: concrete}
+    if regions.has_regions(model):
+        signatures |= regions.signatures(model, serve, module)
     try:
-        tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
+        tf.saved_model.save(module, str(folder), signatures=signatures)
     except tf.errors.OpError as error:
         raise RunError(
             f"the graph of `{metadata.name}` cannot be written to `{folder.parent}` "
@@ -333,6 +346,9 @@ def _random_inputs(
     }
     inputs = {}
     for tensor in model.inputs:
+        if tensor.name == regions.INPUT:
+            inputs[tensor.name] = regions.some_indices(model, 2)
+            continue
         shape = warm_up_request.concrete_shape(tensor.shape, 2, (37, 43))
         default = (0.0, 255.0) if tensor.name == "image" else (0.0, 1.0)
         ranges = [c.range or default for c in channels.get(tensor.name, [])]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from landslide_tf.errors import ModelError, RunError
+from landslide_tf.errors import ModelError, RunError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
 
 SIGNATURE = "serving_default"
@@ -45,34 +45,48 @@ class ServedModel:
                 f"`{folder}` must have the signature `{SIGNATURE}`, received "
                 f"{sorted(self._loaded.signatures)}: export the model again."
             )
-        self._run = self._loaded.signatures[SIGNATURE]
-        self._specs = self._run.structured_input_signature[1]
+        specs = self._specs(SIGNATURE)
         self.input_shapes = {
-            name: tuple(spec.shape) for name, spec in sorted(self._specs.items())
+            name: tuple(spec.shape) for name, spec in sorted(specs.items())
         }
 
-    def __call__(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
-        """Runs the signature `serving_default`.
+    def _specs(self, signature: str) -> dict[str, Any]:
+        """Returns the `tf.TensorSpec` of every input of a signature, by name."""
+        known = self._loaded.signatures
+        if signature not in known:
+            raise ModelError(
+                f"`{self.folder}` has no signature `{signature}`."
+                f"{did_you_mean(signature, known)}"
+            )
+        return known[signature].structured_input_signature[1]
+
+    def __call__(
+        self, inputs: Mapping[str, ArrayLike], signature: str = SIGNATURE
+    ) -> dict[str, NDArray[Any]]:
+        """Runs a signature.
 
         Args:
             inputs: One array a name, (batch, height, width, channels), raw units.
+            signature: Its name; models of several regions have further ones.
 
         Returns:
             One array an output, as a rule `probabilities` (batch, height, width,
             classes), float32 in [0, 1].
 
         Raises:
-            ModelError: If a name is missing or unknown or a shape does not fit.
+            ModelError: If a name is missing or unknown, a shape does not fit, or the
+                model refuses a value, such as an unknown region.
         """
         import tensorflow as tf
 
-        if set(inputs) != set(self._specs):
+        specs = self._specs(signature)
+        if set(inputs) != set(specs):
             raise ModelError(
-                f"`{self.folder}` takes the inputs {_listed(self._specs)}, received "
+                f"`{self.folder}` takes the inputs {_listed(specs)}, received "
                 f"{_listed(inputs)}: pass exactly those."
             )
         tensors = {}
-        for name, spec in self._specs.items():
+        for name, spec in specs.items():
             array = np.asarray(inputs[name])
             if not spec.shape.is_compatible_with(array.shape):
                 raise ModelError(
@@ -80,7 +94,14 @@ class ServedModel:
                     f"{tuple(spec.shape)} (None = any), received {array.shape}."
                 )
             tensors[name] = tf.constant(array.astype(spec.dtype.as_numpy_dtype))
-        return {name: value.numpy() for name, value in self._run(**tensors).items()}
+        try:
+            outputs = self._loaded.signatures[signature](**tensors)
+        except tf.errors.InvalidArgumentError as error:
+            refused = " ".join(error.message.split()).removeprefix("assertion failed: ")
+            raise ModelError(
+                f"`{self.folder}` refuses its inputs: {refused}"
+            ) from error
+        return {name: value.numpy() for name, value in outputs.items()}
 
 
 def load(folder: str | Path) -> ServedModel:

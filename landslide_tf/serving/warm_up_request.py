@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landslide_tf.metadata import ModelMetadata
+from landslide_tf.serving import regions
 from landslide_tf.serving.served_model import SIGNATURE
 from landslide_tf.tensors import Shape
 
@@ -29,9 +30,12 @@ def write(metadata: ModelMetadata, model: keras.Model, size: int, folder: Path) 
     """
     import tensorflow as tf
 
+    first = int(regions.some_indices(model, 1)[0]) if regions.has_regions(model) else 0
     inputs = {
         tensor.name: tf.make_tensor_proto(  # one value and the shape: a few bytes
-            0, dtype=tensor.dtype, shape=concrete_shape(tensor.shape, 1, (size, size))
+            first if tensor.name == regions.INPUT else 0,
+            dtype=tensor.dtype,
+            shape=concrete_shape(tensor.shape, 1, (size, size)),
         ).SerializeToString()
         for tensor in model.inputs
     }
