@@ -40,6 +40,7 @@ __all__ = [
     "newest",
     "record",
     "record_region",
+    "run_stage",
     "warm_up",
 ]
 
@@ -65,7 +66,7 @@ def fit_base(
         The rows and the best epoch.
     """
     model = UpdateModel(network, StagePlan(target=newest(network)))
-    return _fit(model, data, recipe, recipe.base, folder, 0, verbose)
+    return run_stage(model, data, recipe, recipe.base, folder, 0, verbose)
 
 
 def warm_up(
@@ -94,7 +95,7 @@ def warm_up(
     new = newest(network)
     before = _old_weights(network, new)
     model = UpdateModel(network, StagePlan(target=new, trunk=False))
-    result = _fit(model, data, recipe, recipe.warmup, folder, 1, verbose)
+    result = run_stage(model, data, recipe, recipe.warmup, folder, 1, verbose)
     for old, now in zip(before, _old_weights(network, new), strict=True):
         if old.tobytes() != now.tobytes():
             raise RunError(
@@ -146,19 +147,36 @@ def fit_joint(
         The rows and the selected epoch; -1 where no update made it better.
     """
     model = UpdateModel(network, joint_plan(network, recipe.joint), teacher)
-    return _fit(model, data, recipe, recipe.joint, folder, 2, verbose, recorded or [])
+    return run_stage(
+        model, data, recipe, recipe.joint, folder, 2, verbose, recorded or []
+    )
 
 
-def _fit(
+def run_stage(
     model: UpdateModel,
     data: RegionData,
     recipe: ContinualRecipe,
     section: StageSection,
     folder: Path,
     stage: int,
-    verbose: int | None,
+    verbose: int | None = None,
     recorded: Sequence[Responses] = (),
 ) -> StageResult:
+    """Trains a stage of one region's step with the region's examples.
+
+    Args:
+        model: The network as the stage trains it.
+        data: The region's examples.
+        recipe: What all stages share.
+        section: How long and how fast.
+        folder: Folder of the checkpoints.
+        stage: Number of the stage in its step, for the order of the examples.
+        verbose: Keras's verbosity.
+        recorded: Responses of the decoders to preserve.
+
+    Returns:
+        The rows and the selected epoch.
+    """
     settings = recipe.training
     # Every stage of every step has an order of its own.
     index = len(tsmu.regions(model.network)) - 1
