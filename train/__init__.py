@@ -12,6 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from landslide_tf.train.adapting import adapt, adapt_recipe
     from landslide_tf.train.benchmark import run_grid
+    from landslide_tf.train.continual_evaluation import read_matrix
+    from landslide_tf.train.continual_recipe import (
+        ContinualRecipe,
+        load_continual_recipe,
+        shipped_continual_recipes,
+    )
+    from landslide_tf.train.continual_run import (
+        ContinualFolder,
+        describe_network,
+        resume_continual,
+        train_continual,
+    )
     from landslide_tf.train.engine import Session, resume, train
     from landslide_tf.train.evaluate import Evaluation, evaluate_run
     from landslide_tf.train.evidential import BranchFolder, train_branches
@@ -40,6 +52,8 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "BranchFolder": "evidential",
+    "ContinualFolder": "continual_run",
+    "ContinualRecipe": "continual_recipe",
     "CoupledSGD": "optimizers",
     "CurvePoint": "finetuning",
     "Evaluation": "evaluate",
@@ -55,31 +69,39 @@ _MODULES = {
     "Session": "engine",
     "adapt": "adapting",
     "adapt_recipe": "adapting",
+    "describe_network": "continual_run",
     "environment": "run",
     "evaluate_branches": "evidential_evaluation",
     "evaluate_run": "evaluate",
     "evidential_model": "evidential_evaluation",
-    "fuse_folder": "evidential_evaluation",
     "finetune": "finetuning",
     "finetune_recipe": "finetuning",
+    "fuse_folder": "evidential_evaluation",
     "import_weights": "imports",
+    "load_continual_recipe": "continual_recipe",
     "load_grid": "grid",
     "load_recipe": "recipe",
     "make_schedule": "schedules",
+    "read_matrix": "continual_evaluation",
     "resume": "engine",
+    "resume_continual": "continual_run",
     "run_facts": "facts",
     "run_grid": "benchmark",
+    "shipped_continual_recipes": "continual_recipe",
     "shipped_grids": "grid",
     "shipped_recipes": "recipe",
     "summarize": "records",
     "train": "engine",
     "train_branches": "evidential",
+    "train_continual": "continual_run",
     "tune": "search",
     "versions": "run",
 }
 
 __all__ = [
     "BranchFolder",
+    "ContinualFolder",
+    "ContinualRecipe",
     "CoupledSGD",
     "CurvePoint",
     "Evaluation",
@@ -95,25 +117,31 @@ __all__ = [
     "Session",
     "adapt",
     "adapt_recipe",
+    "describe_network",
     "environment",
     "evaluate_branches",
     "evaluate_run",
     "evidential_model",
-    "fuse_folder",
     "finetune",
     "finetune_recipe",
+    "fuse_folder",
     "import_weights",
+    "load_continual_recipe",
     "load_grid",
     "load_recipe",
     "make_schedule",
+    "read_matrix",
     "resume",
+    "resume_continual",
     "run_facts",
     "run_grid",
+    "shipped_continual_recipes",
     "shipped_grids",
     "shipped_recipes",
     "summarize",
     "train",
     "train_branches",
+    "train_continual",
     "tune",
     "versions",
 ]

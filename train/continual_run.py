@@ -40,6 +40,7 @@ from landslide_tf.train.run import RunFolder, versions
 
 # Called with (step, network) when a step is evaluated, before it counts as done.
 StepDone = Callable[[int, keras.Model], None]
+STAGES = "stages"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class ContinualFolder:
 
     def stage(self, name: str) -> Path:
         """Returns the folder of a stage's checkpoints."""
-        return self.path / "stages" / name
+        return self.path / STAGES / name
 
     def read_recipe(self) -> ContinualRecipe:
         """Returns the recipe.
@@ -184,6 +185,7 @@ def _run(
         if name not in finished:
             keras.utils.set_random_seed(recipe.training.seed)
             sequence.run(name)
+    shutil.rmtree(place.path / STAGES, ignore_errors=True)
     _write_result(sequence)
     return place
 

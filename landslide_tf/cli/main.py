@@ -18,6 +18,7 @@ from landslide_tf.cli import (
     adapt,
     benchmark,
     changes,
+    continual,
     datasets,
     demo,
     doctor,
@@ -58,6 +59,7 @@ app.command("changes")(changes.changes)
 app.command("evaluate-map")(evaluate_map.evaluate_map)
 app.command("map")(map.map_scene)
 app.command("import-weights")(import_weights.import_weights)
+app.add_typer(continual.app, name="continual")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(evidential.app, name="evidential")
 app.add_typer(recipes.app, name="recipes")

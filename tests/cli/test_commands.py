@@ -13,6 +13,8 @@ COMMANDS = [
     ("map",),
     ("evaluate-map",),
     ("import-weights",),
+    ("continual",),
+    ("continual", "train"),
     ("datasets",),
     ("datasets", "list"),
     ("datasets", "info"),
