@@ -21,8 +21,9 @@ def test_the_guide_leads_from_a_scene_to_a_trained_model(
         shutil.copy(path, tmp_path)
     monkeypatch.chdir(tmp_path)
     text = GUIDE.read_text(encoding="utf-8")
-    lines = text.split("```bash\n")[1].split("```")[0].splitlines()
-    assert len(lines) == 3
+    blocks = [part.split("```")[0] for part in text.split("```bash\n")[1:]]
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) == 5
     said = []
     for line in lines:
         name, *arguments = shlex.split(line)
@@ -36,6 +37,10 @@ def test_the_guide_leads_from_a_scene_to_a_trained_model(
     )
     assert (tmp_path / "runs" / "mine" / "model.keras").is_file()
     assert "landslide IoU" in said[2]
+    assert "windows of 32 pixels (training: 32), 8 shared" in said[3]
+    ignored = int(said[4].split("ignored: ")[1].split()[0])
+    # Of 287 x 310 pixels those of eight tiles that polygons cover count.
+    assert 287 * 310 - 8 * 32 * 32 < ignored < 287 * 310
     folder = text.split('builder_from_directory("')[1].split('"')[0]
     builder = tfds.builder_from_directory(folder)
     assert set(builder.info.metadata["files"]) > {"train", "validation", "test"}
