@@ -49,7 +49,9 @@ def write_result(
     assign_variables({"model": list(model.variables)}, best)
     # Trained as logits in the run's precision, kept as probabilities in float32.
     keras.config.set_dtype_policy("float32")
-    arguments = trained_arguments(arguments)
+    arguments = trained_arguments(
+        arguments, classifier=recipe.classification is not None
+    )
     final = build_model(recipe.model.name, arguments, activation="softmax")
     trained = model.network if isinstance(model, AdversarialModel) else model
     final.set_weights(trained.get_weights())
@@ -72,10 +74,13 @@ def write_result(
     metadata.write(run.path)
 
 
-def trained_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def trained_arguments(
+    arguments: Mapping[str, Any], *, classifier: bool = False
+) -> dict[str, Any]:
     """Returns the arguments that build a trained network without its starting weights.
 
-    Encoder weights bring their own normalisation, which stays.
+    Encoder weights bring their own normalisation, which stays; a classifier has that
+    of its encoder with and without them.
     """
     result = {
         k: v
@@ -83,7 +88,7 @@ def trained_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if k not in ("weights", "backbone_weights", "stem")
     }
     start = arguments.get("backbone_weights")
-    if start is not None:
+    if start is not None and not classifier:
         given = arguments.get("normalization", "imagenet")
         result["normalization"] = effective_normalization(given, start)
     return result

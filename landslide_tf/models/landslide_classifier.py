@@ -11,6 +11,8 @@ from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones.families import FAMILIES, family_feature
 from landslide_tf.models.backbones.repvgg import REPVGGS, repvgg
+from landslide_tf.models.backbones.resnet import DEPTHS, resnet
+from landslide_tf.models.backbones.torch_weights import load_torch_arrays
 from landslide_tf.models.registry import register_classifier
 from landslide_tf.tensors import Shape, Tensor
 
@@ -40,17 +42,20 @@ def landslide_classifier(
         num_classes: Classes, >= 1.
         input_shape: (height, width, bands) of `image`; any size >= 1 with RepVGG.
             Other encoders mirror to a multiple of 32; Inception and Xception need 65.
-        backbone: `"repvgg_a0"` to `"repvgg_b3"` (also `g2`, `g4`, `d2se`) or a name of
-            `keras.applications`, such as `"ResNet50"` or `"EfficientNetB0"`.
+        backbone: `"repvgg_a0"` to `"repvgg_b3"` (also `g2`, `g4`, `d2se`),
+            `"resnet18"`, `"resnet34"`, `"resnet50"` or `"resnet101"` in torchvision's
+            layout, or a name of `keras.applications`, such as `"EfficientNetB0"`.
         normalization: `"imagenet"` (RGB in 0..255, in the form that the encoder's
             ImageNet weights expect) or (mean, std, scale).
-        width: Multiplier of RepVGG's channels, or the `alpha` of a MobileNet.
+        width: Multiplier of the channels of a RepVGG or lower-case ResNet, or the
+            `alpha` of a MobileNet.
         deploy: Whether RepVGG is built in the form that `deployed` returns.
         dropout: Rate before the classifier.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
         backbone_weights: `"imagenet"` or a file of that network of
-            `keras.applications`; None for RepVGG.
+            `keras.applications`; for RepVGG and the lower-case ResNets an `.npz` of
+            PyTorch's arrays (names in `backbones.torch_weights`).
         name: Name of the model.
 
     Returns:
@@ -62,31 +67,41 @@ def landslide_classifier(
     """
     assembly.Head(num_classes, classifier_activation, dropout)
     image = assembly.image_input(input_shape)
+    ours = backbone in REPVGGS or backbone in DEPTHS
+    if deploy and backbone not in REPVGGS:
+        raise ModelError(
+            f"`deploy=True` needs a RepVGG, received `backbone={backbone!r}`."
+        )
+    arrays = backbone_weights if ours else None
+    if arrays is not None and Path(arrays).suffix != ".npz":
+        raise ModelError(
+            f"`backbone_weights` for `{backbone}` must be an `.npz` of PyTorch's "
+            f"arrays, received `{arrays}`; `weights` loads a whole classifier."
+        )
     if backbone in REPVGGS:
-        if backbone_weights is not None:
-            raise ModelError(
-                "`backbone_weights` must be None for RepVGG, received "
-                f"`{backbone_weights}`: `weights` loads a whole classifier."
-            )
         x = assembly.prepared_image(image, 1, normalization)
         x = repvgg(x, backbone, width=width, deploy=deploy)
+    elif backbone in DEPTHS:
+        x = assembly.prepared_image(image, 32, normalization)
+        features = resnet(
+            x, backbone, layout="torchvision", output_stride=32, width=width
+        )
+        x = features["C5"]
     elif backbone in FAMILIES:
-        if deploy:
-            raise ModelError(
-                f"`deploy=True` needs a RepVGG, received `backbone={backbone!r}`."
-            )
         form = FAMILIES[backbone] if normalization == "imagenet" else normalization
         x = assembly.prepared_image(image, 32, form)
         x = family_feature(x, backbone, width=width, backbone_weights=backbone_weights)
     else:
-        known = (*REPVGGS, *FAMILIES)
+        known = (*REPVGGS, *DEPTHS, *FAMILIES)
         raise ModelError(
-            "`backbone` must be a RepVGG such as 'repvgg_a0' or a network of "
-            f"`keras.applications`, received {backbone!r}."
+            "`backbone` must be a RepVGG such as 'repvgg_a0', a ResNet such as "
+            f"'resnet50' or a network of `keras.applications`, received {backbone!r}."
             + did_you_mean(str(backbone), known)
         )
     outputs = _scored(x, num_classes, dropout, classifier_activation)
     model = keras.Model([image], outputs, name=name)
+    if arrays is not None:
+        load_torch_arrays(model, arrays)
     assembly.load_whole_weights(model, weights)
     return model
 

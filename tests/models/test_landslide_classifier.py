@@ -128,8 +128,9 @@ def test_grouped_blocks_are_every_second_up_to_26():
     ("arguments", "words"),
     [
         ({"backbone": "repvgg_a3"}, "Did you mean"),
-        ({"backbone": "resnet50"}, "ResNet50"),
-        ({"backbone_weights": "imagenet"}, "None for RepVGG"),
+        ({"backbone": "resnet51"}, "Did you mean"),
+        ({"backbone_weights": "imagenet"}, "an `.npz` of PyTorch's arrays"),
+        ({"backbone_weights": "nowhere.npz"}, "does not exist"),
         ({"backbone": "ResNet50", "deploy": True}, "RepVGG"),
         ({"backbone": "ResNet50", "width": 0.5}, "`width` must be 1"),
         ({"backbone": "MobileNet", "backbone_weights": "nowhere.h5"}, "nowhere"),
