@@ -28,6 +28,8 @@ Values: TypeAlias = dict[str, str | float]
 WIDTHS = (0.5, 1.0, 1.5, 2.0)  # times the recipe's own
 DROPOUTS = (0.0, 0.1, 0.25, 0.5)
 ASPP_RATES = ([3, 6, 9], [6, 12, 18], [12, 24, 36])
+HEAD_MULTIPLIERS = (1.0, 10.0)
+WEIGHT_DECAYS = (1e-4, 5e-4)
 DECADE = 10.0  # the learning rate goes that far below and above the recipe's own
 DIGITS = 3
 
@@ -114,8 +116,9 @@ class SearchSpace:
         """Returns the space of a recipe.
 
         Every segmentation network has the learning rate, loss, class weights and
-        augmentation; width, dropout, fusion and the rates of ASPP come with the
-        builder's arguments of these names.
+        augmentation; `coupled_sgd` brings its weight decay and head multiplier, and
+        width, dropout, fusion and the rates of ASPP come with the builder's arguments
+        of these names.
 
         Args:
             recipe: The recipe as written.
@@ -129,6 +132,7 @@ class SearchSpace:
         """
         found = [
             _learning_rate(recipe),
+            *_coupled(recipe),
             _loss(recipe),
             _class_weights(recipe),
             _augmentation(recipe),
@@ -195,6 +199,17 @@ def _learning_rate(recipe: Recipe) -> LogRange:
     return LogRange("optimizer.learning_rate", own / DECADE, own * DECADE, own)
 
 
+def _coupled(recipe: Recipe) -> list[Choice]:
+    """What `coupled_sgd` has besides its learning rate."""
+    section = recipe.optimizer
+    if section.name != "coupled_sgd":
+        return []
+    return [
+        _choice("optimizer.head_multiplier", HEAD_MULTIPLIERS, section.head_multiplier),
+        _choice("optimizer.weight_decay", WEIGHT_DECAYS, section.weight_decay),
+    ]
+
+
 def _loss(recipe: Recipe) -> Choice:
     """Other losses do not take the arguments of the recipe's own."""
     own = recipe.loss.name
@@ -231,10 +246,7 @@ def _arguments(recipe: Recipe) -> list[Choice]:
     known = inspect.signature(models.get(recipe.model.name)).parameters
 
     def choice(name: str, values: Sequence[Any], own: object) -> Choice:
-        key = f"model.arguments.{name}"
-        forms = {_label(value): {key: value} for value in values}
-        # The recipe itself stays as written.
-        return Choice(key, {**forms, _label(own): {}}, _label(own))
+        return _choice(f"model.arguments.{name}", values, own)
 
     found = []
     for name in ("width", "dropout", "fusion", "aspp_rates"):
@@ -250,6 +262,12 @@ def _arguments(recipe: Recipe) -> list[Choice]:
         else:
             found.append(choice(name, FUSIONS, own))
     return found
+
+
+def _choice(key: str, values: Sequence[Any], own: object) -> Choice:
+    forms = {_label(value): {key: value} for value in values}
+    # The recipe itself stays as written.
+    return Choice(key, {**forms, _label(own): {}}, _label(own))
 
 
 def _label(value: object) -> str:

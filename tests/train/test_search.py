@@ -89,6 +89,18 @@ def search(small, trained, tiny_data, tmp_path):
 # The space
 
 
+def test_coupled_sgd_brings_its_own_values():
+    space = SearchSpace.around(load_recipe("mffe_net_cas"))
+    own = {d.name: d.own for d in space.dimensions}
+    assert own["optimizer.head_multiplier"] == "10"
+    recipe = space.recipe_at(
+        {**own, "optimizer.head_multiplier": "1", "optimizer.weight_decay": "0.0001"}
+    )
+    assert recipe.optimizer.head_multiplier == 1
+    assert recipe.optimizer.weight_decay == 1e-4
+    assert space.recipe_at(own) == space.recipe
+
+
 @pytest.mark.parametrize("name", models.list_models())
 def test_every_network_has_a_space_of_valid_recipes_around_its_own(small, name):
     recipe = small.model_copy(deep=True)
