@@ -14,8 +14,8 @@ from pydantic_core import PydanticCustomError
 
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
-from landslide_tf.train.classification_section import ClassificationSection
 from landslide_tf.train.adaptation_section import AdaptationSection
+from landslide_tf.train.classification_section import ClassificationSection
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
