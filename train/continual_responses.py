@@ -129,7 +129,7 @@ def read_responses(
         RunError: If the file is missing, damaged, or of other examples.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream) as arrays:
             found = {name: arrays[name] for name in arrays.files}
         same = [
             np.array_equal(found[f"{part}_keys"], _keys(examples))

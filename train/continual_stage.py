@@ -261,7 +261,9 @@ def fit_stage(
     if best is None or recorder.best_epoch is None:
         raise RunError(f"`{recorder.run.checkpoints}` holds no best weights.")
     assign_variables({"model": list(model.variables)}, best)
-    model.network.trainable = True
+    # One by one: Keras does not pass it on where the model's own value is the same.
+    for part in (tsmu.trunk(model.network), *tsmu.decoders(model.network).values()):
+        part.trainable = True
     return StageResult(recorder.rows, recorder.best_epoch)
 
 
