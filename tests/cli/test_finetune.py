@@ -12,7 +12,7 @@ SMALL = [
     "data.train=train[:8]",
     "data.validation=validation[:4]",
     "data.test=test[:4]",
-    "model.arguments={width: 0.125, backbone: resnet18, backbone_layout: torchvision}",
+    "model={name: unet, arguments: {width: 0.125}}",
     "training={epochs: 1, batch_size: 4, patch: 32, deterministic: false}",
 ]
 DATA = "synthetic_landslides/tiny"
@@ -20,7 +20,7 @@ DATA = "synthetic_landslides/tiny"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, tiny_data):
-    folder = tmp_path_factory.mktemp("runs") / "rae_d"
+    folder = tmp_path_factory.mktemp("runs") / "unet"
     return train(load_recipe("rae_d_synthetic", SMALL), folder, Session(tiny_data))
 
 

@@ -29,7 +29,7 @@ SMALL = [
     "data.train=train[:16]",
     "data.validation=validation[:4]",
     "data.test=test[:4]",
-    "model.arguments={width: 0.125, backbone: resnet18, backbone_layout: torchvision}",
+    "model={name: unet, arguments: {width: 0.125}}",
     "training={epochs: 1, batch_size: 4, patch: 32, deterministic: false}",
 ]
 SHORT = ("training.epochs=1", "data.test=test[:4]")
@@ -89,10 +89,9 @@ def test_the_recipe_goes_on_with_the_run(source, session):
     assert recipe.model.start == str(source.path.resolve())
     assert (recipe.model.freeze, recipe.model.freeze_norms) == ([], False)
     assert finetune_recipe(source, DATA, 3, session=session).model.freeze_norms
-    options = FinetuneOptions(("encoder", "bn", "aspp_*"), 9, ("training.epochs=2",))
+    options = FinetuneOptions(("encoder", "bn", "dec4_*"), 9, ("training.epochs=2",))
     recipe = finetune_recipe(source, DATA, 40, options, session)
-    stages = [f"conv{n}_*" for n in range(1, 6)]
-    assert recipe.model.freeze == [*stages, "aspp_*"]
+    assert recipe.model.freeze == [f"enc{n}_*" for n in range(1, 6)] + ["dec4_*"]
     assert recipe.model.freeze_norms
     assert (recipe.training.seed, recipe.training.epochs) == (9, 2)
     assert recipe.data.validation_samples == 10
@@ -108,7 +107,7 @@ def test_frozen_parts_stay_and_the_rest_moves(source, session, tmp_path):
     after = weights(run)
     assert set(before) == set(after)
     for path, value in after.items():
-        frozen = path.startswith(("conv1_", "conv2_")) or "_bn/" in path
+        frozen = path.startswith(("enc1_", "enc2_")) or "_bn/" in path
         assert np.array_equal(value, before[path]) == frozen, path
 
 
