@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from landslide_tf.ecoregions import region_name
@@ -36,8 +36,8 @@ RELEASED_ORDER = (
 _LEAST_RATE = 1e-8
 
 
-def _check_rate(value: object) -> object:
-    if isinstance(value, int | float) and value < _LEAST_RATE:
+def _check_rate(value: float) -> float:
+    if not value >= _LEAST_RATE:
         raise PydanticCustomError(
             "rate",
             "Input should be at least 1e-8: at the released joint script's 1e-12 "
@@ -46,7 +46,7 @@ def _check_rate(value: object) -> object:
     return value
 
 
-Rate = Annotated[float, BeforeValidator(_check_rate)]
+Rate = Annotated[float, AfterValidator(_check_rate)]
 
 
 def _check_stages(value: object) -> object:
