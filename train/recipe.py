@@ -400,7 +400,7 @@ def explain(error: ValidationError, schema: type[BaseModel]) -> str:
     if first["type"] == "extra_forbidden":
         for name in names[:-1]:
             if name.isdigit():  # a place in a list of sections
-                (schema,) = get_args(schema)
+                schema = next(iter(get_args(schema)), schema)
             else:
                 schema = schema.model_fields[name].annotation
                 schema = next(iter(get_args(schema)), schema)  # of `Section | None`

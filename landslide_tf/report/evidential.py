@@ -203,7 +203,8 @@ def _spread(row: MethodRow, score: str) -> str:
 def _interval(row: MethodRow) -> str:
     if row["difference"] is None:
         return ""
-    values = [row["difference"], row["low"], row["high"]]
+    # Rounded first: no negative zero.
+    values = [round(row[name], 3) + 0.0 for name in ("difference", "low", "high")]
     mean, low, high = (
         ("+" if value >= 0 else "") + format_cell(value, 3) for value in values
     )

@@ -112,6 +112,19 @@ def _outputs(metadata: ModelMetadata) -> list[str]:
         "",
         f"`probabilities`, float32 in [0, 1]: {what}. Decision: {rule}.",
         "",
+        *_further(metadata),
+    ]
+
+
+def _further(metadata: ModelMetadata) -> list[str]:
+    if metadata.builder != "evidential_net":
+        return []
+    return [
+        "`label`, 1 for landslide; `branch_probabilities` (batch, branches, 2), "
+        "calibrated; `weights` of the branches, `conflict`, `vacuity`; `saliency` "
+        "(batch, height, width). Images of one batch are of one size, at least 24 x 24 "
+        "pixels. The signature `fuse` takes `probs` (batch, branches, 2) alone.",
+        "",
     ]
 
 

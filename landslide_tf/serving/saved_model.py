@@ -11,7 +11,7 @@ import numpy as np
 from landslide_tf.errors import ModelError, RunError
 from landslide_tf.files import atomic_folder, remove_leftovers
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.serving import model_card, regions, warm_up_request
+from landslide_tf.serving import fusion, model_card, regions, warm_up_request
 from landslide_tf.serving.served_model import (
     EXTRA,
     GRAPH_FILE,
@@ -48,7 +48,8 @@ def export(
     its softmax (sigmoid for one channel), a model with a dictionary of outputs under
     its own keys. A model with an input `region` also serves the decision, `mask`,
     takes regions by name in the signatures `by_name` and `pair_uint8`, and has its
-    names in `assets.extra/regions.json`. Where the metadata have a temperature, the
+    names in `assets.extra/regions.json`. A model that fuses branches also serves the
+    fusion alone, `fuse`. Where the metadata have a temperature, the
     served probabilities are the calibrated ones. Beside the graph lie
     `assets.extra/model.json`, a model card `README.md` and a warm-up request, which
     TensorFlow Serving runs before it takes traffic. The written model is loaded and
@@ -239,6 +240,9 @@ def _write_graph(model: keras.Model, metadata: ModelMetadata, folder: Path) -> N
     signatures = {SIGNATURE: concrete}
     if regions.has_regions(model):
         signatures |= regions.signatures(model, serve, module)
+    fusing = fusion.fusion_layer(model)
+    if fusing is not None:
+        signatures |= fusion.signatures(fusing)
     try:
         tf.saved_model.save(module, str(folder), signatures=signatures)
     except tf.errors.OpError as error:
