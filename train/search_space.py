@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from landslide_tf import models
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.models.fstf_net import FUSIONS
+from landslide_tf.train.classification import LOSSES as IMAGE_LOSSES
 from landslide_tf.train.recipe import (
     AugmentationSection,
     LossSection,
@@ -214,6 +215,8 @@ def _loss(recipe: Recipe) -> Choice:
     """Other losses do not take the arguments of the recipe's own."""
     own = recipe.loss.name
     names = set(get_args(LossSection.model_fields["name"].annotation))
+    if recipe.classification is not None:
+        names &= set(IMAGE_LOSSES)
     # The released formulas are there to be compared with, not to be chosen.
     names = sorted(names - {"released"} | {own})
     reset = {"loss.arguments": {}, "loss.formula": None}
@@ -234,8 +237,10 @@ def _class_weights(recipe: Recipe) -> Choice:
 def _augmentation(recipe: Recipe) -> Choice:
     none = AugmentationSection().model_dump()
     if recipe.augmentation.model_dump() == none:
-        on = {"dihedral": True, "brightness": 0.1, "contrast": 0.1}
-        forms = {"none": {}, "flips and light": {"augmentation": on}}
+        on, name = {"dihedral": True}, "flips"
+        if recipe.classification is None:  # else its colours may carry saliency
+            on, name = {**on, "brightness": 0.1, "contrast": 0.1}, "flips and light"
+        forms = {"none": {}, name: {"augmentation": on}}
         return Choice("augmentation", forms, "none")
     forms = {"none": {"augmentation": none}, "recipe": {}}
     return Choice("augmentation", forms, "recipe")
