@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from landslide_tf.terrain import Grid
 
 BLOCK = 512
 _CACHE_MB = 64
+_THREADS = str(min(4, os.cpu_count() or 1))  # each holds some blocks
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def write_cog(path: Path, plain: Path, *, classes: bool) -> None:
             COMPRESS="DEFLATE",
             OVERVIEW_RESAMPLING="MODE" if classes else "AVERAGE",
             BIGTIFF="IF_SAFER",
+            NUM_THREADS=_THREADS,
             **how,
         )
 
