@@ -9,9 +9,11 @@ from landslide_tf.errors import DataError
 from landslide_tf.evidence import (
     RULES,
     VARIANTS,
+    Masses,
     branch_masses,
     combine_branches,
     fuse_branches,
+    sharpen,
 )
 
 EXTREMES = (0.0, 1e-12, 0.5, 1 - 1e-12, 1.0)
@@ -178,3 +180,20 @@ def test_unknown_names_suggest_known_ones():
 def test_rows_near_enough_to_one_are_taken_as_they_are():
     near = fuse_branches([[0.4004, 0.6004], [0.4, 0.6], [1.0005, 0.0]])
     assert np.isfinite(near.probabilities).all()
+
+
+def test_sharpening_keeps_its_promises():
+    shares = np.linspace(0, 1, 101)
+    branch = branch_masses(two_classes(np.stack([shares, shares], axis=1)))[0]
+    names = (frozenset(["non-landslide"]), frozenset(["landslide"]))
+    before, after = branch.as_dict(), sharpen(branch).as_dict()
+    whole = names[0] | names[1]
+    np.testing.assert_allclose(sum(after.values()), 1, rtol=0, atol=1e-12)
+    signs = [np.sign(np.round(m[names[1]] - m[names[0]], 12)) for m in (before, after)]
+    np.testing.assert_array_equal(*signs)
+    assert (after[whole] <= before[whole]).all()
+    for shares in ((0.0, 1.0), (0.5, 0.5)):
+        fixed = dict(zip(names, shares, strict=True))
+        found = sharpen(Masses.of({**fixed, whole: 0.0}, branch.frame)).as_dict()
+        for focal, value in fixed.items():
+            np.testing.assert_allclose(found[focal], value, rtol=0, atol=1e-12)
