@@ -6,6 +6,7 @@ COMMANDS = [
     ("prepare",),
     ("train",),
     ("tune",),
+    ("adapt",),
     ("finetune",),
     ("evaluate",),
     ("benchmark",),

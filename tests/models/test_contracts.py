@@ -4,6 +4,7 @@ import sys
 from typing import ClassVar
 
 import numpy as np
+import pytest
 
 from landslide_tf import models
 from tests.contracts.segmentation_model import (
@@ -80,8 +81,19 @@ class TestMffeNet(SegmentationModelContract):
 
 
 class TestAdaNet(SegmentationModelContract):
+    """MFFENet and a second output: what the first shares with it is proved above."""
+
     builder = "ada_net"
     arguments: ClassVar = TestMffeNet.arguments
+
+    @pytest.mark.slow
+    def test_export_serves_any_batch_and_size(self, model, tmp_path):
+        super().test_export_serves_any_batch_and_size(model, tmp_path)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+    def test_mixed_precision(self, policy, logits_model):
+        super().test_mixed_precision(policy, logits_model)
 
 
 CASES = SegmentationModelContract.__subclasses__()
