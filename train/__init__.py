@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from landslide_tf.train.adapting import adapt, adapt_recipe
     from landslide_tf.train.benchmark import run_grid
     from landslide_tf.train.continual_evaluation import read_matrix
+    from landslide_tf.train.continual_matrix import plan_matrix, run_matrix
+    from landslide_tf.train.continual_methods import MethodOptions
     from landslide_tf.train.continual_recipe import (
         ContinualRecipe,
         load_continual_recipe,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
         resume_continual,
         train_continual,
     )
+    from landslide_tf.train.continual_summary import summarize_matrix
     from landslide_tf.train.engine import Session, resume, train
     from landslide_tf.train.evaluate import Evaluation, evaluate_run
     from landslide_tf.train.evidential import BranchFolder, train_branches
@@ -61,6 +64,7 @@ _MODULES = {
     "FinetuneOptions": "finetuning",
     "Grid": "grid",
     "GridChoice": "grid",
+    "MethodOptions": "continual_methods",
     "Outcome": "trials",
     "Recipe": "recipe",
     "RunFolder": "run",
@@ -82,15 +86,18 @@ _MODULES = {
     "load_grid": "grid",
     "load_recipe": "recipe",
     "make_schedule": "schedules",
+    "plan_matrix": "continual_matrix",
     "read_matrix": "continual_evaluation",
     "resume": "engine",
     "resume_continual": "continual_run",
     "run_facts": "facts",
     "run_grid": "benchmark",
+    "run_matrix": "continual_matrix",
     "shipped_continual_recipes": "continual_recipe",
     "shipped_grids": "grid",
     "shipped_recipes": "recipe",
     "summarize": "records",
+    "summarize_matrix": "continual_summary",
     "train": "engine",
     "train_branches": "evidential",
     "train_continual": "continual_run",
@@ -109,6 +116,7 @@ __all__ = [
     "FinetuneOptions",
     "Grid",
     "GridChoice",
+    "MethodOptions",
     "Outcome",
     "Recipe",
     "RunFolder",
@@ -130,15 +138,18 @@ __all__ = [
     "load_grid",
     "load_recipe",
     "make_schedule",
+    "plan_matrix",
     "read_matrix",
     "resume",
     "resume_continual",
     "run_facts",
     "run_grid",
+    "run_matrix",
     "shipped_continual_recipes",
     "shipped_grids",
     "shipped_recipes",
     "summarize",
+    "summarize_matrix",
     "train",
     "train_branches",
     "train_continual",

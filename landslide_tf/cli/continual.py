@@ -98,3 +98,66 @@ def _show(place: ContinualFolder) -> None:
         cells = ["-" if v is None else f"{v:.3f}" for v in row]
         typer.echo(f"  step {step}: {' '.join(cells)}")
     typer.echo(f"trained: {place.path} (next: landslide-tf export {place.path})")
+
+
+@app.command("matrix")
+def matrix(
+    recipe: Annotated[
+        str, typer.Argument(help="Shipped continual recipe or YAML file.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder.", show_default="runs/RECIPE-matrix")
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="fresh, finetune, feature_extraction, joint_all, joint_all_single, "
+            "ewc, lwf, single_head, replay or tsmu. Repeatable.",
+            show_default="all",
+        ),
+    ] = None,
+    seeds: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="A seed. Repeatable.", show_default="the recipe's"),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
+    ] = None,
+    ewc_strength: Annotated[
+        float, typer.Option(help="λ of elastic weight consolidation.")
+    ] = 100.0,
+    buffer: Annotated[
+        int, typer.Option(help="Examples of every old region that `replay` keeps.")
+    ] = 10,
+    balance: Annotated[
+        bool, typer.Option(help="`joint_all` trains equally often with every region.")
+    ] = False,
+    arrays: Arrays = None,
+    data_dir: DataDir = None,
+    manual_dir: ManualDir = None,
+) -> None:
+    """Compare methods by region and step: forgetting, transfer, upper bounds.
+
+    The same command goes on after an interruption; what is there is not repeated.
+    """
+    start_backend()
+    from landslide_tf import train as room
+    from landslide_tf.report import continual_markdown, write_continual
+
+    loaded = room.load_continual_recipe(recipe, changes or [])
+    options = room.MethodOptions(ewc_strength, buffer, balance)
+    planned = room.plan_matrix(loaded, methods or (), seeds or (), options)
+    folder = out or Path("runs") / f"{Path(recipe).stem}-matrix"
+    session = room.Session(data_dir, manual_dir, command_line(), arrays=arrays)
+    cells = room.run_matrix(planned, folder, session)
+    for number, (cell, before) in enumerate(cells, 1):
+        state = "recorded before" if before else "done"
+        name = f"{cell.method}, seed {cell.seed}"
+        typer.echo(f"[{number}/{len(planned)}] {name}: {state}")
+        if not before or number == len(planned):
+            summary = room.summarize_matrix(planned, folder)
+            files = write_continual(folder, summary=summary)
+    typer.echo(continual_markdown(summary))
+    for path in files.values():
+        typer.echo(path)

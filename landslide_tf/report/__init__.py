@@ -4,6 +4,7 @@ from landslide_tf.palette import class_palette
 from landslide_tf.report.benchmark import benchmark_markdown, write_benchmark
 from landslide_tf.report.branch_pictures import BranchPicture, branch_grid
 from landslide_tf.report.chart import Chart, Line
+from landslide_tf.report.continual import continual_markdown, write_continual
 from landslide_tf.report.curves import curves
 from landslide_tf.report.evaluation import (
     average_rows,
@@ -53,6 +54,7 @@ __all__ = [
     "class_palette",
     "class_rows",
     "confusion_rows",
+    "continual_markdown",
     "csv_text",
     "curve_markdown",
     "curves",
@@ -62,6 +64,7 @@ __all__ = [
     "object_rows",
     "prediction_grid",
     "write_benchmark",
+    "write_continual",
     "write_curve",
     "write_evaluation",
     "write_evidential",

@@ -1,0 +1,288 @@
+"""The comparison of continual methods as tables, pictures and a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from landslide_tf.files import atomic_path
+from landslide_tf.report.page import Block, Figure, Section, Table, write_page
+from landslide_tf.report.tables import UNDEFINED, json_text, markdown_table
+
+# As `train.summarize_matrix` gives it: nested JSON values.
+Summary = Mapping[str, Any]
+
+_NAMES = {"iou": "IoU", "f1": "F1"}
+_COLUMNS = {
+    "final_average": "final average",
+    "new_region_average": "new regions",
+    "forgetting": "forgetting",
+    "bwt": "backward transfer",
+    "fwt_learn": "forward transfer (learnt)",
+    "fwt_zero_shot": "forward transfer (zero-shot)",
+}
+_BY_REGION = {
+    "forgetting_per_region": "Forgetting by region: the best score before the last "
+    "step less the last.",
+    "intransigence_per_region": "Intransigence: a fresh network's score less that "
+    "right after the region's turn.",
+    "gain_per_region": "Final score less a fresh network's.",
+}
+
+
+def write_continual(folder: str | Path, *, summary: Summary) -> dict[str, Path]:
+    """Writes what a comparison of continual methods has found so far.
+
+    Args:
+        folder: Where the files go; files of these names are replaced.
+        summary: `train.summarize_matrix()`.
+
+    Returns:
+        The written files: `markdown` (`matrix.md`), `json` (`matrix.json`), `picture`
+        (`matrix.png`) and `page` (`matrix.html`).
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "matrix.md": continual_markdown(summary),
+        "matrix.json": json_text(summary),
+    }
+    for name, text in texts.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    picture = _draw(folder / "matrix.png", summary)
+    sections = _sections(summary)
+    figure = Figure(
+        path=picture,
+        alt="region by step matrices of IoU, one a method",
+        caption="IoU after every step (rows) on every region (columns): mean over "
+        "seeds.",
+    )
+    sections[0] = Section(sections[0].heading, [*sections[0].blocks, figure])
+    page = write_page(folder / "matrix.html", _title(summary), sections)
+    return {
+        "markdown": folder / "matrix.md",
+        "json": folder / "matrix.json",
+        "picture": picture,
+        "page": page,
+    }
+
+
+def continual_markdown(summary: Summary) -> str:
+    """Arranges a comparison of continual methods as Markdown.
+
+    Args:
+        summary: As in `write_continual`.
+
+    Returns:
+        Averages, final scores by region, every matrix and the cross-region matrix.
+    """
+    parts = [f"# {_title(summary)}\n"]
+    for section in _sections(summary):
+        if section.heading:
+            parts.append(f"## {section.heading}\n")
+        for block in section.blocks:
+            if isinstance(block, Table):
+                parts += [
+                    f"{block.caption}\n",
+                    markdown_table(block.header, block.rows),
+                ]
+            else:
+                parts.append(f"{block}\n")
+    return "\n".join(parts)
+
+
+def _title(summary: Summary) -> str:
+    return " ".join(summary["title"].split())
+
+
+def _sections(summary: Summary) -> list[Section]:
+    """Returns paragraphs and tables, for the page and for Markdown."""
+    sections = [Section("", _introduction(summary))]
+    for score, name in _NAMES.items():
+        blocks: list[Block] = [_averages(summary, score), _final(summary, score)]
+        blocks += [
+            table
+            for key, caption in _BY_REGION.items()
+            if (table := _by_region(summary, score, key, caption)) is not None
+        ]
+        sections.append(Section(name, blocks))
+    for score, name in _NAMES.items():
+        blocks = [
+            _matrix(summary, f"`{method}`", entry[score])
+            for method, entry in summary["methods"].items()
+        ]
+        if "cross" in summary:
+            blocks.append(_cross(summary, score))
+        sections.append(Section(f"{name} by step and region", blocks))
+    return sections
+
+
+def _introduction(summary: Summary) -> list[Block]:
+    names = [
+        f"{name} ({count} test examples)"
+        for name, count in zip(
+            summary["regions"], summary["test_examples"], strict=False
+        )
+    ]
+    how = summary["bootstrap"]
+    seeds = ", ".join(map(str, summary["seeds"]))
+    paragraphs: list[Block] = [
+        f"Regions in the order of arrival: {', '.join(names)}.",
+        f"Seeds {seeds}: mean ± standard deviation. In brackets: {how['level']:.0%} "
+        f"interval of {how['samples']} bootstrap resamples of the {how['over']}; it "
+        "does not hold the spread over seeds. Scores are pooled over pixels, "
+        "threshold 0.5.",
+    ]
+    if summary["remark"]:
+        paragraphs.append(summary["remark"])
+    if summary["revisions"]:
+        paragraphs.append(
+            f"Revision {', '.join(r[:12] for r in summary['revisions'])}."
+        )
+    return paragraphs
+
+
+def _averages(summary: Summary, score: str) -> Table:
+    rows = []
+    for method, entry in summary["methods"].items():
+        scores = entry[score]["scores"]
+        cells = [
+            _text(scores[name]) if name in scores else UNDEFINED for name in _COLUMNS
+        ]
+        rows.append([method, len(entry["seeds"]), *cells])
+    return Table(
+        caption=f"{_NAMES[score]}: averages over the regions.",
+        header=["method", "seeds", *_COLUMNS.values()],
+        rows=rows,
+    )
+
+
+def _final(summary: Summary, score: str) -> Table:
+    rows = []
+    for method, entry in summary["methods"].items():
+        last = _part(entry[score]["matrix"], -1)
+        rows.append([method, *_cells(last)])
+    if "cross" in summary:
+        cross, count = summary["cross"][score], len(summary["regions"])
+        own = [_text(_part(_part(cross, k), k)) for k in range(count)]
+        rows.append(["fresh", *own])
+    return Table(
+        caption=f"Final {_NAMES[score]} by region; `fresh` is a network of its own for "
+        "each.",
+        header=["method", *summary["regions"]],
+        rows=rows,
+    )
+
+
+def _by_region(summary: Summary, score: str, key: str, caption: str) -> Table | None:
+    rows = []
+    for method, entry in summary["methods"].items():
+        found = entry[score]["scores"].get(key)
+        if found is not None:
+            cells = _cells(found)
+            missing = len(summary["regions"]) - len(cells)
+            rows.append([method, *cells, *[UNDEFINED] * missing])
+    if not any(cell != UNDEFINED for row in rows for cell in row[1:]):
+        return None
+    return Table(caption=caption, header=["method", *summary["regions"]], rows=rows)
+
+
+def _matrix(summary: Summary, title: str, entry: Summary) -> Table:
+    rows = []
+    for step, name in enumerate(summary["regions"]):
+        own = _cells(_part(entry["matrix"], step))
+        before = _cells(_part(entry["zero_shot"], step))
+        cells = [
+            f"({b})" if a == UNDEFINED != b else a
+            for a, b in zip(own, before, strict=True)
+        ]
+        rows.append([f"after {name}", *cells])
+    return Table(
+        caption=f"{title}; in parentheses the mean of all decoders on regions to come.",
+        header=["step", *summary["regions"]],
+        rows=[row for row in rows if any(cell != UNDEFINED for cell in row[1:])],
+    )
+
+
+def _cross(summary: Summary, score: str) -> Table:
+    entry = summary["cross"][score]
+    return Table(
+        caption="`fresh`: the network of one region (rows) on every region (columns).",
+        header=["trained on", *summary["regions"]],
+        rows=[
+            [name, *_cells(_part(entry, k))]
+            for k, name in enumerate(summary["regions"])
+        ],
+    )
+
+
+def _part(entry: Summary, number: int) -> Summary:
+    """Returns one place of the first axis of an entry's numbers."""
+    return {
+        name: None if entry[name] is None else entry[name][number]
+        for name in ("mean", "std", "low", "high")
+    }
+
+
+def _cells(entry: Summary) -> list[str]:
+    return [_text(_part(entry, k)) for k in range(len(entry["mean"]))]
+
+
+def _text(entry: Summary) -> str:
+    if not math.isfinite(entry["mean"]):
+        return UNDEFINED
+    text = f"{entry['mean']:.3f}"
+    if entry["std"] is not None:
+        text += f" ± {entry['std']:.3f}"
+    text += f" [{entry['low']:.3f}, {entry['high']:.3f}]"
+    return text.replace("-", "\u2212")
+
+
+def _draw(path: Path, summary: Summary) -> Path:
+    """Draws the matrices of IoU as squares of colour with their numbers."""
+    from matplotlib.figure import Figure as Canvas  # takes a while
+
+    matrices = {
+        method: entry["iou"]["matrix"]["mean"]
+        for method, entry in summary["methods"].items()
+    }
+    if "cross" in summary:
+        matrices["fresh, by region"] = summary["cross"]["iou"]["mean"]
+    count = len(summary["regions"])
+    columns = min(5, max(1, len(matrices)))
+    rows = max(1, -(-len(matrices) // columns))
+    side = 0.6 * count + 0.9
+    canvas = Canvas(figsize=(columns * side, rows * side), layout="constrained")
+    axes = canvas.subplots(rows, columns, squeeze=False).flat
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, (method, values) in zip(axes, matrices.items(), strict=False):
+        axis.set_axis_on()
+        _draw_matrix(axis, method, values)
+    with atomic_path(path) as temporary:
+        canvas.savefig(temporary, format="png", dpi=130)
+    return path
+
+
+def _draw_matrix(
+    axis: Any,  # noqa: ANN401 - matplotlib's own type
+    title: str,
+    values: Sequence[Sequence[float]],
+) -> None:
+    axis.imshow(values, vmin=0, vmax=1, cmap="viridis")
+    axis.set_title(title, fontsize=9)
+    ticks = range(len(values))
+    axis.set_xticks(ticks)
+    axis.set_yticks(ticks)
+    axis.tick_params(labelsize=7)
+    for step, row in enumerate(values):
+        for region, value in enumerate(row):
+            if math.isfinite(value):
+                colour = "black" if value > 0.6 else "white"
+                text = f"{value:.2f}"
+                axis.text(
+                    region, step, text, ha="center", va="center", color=colour, size=7
+                )
