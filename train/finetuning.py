@@ -111,6 +111,11 @@ def finetune_recipe(
     if samples < 1:
         raise RecipeError(f"Expected `samples` of at least 1, received {samples}.")
     metadata = source.read_metadata()
+    if metadata.task != "segmentation":
+        raise RunError(
+            f"`{source.path}` gives whole images a class: expected a run that maps "
+            "pixels."
+        )
     name, split = split_name(data)
     if split is not None:
         raise RecipeError(
@@ -137,6 +142,7 @@ def finetune_recipe(
     recipe.optimizer.learning_rate *= LEARNING_RATE_FACTOR
     recipe.optimizer.accumulation = recipe.optimizer.ema = None
     recipe.schedule, recipe.decision = ScheduleSection(), DecisionSection()
+    recipe.adaptation = None  # the target is labelled
     training = recipe.training
     training.epochs, training.patience = EPOCHS, PATIENCE
     training.draws = math.ceil(STEPS * training.batch_size / samples)

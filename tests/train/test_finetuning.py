@@ -189,3 +189,11 @@ def test_a_run_to_start_from_has_to_be_of_the_same_network(source, session, tmp_
     assert not (tmp_path / "run").exists()
     assert keras.config.dtype_policy().name == "float32"
     assert json.loads(source.environment.read_text())["backend"]
+
+
+def test_a_run_of_whole_images_is_refused(source, session, tmp_path):
+    metadata = source.read_metadata()
+    metadata.task = "classification"
+    metadata.write(tmp_path)
+    with pytest.raises(RunError, match="gives whole images a class"):
+        finetune_recipe(RunFolder(tmp_path), DATA, 1, session=session)
