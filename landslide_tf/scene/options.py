@@ -36,7 +36,7 @@ class MapOptions:
 
     Attributes:
         tile: Rows and columns of a window; None = as in training.
-        overlap: Pixels that neighbouring windows share; None = a quarter of them.
+        overlap: Pixels that neighbouring windows share; None = about a quarter.
         batch_size: Windows a batch; None = about a million pixels.
         threshold: Smallest probability that is landslide; None = the model's.
         eight_sides: Averages the predictions of the eight symmetries of the square.

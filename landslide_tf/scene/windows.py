@@ -74,14 +74,21 @@ def window_of(
         trained: Rows or columns of the largest training example; None = not known.
         stride: Total stride of the model.
         tile: Rows and columns of a window; None = those of training, on the stride.
-        overlap: Pixels that windows share; None = a quarter.
+        overlap: Pixels that windows share; None = the fewest that the stride allows
+            from a quarter on.
 
     Returns:
         Rows and columns of a window, and the pixels that windows share.
     """
     if tile is None:
         tile = -(-(trained or TILE) // stride) * stride
-    return tile, tile // _SHARED if overlap is None else overlap
+    if overlap is None:
+        overlap = tile - _step(tile, tile // _SHARED, stride)
+    return tile, overlap
+
+
+def _step(tile: int, overlap: int, stride: int) -> int:
+    return max(stride, (tile - overlap) // stride * stride)
 
 
 def axis(size: int, *, tile: int, overlap: int, stride: int = 1) -> Axis:
@@ -112,7 +119,7 @@ def axis(size: int, *, tile: int, overlap: int, stride: int = 1) -> Axis:
             f"Expected `overlap` from 0 to {tile // 2}, half of the window, received "
             f"{overlap}."
         )
-    step = max(stride, (tile - overlap) // stride * stride)
+    step = _step(tile, overlap, stride)
     count = 1 + max(0, -(-(size - tile) // step))
     return Axis(size, tuple(step * k for k in range(count)), tile)
 

@@ -48,7 +48,7 @@ def test_a_scene_becomes_rasters_and_polygons(command, scene, tmp_path):
     assert "slope_mean_deg" in meta["fields"]
     code, text, _ = command("map", saved_models.path(MODEL), *arguments, "--out", out)
     assert code == 0  # the same, by its folder
-    assert "windows of 96 pixels (training: 96), 24 shared" in text
+    assert "windows of 96 pixels (training: 96), 32 shared" in text
 
 
 @pytest.mark.parametrize(

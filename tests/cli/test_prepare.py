@@ -37,7 +37,7 @@ def test_the_guide_leads_from_a_scene_to_a_trained_model(
     )
     assert (tmp_path / "runs" / "mine" / "model.keras").is_file()
     assert "landslide IoU" in said[2]
-    assert "windows of 32 pixels (training: 32), 8 shared" in said[3]
+    assert "windows of 32 pixels (training: 32), 16 shared" in said[3]
     ignored = int(said[4].split("ignored: ")[1].split()[0])
     # Of 287 x 310 pixels those of eight tiles that polygons cover count.
     assert 287 * 310 - 8 * 32 * 32 < ignored < 287 * 310

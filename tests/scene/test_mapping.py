@@ -125,7 +125,7 @@ def test_windows_have_the_size_of_training(tmp_path):
     small = Member(predict, files.metadata(tile=20, stride=8))
     free = {"tile": None, "overlap": None}
     summary, *_ = run(small, image, tmp_path, options=free)
-    assert (summary.tile, summary.overlap, summary.trained) == (24, 6, 20)
+    assert (summary.tile, summary.overlap, summary.trained) == (24, 8, 20)
     assert max(seen) == (24, 24)
     larger = Member(predict, files.metadata(tile=30))
     assert run([small, larger], image, tmp_path, options=free)[0].tile == 32
