@@ -1,12 +1,12 @@
-"""Image pairs, and the fixed, reproducible set of examples made from a region's."""
+"""A region's examples, and the fixed, reproducible set of copies made from them."""
 
 from __future__ import annotations
 
 import fnmatch
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +16,9 @@ from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.pipelines.arrays import load_arrays
 from landslide_tf.pipelines.augment import Mask, example_generator
 from landslide_tf.pipelines.inputs import InputSelection
-from landslide_tf.pipelines.store import (
-    DataDescription,
-    Example,
-    ExampleStore,
-    from_examples,
-    open_split,
-)
+from landslide_tf.pipelines.store import ExampleStore, load
 from landslide_tf.tensors import FloatArray
 
-PAIR = ("pre", "post")
 BALANCED = 400  # augmented images a region is to have
 MOST_ROUNDS = 7
 ROUNDS = {  # of the ecoregions, after the released augmentation script
@@ -48,9 +41,6 @@ def load_region(
 ) -> ExampleStore:
     """Loads the examples of a region from a split of a data set.
 
-    In a set of image pairs the two become one `image`, its bands named `pre_red` to
-    `post_blue`.
-
     Args:
         data: `name[/config]` of a registered TFDS builder.
         split: The split.
@@ -68,10 +58,7 @@ def load_region(
     if arrays is not None:
         store = load_arrays(arrays, data, split)
     else:
-        examples, description = open_split(
-            data, split=split, data_dir=data_dir, manual_dir=manual_dir
-        )
-        store = from_examples(*joined_pairs(examples, description))
+        store = load(data, split=split, data_dir=data_dir, manual_dir=manual_dir)
     return choose(store, [k for k, name in enumerate(store.ids) if _fits(name, ids)])
 
 
@@ -104,47 +91,6 @@ def draw_subset(store: ExampleStore, most: int | None, seed: int) -> ExampleStor
 
 def _fits(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def joined_pairs(
-    examples: Iterable[Example], description: DataDescription
-) -> tuple[Iterator[Example], DataDescription]:
-    """Joins `pre` and `post` of every example into `image`, where there are such.
-
-    Args:
-        examples: Examples of one data set.
-        description: What the data set says about itself.
-
-    Returns:
-        The examples, and the description with the joined bands.
-    """
-    iterator = iter(examples)
-    first = next(iterator, None)
-    if first is None or "image" in first or not set(PAIR) <= first.keys():
-        return _chained(first, iterator), description
-    bands = [c for c in description.channels.values() if c.feature == "image"]
-    joined = {
-        f"{time}_{band.name}": replace(
-            band, name=f"{time}_{band.name}", index=band.index + part * len(bands)
-        )
-        for part, time in enumerate(PAIR)
-        for band in bands
-    }
-    factors = {k: c for k, c in description.channels.items() if c.feature != "image"}
-    return map(_join, _chained(first, iterator)), replace(
-        description, channels={**joined, **factors}
-    )
-
-
-def _chained(first: Example | None, rest: Iterator[Example]) -> Iterator[Example]:
-    if first is not None:
-        yield first
-    yield from rest
-
-
-def _join(example: Example) -> Example:
-    others = {k: v for k, v in example.items() if k not in PAIR}
-    return {"image": np.concatenate([example[t] for t in PAIR], axis=-1), **others}
 
 
 def default_rounds(region: str, examples: int) -> int:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import IGNORE_VALUE
+from landslide_tf.pipelines.image_pairs import joined_pairs
 
 # An example as a TFDS builder gives it; feature names and dtypes vary by data set.
 Example = dict[str, Any]
@@ -277,7 +278,7 @@ def open_split(
 
     Returns:
         The examples, read one after the other in a fixed order, and what the data set
-        says about itself.
+        says about itself. Image pairs are joined as by `joined_pairs`.
 
     Raises:
         DataError: As `load`.
@@ -302,7 +303,7 @@ def open_split(
     except ValueError as error:  # TFDS's word for a slice that the split has not
         line = str(error).strip().splitlines()[0]
         raise DataError(f"Data set `{name}`, split `{split}`: {line}") from error
-    return tfds.as_numpy(opened), describe(metadata, full, split)
+    return joined_pairs(tfds.as_numpy(opened), describe(metadata, full, split))
 
 
 def find_builder(name: str, *, data_dir: str | Path | None = None) -> Any:  # noqa: ANN401

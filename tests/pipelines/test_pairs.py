@@ -13,15 +13,20 @@ from landslide_tf.pipelines import (
     WholeRegion,
     default_rounds,
     draw_subset,
+    export_arrays,
+    load,
+    load_arrays,
+    load_region,
 )
+from landslide_tf.pipelines.image_pairs import joined_pairs
 from landslide_tf.pipelines.pairs import (
     choose,
-    joined_pairs,
     resize_image,
     resize_mask,
     rotated,
 )
 from landslide_tf.pipelines.store import Channel, DataDescription, from_examples
+from tests.datasets.test_ecoregion_builder import write_region
 
 COLOURS = ("red", "green", "blue")
 DESCRIPTION = DataDescription(
@@ -210,3 +215,22 @@ def test_batches_carry_what_was_recorded_of_their_images():
     assert whole.numbers() == [[0, 1, 2, 3], [4, 5]]
     with pytest.raises(DataError, match="at most 6"):
         RegionBatches(made, 7).training()
+
+
+@pytest.mark.filterwarnings("ignore::landslide_tf.datasets.base.IncompleteDataWarning")
+def test_a_set_of_pairs_loads_and_exports_as_any_other(tmp_path):
+    write_region(tmp_path / "manual/EASTERN_TEMPERATE_FORESTS", 6)
+    folders = {"data_dir": tmp_path / "tfds", "manual_dir": tmp_path / "manual"}
+    store = load("ecoregion_landslides/etf", split="train", **folders)
+    assert store.examples[0]["image"].shape == (40, 60, 6)
+    assert {"pre_red", "post_blue"} <= set(store.description.channels)
+    assert store.positive.all()
+    export_arrays("ecoregion_landslides/etf", tmp_path / "arrays", **folders)
+    arrays = load_arrays(tmp_path / "arrays", "ecoregion_landslides/etf", "train")
+    for one, other in zip(store.examples, arrays.examples, strict=True):
+        np.testing.assert_array_equal(one["image"], other["image"])
+        np.testing.assert_array_equal(one["mask"], other["mask"])
+    region = load_region("ecoregion_landslides/etf", "train", ids=["ETF_*"], **folders)
+    assert region.ids == store.ids
+    with pytest.raises(DataError, match="ETF_"):
+        load_region("ecoregion_landslides/etf", "train", ids=["NAD_*"], **folders)
