@@ -60,7 +60,8 @@ def train(
             changes.append(f"training.devices={devices}")
         loaded = room.load_recipe(recipe, changes)
         run = room.train(loaded, out or Path("runs") / Path(recipe).stem, session)
-    if report and run.read_recipe().classification is None:
+    whole = run.read_recipe().classification is not None
+    if report and not whole:
         from landslide_tf.cli.reporting import write_reports
 
         data = run.read_recipe().data
@@ -71,7 +72,8 @@ def train(
             manual_dir=manual_dir,
         )
         typer.echo(f"report: {write_reports(run, result)['page']}")
-    typer.echo(f"trained: {run.path} (next: landslide-tf evaluate {run.path})")
+    following = "export" if whole else "evaluate"
+    typer.echo(f"trained: {run.path} (next: landslide-tf {following} {run.path})")
     if export is not None:
         from landslide_tf.cli.export import export as export_run
 
