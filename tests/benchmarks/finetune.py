@@ -94,9 +94,10 @@ def main() -> None:
             data = DATA.format(target)
             folder = options.out / f"region{target}-{seed}"
             found = finetune(source.path, data, options.samples, folder, None, session)
-            points += [
-                {"seed": seed, "region": target, **point.as_dict()} for point in found
-            ]
+            for point in found:
+                values = point.as_dict()
+                del values["run"]  # a path of this machine
+                points.append({"seed": seed, "region": target, **values})
             text = json.dumps(points, indent=1) + "\n"
             (options.out / "curve.json").write_text(text)
             print(f"seed {seed}, region {target}", flush=True)
