@@ -421,6 +421,11 @@ def _check_model(recipe: Recipe) -> None:
             f"{'whole images' if classifies else 'pixels'}: "
             f"{'add' if classifies else 'leave out'} the section `classification`."
         )
+    if recipe.model.name == "ada_net":
+        raise RecipeError(
+            "Model `ada_net` is trained as `mffe_net` with `adaptation.aux_layer: "
+            "aspp_dropout`, the same network, of which the second output is left out."
+        )
     known = inspect.signature(builder).parameters
     derived = {"num_classes", "input_shape", "classifier_activation"}
     for argument in recipe.model.arguments:

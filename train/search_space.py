@@ -31,6 +31,9 @@ DROPOUTS = (0.0, 0.1, 0.25, 0.5)
 ASPP_RATES = ([3, 6, 9], [6, 12, 18], [12, 24, 36])
 HEAD_MULTIPLIERS = (1.0, 10.0)
 WEIGHT_DECAYS = (1e-4, 5e-4)
+ADVERSARY = (1e-4, 2e-2)  # weight of deceiving the discriminator of the output
+AUX_SHARES = (0.1, 0.2)  # of it, for the second classifier
+LABEL_NOISES = (0.0, 0.3)
 DECADE = 10.0  # the learning rate goes that far below and above the recipe's own
 DIGITS = 3
 
@@ -137,6 +140,7 @@ class SearchSpace:
             _loss(recipe),
             _class_weights(recipe),
             _augmentation(recipe),
+            *_adaptation(recipe),
             *_arguments(recipe),
         ]
         names = [dimension.name for dimension in found]
@@ -209,6 +213,26 @@ def _coupled(recipe: Recipe) -> list[Choice]:
         _choice("optimizer.head_multiplier", HEAD_MULTIPLIERS, section.head_multiplier),
         _choice("optimizer.weight_decay", WEIGHT_DECAYS, section.weight_decay),
     ]
+
+
+def _adaptation(recipe: Recipe) -> list[Dimension]:
+    """What adversarial adaptation has besides."""
+    section = recipe.adaptation
+    if section is None:
+        return []
+    low, high = ADVERSARY
+    found: list[Dimension] = []
+    if section.weight:
+        own = section.weight
+        bounds = min(low, own / 2), max(high, own * 2)
+        found.append(LogRange("adaptation.weight", *bounds, own))
+    if section.aux_layer is not None:
+        own = section.aux_weight
+        weights = sorted({share * section.weight for share in AUX_SHARES} | {own})
+        found.append(_choice("adaptation.aux_weight", weights, own))
+    own = section.label_noise
+    noises = sorted({*LABEL_NOISES, own})
+    return [*found, _choice("adaptation.label_noise", noises, own)]
 
 
 def _loss(recipe: Recipe) -> Choice:

@@ -1,8 +1,8 @@
 """What adapting to a region without labels gives, beside fine-tuning with labels.
 
 usage: python tests/benchmarks/adaptation.py {visible,hokkaido} --out DIR
-    [--network unet] [--seeds 0 1 2] [--rows KEY ...] [--target DATA]
-    [--data-dir DIR] [--manual-dir DIR]
+    [--network unet] [--seeds 0 1 2] [--rows KEY ...] [--samples N ...]
+    [--target DATA] [--data-dir DIR] [--manual-dir DIR]
 
 `visible`: generated tiles, a network trained on region 0. `hokkaido`: one trained on
 Bijie, adapted to unlabelled crops of Hokkaido, whose labelled tiles are for scoring and
@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -189,12 +189,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--samples", type=int, nargs="*", help="for `finetuned`")
     parser.add_argument("--target", help="visible: another region's data set")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--manual-dir", type=Path)
     options = parser.parse_args()
     session = Session(options.data_dir, options.manual_dir, "adaptation.py", verbose=0)
     study = study_of(options.study, options.target)
+    if options.samples is not None:
+        study = replace(study, samples=tuple(options.samples))
     points = []
     for seed in options.seeds:
         changes = (*NETWORKS[options.network][0], f"training.seed={seed}")

@@ -25,6 +25,7 @@ from landslide_tf.train.adaptation import (
     settle_adaptation,
     target_selection,
 )
+from landslide_tf.train.search_space import SearchSpace
 from landslide_tf.train.setup import RunData, make_rate
 from tests.train.region_examples import CHANNELS, description, examples, store
 
@@ -183,6 +184,7 @@ def test_a_target_of_another_range_is_scaled():
         ("adaptation.label_noise=1", "label_noise"),
         ("adaptation.weigth=1", "`adaptation.weigth`"),
         ("adaptation={}", "`adaptation.target` is missing"),
+        ("model={name: ada_net}", "trained as `mffe_net`"),
     ],
 )
 def test_sections_that_are_not_valid(tmp_path, change, message):
@@ -203,6 +205,21 @@ def test_the_monitor_is_what_is_selected_by(tmp_path):
     section = settle_adaptation(recipe(tmp_path, *options)).training
     assert (section.monitor, section.mode) == ("val_target_landslide_iou", "max")
     assert settle_adaptation(recipe(tmp_path)).training.monitor == "val_landslide_iou"
+
+
+def test_a_search_varies_the_adversary(tmp_path):
+    chosen = recipe(tmp_path, "adaptation.aux_layer=fc7_dropout")
+    space = SearchSpace.around(chosen)
+    own = space.values({})
+    assert space.recipe_at(own) == chosen
+    found = {d.name: d for d in space.dimensions if d.name.startswith("adaptation")}
+    weight = found["adaptation.weight"]
+    assert (weight.low, weight.own, weight.high) == (1e-4, 0.01, 0.02)
+    assert set(found["adaptation.aux_weight"].forms) == {"0.001", "0.002"}
+    other = space.recipe_at({**own, "adaptation.label_noise": "0"})
+    assert other.adaptation.label_noise == 0
+    plain = SearchSpace.around(recipe(tmp_path, "adaptation=null"))
+    assert not any(d.name.startswith("adaptation") for d in plain.dimensions)
 
 
 def row(iou, entropy, share=0.1):
