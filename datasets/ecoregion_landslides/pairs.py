@@ -24,7 +24,7 @@ LAYOUT = (
 PAIR_TABLES = ("pairs.csv", "Coordinates for all the images.xlsx")
 
 _IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-_FOLDERS = {
+KINDS = {
     "pre": ("PRE_IMAGES", _IMAGES),
     "post": ("POST_IMAGES", _IMAGES),
     "png": ("POST_LABELS", (".png",)),
@@ -82,7 +82,7 @@ def find_pairs(root: epath.Path, regions: Iterable[int]) -> Folder:
     found = Folder()
     wanted = set(regions)
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        if not any((folder / name).is_dir() for name, _ in _FOLDERS.values()):
+        if not any((folder / name).is_dir() for name, _ in KINDS.values()):
             continue
         region = region_index(folder.name)
         if region in wanted:
@@ -134,7 +134,7 @@ def split_pairs(root: epath.Path, pairs: list[ImagePair]) -> dict[str, list[Imag
 def _add_region(found: Folder, folder: epath.Path, region: int) -> None:
     files: dict[str, dict[Key, epath.Path]] = {}
     names: dict[epath.Path, PairName] = {}
-    for kind, (name, suffixes) in _FOLDERS.items():
+    for kind, (name, suffixes) in KINDS.items():
         phase = "pre" if kind == "pre" else "post"
         listed, ignored = by_key(folder / name, _key(folder / name, phase), suffixes)
         files[kind] = listed

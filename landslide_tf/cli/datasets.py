@@ -98,6 +98,58 @@ def check(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) ->
         raise typer.Exit(1)
 
 
+@app.command("plan")
+def plan(
+    table: Annotated[
+        Path, typer.Argument(help="Workbook of all image pairs, or a CSV file of them.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder: MANUAL_DIR/ecoregion_landslides.")],
+    inventory: Annotated[
+        Path | None, typer.Option(help="Inventory of events, CSV or XLSX.")
+    ] = None,
+    regions: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An ecoregion's name or code. Repeatable.", show_default="all"
+        ),
+    ] = None,
+) -> None:
+    """Plan the image pairs of ecoregion_landslides: boxes, dates, file names.
+
+    Writes plan.csv, plan.geojson, pairs.csv and the folders that images go to.
+    """
+    from landslide_tf.datasets.ecoregion_landslides import plan_pairs, write_plan
+
+    planned = plan_pairs(table, inventory=inventory, regions=regions or ())
+    files = write_plan(out, planned)
+    for region in dict.fromkeys(p.pair.region for p in planned):
+        own = [p for p in planned if p.pair.region == region]
+        flagged = sum(bool(p.pair.flags) for p in own)
+        typer.echo(f"{region}: {len(own)} pairs, {flagged} with flags")
+    for path in files.values():
+        typer.echo(path)
+    typer.echo(
+        f"next: save and label the images, then landslide-tf datasets collect {out}"
+    )
+
+
+@app.command("collect")
+def collect(
+    folder: Annotated[Path, typer.Argument(help="Folder that `datasets plan` wrote.")],
+) -> None:
+    """Check saved images and labels against their plan; write masks of polygons.
+
+    Status 1 where a pair is faulty: the builder would refuse it.
+    """
+    from landslide_tf.datasets.ecoregion_landslides import collect_pairs
+
+    found = collect_pairs(folder)
+    for line in found.lines():
+        typer.echo(line)
+    if found.faulty:
+        raise typer.Exit(1)
+
+
 def _built(
     data: str,
     data_dir: Path | None,

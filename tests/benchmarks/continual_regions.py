@@ -81,12 +81,12 @@ def bijie(out):
         "description": "Landslides of Bijie, three groups of counties as stand-ins for "
         "ecoregions",
         "source": "Ji et al. 2020 (images); network and rates are this project's",
-        "regions": [section(name, data, out, 2) for name in COUNTIES],
-        "data": {"image": ["red", "green", "blue"], "size": 64},
+        "regions": [section(name, data, out, 1) for name in COUNTIES],
+        "data": {"image": ["red", "green", "blue"], "size": 32},
         "model": {
             "variant": "code",
             "inputs": "post",
-            "trunk_filters": [8, 16],
+            "trunk_filters": [4, 8],
             "decoder_filters": [8, 16, 32],
             "bn_momentum": 0.9,
         },
