@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -40,6 +40,21 @@ from landslide_tf.train.setup import input_selection
 FUSED_FILE = "fused.csv"
 
 
+class FusedFile(NamedTuple):
+    """The fused predictions of three branches.
+
+    Attributes:
+        path: The file, as `write_predictions` writes it, with the further columns
+            `weight_h`, `weight_s`, `weight_v`, `conflict` and `vacuity`.
+        scores: `IMAGE_SCORES` of the fused decision.
+        temperatures: That calibrated each branch; empty where none did.
+    """
+
+    path: Path
+    scores: dict[str, float]
+    temperatures: dict[str, float]
+
+
 @dataclass(frozen=True)
 class EvidentialEvaluation:
     """What an evaluation of branches found.
@@ -69,7 +84,7 @@ def fuse_folder(
     variant: Variant = "inverse",
     validation: str | Path | None = None,
     out: str | Path | None = None,
-) -> tuple[Path, dict[str, float]]:
+) -> FusedFile:
     """Fuses the predictions of the branches h, s and v into one file.
 
     Args:
@@ -82,8 +97,7 @@ def fuse_folder(
         out: File to write; None is `fused.csv` beside the others.
 
     Returns:
-        The file, with the columns of `write_predictions`, the weights, conflict and
-        vacuity; and the scores of the fused decision, `IMAGE_SCORES`.
+        The file, the scores of the fused decision, and the temperatures.
 
     Raises:
         DataError: If files are missing or do not fit each other.
@@ -92,9 +106,10 @@ def fuse_folder(
     if (folder / RECIPE).is_file():
         validation, folder = validation or folder / "validation", folder / "test"
     table = read_branches(folder, FUSED)
+    temperatures = {}
     if validation is not None:
-        fitted = read_branches(validation, FUSED)
-        table = calibrated(table, fit_temperatures(fitted))
+        temperatures = fit_temperatures(read_branches(validation, FUSED))
+        table = calibrated(table, temperatures)
     predictions, result = fuse_table(table, variant)
     weights = {f"weight_{b}": result.weights[:, i] for i, b in enumerate(FUSED)}
     path = write_predictions(
@@ -102,7 +117,8 @@ def fuse_folder(
         out or folder / FUSED_FILE,
         {**weights, "conflict": result.conflict, "vacuity": result.vacuity},
     )
-    return path, image_scores(predictions.probabilities, predictions.labels)
+    scores = image_scores(predictions.probabilities, predictions.labels)
+    return FusedFile(path, scores, temperatures)
 
 
 def evaluate_branches(

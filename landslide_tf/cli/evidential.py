@@ -98,11 +98,14 @@ def fuse(
         start_tensorflow()
     from landslide_tf import train as room
 
-    path, scores = room.fuse_folder(
+    found = room.fuse_folder(
         folder, variant=variant.value, validation=validation, out=out
     )
+    fitted = ", ".join(f"{k} {t:.3f}" for k, t in found.temperatures.items())
+    typer.echo(f"temperatures: {fitted or 'none, not calibrated (see --validation)'}")
     typer.echo(
-        f"fused: {path} (accuracy {scores['accuracy']:.4f}, F1 {scores['f1']:.4f})"
+        f"fused: {found.path} (accuracy {found.scores['accuracy']:.4f}, "
+        f"F1 {found.scores['f1']:.4f})"
     )
     if export is not None:
         from landslide_tf.serving import export as export_model

@@ -92,10 +92,11 @@ def test_the_same_command_goes_on_and_another_recipe_is_refused(folder, data):
 
 
 def test_fusion_calibrates_first(folder, tmp_path):
-    path, scores = fuse_folder(folder.path, out=tmp_path / "fused.csv")
+    path, scores, fitted = fuse_folder(folder.path, out=tmp_path / "fused.csv")
     validation = folder.predictions("validation", SMALL_BRANCHES)
     table = folder.predictions("test", SMALL_BRANCHES)
-    table = calibrated(table, fit_temperatures(validation))
+    assert fitted == fit_temperatures(validation)
+    table = calibrated(table, fitted)
     expected = fuse_branches(table.probabilities)
     with path.open() as stream:
         rows = list(csv.DictReader(stream))
@@ -107,7 +108,10 @@ def test_fusion_calibrates_first(folder, tmp_path):
         assert [float(row[f"weight_{b}"]) for b in SMALL_BRANCHES] == weights.tolist()
     assert scores == image_scores(expected.probabilities, table.labels)
     # A folder of files alone, as the release has, is fused as it is.
-    raw, _ = fuse_folder(folder.path / "test", variant="mean", out=tmp_path / "raw.csv")
+    raw, _, fitted = fuse_folder(
+        folder.path / "test", variant="mean", out=tmp_path / "raw.csv"
+    )
+    assert not fitted
     table = folder.predictions("test", SMALL_BRANCHES)
     expected = fuse_branches(table.probabilities, "mean").probabilities
     with raw.open() as stream:
@@ -207,6 +211,9 @@ def test_commands_fuse_and_evaluate(folder, data, command, tmp_path):
     )
     assert code == 0, err
     assert f"fused: {tmp_path / 'fused.csv'} (accuracy" in out
+    assert out.startswith("temperatures: h ")
+    code, out, err = command("evidential", "fuse", folder.path / "test")
+    assert code == 0 and "not calibrated" in out
     code, out, err = command(
         *("evidential", "evaluate", folder.path, "--pictures", 1),
         *("--out", tmp_path / "report", "--data-dir", data.data_dir),
