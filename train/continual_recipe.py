@@ -21,10 +21,8 @@ from landslide_tf.train.recipe import (
     NonNegative,
     Positive,
     Section,
-    apply_change,
-    explain,
-    read_yaml,
 )
+from landslide_tf.train.yaml_files import apply_change, explain, read_yaml
 
 # The order that the folder numbers of the released scripts suggest.
 RELEASED_ORDER = (

@@ -133,6 +133,7 @@ def finetune_recipe(
     section.train, section.validation, section.test = "train", "validation", "test"
     section.samples = samples
     section.validation_samples = max(1, samples // 4)
+    recipe.model.name = metadata.builder
     recipe.model.arguments = _arguments(metadata)
     recipe.model.stem, recipe.model.prior_bias = None, False
     recipe.model.start = str(source.path.resolve())

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.metrics.bootstrap import SCORES
-from landslide_tf.train.recipe import Recipe, explain, load_recipe
+from landslide_tf.train.recipe import Recipe, load_recipe
 from landslide_tf.train.transfer import image_scale_for
+from landslide_tf.train.yaml_files import explain
 
 # Values of a recipe by dotted key, whatever the key takes.
 Changes = dict[str, Any]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -16,6 +16,7 @@ from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
 from landslide_tf.train.adaptation_section import AdaptationSection
 from landslide_tf.train.classification_section import ClassificationSection
+from landslide_tf.train.yaml_files import apply_change, explain, read_yaml
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -327,87 +328,6 @@ def _validated(content: dict[str, Any], changes: Sequence[str], name: str) -> Re
         raise RecipeError(f"Recipe `{name}`: {explain(error, Recipe)}") from error
     _check_model(recipe)
     return recipe
-
-
-def read_yaml(name: str | Path, shipped: Mapping[str, Path]) -> dict[str, Any]:
-    """Reads a recipe's content.
-
-    Args:
-        name: Name of a shipped recipe, or a YAML file.
-        shipped: Shipped recipes by name.
-
-    Returns:
-        The sections, not validated.
-
-    Raises:
-        RecipeError: If there is no such recipe or it is not YAML.
-    """
-    path = shipped.get(str(name), Path(name))
-    if not path.is_file():
-        if path.suffix in (".yaml", ".yml"):
-            raise RecipeError(f"Recipe file `{path}` does not exist.")
-        raise RecipeError(
-            f"There is no recipe `{name}`.{did_you_mean(str(name), shipped)}"
-        )
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise RecipeError(f"Recipe `{path}` is not valid YAML: {line}") from error
-    if not isinstance(content, dict):
-        raise RecipeError(f"Recipe `{path}` must hold sections such as `data:`.")
-    return content
-
-
-def apply_change(content: dict[str, Any], change: str) -> None:
-    """Changes one value of a recipe's content, in place.
-
-    Args:
-        content: Sections, not validated.
-        change: `section.key=value` with a YAML value.
-
-    Raises:
-        RecipeError: If the change is not of this form.
-    """
-    path, equals, value = change.partition("=")
-    if not equals:
-        raise RecipeError(f"Expected a change as `section.key=value`, got `{change}`.")
-    *sections, key = path.strip().split(".")
-    for section in sections:
-        content = content.setdefault(section, {})
-        if not isinstance(content, dict):
-            raise RecipeError(f"`{change}`: `{section}` is a value, not a section.")
-    try:
-        content[key] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"`{change}`: `{value}` is not a YAML value.") from error
-
-
-def explain(error: ValidationError, schema: type[BaseModel]) -> str:
-    """Returns the first fault of a validation in one line, with near names.
-
-    Args:
-        error: What pydantic found.
-        schema: The model that was validated.
-
-    Returns:
-        One line naming the key, what was expected and what was received.
-    """
-    first = error.errors()[0]
-    # pydantic also names the form of a value, such as `literal['a','b']`.
-    names = [str(p) for p in first["loc"] if p != "median" and "[" not in str(p)]
-    key = ".".join(names)
-    if first["type"] == "extra_forbidden":
-        for name in names[:-1]:
-            if name.isdigit():  # a place in a list of sections
-                schema = next(iter(get_args(schema)), schema)
-            else:
-                schema = schema.model_fields[name].annotation
-                schema = next(iter(get_args(schema)), schema)  # of `Section | None`
-        return f"unknown key `{key}`.{did_you_mean(names[-1], schema.model_fields)}"
-    if first["type"] == "missing":
-        return f"key `{key}` is missing."
-    return f"`{key}`: {first['msg']}, received `{first['input']}`."
 
 
 def _check_model(recipe: Recipe) -> None:

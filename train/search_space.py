@@ -17,8 +17,8 @@ from landslide_tf.train.recipe import (
     AugmentationSection,
     LossSection,
     Recipe,
-    explain,
 )
+from landslide_tf.train.yaml_files import explain
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters

@@ -1,0 +1,93 @@
+"""Files of recipes and grids: reading, changing a value, naming a fault in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from landslide_tf.errors import RecipeError, did_you_mean
+
+
+def read_yaml(name: str | Path, shipped: Mapping[str, Path]) -> dict[str, Any]:
+    """Reads a recipe's content.
+
+    Args:
+        name: Name of a shipped recipe, or a YAML file.
+        shipped: Shipped recipes by name.
+
+    Returns:
+        The sections, not validated.
+
+    Raises:
+        RecipeError: If there is no such recipe or it is not YAML.
+    """
+    path = shipped.get(str(name), Path(name))
+    if not path.is_file():
+        if path.suffix in (".yaml", ".yml"):
+            raise RecipeError(f"Recipe file `{path}` does not exist.")
+        raise RecipeError(
+            f"There is no recipe `{name}`.{did_you_mean(str(name), shipped)}"
+        )
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise RecipeError(f"Recipe `{path}` is not valid YAML: {line}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"Recipe `{path}` must hold sections such as `data:`.")
+    return content
+
+
+def apply_change(content: dict[str, Any], change: str) -> None:
+    """Changes one value of a recipe's content, in place.
+
+    Args:
+        content: Sections, not validated.
+        change: `section.key=value` with a YAML value.
+
+    Raises:
+        RecipeError: If the change is not of this form.
+    """
+    path, equals, value = change.partition("=")
+    if not equals:
+        raise RecipeError(f"Expected a change as `section.key=value`, got `{change}`.")
+    *sections, key = path.strip().split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise RecipeError(f"`{change}`: `{section}` is a value, not a section.")
+    try:
+        content[key] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"`{change}`: `{value}` is not a YAML value.") from error
+
+
+def explain(error: ValidationError, schema: type[BaseModel]) -> str:
+    """Returns the first fault of a validation in one line, with near names.
+
+    Args:
+        error: What pydantic found.
+        schema: The model that was validated.
+
+    Returns:
+        One line naming the key, what was expected and what was received.
+    """
+    first = error.errors()[0]
+    # pydantic also names the form of a value, such as `literal['a','b']`.
+    names = [str(p) for p in first["loc"] if p != "median" and "[" not in str(p)]
+    key = ".".join(names)
+    if first["type"] == "extra_forbidden":
+        for name in names[:-1]:
+            if name.isdigit():  # a place in a list of sections
+                schema = next(iter(get_args(schema)), schema)
+            else:
+                schema = schema.model_fields[name].annotation
+                schema = next(iter(get_args(schema)), schema)  # of `Section | None`
+        return f"unknown key `{key}`.{did_you_mean(names[-1], schema.model_fields)}"
+    if first["type"] == "missing":
+        return f"key `{key}` is missing."
+    return f"`{key}`: {first['msg']}, received `{first['input']}`."
