@@ -15,7 +15,7 @@ def rows():
     """The tests of every number."""
     found = {}
     for line in LIST.read_text(encoding="utf-8").splitlines():
-        if cells := re.fullmatch(r"\| ([ELM]?\d+) \| (.+) \| (.+) \|", line):
+        if cells := re.fullmatch(r"\| ([ELMT]?\d+) \| (.+) \| (.+) \|", line):
             number, _property, tests = cells.groups()
             assert number not in found, number
             names = re.findall(r"`([^`]+)`", tests)
@@ -40,7 +40,9 @@ def test_every_number_has_tests():
     landslide_net = {f"L{n}" for n in (*range(1, 10), *range(15, 18))}
     maps = {f"M{n}" for n in range(1, 18)}
     evidential = {f"E{n}" for n in range(1, 14)}
+    updates = {f"T{n}" for n in range(1, 13)}
     numbers = {str(n) for n in range(1, 24)} | landslide_net | maps | evidential
+    numbers |= updates
     assert set(rows()) == numbers
     for names in rows().values():
         assert names and len(set(names)) == len(names)
