@@ -8,10 +8,10 @@ from tests.train.region_pairs import BANDS, store
 SIZE = 8
 
 
-def write_region(folder, region, count=6):
+def write_region(folder, region, count=6, seed=0, size=SIZE):
     """Writes the splits of a region as arrays."""
     for split in ("train", "test"):
-        made = store(region, split, count, size=SIZE)
+        made = store(region, split, count, seed, size)
         write_arrays(folder / split, made.examples, made.description)
     return folder
 
