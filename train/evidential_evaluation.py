@@ -62,7 +62,7 @@ class EvidentialEvaluation:
     Attributes:
         facts: What was evaluated and how, for a report's head.
         rows: One row a method, as `fusion.summarise` gives them.
-        raw: Rows of the branches before calibration.
+        raw: The same without calibration.
         temperatures: By branch, one of each seed.
         reliability: Reliability diagram of the first seed, by method.
         degraded: Mean accuracy by method, then by degradation, `"none"` among them.
@@ -157,7 +157,7 @@ def evaluate_branches(
         predict_part(folder, "validation", **data)
         fitted.append(fit_temperatures(folder.predictions("validation")))
         table = folder.predictions(predict_part(folder, "test", **data))
-        raw.append({k: v for k, v in score_methods(table).items() if k in fitted[-1]})
+        raw.append(score_methods(table))
         clean.append(score_methods(calibrated(table, fitted[-1])))
         for degradation in DEGRADATIONS if degradations else ():
             name = predict_part(folder, "test", degradation=degradation, **data)

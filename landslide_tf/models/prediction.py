@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import keras
 import numpy as np
@@ -76,6 +77,8 @@ def _compiled(model: keras.Model) -> Callable[[dict[str, FloatArray]], FloatArra
     def traced(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         return model(inputs, training=False)
 
-    return lambda inputs: traced(
+    # The graph itself: where many models predict, TensorFlow would warn of retracing.
+    graph = cache(traced.get_concrete_function)
+    return lambda inputs: graph()(
         {name: tf.constant(value, tf.float32) for name, value in inputs.items()}
     ).numpy()

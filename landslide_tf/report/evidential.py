@@ -42,7 +42,7 @@ _COLUMNS = {
     "brier": "Brier",
     "nll": "NLL",
 }
-_MAIN = ("accuracy", "precision", "recall", "f1", "auc", "ece", "brier")
+_MAIN = ("accuracy", "precision", "recall", "f1", "auc", "ece", "nll")
 _NAMES = {
     "h": "branch h",
     "s": "branch s",
@@ -78,7 +78,7 @@ def write_evidential(
         rows: One row a method: `method`, scores by name, `<score>_sd` (None for one
             seed), `confusion` (2 × 2, rows = truth), and `difference`, `low`, `high` of
             the accuracy against the branch `original` (None without it).
-        raw: The same for the branches before calibration.
+        raw: The same without calibration.
         temperatures: By branch, one of each seed.
         reliability: By method, rows with `confidence`, `accuracy` and `pixels` (images
             in the bin).
@@ -158,7 +158,7 @@ def _sections(
     sections = [
         Section("", [KeyNumbers(numbers=numbers), told]),
         Section("Scores", [_MEANING, tables[0], tables[1]]),
-        Section("Calibration", [tables[2], Charts(_diagrams(reliability))]),
+        Section("Calibration", [_BOUND, tables[2], Charts(_diagrams(reliability))]),
     ]
     if len(tables) > 3:
         sections.append(Section("Noise and blur", [tables[3]]))
@@ -172,6 +172,11 @@ _MEANING = (
     "the branch that sees the image as it is, with its 95 % interval over test images "
     "drawn with replacement. Rules and variants fuse the branches h, s and v, each "
     "calibrated by one temperature on validation images."
+)
+
+_BOUND = (
+    "A temperature of 0.05 is a bound of the fit: such a branch is right on every "
+    "validation image, and calibration then makes it all but certain of everything."
 )
 
 
@@ -225,14 +230,13 @@ def _before(
     raw: Sequence[MethodRow], temperatures: Mapping[str, Sequence[float]]
 ) -> Table:
     return Table(
-        caption="Branches before calibration, and their temperatures",
-        header=["branch", "ECE", "NLL", "temperature of each seed"],
+        caption="Without calibration, and the temperatures of the branches",
+        header=["method", "accuracy", "AUC", "ECE", "NLL", "temperature of each seed"],
         rows=[
             [
-                row["method"],
-                _spread(row, "ece"),
-                _spread(row, "nll"),
-                ", ".join(f"{t:.2f}" for t in temperatures[row["method"]]),
+                _name(row["method"]),
+                *(_spread(row, score) for score in ("accuracy", "auc", "ece", "nll")),
+                ", ".join(f"{t:.2f}" for t in temperatures.get(row["method"], ())),
             ]
             for row in raw
         ],
@@ -274,7 +278,7 @@ def _diagrams(
 
 def _markdown(title: str, facts: Mapping[str, Cell], tables: Sequence[Table]) -> str:
     lines = [f"# {title}", "", markdown_table(["fact", "value"], list(facts.items()))]
-    lines += [_MEANING, ""]
+    lines += [_MEANING, "", _BOUND, ""]
     for table in tables:
         lines += [f"{table.caption}:", ""]
         lines.append(markdown_table(table.header, table.rows, table.digits))
