@@ -7,8 +7,8 @@ of a file, before and after. At number KILL_AT the process is gone, as if the ma
 had killed it. Without KILL_AT it runs to the end and prints the number of events.
 
 A VARIANT that starts with `devices` trains on two virtual CPUs. The network keeps
-Keras's batch normalisation, whose statistics differ between them. A VARIANT that starts
-with `adversarial` has two regions and a discriminator.
+Keras's batch normalisation, whose statistics differ between them. A VARIANT with
+`adversarial` in it has two regions and a discriminator.
 """
 
 import os
@@ -99,7 +99,7 @@ def network(policy):
     x = keras.layers.Dropout(0.3)(x)
     x = keras.layers.SpatialDropout2D(0.2)(x)
     logits = keras.layers.Conv2D(2, 3, padding="same", dtype="float32")(x)
-    return keras.Model(image, logits)
+    return keras.Model([image], logits)
 
 
 def optimizer(variant):
@@ -123,12 +123,12 @@ def compiled(variant):
     model = network(policies.get(variant.rpartition("-")[2], "float32"))
     metric = ConfusionMatrix(2, landslide_class=1)
     chosen = optimizer(variant)
-    if variant.startswith("adversarial"):
+    if "adversarial" in variant:
         judge = keras.optimizers.Adam(1e-3, beta_2=0.99)
         chosen = SplitOptimizer(chosen, judge, len(model.trainable_variables))
     if variant.endswith("-float16"):
         chosen = LossScaleOptimizer(chosen)
-    if variant.startswith("adversarial"):
+    if "adversarial" in variant:
         model = AdversarialModel(
             model,
             model,
@@ -149,12 +149,12 @@ def compiled(variant):
 def batches(variant):
     selection = InputSelection(("r", "g", "b"))
     change = Augmentation(dihedral=True, brightness=0.1)
-    side = 32 if variant.startswith("adversarial") else 12
+    side = 32 if "adversarial" in variant else 12
     training = TrainingBatches(
         store(STEPS * 4, 1, side), selection, 4, seed=5, augmentation=change
     )
     examples = EvaluationBatches(store(12, 2, side), selection, 4)
-    if not variant.startswith("adversarial"):
+    if "adversarial" not in variant:
         return training, examples
     # Of another length: its epochs end within those of the source.
     target = TrainingBatches(

@@ -125,7 +125,9 @@ def test_a_run_on_two_devices_that_was_killed_ends_as_one_that_was_not(tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["devices", "devices-float16"])
+@pytest.mark.parametrize(
+    "variant", ["devices", "devices-float16", "devices-adversarial"]
+)
 def test_kills_on_two_devices_change_nothing(tmp_path, variant):
     total = whole_run(tmp_path / "whole", variant)
     killed = tmp_path / "killed"
