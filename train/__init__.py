@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from landslide_tf.train.continual_run import (
         ContinualFolder,
         describe_network,
+        of_region,
         resume_continual,
         train_continual,
     )
@@ -86,6 +87,7 @@ _MODULES = {
     "load_grid": "grid",
     "load_recipe": "recipe",
     "make_schedule": "schedules",
+    "of_region": "continual_run",
     "plan_matrix": "continual_matrix",
     "read_matrix": "continual_evaluation",
     "resume": "engine",
@@ -138,6 +140,7 @@ __all__ = [
     "load_grid",
     "load_recipe",
     "make_schedule",
+    "of_region",
     "plan_matrix",
     "read_matrix",
     "resume",

@@ -329,10 +329,37 @@ def describe_network(
         classes=["background", "landslide"],
         landslide_class="sigmoid",
         threshold=THRESHOLD,
+        tile=recipe.data.size,
         dataset=", ".join(dict.fromkeys(s.data for s in recipe.arrivals())),
         split="train",
         versions=versions(),
     )
+
+
+def of_region(
+    metadata: ModelMetadata, network: keras.Model, region: str
+) -> tuple[ModelMetadata, keras.Model]:
+    """Returns metadata and network of one region alone.
+
+    Args:
+        metadata: Of the whole network.
+        network: A model of `tsmu_net`.
+        region: The region.
+
+    Returns:
+        What is exported and mapped with as any other network.
+
+    Raises:
+        ModelError: If the network has no such region.
+    """
+    model = tsmu.for_region(network, region)
+    name = model.name.removeprefix(f"{network.name}_")
+    arguments = {k: v for k, v in metadata.arguments.items() if k != "regions"}
+    update = {
+        "name": f"{metadata.name}-{name}",
+        "arguments": {"region": name, **arguments},
+    }
+    return metadata.model_copy(update=update), model
 
 
 def _write_result(sequence: _Sequence) -> None:

@@ -16,6 +16,10 @@ def export(
     version: Annotated[
         int | None, typer.Option(min=1, help="Version.", show_default="the next")
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(help="Of a model of several regions, the one to export alone."),
+    ] = None,
 ) -> None:
     """Write a numbered SavedModel that TensorFlow Serving loads."""
     start_tensorflow()
@@ -23,6 +27,10 @@ def export(
     from landslide_tf.train import RunFolder
 
     folder = RunFolder(run)
-    metadata = folder.read_metadata()
-    path = export_model(folder.load_model(), out, metadata=metadata, version=version)
+    metadata, model = folder.read_metadata(), folder.load_model()
+    if region is not None:
+        from landslide_tf.train import of_region
+
+        metadata, model = of_region(metadata, model, region)
+    path = export_model(model, out, metadata=metadata, version=version)
     typer.echo(path)

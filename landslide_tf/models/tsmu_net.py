@@ -16,7 +16,7 @@ from landslide_tf.models.tsmu_parts import Network
 ROUTINGS = ("all", "partition")
 # Name of the layer that knows regions and arguments.
 ROUTING_LAYER = "by_region"
-_UNIT_RANGE = (0.0, 1.0, 255.0)  # 8-bit values to 0..1, not standardised
+UNIT_RANGE = (0.0, 1.0, 255.0)  # 8-bit values to 0..1, not standardised
 
 
 def tsmu_net(
@@ -119,7 +119,7 @@ def assembled(
         raise ModelError(f"`routing` must be one of {ROUTINGS}, received {routing!r}.")
     image = assembly.image_input((None, None, network.bands))
     region = keras.Input((), name="region", dtype="int32")
-    padded = assembly.prepared_image(image, network.stride, _UNIT_RANGE)
+    padded = assembly.prepared_image(image, network.stride, UNIT_RANGE)
     features = trunk(padded)
     ordered = [decoders[r] for r in regions if r is not None]
     arguments = {"network": network.config(), "name": ROUTING_LAYER}

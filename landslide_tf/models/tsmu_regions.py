@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from landslide_tf.ecoregions import ANY, NO_REGION, region_name
 from landslide_tf.errors import ModelError, did_you_mean
-from landslide_tf.layers import DecodeByRegion, SelectRegion
-from landslide_tf.models.tsmu_net import ROUTING_LAYER, assembled
+from landslide_tf.layers import CropTo, DecodeByRegion, SelectRegion
+from landslide_tf.models import assembly
+from landslide_tf.models.tsmu_net import ROUTING_LAYER, UNIT_RANGE, assembled
 from landslide_tf.models.tsmu_parts import Network
 
 
@@ -166,6 +167,32 @@ def remove_region(model: keras.Model, name: str) -> keras.Model:
         routing=routing(model),
         name=model.name,
     )
+
+
+def for_region(model: keras.Model, name: str) -> keras.Model:
+    """Returns the network of one region, as any other network that maps images.
+
+    Args:
+        model: A model of `tsmu_net`.
+        name: The region.
+
+    Returns:
+        Functional model from raw `image` to float32 `probabilities`; it shares trunk
+        and decoder with the given one.
+
+    Raises:
+        ModelError: If the model has no such region.
+    """
+    (index,) = region_indices(model, [name])
+    if index == NO_REGION:
+        raise ModelError(f"A region must be named, received `{name}`.")
+    region = regions(model)[index]
+    parts = network(model)
+    image = assembly.image_input((None, None, parts.bands))
+    padded = assembly.prepared_image(image, parts.stride, UNIT_RANGE)
+    scored = decoders(model)[region](trunk(model)(padded))
+    outputs = CropTo(dtype="float32", name="probabilities")(scored, image)
+    return keras.Model([image], outputs, name=f"{model.name}_{region}")
 
 
 def copy(model: keras.Model) -> keras.Model:

@@ -51,6 +51,11 @@ def check_members(members: Sequence[Member]) -> None:
                 f"Model `{metadata.name}` must be a segmentation model, received one "
                 f"for {metadata.task}."
             )
+        if metadata.arguments.get("regions"):
+            raise ModelError(
+                f"Model `{metadata.name}` has a decoder for each of its regions: make "
+                "one for a region with `landslide-tf export RUN --region NAME`."
+            )
         if isinstance(metadata.temperature, dict):
             raise ModelError(
                 f"Model `{metadata.name}` must have one temperature, received one for "

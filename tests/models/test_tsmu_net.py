@@ -289,3 +289,14 @@ def test_refuses_arguments(arguments, words):
 def test_other_networks_have_no_regions():
     with pytest.raises(ModelError, match="tsmu_net"):
         tsmu.trunk(models.unet(2, width=0.125))
+
+
+def test_one_region_alone_is_a_network_as_any_other(model):
+    alone = tsmu.for_region(model, "nad")
+    assert [t.name for t in alone.inputs] == ["image"]
+    assert alone.output_names == ["probabilities"]
+    assert models.total_stride(alone) == models.total_stride(model)
+    image = draw(model)
+    np.testing.assert_array_equal(alone([image]), call(model, image, [1] * 3))
+    with pytest.raises(ModelError, match="named"):
+        tsmu.for_region(model, "*")

@@ -213,6 +213,22 @@ def test_every_step_becomes_a_version(command_line, first_step, folders, tmp_pat
     image = np.zeros((1, 8, 8, 6), "float32")
     found = served({"image": image, "region": np.array(["b"])}, "by_name")
     assert found["probabilities"].shape == (1, 8, 8, 1)
+    # The run's own model, and one region of it.
+    code, text, _ = command_line("export", target, "--out", out)
+    assert code == 0 and text.strip() == str(out / "3")
+    one = tmp_path / "one"
+    code, _, _ = command_line("export", target, "--out", one, "--region", "b")
+    assert code == 0
+    alone = serving.load(one)
+    assert alone.metadata.name == "run-B"
+    np.testing.assert_allclose(
+        alone({"image": image})["probabilities"], found["probabilities"], atol=1e-6
+    )
+    command_line.refuses(
+        "export", target, "--out", one, "--region", "c", message="no region `c`"
+    )
+    scene = ("map", out, "--image", tmp_path / "no.tif", "--out", tmp_path / "m.tif")
+    command_line.refuses(*scene, message="--region NAME")
 
 
 @pytest.fixture
