@@ -7,7 +7,7 @@ process of its own; megapixels a second and the largest resident size. `share`: 
 network on one scene with slope and aspect; time of the network alone on the same
 windows divided by the time of the whole, in turns, medians, on the wall and of the
 processors, for the shipped network, which is tiny, and for FSTF-Net at a fourth of the
-paper's width with random weights. Writes `scene.json`.
+paper's width and at all of it, with random weights. Writes `scene.json`.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--heights", type=int, nargs="*", default=[10_000, 30_000])
     parser.add_argument("--width", type=int, default=4096)
-    parser.add_argument("--size", type=int, default=3072)
+    parser.add_argument("--size", type=int, default=2048)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -172,7 +172,12 @@ def main() -> None:
         record["memory"].append(json.loads(done.stdout.splitlines()[-1]))
         print(record["memory"][-1])
     record["share"] = [
-        share(given.size, width, given.repeats) for width in (None, 0.25)
+        share(size, width, given.repeats)
+        for size, width in (
+            (given.size, None),
+            (given.size, 0.25),
+            (given.size // 2, 1.0),
+        )
     ]
     print(record["share"])
     (HERE / "scene.json").write_text(json.dumps(record, indent=2) + "\n")
