@@ -19,10 +19,13 @@ app = typer.Typer(
 def list_recipes() -> None:
     """List the shipped recipes."""
     start_tensorflow()
-    from landslide_tf.train import load_recipe, shipped_recipes
+    from landslide_tf import train
 
-    for name in shipped_recipes():
-        typer.echo(f"{name:28} {load_recipe(name).description}")
+    for name in train.shipped_recipes():
+        typer.echo(f"{name:28} {train.load_recipe(name).description}")
+    typer.echo("\nfor `landslide-tf continual train`:")
+    for name in train.shipped_continual_recipes():
+        typer.echo(f"{name:28} {train.load_continual_recipe(name).description}")
 
 
 @app.command("show")
@@ -31,7 +34,9 @@ def show(name: Annotated[str, typer.Argument(help="Recipe or YAML file.")]) -> N
     start_tensorflow()
     import yaml
 
-    from landslide_tf.train import load_recipe
+    from landslide_tf import train
 
-    content = load_recipe(name).model_dump(mode="json")
+    continual = name in train.shipped_continual_recipes()
+    load = train.load_continual_recipe if continual else train.load_recipe
+    content = load(name).model_dump(mode="json")
     typer.echo(yaml.safe_dump(content, sort_keys=False), nl=False)

@@ -291,6 +291,13 @@ def test_orders(tmp_path, folders):
     assert names == ["MARINE", "NORTH", "NORTHWESTERN", "EASTERN"]
 
 
+def test_the_command_lists_and_shows_the_shipped_recipes(command_line):
+    code, text, _ = command_line("recipes", "list")
+    assert code == 0 and "tsmu_synthetic" in text.split("continual train")[1]
+    code, text, _ = command_line("recipes", "show", "tsmu_synthetic")
+    assert code == 0 and "bn_policy: frozen" in text
+
+
 def test_shipped_recipes_are_valid_and_say_where_numbers_come_from():
     shipped = shipped_continual_recipes()
     assert set(shipped) >= {"tsmu_ecoregions", "tsmu_synthetic"}
