@@ -40,7 +40,7 @@ def test_every_number_has_tests():
     landslide_net = {f"L{n}" for n in (*range(1, 14), *range(15, 18))}
     maps = {f"M{n}" for n in range(1, 18)}
     evidential = {f"E{n}" for n in range(1, 14)}
-    updates = {f"T{n}" for n in range(1, 13)}
+    updates = {f"T{n}" for n in range(1, 15)}
     numbers = {str(n) for n in range(1, 24)} | landslide_net | maps | evidential
     numbers |= updates
     assert set(rows()) == numbers
