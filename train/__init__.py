@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         resume_continual,
         train_continual,
     )
+    from landslide_tf.train.continual_search import tune_continual
     from landslide_tf.train.continual_summary import summarize_matrix
     from landslide_tf.train.engine import Session, resume, train
     from landslide_tf.train.evaluate import Evaluation, evaluate_run
@@ -104,6 +105,7 @@ _MODULES = {
     "train_branches": "evidential",
     "train_continual": "continual_run",
     "tune": "search",
+    "tune_continual": "continual_search",
     "versions": "run",
 }
 
@@ -157,6 +159,7 @@ __all__ = [
     "train_branches",
     "train_continual",
     "tune",
+    "tune_continual",
     "versions",
 ]
 

@@ -183,7 +183,7 @@ class SearchSpace:
         for dimension in self.dimensions:
             changes = dimension.changes(values[dimension.name])
             for key, value in changes.items():
-                _assign(content, key, value)
+                assign(content, key, value)
         if epochs is not None:
             content["training"]["epochs"] = epochs
         try:
@@ -192,7 +192,8 @@ class SearchSpace:
             raise RecipeError(f"Trial: {explain(error, Recipe)}") from error
 
 
-def _assign(content: dict[str, Any], key: str, value: object) -> None:
+def assign(content: dict[str, Any], key: str, value: object) -> None:
+    """Sets a value of nested sections by its dotted key."""
     *sections, last = key.split(".")
     for section in sections:
         content = content[section]

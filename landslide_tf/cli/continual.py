@@ -14,7 +14,7 @@ from landslide_tf.errors import RecipeError
 if TYPE_CHECKING:
     import keras
 
-    from landslide_tf.train import ContinualFolder, ContinualRecipe
+    from landslide_tf.train import ContinualFolder, ContinualRecipe, Outcome
 
 app = typer.Typer(
     help="Train regions one after the other, without old images.",
@@ -161,3 +161,52 @@ def matrix(
     typer.echo(continual_markdown(summary))
     for path in files.values():
         typer.echo(path)
+
+
+@app.command("tune")
+def tune(
+    recipe: Annotated[
+        str, typer.Argument(help="Shipped continual recipe or YAML file.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder.", show_default="runs/RECIPE-search")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="The first is the recipe.")] = 10,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(help="A key that may differ. Repeatable.", show_default="all"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Draws other trials.")] = 0,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
+    ] = None,
+    arrays: Arrays = None,
+    data_dir: DataDir = None,
+    manual_dir: ManualDir = None,
+) -> None:
+    """Search rates, λ, dropout, batch size and form of the preservation at random.
+
+    The same command goes on with an interrupted search, or adds trials.
+    """
+    start_backend()
+    from landslide_tf import train as room
+
+    def show(outcome: Outcome) -> None:
+        score = f"{outcome.score:.4f}" if outcome.score is not None else outcome.reason
+        values = ", ".join(f"{key}={value}" for key, value in outcome.values.items())
+        typer.echo(f"trial {outcome.trial}: {score} ({values})")
+
+    search = room.tune_continual(
+        room.load_continual_recipe(recipe, changes or []),
+        out or Path("runs") / f"{Path(recipe).stem}-search",
+        trials=trials,
+        seed=seed,
+        vary=tuple(vary or ()),
+        session=room.Session(data_dir, manual_dir, command_line(), arrays=arrays),
+        report=show,
+    )
+    typer.echo(
+        f"best: {search.best} (next: landslide-tf continual train {search.best})"
+    )
+    typer.echo(search.ranking)

@@ -43,6 +43,9 @@ def test_bad_methods_and_options_are_refused(command, tmp_path):
         command.refuses(
             "continual", "matrix", path, "--out", out, *arguments, message=message
         )
+    command.refuses(
+        "continual", "tune", path, "--out", out, "--vary", "x", message="received `x`"
+    )
     command.refuses("continual", "matrix", "nowhere", message="nowhere")
     assert not out.exists()
 
