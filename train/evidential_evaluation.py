@@ -217,7 +217,7 @@ def _facts(
         "landslides among them": landslides,
         "largest class": max(landslides, len(images) - landslides) / len(images),
         "seeds": ", ".join(str(f.read_recipe().training.seed) for f in folders),
-        "network": f"{recipe.model.name} {recipe.model.arguments}",
+        "network": ", ".join(f"{k} {v}" for k, v in recipe.model.arguments.items()),
         "saliency": f"{section.mode}, border {section.border}",
         "seen": f"{section.view}, {section.size} pixels",
         "folders": ", ".join(str(folder.path) for folder in folders),
