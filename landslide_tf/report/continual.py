@@ -256,7 +256,7 @@ def _draw(path: Path, summary: Summary) -> Path:
     rows = max(1, -(-len(matrices) // columns))
     side = 0.6 * count + 0.9
     canvas = Canvas(figsize=(columns * side, rows * side), layout="constrained")
-    axes = canvas.subplots(rows, columns, squeeze=False).flat
+    axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.set_axis_off()
     for axis, (method, values) in zip(axes, matrices.items(), strict=False):

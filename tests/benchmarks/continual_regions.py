@@ -22,9 +22,10 @@ from landslide_tf.pipelines import load, write_arrays
 from tests.train import region_pairs
 
 SPLITS = ("train", "validation", "test")
-# Landslide images by the letters of their county; QX is the largest county.
-COUNTIES = {"QX": ("qx", "qxg"), "DF_JS_NY_ZJ": ("df", "js", "ny", "zj")}
-COUNTIES["HZ_WN"] = ("hz", "wn")
+# Landslide images by the letters of their county, in order of arrival. QX comes last:
+# with it first, the base network learns next to nothing that could be forgotten.
+COUNTIES = {"DF_JS_NY_ZJ": ("df", "js", "ny", "zj"), "HZ_WN": ("hz", "wn")}
+COUNTIES["QX"] = ("qx", "qxg")
 VALIDATION, TEST = 0.2, 0.3
 
 
@@ -90,7 +91,7 @@ def bijie(out):
             "decoder_filters": [8, 16, 32],
             "bn_momentum": 0.9,
         },
-        "base": {"epochs": 20, "learning_rate": 0.003, "patience": 0},
+        "base": {"epochs": 40, "learning_rate": 0.003, "patience": 0},
         "warmup": {"epochs": 15, "learning_rate": 0.003, "patience": 0},
         "joint": {"epochs": 15, "learning_rate": 0.001, "patience": 0},
         "training": {"batch_size": 8, "validation_batch_size": 16, "threads": 1},

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from landslide_tf.errors import RecipeError, RunError
 from landslide_tf.pipelines import write_arrays
@@ -245,7 +246,10 @@ def test_report(summary, tmp_path):
     value = f"{mean_iou('tsmu', 2, 1):.3f} ± "
     assert value in text and value in page
     assert "after TWO" in text
-    assert "Another" not in text and "nan" not in text
+    assert "nan" not in text
+    # Squares of every matrix, light and dark.
+    drawn = np.asarray(Image.open(files["picture"]).convert("L"))
+    assert (drawn < 150).mean() > 0.05
 
 
 def test_the_sites_are_named_where_the_regions_are_ecoregions(
