@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from landslide_tf.metadata import FILE_NAME
-from landslide_tf.train.recipe import TrainingSection
+from landslide_tf.train.recipe import Recipe, TrainingSection
 from landslide_tf.train.run import RunFolder
 
 
@@ -37,10 +37,15 @@ def run_facts(run: RunFolder) -> dict[str, Any]:
         "network": recipe.model.name,
         "data": f"{recipe.data.name}: {recipe.data.train}, {recipe.data.validation}",
         "epochs": _length(recipe.training, len(rows)),
-        "best epoch": _best(recipe.training, rows),
+        "best epoch": _best(recipe, rows),
         "seed": recipe.training.seed,
         "precision": recipe.training.precision,
     }
+    if recipe.adaptation is not None:
+        facts["adapted to"] = recipe.adaptation.target
+        facts["target labels"] = (
+            "seen in validation (oracle)" if recipe.adaptation.oracle else "not seen"
+        )
     if (run.path / FILE_NAME).is_file():
         metadata = run.read_metadata()
         threshold = metadata.threshold
@@ -66,8 +71,15 @@ def _length(section: TrainingSection, trained: int) -> str:
     return text
 
 
-def _best(section: TrainingSection, rows: list[dict[str, str]]) -> str | None:
+def _best(recipe: Recipe, rows: list[dict[str, str]]) -> str | None:
     """The epoch whose weights the run keeps, counted from 1."""
+    section, adaptation = recipe.training, recipe.adaptation
+    if adaptation is not None and adaptation.select != "target_iou":
+        from landslide_tf.train.adaptation import kept_epoch
+
+        numbers = [{k: float(v or math.nan) for k, v in r.items()} for r in rows]
+        kept = kept_epoch(numbers, adaptation.select) if rows else None
+        return None if kept is None else f"{kept + 1}, by `{adaptation.select}`"
     values = [(float(row.get(section.monitor) or math.nan), row) for row in rows]
     values = [(value, row) for value, row in values if not math.isnan(value)]
     if not values:

@@ -13,7 +13,7 @@ from landslide_tf.pipelines import (
     InputSelection,
     TrainingBatches,
 )
-from landslide_tf.train import RunFolder, load_recipe
+from landslide_tf.train import RunFolder, load_recipe, run_facts
 from landslide_tf.train import adaptation as room
 from landslide_tf.train import adaptation_data as data
 from landslide_tf.train.adaptation import (
@@ -248,6 +248,17 @@ def row(iou, entropy, share=0.1):
 def test_the_surest_epoch_that_is_good_on_the_source(rows, kept):
     assert kept_epoch(rows, "entropy") == kept
     assert kept_epoch(rows, "last") == len(rows) - 1
+
+
+def test_the_page_of_a_run_names_the_epoch_that_is_kept(tmp_path):
+    run = RunFolder(tmp_path)
+    rows = [{"epoch": k, **row(*v)} for k, v in enumerate([(0.6, 0.2), (0.59, 0.3)])]
+    for select, kept in (("last", "2, by `last`"), ("entropy", "1, by `entropy`")):
+        recipe(tmp_path, f"adaptation.select={select}").write(run.recipe)
+        run.write_metrics(rows)
+        facts = run_facts(run)["facts"]
+        assert facts["best epoch"] == kept
+        assert (facts["adapted to"], facts["target labels"]) == ("other", "not seen")
 
 
 def test_a_collapse_ends_training(tmp_path):
