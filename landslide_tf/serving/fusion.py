@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from landslide_tf.layers import EvidentialFusion
 from landslide_tf.tensors import Tensor
 
 if TYPE_CHECKING:
     import keras
+
+    from landslide_tf.layers import EvidentialFusion
 
 FUSE, INPUT = "fuse", "probs"
 
 
 def fusion_layer(model: keras.Model) -> EvidentialFusion | None:
     """Returns the layer that fuses the branches of a model, if it has one."""
+    from landslide_tf.layers import EvidentialFusion  # Keras is for exporting alone
+
     found = (v for v in model.layers if isinstance(v, EvidentialFusion))
     return next(found, None)
 
