@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from landslide_tf.train.benchmark import run_grid
     from landslide_tf.train.continual_evaluation import read_matrix
     from landslide_tf.train.continual_matrix import plan_matrix, run_matrix
-    from landslide_tf.train.continual_methods import MethodOptions
     from landslide_tf.train.continual_recipe import (
         ContinualRecipe,
         load_continual_recipe,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     )
     from landslide_tf.train.grid import Grid, GridChoice, load_grid, shipped_grids
     from landslide_tf.train.imports import import_weights
+    from landslide_tf.train.method_options import MethodOptions
     from landslide_tf.train.optimizers import CoupledSGD
     from landslide_tf.train.recipe import Recipe, load_recipe, shipped_recipes
     from landslide_tf.train.records import summarize
@@ -66,7 +66,7 @@ _MODULES = {
     "FinetuneOptions": "finetuning",
     "Grid": "grid",
     "GridChoice": "grid",
-    "MethodOptions": "continual_methods",
+    "MethodOptions": "method_options",
     "Outcome": "trials",
     "Recipe": "recipe",
     "RunFolder": "run",

@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from landslide_tf.errors import RunError
 from landslide_tf.models import tsmu
 from landslide_tf.pipelines import RegionExamples
 from landslide_tf.tensors import FloatArray, Tensor
@@ -122,15 +121,7 @@ def trunk_fisher(
 
     Returns:
         float32 arrays in the order of the trunk's trainable weights.
-
-    Raises:
-        RunError: On another backend of Keras.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise RunError(
-            "The method `ewc` needs the Keras backend `tensorflow`, received "
-            f"`{keras.backend.backend()}`: leave it out with `--methods`."
-        )
     import tensorflow as tf
 
     trunk, decoder = tsmu.trunk(network), tsmu.decoders(network)[region]

@@ -16,15 +16,10 @@ import keras
 
 from landslide_tf.errors import RecipeError, RunError
 from landslide_tf.files import atomic_path, remove_leftovers
-from landslide_tf.train.continual_methods import (
-    METHODS,
-    MethodOptions,
-    RegionFiles,
-    check_methods,
-    run_method,
-)
+from landslide_tf.train.continual_methods import RegionFiles, run_method
 from landslide_tf.train.continual_recipe import ContinualRecipe
 from landslide_tf.train.engine import Session, prepare_backend
+from landslide_tf.train.method_options import METHODS, MethodOptions, check_methods
 from landslide_tf.train.run import environment
 from landslide_tf.train.trials import locked
 

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from landslide_tf import models
-from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.models import tsmu
 from landslide_tf.pipelines import RegionBatches, RegionExamples, WholeRegion
 from landslide_tf.train.baseline_batches import (
@@ -44,45 +43,11 @@ from landslide_tf.train.continual_recipe import (
 from landslide_tf.train.continual_responses import old_regions
 from landslide_tf.train.continual_stage import StagePlan, UpdateModel, fit_stage
 from landslide_tf.train.engine import Session
+from landslide_tf.train.method_options import MethodOptions, check_backend
 
-METHODS = {
-    "fresh": "a network of its own for every region",
-    "finetune": "a decoder a region; warm-up, then trunk and new decoder",
-    "feature_extraction": "a decoder a region; the trunk stays as after the first",
-    "joint_all": "all regions at once, a decoder a region (upper bound)",
-    "joint_all_single": "all regions at once, one decoder",
-    "ewc": "finetune with elastic weight consolidation of the trunk",
-    "lwf": "updates that preserve responses by learning without forgetting",
-    "single_head": "one decoder for all regions, trained with one after the other",
-    "replay": "finetune that keeps a few examples of every old region",
-    "tsmu": "task-specific model updates, as the recipe says",
-}
 # Name of the decoder of networks that have one for all regions.
 _ALL = "ALL_REGIONS"
 _WARMUP, _JOINT = 1, 2
-
-
-@dataclass(frozen=True)
-class MethodOptions:
-    """What the baselines need beyond a recipe.
-
-    Attributes:
-        ewc_strength: λ of elastic weight consolidation.
-        buffer: Examples that `replay` keeps of every old region.
-        balance: Whether `joint_all` trains equally often with every region.
-    """
-
-    ewc_strength: float = 100.0
-    buffer: int = 10
-    balance: bool = False
-
-    def __post_init__(self) -> None:
-        for name, value in (
-            ("ewc_strength", self.ewc_strength),
-            ("buffer", self.buffer),
-        ):
-            if value <= 0:
-                raise RecipeError(f"`{name}` must be above 0, received {value}.")
 
 
 @dataclass
@@ -138,21 +103,6 @@ class MethodResult:
     untrained: dict[str, Cell] | None = None
 
 
-def check_methods(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns names of methods in the order of `METHODS`.
-
-    Raises:
-        RecipeError: If there is no such method.
-    """
-    for name in names:
-        if name not in METHODS:
-            raise RecipeError(
-                f"There is no method `{name}`: expected some of {', '.join(METHODS)}."
-                f"{did_you_mean(name, METHODS)}"
-            )
-    return tuple(name for name in METHODS if name in names)
-
-
 def run_method(
     method: str,
     files: RegionFiles,
@@ -177,6 +127,7 @@ def run_method(
     Raises:
         RunError: If a checkpoint is damaged, or the method needs another backend.
     """
+    check_backend(method)
     run = _Run(method, files, folder, options or MethodOptions())
     if method == "fresh":
         return run.fresh()

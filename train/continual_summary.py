@@ -20,6 +20,7 @@ from landslide_tf.train.continual_scores import (
     pooled,
     resampled_cell,
 )
+from landslide_tf.train.method_options import METHODS
 from landslide_tf.train.run import versions
 
 SCORES = ("iou", "f1")
@@ -41,7 +42,7 @@ def summarize_matrix(planned: Sequence[MatrixCell], folder: str | Path) -> Summa
     Returns:
         `title`, `regions`, `test_examples`, `seeds`, `bootstrap` (how intervals were
         made), `versions`, `revisions`, `remark`, `methods` and, where `fresh` is there,
-        `cross` (its networks by region i on region j). Of each method, for `iou` and
+        `cross` (its networks by region i on region j). Of each method `about`, and for `iou` and
         `f1`:
         `matrix` ([step][region], null where there is no decoder yet, last step only
         for those that train at once), `zero_shot` likewise before a region's turn, and
@@ -74,7 +75,8 @@ def summarize_matrix(planned: Sequence[MatrixCell], folder: str | Path) -> Summa
     }
     for method, found in tables.items():
         if method != "fresh":
-            summary["methods"][method] = _summary_of(found, fresh)
+            own = _summary_of(found, fresh)
+            summary["methods"][method] = {"about": METHODS[method], **own}
     if fresh:
         summary["cross"] = {
             score: _entry([t.all[score] for t in fresh.values()]) for score in SCORES

@@ -136,6 +136,9 @@ def _introduction(summary: Summary) -> list[Block]:
         "does not hold the spread over seeds. Scores are pooled over pixels, "
         "threshold 0.5.",
     ]
+    about = [[method, entry["about"]] for method, entry in summary["methods"].items()]
+    header = ["method", "what is trained"]
+    paragraphs.append(Table(caption="Methods.", header=header, rows=about))
     if summary["remark"]:
         paragraphs.append(summary["remark"])
     if summary["revisions"]:

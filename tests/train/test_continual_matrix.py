@@ -20,7 +20,8 @@ from landslide_tf.train import (
     train_continual,
 )
 from landslide_tf.train import continual_matrix as module
-from landslide_tf.train.continual_methods import METHODS, MethodResult
+from landslide_tf.train.continual_methods import MethodResult
+from landslide_tf.train.method_options import METHODS, check_backend
 from tests.train import region_pairs
 
 NAMES = ("ZERO", "ONE", "TWO")
@@ -129,6 +130,20 @@ def test_unknown_methods_and_repeated_seeds_are_refused(recipe):
         plan_matrix(recipe, seeds=[1, 1])
     with pytest.raises(RecipeError, match="`buffer` must be above 0"):
         MethodOptions(buffer=0)
+
+
+def test_methods_that_need_tensorflow_say_so(monkeypatch):
+    for method in METHODS:
+        check_backend(method)
+    monkeypatch.setattr(module.keras.backend, "backend", lambda: "jax")
+    refused = []
+    for method in METHODS:
+        try:
+            check_backend(method)
+        except RunError as error:
+            assert "`tensorflow`" in str(error)
+            refused.append(method)
+    assert refused == ["joint_all", "ewc"]
 
 
 def test_a_cell_depends_on_its_own_options_only(recipe):
