@@ -42,8 +42,8 @@ def summarize_matrix(planned: Sequence[MatrixCell], folder: str | Path) -> Summa
     Returns:
         `title`, `regions`, `test_examples`, `seeds`, `bootstrap` (how intervals were
         made), `versions`, `revisions`, `remark`, `methods` and, where `fresh` is there,
-        `cross` (its networks by region i on region j). Of each method `about`, and for `iou` and
-        `f1`:
+        `cross` (its networks by region i on region j). Of each method `about`, and for
+        `iou` and `f1`:
         `matrix` ([step][region], null where there is no decoder yet, last step only
         for those that train at once), `zero_shot` likewise before a region's turn, and
         `scores` by name; numbers with `mean` and `std` over seeds, `low` and `high` of
