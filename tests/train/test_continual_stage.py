@@ -179,6 +179,7 @@ def test_recorded_halves_and_a_frozen_copy_start_near_zero(data):
     plan = continual.joint_plan(net, JointSection())
     online = UpdateModel(net, plan, teacher=tsmu.copy(net))
     assert float(online.preserved_loss(x, y, online(x, training=True))) <= 1e-10
+    assert not online.teacher.trainable_variables
     kept = values(online.teacher)
     tsmu.trunk(net).get_layer("block1_0_conv").bias.assign([1.0] * 8)
     assert float(online.preserved_loss(x, y, online(x, training=True))) > 1e-6
