@@ -51,7 +51,7 @@ for name in models.list_models():
     if isinstance(model.output, dict):
         labels = {key: labels for key in model.output}
     before = [v.numpy().copy() for v in model.trainable_variables]
-    loss = float(model.train_on_batch(inputs, labels))
+    loss = model.train_on_batch(inputs, labels, return_dict=True)["loss"]
     assert np.isfinite(loss), name
     moved = [
         bool((a != v.numpy()).any())
