@@ -122,6 +122,7 @@ def train_continual(
         DataError: If a region's data are missing or corrupt.
     """
     place = ContinualFolder(Path(folder))
+    remove_leftovers(place.path)  # of a process killed before its recipe was written
     if place.path.exists() and (not place.path.is_dir() or any(place.path.iterdir())):
         raise RunError(
             f"`{place.path}` exists and is not an empty folder: choose another "

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import keras
 
 from landslide_tf.errors import RecipeError, RunError, did_you_mean
+from landslide_tf.files import remove_leftovers
 from landslide_tf.train.adaptation import (
     AdaptationRecorder,
     adversarial_model,
@@ -81,6 +82,7 @@ def train(
         DataError: If data are missing or corrupt.
     """
     run = RunFolder(Path(folder))
+    remove_leftovers(run.path)  # of a process killed before its recipe was written
     if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
         raise RunError(
             f"`{run.path}` exists and is not an empty folder: choose another `--out`, "
