@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -236,12 +236,7 @@ def _explained(
     whole = load_part(recipe, "test", **data)
     numbers = np.linspace(0, len(whole) - 1, min(wanted, len(whole)))
     chosen = numbers.round().astype(int).tolist()
-    store = replace(
-        whole,
-        ids=[whole.ids[n] for n in chosen],
-        examples=[whole.examples[n] for n in chosen],
-        _positive=None,
-    )
+    store = whole.subset(chosen)
     stores = branch_stores(
         store, folder.branches, mode=section.mode, border=section.border
     )

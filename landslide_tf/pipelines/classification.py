@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -61,16 +61,8 @@ def hold_out(
                 "out; raise the share or add images."
             )
         chosen[generator.permutation(members)[:wanted]] = True
-    return _subset(store, ~chosen), _subset(store, chosen)
-
-
-def _subset(store: ExampleStore, chosen: NDArray[np.bool_]) -> ExampleStore:
-    numbers = np.flatnonzero(chosen).tolist()
-    return ExampleStore(
-        replace(store.description),
-        [store.ids[n] for n in numbers],
-        [store.examples[n] for n in numbers],
-    )
+    kept, cut = (np.flatnonzero(part).tolist() for part in (~chosen, chosen))
+    return store.subset(kept), store.subset(cut)
 
 
 def resized(image: NDArray[np.generic], box: Box, size: int) -> NDArray[np.float32]:

@@ -74,11 +74,7 @@ def choose(store: ExampleStore, numbers: Sequence[int]) -> ExampleStore:
             f"`{description.name}:{description.split}` has no example that was asked "
             f"for; its ids are such as `{store.ids[0]}`: mend the patterns."
         )
-    return ExampleStore(
-        store.description,
-        [store.ids[k] for k in numbers],
-        [store.examples[k] for k in numbers],
-    )
+    return store.subset(numbers)
 
 
 def draw_subset(store: ExampleStore, most: int | None, seed: int) -> ExampleStore:

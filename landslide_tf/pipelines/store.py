@@ -98,6 +98,14 @@ class ExampleStore:
             )
         return self._positive
 
+    def subset(self, numbers: Sequence[int]) -> ExampleStore:
+        """Returns a store of chosen examples, in the order of their numbers' list."""
+        return ExampleStore(
+            self.description,
+            [self.ids[n] for n in numbers],
+            [self.examples[n] for n in numbers],
+        )
+
     @property
     def sizes(self) -> set[tuple[int, int]]:
         """Every (height, width) that occurs."""

@@ -33,9 +33,4 @@ def sample_examples(store: ExampleStore, count: int, seed: int) -> ExampleStore:
     # The first that shows landslide comes first of all.
     first = int(store.positive[order].argmax())
     chosen = np.concatenate([order[[first]], np.delete(order, first)])[:count]
-    numbers = sorted(chosen.tolist())
-    return ExampleStore(
-        store.description,
-        [store.ids[n] for n in numbers],
-        [store.examples[n] for n in numbers],
-    )
+    return store.subset(sorted(chosen.tolist()))
