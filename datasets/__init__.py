@@ -22,16 +22,16 @@ from landslide_tf.datasets import (
     mmlsv2,
     synthetic_landslides,
 )
-from landslide_tf.datasets.base import (
+from landslide_tf.datasets.common.base import (
     BandInfo,
     IncompleteDataWarning,
     LandslideBuilder,
     make_metadata,
 )
-from landslide_tf.datasets.catalogue import configurations
-from landslide_tf.datasets.check import Check, SharedGround, check_dataset
-from landslide_tf.datasets.leaks import Overlap, find_overlaps
-from landslide_tf.datasets.places import data_dir, find_manual, manual_dir
+from landslide_tf.datasets.common.catalogue import configurations
+from landslide_tf.datasets.common.check import Check, SharedGround, check_dataset
+from landslide_tf.datasets.common.folders import data_dir, find_manual, manual_dir
+from landslide_tf.datasets.common.overlaps import Overlap, find_overlaps
 
 __all__ = [
     "BandInfo",

@@ -1,7 +1,7 @@
 """Landslide mapping with Keras and TensorFlow.
 
 Importing the package is light: neither TensorFlow nor Keras is loaded. The
-rooms (``landslide_tf.models``, ``landslide_tf.terrain``, …) load when they are
+sub packages (``landslide_tf.models``, ``landslide_tf.terrain``, …) load when they are
 first used, the data sets are registered with TensorFlow Datasets where it is
 installed, and the package's Keras classes are registered as soon as Keras
 itself is imported, so that ``keras.models.load_model`` finds them.
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
         evidence,
         layers,
         losses,
+        mapping,
         metadata,
         metrics,
         models,
         objects,
         pipelines,
-        recognition,
+        prepare,
+        raster,
         report,
-        scene,
         serving,
         terrain,
         train,
@@ -43,14 +44,15 @@ __all__ = [
     "evidence",
     "layers",
     "losses",
+    "mapping",
     "metadata",
     "metrics",
     "models",
     "objects",
     "pipelines",
-    "recognition",
+    "prepare",
+    "raster",
     "report",
-    "scene",
     "serving",
     "terrain",
     "train",
@@ -68,8 +70,8 @@ def __dir__() -> list[str]:
 
 
 def _register_keras_classes(_keras: ModuleType) -> None:
-    for room in ("layers", "losses", "metrics", "train.optimizers"):
-        importlib.import_module(f"landslide_tf.{room}")
+    for name in ("layers", "losses", "metrics", "train.optimizers"):
+        importlib.import_module(f"landslide_tf.{name}")
 
 
 wrapt.register_post_import_hook(_register_keras_classes, "keras")

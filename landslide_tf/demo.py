@@ -16,6 +16,7 @@ from rich.console import Console
 
 from landslide_tf.datasets.synthetic_landslides.generate import generate_tile
 from landslide_tf.errors import DataError
+from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
 from landslide_tf.metrics import Scores
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.report import (
@@ -36,7 +37,6 @@ from landslide_tf.report import (
     write_map_page,
     write_page,
 )
-from landslide_tf.scene import MapOptions, Member, Outputs, SceneFiles, map_scene
 from landslide_tf.serving import export
 from landslide_tf.train import (
     Evaluation,

@@ -16,7 +16,7 @@ from landslide_tf.metrics import ConfusionAccumulator, Scores, decide
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.pipelines import EvaluationBatches, load
 from landslide_tf.train import RunFolder, evaluate_run
-from landslide_tf.train.setup import input_selection
+from landslide_tf.train.tasks.setup import input_selection
 
 PAIR = ("landslide", "bare")
 BOTH = ("fstf_net_synthetic", "rae_d_synthetic")

@@ -20,13 +20,14 @@ FOLDERS = {  # installed name: folder
 # Rooms import rooms of lower levels and nothing of their own; the base modules, level
 # 0, import each other. A new room needs its place here and in CONTRIBUTING.md.
 LEVELS = (
-    {"ecoregions", "errors", "files", "metadata", "palette", "tensors", "version"},
+    {"array_types", "ecoregions", "errors", "files", "metadata", "palette", "version"},
     {"terrain", "objects", "evidence", "saved_models"},
+    {"raster"},
     {"layers", "losses", "metrics"},
     {"models"},
     {"pipelines", "datasets"},
-    {"train", "scene", "report"},
-    {"serving", "recognition"},
+    {"train", "prepare", "mapping", "report"},
+    {"serving"},
     {"demo"},
     {"cli"},
 )

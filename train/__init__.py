@@ -10,103 +10,108 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from landslide_tf.train.adapting import adapt, adapt_recipe
-    from landslide_tf.train.benchmark import run_grid
-    from landslide_tf.train.continual_evaluation import read_matrix
-    from landslide_tf.train.continual_matrix import plan_matrix, run_matrix
-    from landslide_tf.train.continual_recipe import (
+    from landslide_tf.train.benchmark.grid import (
+        Grid,
+        GridChoice,
+        load_grid,
+        shipped_grids,
+    )
+    from landslide_tf.train.benchmark.runner import run_grid
+    from landslide_tf.train.benchmark.summary import summarize
+    from landslide_tf.train.continual.evaluation import read_matrix
+    from landslide_tf.train.continual.matrix import plan_matrix, run_matrix
+    from landslide_tf.train.continual.method_options import MethodOptions
+    from landslide_tf.train.continual.recipe import (
         ContinualRecipe,
         load_continual_recipe,
         shipped_continual_recipes,
     )
-    from landslide_tf.train.continual_run import (
+    from landslide_tf.train.continual.run import (
         ContinualFolder,
         describe_network,
         of_region,
         resume_continual,
         train_continual,
     )
-    from landslide_tf.train.continual_search import tune_continual
-    from landslide_tf.train.continual_summary import summarize_matrix
+    from landslide_tf.train.continual.search import tune_continual
+    from landslide_tf.train.continual.summary import summarize_matrix
     from landslide_tf.train.engine import Session, resume, train
     from landslide_tf.train.evaluate import Evaluation, evaluate_run
-    from landslide_tf.train.evidential import BranchFolder, train_branches
-    from landslide_tf.train.evidential_evaluation import (
+    from landslide_tf.train.evidential.branches import BranchFolder, train_branches
+    from landslide_tf.train.evidential.evaluation import (
         EvidentialEvaluation,
         evaluate_branches,
         evidential_model,
         fuse_folder,
     )
-    from landslide_tf.train.facts import run_facts
-    from landslide_tf.train.finetuning import (
+    from landslide_tf.train.optimizers import CoupledSGD
+    from landslide_tf.train.recipe.schema import Recipe, load_recipe, shipped_recipes
+    from landslide_tf.train.run.folder import RunFolder, environment, versions
+    from landslide_tf.train.run.import_weights import import_weights
+    from landslide_tf.train.run.summary import run_facts
+    from landslide_tf.train.schedules import make_schedule
+    from landslide_tf.train.search.folder import Outcome, SearchFolder
+    from landslide_tf.train.search.search import SearchOptions, tune
+    from landslide_tf.train.transfer.adapt_run import adapt, adapt_recipe
+    from landslide_tf.train.transfer.finetuning import (
         CurvePoint,
         FinetuneOptions,
         finetune,
         finetune_recipe,
     )
-    from landslide_tf.train.grid import Grid, GridChoice, load_grid, shipped_grids
-    from landslide_tf.train.imports import import_weights
-    from landslide_tf.train.method_options import MethodOptions
-    from landslide_tf.train.optimizers import CoupledSGD
-    from landslide_tf.train.recipe import Recipe, load_recipe, shipped_recipes
-    from landslide_tf.train.records import summarize
-    from landslide_tf.train.run import RunFolder, environment, versions
-    from landslide_tf.train.schedules import make_schedule
-    from landslide_tf.train.search import SearchOptions, tune
-    from landslide_tf.train.trials import Outcome, SearchFolder
 
 _MODULES = {
-    "BranchFolder": "evidential",
-    "ContinualFolder": "continual_run",
-    "ContinualRecipe": "continual_recipe",
+    "BranchFolder": "evidential.branches",
+    "ContinualFolder": "continual.run",
+    "ContinualRecipe": "continual.recipe",
     "CoupledSGD": "optimizers",
-    "CurvePoint": "finetuning",
+    "CurvePoint": "transfer.finetuning",
     "Evaluation": "evaluate",
-    "EvidentialEvaluation": "evidential_evaluation",
-    "FinetuneOptions": "finetuning",
-    "Grid": "grid",
-    "GridChoice": "grid",
-    "MethodOptions": "method_options",
-    "Outcome": "trials",
-    "Recipe": "recipe",
-    "RunFolder": "run",
-    "SearchFolder": "trials",
-    "SearchOptions": "search",
+    "EvidentialEvaluation": "evidential.evaluation",
+    "FinetuneOptions": "transfer.finetuning",
+    "Grid": "benchmark.grid",
+    "GridChoice": "benchmark.grid",
+    "MethodOptions": "continual.method_options",
+    "Outcome": "search.folder",
+    "Recipe": "recipe.schema",
+    "RunFolder": "run.folder",
+    "SearchFolder": "search.folder",
+    "SearchOptions": "search.search",
     "Session": "engine",
-    "adapt": "adapting",
-    "adapt_recipe": "adapting",
-    "describe_network": "continual_run",
-    "environment": "run",
-    "evaluate_branches": "evidential_evaluation",
+    "adapt": "transfer.adapt_run",
+    "adapt_recipe": "transfer.adapt_run",
+    "describe_network": "continual.run",
+    "environment": "run.folder",
+    "evaluate_branches": "evidential.evaluation",
     "evaluate_run": "evaluate",
-    "evidential_model": "evidential_evaluation",
-    "finetune": "finetuning",
-    "finetune_recipe": "finetuning",
-    "fuse_folder": "evidential_evaluation",
-    "import_weights": "imports",
-    "load_continual_recipe": "continual_recipe",
-    "load_grid": "grid",
-    "load_recipe": "recipe",
+    "evidential_model": "evidential.evaluation",
+    "finetune": "transfer.finetuning",
+    "finetune_recipe": "transfer.finetuning",
+    "fuse_folder": "evidential.evaluation",
+    "import_weights": "run.import_weights",
+    "load_continual_recipe": "continual.recipe",
+    "load_grid": "benchmark.grid",
+    "load_recipe": "recipe.schema",
     "make_schedule": "schedules",
-    "of_region": "continual_run",
-    "plan_matrix": "continual_matrix",
-    "read_matrix": "continual_evaluation",
+    "of_region": "continual.run",
+    "plan_matrix": "continual.matrix",
+    "read_matrix": "continual.evaluation",
     "resume": "engine",
-    "resume_continual": "continual_run",
-    "run_facts": "facts",
-    "run_grid": "benchmark",
-    "run_matrix": "continual_matrix",
-    "shipped_continual_recipes": "continual_recipe",
-    "shipped_grids": "grid",
-    "shipped_recipes": "recipe",
-    "summarize": "records",
-    "summarize_matrix": "continual_summary",
+    "resume_continual": "continual.run",
+    "run_facts": "run.summary",
+    "run_grid": "benchmark.runner",
+    "run_matrix": "continual.matrix",
+    "shipped_continual_recipes": "continual.recipe",
+    "shipped_grids": "benchmark.grid",
+    "shipped_recipes": "recipe.schema",
+    "summarize": "benchmark.summary",
+    "summarize_matrix": "continual.summary",
     "train": "engine",
-    "train_branches": "evidential",
-    "train_continual": "continual_run",
-    "tune": "search",
-    "tune_continual": "continual_search",
-    "versions": "run",
+    "train_branches": "evidential.branches",
+    "train_continual": "continual.run",
+    "tune": "search.search",
+    "tune_continual": "continual.search",
+    "versions": "run.folder",
 }
 
 __all__ = [

@@ -17,7 +17,7 @@ from landslide_tf.metrics import (
 from landslide_tf.metrics.decision import LandslideClass
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.pipelines import EvaluationBatches
-from landslide_tf.train.recipe import DecisionSection
+from landslide_tf.train.recipe.schema import DecisionSection
 
 # Probabilities are kept in float32: a smaller one is 0 there.
 SMALLEST = np.finfo(np.float32).tiny

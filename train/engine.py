@@ -9,22 +9,16 @@ from typing import Any, Literal
 
 import keras
 
-from landslide_tf.errors import RecipeError, RunError, did_you_mean
-from landslide_tf.files import remove_leftovers
-from landslide_tf.train.adaptation import (
-    AdaptationRecorder,
-    adversarial_model,
-    callbacks_of,
-    paired_batches,
-    settle_adaptation,
-)
-from landslide_tf.train.devices import replicated, settle_devices
-from landslide_tf.train.loop import Stream, run_fits
-from landslide_tf.train.recipe import Recipe
-from landslide_tf.train.recorder import RunRecorder
-from landslide_tf.train.result import write_result
-from landslide_tf.train.run import RunFolder
-from landslide_tf.train.setup import (
+from landslide_tf.errors import RecipeError, did_you_mean
+from landslide_tf.train.recipe.schema import Recipe
+from landslide_tf.train.run.devices import replicated, settle_devices
+from landslide_tf.train.run.finish import write_result
+from landslide_tf.train.run.folder import RunFolder, require_unused
+from landslide_tf.train.run.loop import Stream, run_fits
+from landslide_tf.train.run.recorder import RunRecorder
+from landslide_tf.train.run.starting_weights import prepare_weights
+from landslide_tf.train.run.tensorboard import ValidationPictures
+from landslide_tf.train.tasks.setup import (
     RunData,
     build_model,
     builder_arguments,
@@ -33,8 +27,13 @@ from landslide_tf.train.setup import (
     make_batches,
     resolve,
 )
-from landslide_tf.train.tensorboard import ValidationPictures
-from landslide_tf.train.weights import prepare_weights
+from landslide_tf.train.transfer.adaptation import (
+    AdaptationRecorder,
+    adversarial_model,
+    callbacks_of,
+    paired_batches,
+    settle_adaptation,
+)
 
 Verbosity = Literal[0, 1, 2]
 
@@ -82,12 +81,7 @@ def train(
         DataError: If data are missing or corrupt.
     """
     run = RunFolder(Path(folder))
-    remove_leftovers(run.path)  # of a process killed before its recipe was written
-    if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
-        raise RunError(
-            f"`{run.path}` exists and is not an empty folder: choose another `--out`, "
-            "or go on with `--resume`."
-        )
+    require_unused(run.path, ", or go on with `--resume`")
     return _run(recipe, run, session or Session(), resumed=False)
 
 
@@ -112,6 +106,15 @@ def resume(folder: str | Path, session: Session | None = None) -> RunFolder:
     recipe = run.read_recipe()
     run.check_resumable()
     return _run(recipe, run, session or Session(), resumed=True)
+
+
+def train_or_resume(
+    recipe: Recipe, folder: str | Path, session: Session | None = None
+) -> RunFolder:
+    """Trains a recipe, or goes on with the folder's run of it; arguments as `train`."""
+    if RunFolder(Path(folder)).recipe.is_file():
+        return resume(folder, session)
+    return train(recipe, folder, session)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from landslide_tf.array_types import IntArray
 from landslide_tf.errors import DataError, RunError
 from landslide_tf.metadata import IGNORE_VALUE, ModelMetadata
 from landslide_tf.metrics import (
@@ -25,11 +26,10 @@ from landslide_tf.objects import ObjectCounts, object_counts
 from landslide_tf.objects.scores import Match
 from landslide_tf.pipelines import EvaluationBatches, ExampleStore, split_name
 from landslide_tf.pipelines.inputs import Inputs
-from landslide_tf.tensors import IntArray
-from landslide_tf.train.examples import examples_to_show, rgb_image
-from landslide_tf.train.run import RunFolder
-from landslide_tf.train.setup import input_selection, load_split
-from landslide_tf.train.transfer import recipe_for
+from landslide_tf.train.run.folder import RunFolder
+from landslide_tf.train.run.shown_examples import examples_to_show, rgb_image
+from landslide_tf.train.tasks.setup import input_selection, load_split
+from landslide_tf.train.transfer.compatibility import recipe_for
 
 Permutable = Literal["image", "factors"]
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import RecipeError
 from landslide_tf.layers.replicas import replicated
-from landslide_tf.tensors import Tensor
 
 LearningRate = (
     float | keras.optimizers.schedules.LearningRateSchedule | Callable[[], float]

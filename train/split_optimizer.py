@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import RecipeError
-from landslide_tf.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")

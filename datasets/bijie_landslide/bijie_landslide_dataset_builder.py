@@ -12,12 +12,6 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import (
-    BandInfo,
-    IncompleteDataWarning,
-    LandslideBuilder,
-    make_metadata,
-)
 from landslide_tf.datasets.bijie_landslide.files import (
     ARCHIVES,
     KINDS,
@@ -30,8 +24,14 @@ from landslide_tf.datasets.bijie_landslide.files import (
 )
 from landslide_tf.datasets.bijie_landslide.partition import SCHEMES
 from landslide_tf.datasets.bijie_landslide.rasters import read_dem
-from landslide_tf.datasets.pairing import Tally, report_files
-from landslide_tf.datasets.reading import read_mask, read_rgb
+from landslide_tf.datasets.common.base import (
+    BandInfo,
+    IncompleteDataWarning,
+    LandslideBuilder,
+    make_metadata,
+)
+from landslide_tf.datasets.common.pairing import Tally, report_files
+from landslide_tf.datasets.common.reading import read_mask, read_rgb
 from landslide_tf.errors import DataError
 
 CLASSES = ("background", "landslide")

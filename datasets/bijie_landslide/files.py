@@ -7,7 +7,7 @@ import re
 
 from etils import epath
 
-from landslide_tf.datasets.pairing import Found, Pair, by_key
+from landslide_tf.datasets.common.pairing import Found, Pair, by_key
 from landslide_tf.errors import DataError
 
 KINDS = ("landslide", "non-landslide")

@@ -7,11 +7,11 @@ import random
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
-from landslide_tf.datasets.base import IncompleteDataWarning
 from landslide_tf.datasets.bijie_landslide.files import KINDS, PUBLISHED, Scene
-from landslide_tf.datasets.leaks import find_overlaps
-from landslide_tf.datasets.reading import read_rgb
-from landslide_tf.datasets.splits import split_by_hash
+from landslide_tf.datasets.common.base import IncompleteDataWarning
+from landslide_tf.datasets.common.overlaps import find_overlaps
+from landslide_tf.datasets.common.reading import read_rgb
+from landslide_tf.datasets.common.splits import split_by_hash
 from landslide_tf.errors import DataError
 
 Scenes = Mapping[str, Sequence[Scene]]  # by kind, in code point order of the names

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from etils import epath
 
-from landslide_tf.datasets.reading import read_raster
+from landslide_tf.array_types import FloatArray
+from landslide_tf.datasets.common.reading import read_raster
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import FloatArray
 
 
 def read_dem(path: epath.Path | None, size: tuple[int, int]) -> tuple[FloatArray, str]:

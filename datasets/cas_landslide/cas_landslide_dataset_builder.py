@@ -12,12 +12,6 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import (
-    BandInfo,
-    IncompleteDataWarning,
-    LandslideBuilder,
-    make_metadata,
-)
 from landslide_tf.datasets.cas_landslide.partition import DROPPED, SCHEMES, Split, Tile
 from landslide_tf.datasets.cas_landslide.subsets import (
     LAYOUT,
@@ -26,9 +20,15 @@ from landslide_tf.datasets.cas_landslide.subsets import (
     find_places,
     list_tiles,
 )
-from landslide_tf.datasets.halves import quarter_digests, rebuild_grid
-from landslide_tf.datasets.places import MANUAL_DIR_VARIABLE
-from landslide_tf.datasets.reading import read_mask, read_rgb
+from landslide_tf.datasets.common.base import (
+    BandInfo,
+    IncompleteDataWarning,
+    LandslideBuilder,
+    make_metadata,
+)
+from landslide_tf.datasets.common.folders import MANUAL_DIR_VARIABLE
+from landslide_tf.datasets.common.halves import quarter_digests, rebuild_grid
+from landslide_tf.datasets.common.reading import read_mask, read_rgb
 from landslide_tf.errors import DataError
 
 SIZE = 512

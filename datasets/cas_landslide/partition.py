@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from landslide_tf.datasets.cas_landslide.subsets import SUBSETS
-from landslide_tf.datasets.halves import Place
-from landslide_tf.datasets.pairing import Pair
-from landslide_tf.datasets.splits import split_by_hash
+from landslide_tf.datasets.common.halves import Place
+from landslide_tf.datasets.common.pairing import Pair
+from landslide_tf.datasets.common.splits import split_by_hash
 from landslide_tf.errors import DataError
 
 PARTS = ("train", "validation", "test")

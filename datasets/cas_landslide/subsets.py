@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from landslide_tf.datasets.pairing import Pair, by_key
+from landslide_tf.datasets.common.pairing import Pair, by_key
 from landslide_tf.errors import DataError
 
 LAYOUT = (

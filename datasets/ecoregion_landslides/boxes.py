@@ -8,7 +8,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 
-from landslide_tf.datasets.splits import overlapping_footprints
+from landslide_tf.datasets.common.splits import overlapping_footprints
 from landslide_tf.ecoregions import CODES
 
 SPLITS = ("train", "validation", "test")

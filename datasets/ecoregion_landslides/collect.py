@@ -12,12 +12,12 @@ import numpy as np
 from etils import epath
 from numpy.typing import NDArray
 
+from landslide_tf.datasets.common.reading import read_rgb
 from landslide_tf.datasets.ecoregion_landslides.boxes import Box
 from landslide_tf.datasets.ecoregion_landslides.labels import read_label
 from landslide_tf.datasets.ecoregion_landslides.names import parse_pair_name
 from landslide_tf.datasets.ecoregion_landslides.pairs import KINDS
 from landslide_tf.datasets.ecoregion_landslides.plan import csv_rows, read_plan
-from landslide_tf.datasets.reading import read_rgb
 from landslide_tf.ecoregions import region_index
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path

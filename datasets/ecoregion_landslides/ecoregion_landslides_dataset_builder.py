@@ -11,12 +11,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import (
+from landslide_tf.datasets.common.base import (
     BandInfo,
     IncompleteDataWarning,
     LandslideBuilder,
     make_metadata,
 )
+from landslide_tf.datasets.common.pairing import Tally
+from landslide_tf.datasets.common.reading import read_rgb
 from landslide_tf.datasets.ecoregion_landslides.labels import read_label
 from landslide_tf.datasets.ecoregion_landslides.pairs import (
     LAYOUT,
@@ -25,8 +27,6 @@ from landslide_tf.datasets.ecoregion_landslides.pairs import (
     find_pairs,
     split_pairs,
 )
-from landslide_tf.datasets.pairing import Tally
-from landslide_tf.datasets.reading import read_rgb
 from landslide_tf.ecoregions import CODES, REGIONS
 from landslide_tf.errors import DataError
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from landslide_tf.datasets.reading import read_raster, reading
+from landslide_tf.datasets.common.reading import read_raster, reading
 from landslide_tf.errors import DataError
 
 

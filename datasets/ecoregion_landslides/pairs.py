@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 
 from etils import epath
 
+from landslide_tf.datasets.common.pairing import by_key
+from landslide_tf.datasets.common.reading import reading
+from landslide_tf.datasets.common.splits import warn_of_shared_ground
 from landslide_tf.datasets.ecoregion_landslides.boxes import SPLITS, Box, split_boxes
 from landslide_tf.datasets.ecoregion_landslides.names import PairName, parse_pair_name
 from landslide_tf.datasets.ecoregion_landslides.tables import read_pairs
-from landslide_tf.datasets.pairing import by_key
-from landslide_tf.datasets.reading import reading
-from landslide_tf.datasets.splits import warn_of_shared_ground
 from landslide_tf.ecoregions import CODES, region_index
 from landslide_tf.errors import DataError
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from landslide_tf.datasets.common.reading import reading
 from landslide_tf.datasets.ecoregion_landslides.boxes import split_boxes
 from landslide_tf.datasets.ecoregion_landslides.tables import (
     BoxedPair,
@@ -18,7 +19,6 @@ from landslide_tf.datasets.ecoregion_landslides.tables import (
     read_inventory,
     read_pairs,
 )
-from landslide_tf.datasets.reading import reading
 from landslide_tf.ecoregions import REGIONS, region_index
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from landslide_tf.datasets.common.reading import reading
 from landslide_tf.datasets.ecoregion_landslides.boxes import (
     Box,
     calendar_date,
     repaired_box,
 )
-from landslide_tf.datasets.reading import reading
 from landslide_tf.ecoregions import REGIONS, region_index
 from landslide_tf.errors import DataError
 

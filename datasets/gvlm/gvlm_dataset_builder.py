@@ -10,14 +10,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import (
+from landslide_tf.datasets.common.base import (
     BandInfo,
     IncompleteDataWarning,
     LandslideBuilder,
     make_metadata,
 )
+from landslide_tf.datasets.common.pairing import Tally
 from landslide_tf.datasets.gvlm.sites import Site, cut, find_sites, split_sites
-from landslide_tf.datasets.pairing import Tally
 
 CLASSES = ("background", "landslide")
 PUBLISHED = 17  # sites

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from etils import epath
 
-from landslide_tf.datasets.reading import open_raster, reading
-from landslide_tf.datasets.splits import split_by_hash
+from landslide_tf.datasets.common.reading import open_raster, reading
+from landslide_tf.datasets.common.splits import split_by_hash
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import BandInfo, LandslideBuilder, make_metadata
-from landslide_tf.datasets.pairing import (
+from landslide_tf.datasets.common.base import BandInfo, LandslideBuilder, make_metadata
+from landslide_tf.datasets.common.pairing import (
     Found,
     Pair,
     Tally,
@@ -18,7 +18,7 @@ from landslide_tf.datasets.pairing import (
     report_files,
     unlabelled,
 )
-from landslide_tf.datasets.reading import read_mask, read_rgb
+from landslide_tf.datasets.common.reading import read_mask, read_rgb
 from landslide_tf.errors import DataError
 
 CLASSES = ("background", "landslide")

@@ -11,14 +11,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import (
+from landslide_tf.datasets.common.base import (
     BandInfo,
     IncompleteDataWarning,
     LandslideBuilder,
     make_metadata,
 )
-from landslide_tf.datasets.pairing import Tally
-from landslide_tf.datasets.reading import binary, open_array
+from landslide_tf.datasets.common.pairing import Tally
+from landslide_tf.datasets.common.reading import binary, open_array
 from landslide_tf.errors import DataError
 
 CLASSES = ("background", "landslide")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from landslide_tf.datasets.colours import from_colours
-from landslide_tf.datasets.reading import Raster, read_raster
+from landslide_tf.datasets.common.colours import from_colours
+from landslide_tf.datasets.common.reading import Raster, read_raster
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
 

@@ -12,12 +12,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import (
+from landslide_tf.datasets.common.base import (
     BandInfo,
     IncompleteDataWarning,
     LandslideBuilder,
     make_metadata,
 )
+from landslide_tf.datasets.common.splits import split_by_hash
 from landslide_tf.datasets.isprs_semantic.images import (
     CLASSES,
     POTSDAM,
@@ -26,7 +27,6 @@ from landslide_tf.datasets.isprs_semantic.images import (
     read_labelled,
     starts,
 )
-from landslide_tf.datasets.splits import split_by_hash
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:

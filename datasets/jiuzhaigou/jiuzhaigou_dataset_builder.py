@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import LandslideBuilder, make_metadata
+from landslide_tf.datasets.common.base import LandslideBuilder, make_metadata
+from landslide_tf.datasets.common.folders import find_manual
 from landslide_tf.datasets.mangkam.mangkam_dataset_builder import (
     BANDS,
     CLASSES,
@@ -20,12 +21,11 @@ from landslide_tf.datasets.mangkam.mangkam_dataset_builder import (
     SEED,
     make_features,
 )
-from landslide_tf.datasets.places import find_manual
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import IGNORE_VALUE
 
 if TYPE_CHECKING:
-    from landslide_tf.datasets.terrain_pairs import Pair
+    from landslide_tf.datasets.common.terrain_pairs import Pair
 
 BINARY = ("background", "landslide")
 
@@ -103,7 +103,7 @@ class Builder(LandslideBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         # GDAL loads only where pairs are read.
-        from landslide_tf.datasets.terrain_pairs import find_pairs
+        from landslide_tf.datasets.common.terrain_pairs import find_pairs
 
         root = self.manual_root(dl_manager)
         layout = f"{LAYOUT}; or `labels/*.gpkg|shp|geojson` of landslides"
@@ -120,7 +120,7 @@ class Builder(LandslideBuilder):
     def _generate_examples(
         self, split: str, pairs: list[Pair]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        from landslide_tf.datasets.terrain_pairs import read_pair
+        from landslide_tf.datasets.common.terrain_pairs import read_pair
 
         config = self.builder_config
         # Rasters hold land cover; polygons are read as land cover, too.

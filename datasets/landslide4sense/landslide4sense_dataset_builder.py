@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import (
+from landslide_tf.datasets.common.base import (
     BandInfo,
     IncompleteDataWarning,
     LandslideBuilder,
     make_metadata,
 )
-from landslide_tf.datasets.pairing import (
+from landslide_tf.datasets.common.pairing import (
     Found,
     Pair,
     Tally,
@@ -25,7 +25,7 @@ from landslide_tf.datasets.pairing import (
     report_files,
     unlabelled,
 )
-from landslide_tf.datasets.reading import binary, reading
+from landslide_tf.datasets.common.reading import binary, reading
 from landslide_tf.errors import DataError
 
 CLASSES = ("background", "landslide")

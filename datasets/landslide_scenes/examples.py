@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from rasterio import Affine
 
-from landslide_tf.datasets.aligned import Window, mean_cell
-from landslide_tf.datasets.landslide_scenes.scenes import Pixels, Scene, SceneReader
-from landslide_tf.datasets.landslide_scenes.tiles import IDENTITY, Tile, map_windows
 from landslide_tf.errors import DataError
+from landslide_tf.raster.aligned import Window, mean_cell
+from landslide_tf.raster.scene import Pixels, Scene, SceneReader
+from landslide_tf.raster.tiles import IDENTITY, Tile, map_windows
 from landslide_tf.terrain import dihedral, dihedral_factors
 
 # The reader of a worker of Apache Beam, which makes one example after the other.

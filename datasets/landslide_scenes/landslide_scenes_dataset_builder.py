@@ -12,18 +12,18 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import (
+from landslide_tf.datasets.common.base import (
     BandInfo,
     IncompleteDataWarning,
     LandslideBuilder,
     make_metadata,
 )
-from landslide_tf.datasets.places import find_manual
+from landslide_tf.datasets.common.folders import find_manual
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
     from landslide_tf.datasets.landslide_scenes.plan import Plan
-    from landslide_tf.datasets.landslide_scenes.tiles import Tile
+    from landslide_tf.raster.tiles import Tile
 
 LAYOUT = (
     "one folder a scene with `image.tif` (or `bands.csv` and one file a band) and, "

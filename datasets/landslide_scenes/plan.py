@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.datasets.landslide_scenes.scenes import Scene
-from landslide_tf.datasets.landslide_scenes.sources import BINARY, find_scenes
-from landslide_tf.datasets.landslide_scenes.tiles import (
+from landslide_tf.datasets.landslide_scenes.zones import assign, zones_of
+from landslide_tf.raster.scene import Scene
+from landslide_tf.raster.sources import BINARY, find_scenes
+from landslide_tf.raster.tiles import (
     Survey,
     Tile,
     grid_tiles,
     survey,
 )
-from landslide_tf.datasets.landslide_scenes.zones import assign, zones_of
 
 
 @dataclass(frozen=True)

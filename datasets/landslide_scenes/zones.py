@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
-from landslide_tf.datasets.aligned import bounds_in
-from landslide_tf.datasets.landslide_scenes.scenes import Scene
-from landslide_tf.datasets.landslide_scenes.tiles import Tile
-from landslide_tf.datasets.splits import overlapping_footprints, split_by_hash
+from landslide_tf.datasets.common.splits import overlapping_footprints, split_by_hash
 from landslide_tf.errors import DataError
+from landslide_tf.raster.aligned import bounds_in
+from landslide_tf.raster.scene import Scene
+from landslide_tf.raster.tiles import Tile
 from landslide_tf.terrain import Grid
 
 SPLITS = ("train", "validation", "test")

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import BandInfo, LandslideBuilder, make_metadata
-from landslide_tf.datasets.places import find_manual
+from landslide_tf.datasets.common.base import BandInfo, LandslideBuilder, make_metadata
+from landslide_tf.datasets.common.folders import find_manual
 
 if TYPE_CHECKING:
-    from landslide_tf.datasets.terrain_pairs import Pair
+    from landslide_tf.datasets.common.terrain_pairs import Pair
 
 CLASSES = ("landslide", "building", "forest", "water", "road", "bare")
 LAYOUT = (
@@ -103,7 +103,7 @@ class Builder(LandslideBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         # GDAL loads only where pairs are read.
-        from landslide_tf.datasets.terrain_pairs import find_pairs
+        from landslide_tf.datasets.common.terrain_pairs import find_pairs
 
         root = self.manual_root(dl_manager)
         found = find_manual(root, self.name, PATTERNS, LAYOUT)
@@ -119,7 +119,7 @@ class Builder(LandslideBuilder):
     def _generate_examples(
         self, split: str, pairs: list[Pair]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        from landslide_tf.datasets.terrain_pairs import read_pair
+        from landslide_tf.datasets.common.terrain_pairs import read_pair
 
         counts = np.zeros(256, np.int64)
         for pair in pairs:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 from etils import epath
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import FloatArray
 
 SIZE = 128
 BANDS = ("blue", "green", "red", "dem", "thermal", "slope", "gray")

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import BandInfo, LandslideBuilder, make_metadata
+from landslide_tf.datasets.common.base import BandInfo, LandslideBuilder, make_metadata
+from landslide_tf.datasets.common.pairing import Pair, Tally, report_files, unlabelled
 from landslide_tf.datasets.mmlsv2.rasters import (
     BANDS,
     CELL,
@@ -29,7 +30,6 @@ from landslide_tf.datasets.mmlsv2.tiles import (
     find_parts,
     regroup,
 )
-from landslide_tf.datasets.pairing import Pair, Tally, report_files, unlabelled
 from landslide_tf.errors import DataError
 
 CLASSES = ("background", "landslide")

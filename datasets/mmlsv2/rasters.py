@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 from etils import epath
 
-from landslide_tf.datasets.reading import (
+from landslide_tf.array_types import FloatArray
+from landslide_tf.datasets.common.reading import (
     Raster,
     binary,
     open_array,
@@ -16,7 +17,6 @@ from landslide_tf.datasets.reading import (
     reading,
 )
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import FloatArray
 
 SIZE = 128
 CELL = 232.0  # metres

@@ -7,7 +7,7 @@ import re
 
 from etils import epath
 
-from landslide_tf.datasets.pairing import Found, Pair, pair_files
+from landslide_tf.datasets.common.pairing import Found, Pair, pair_files
 from landslide_tf.errors import DataError
 
 Position = tuple[int, int]  # row, column of the tile grid

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy.ndimage import gaussian_filter, zoom
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.datasets.synthetic_landslides.objects import (
     BARE,
     BUILDING,
@@ -14,7 +15,6 @@ from landslide_tf.datasets.synthetic_landslides.objects import (
     ROAD,
     WATER,
 )
-from landslide_tf.tensors import FloatArray
 
 REGIONS = ("arid plateau", "humid valley", "loess", "volcanic")
 

@@ -7,6 +7,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.random import PCG64, Generator, SeedSequence
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.datasets.synthetic_landslides.colours import (
     REGIONS,
     paint,
@@ -28,7 +29,6 @@ from landslide_tf.datasets.synthetic_landslides.relief import (
     sun,
 )
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import FloatArray
 from landslide_tf.terrain import aspect, slope
 
 SPLITS = ("train", "validation", "test")

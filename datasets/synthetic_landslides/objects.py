@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy.ndimage import binary_dilation
 
-from landslide_tf.tensors import FloatArray
+from landslide_tf.array_types import FloatArray
 
 CLASSES = ("landslide", "building", "forest", "water", "road", "bare")
 LANDSLIDE, BUILDING, FOREST, WATER, ROAD, BARE = range(6)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.random import Generator
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.datasets.synthetic_landslides.objects import blob
-from landslide_tf.tensors import FloatArray
 from landslide_tf.terrain import hillshade
 
 TERRACE_DEPTH = 0.9  # the local gradient swings between 1 - a and 1 + a times s

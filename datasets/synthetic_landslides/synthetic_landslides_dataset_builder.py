@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.base import BandInfo, LandslideBuilder, make_metadata
+from landslide_tf.datasets.common.base import BandInfo, LandslideBuilder, make_metadata
 
 GSD = 2.0
 SEED = 11

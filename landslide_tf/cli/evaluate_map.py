@@ -29,9 +29,9 @@ def evaluate_map(
 ) -> None:
     """Score the pixels, objects and sizes of landslides in a map."""
     start_backend()
-    from landslide_tf import scene
+    from landslide_tf import mapping
 
-    found = scene.evaluate_map(
+    found = mapping.evaluate_map(
         map_file,
         reference,
         positive=[name.strip() for name in positive.split(",") if name.strip()],
@@ -54,5 +54,5 @@ def evaluate_map(
         typer.echo(f"{row.smallest:g}{limit}: {row.found} of {row.number} found")
     typer.echo(f"ignored: {found.ignored} pixels")
     if out is not None:
-        scene.write_evaluation(found, out)
+        mapping.write_evaluation(found, out)
         typer.echo(out)

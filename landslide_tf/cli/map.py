@@ -16,7 +16,7 @@ from landslide_tf.cli.startup import start_backend, start_tensorflow
 from landslide_tf.errors import DataError, RunError
 
 if TYPE_CHECKING:
-    from landslide_tf.scene import MapSummary, Member
+    from landslide_tf.mapping import MapSummary, Member
 
 Files = list[Path] | None
 Model = Annotated[
@@ -75,11 +75,11 @@ def map_scene(
     metadata: Metadata = None,
 ) -> None:
     """Map landslides in a scene; a stopped job goes on where it was."""
-    from landslide_tf import scene
-
     map_report.check_report(report)
     members = [load_member(name, metadata) for name in model]
-    files = scene.SceneFiles(
+    from landslide_tf import mapping
+
+    files = mapping.SceneFiles(
         tuple(image),
         dem=dem,
         factors=dict(_pair(text, "--factor") for text in factor or ()),
@@ -88,7 +88,7 @@ def map_scene(
         dem_unit=dem_unit,
         allow_no_crs=allow_no_crs,
     )
-    options = scene.MapOptions(
+    options = mapping.MapOptions(
         tile=tile,
         overlap=overlap,
         batch_size=batch,
@@ -100,10 +100,12 @@ def map_scene(
         simplify=simplify,
         strict=strict,
     )
-    outputs = scene.Outputs(out, probabilities, uncertainty, tuple(vector or ()))
+    outputs = mapping.Outputs(out, probabilities, uncertainty, tuple(vector or ()))
     with map_report.with_layers(outputs, report) as layers:
         made = _with_progress(
-            lambda show: scene.map_scene(members, files, layers, options, progress=show)
+            lambda show: mapping.map_scene(
+                members, files, layers, options, progress=show
+            )
         )
         pages = map_report.write(report, members[0].metadata, files, layers, made)
     _print(made, pages)
@@ -181,10 +183,10 @@ def load_member(name: str, metadata: Path | None = None) -> Member:
 
 def _keras_member(path: Path, metadata: Path | None) -> Member:
     start_backend()
+    from landslide_tf.mapping import Member
     from landslide_tf.metadata import ModelMetadata
     from landslide_tf.models.prediction import prediction_function
-    from landslide_tf.scene import Member
-    from landslide_tf.train.run import load_network
+    from landslide_tf.train.run.folder import load_network
 
     if metadata is None:
         raise RunError(
@@ -199,7 +201,7 @@ def _keras_member(path: Path, metadata: Path | None) -> Member:
 def _served_member(folder: Path) -> Member:
     start_tensorflow()
     from landslide_tf import serving
-    from landslide_tf.scene import Member
+    from landslide_tf.mapping import Member
 
     served = serving.load(folder)
     files = [p for p in served.folder.rglob("*") if p.is_file()]

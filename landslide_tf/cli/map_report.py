@@ -14,9 +14,8 @@ import typer
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
+    from landslide_tf.mapping import Changes, MapSummary, Outputs, SceneFiles
     from landslide_tf.metadata import ModelMetadata
-    from landslide_tf.recognition import Changes
-    from landslide_tf.scene import MapSummary, Outputs, SceneFiles
 
 Report = Annotated[Path | None, typer.Option(help="Page to look at the result: .html.")]
 
@@ -78,8 +77,8 @@ def write(
     """
     if report is None:
         return []
+    from landslide_tf.mapping.bands import find_bands
     from landslide_tf.report import MapDate, write_map_page
-    from landslide_tf.scene.bands import find_bands
 
     name = Path(files.image[0]).name
     known = [band.name for band in metadata.inputs]
@@ -146,7 +145,7 @@ def write_changes_report(
     Returns:
         The page.
     """
-    from landslide_tf.datasets.landslide_scenes.bands import known_bands
+    from landslide_tf.raster.bands import known_bands
     from landslide_tf.report import MapDate, write_map_page
 
     dates = []

@@ -12,7 +12,7 @@ from landslide_tf.cli.startup import start_tensorflow
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
-    from landslide_tf.scene import Prepared
+    from landslide_tf.prepare import Prepared
 
 Files = list[Path] | None
 
@@ -59,10 +59,10 @@ def prepare(
 ) -> None:
     """Make a data set and a recipe of your own scenes; prints the next command."""
     start_tensorflow()
-    from landslide_tf import scene
-    from landslide_tf.datasets.landslide_scenes.sources import LabelOptions
+    from landslide_tf import prepare as preparation
+    from landslide_tf.raster.sources import LabelOptions
 
-    options = scene.Options(
+    options = preparation.Options(
         bands=_numbers(bands),
         labels=LabelOptions(
             classes=_names(classes), positive=_names(positive), outside=outside
@@ -77,8 +77,8 @@ def prepare(
     others = {"labels": labels, "dem": dem, "ndvi": ndvi, "points": points}
     files = {name: _each(name, paths, len(image)) for name, paths in others.items()}
     rows = zip(image, *files.values(), strict=True)
-    inputs = [scene.Inputs(*row) for row in rows]
-    _show(scene.prepare(inputs, out, options))
+    inputs = [preparation.Inputs(*row) for row in rows]
+    _show(preparation.prepare(inputs, out, options))
 
 
 def _show(made: Prepared) -> None:

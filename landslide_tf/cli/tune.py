@@ -12,7 +12,7 @@ from landslide_tf.cli.options import Arrays, DataDir, ManualDir, command_line
 from landslide_tf.cli.startup import start_backend
 
 if TYPE_CHECKING:
-    from landslide_tf.train.trials import Outcome
+    from landslide_tf.train.search.folder import Outcome
 
 
 class Oracle(StrEnum):

@@ -9,13 +9,13 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from landslide_tf.array_types import IntArray
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.evidence.divergences import jensen_renyi_of
 from landslide_tf.evidence.entropies import deng_of, renyi_of
 from landslide_tf.evidence.masses import Masses, Values
 from landslide_tf.evidence.rules import dempster, murphy, xiao
 from landslide_tf.evidence.transforms import pignistic
-from landslide_tf.tensors import IntArray
 
 Variant: TypeAlias = Literal["inverse", "released", "support", "mean"]
 Rule: TypeAlias = Literal["probability_mean", "vote", "dempster", "murphy", "xiao"]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.layers.blocks import conv_bn_relu, separable_conv_bn_relu
 from landslide_tf.layers.resize import Resize2D
-from landslide_tf.tensors import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")

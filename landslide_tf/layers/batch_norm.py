@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.layers.replicas import replicated
-from landslide_tf.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")

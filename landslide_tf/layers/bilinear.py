@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError
-from landslide_tf.tensors import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.layers.batch_norm import BatchNormalization
 from landslide_tf.layers.conv import Conv2D
-from landslide_tf.tensors import Tensor
 
 # The papers give neither; momentum 0.9 settles within the short runs of this field.
 BN_MOMENTUM = 0.9

@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.evidence.channels import CHANNELS, MODES, Channel, ChannelMode
 from landslide_tf.layers.precision import working_dtype
-from landslide_tf.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")

@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers.conv import Conv2D
-from landslide_tf.tensors import Shape, Tensor
 
 IMPLEMENTATIONS = ("concat", "partial")
 

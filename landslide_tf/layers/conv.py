@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from landslide_tf.array_types import FloatArray, Tensor
 from landslide_tf.layers.replicas import replicated
-from landslide_tf.tensors import FloatArray, Tensor
 
 # Channels that oneDNN's widest kernels take at once; below, the overrun happens.
 ONEDNN_BLOCK = 16

@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.evidence.fusion import OFFSET, VARIANTS, Variant
 from landslide_tf.layers.precision import working_dtype
-from landslide_tf.tensors import Shape, Tensor
 
 # 1e-13 is lost beside 1 in single precision.
 SINGLE_OFFSET = 1e-7

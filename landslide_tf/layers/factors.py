@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError, did_you_mean
-from landslide_tf.tensors import Shape, Tensor
 
 # A named kind, or ("standardise", mean, standard deviation).
 FactorKind: TypeAlias = str | tuple[str, float, float]

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError, did_you_mean
-from landslide_tf.tensors import Shape, Tensor
 
 Numbers: TypeAlias = float | Sequence[float]
 # A named form, or (mean, std, scale).

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.ecoregions import NO_REGION
 from landslide_tf.errors import ModelError
-from landslide_tf.tensors import Shape, Tensor
 
 
 class RegionLayer(keras.layers.Layer):

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers.batch_norm import BatchNormalization
 from landslide_tf.layers.conv import Conv2D
-from landslide_tf.tensors import Shape, Tensor
 
 EPSILON = 1e-5
 MOMENTUM = 0.9

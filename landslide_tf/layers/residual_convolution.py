@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.layers.blocks import batch_normalized
 from landslide_tf.layers.conv import Conv2D
-from landslide_tf.tensors import Tensor
 
 
 def residual_convolution(x: Tensor, filters: int, *, name: str = "rcm") -> Tensor:

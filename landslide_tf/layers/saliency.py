@@ -8,6 +8,7 @@ from typing import Any, get_args
 import keras
 import numpy as np
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.evidence.resize import resize_matrix
 from landslide_tf.evidence.saliency import (
@@ -20,7 +21,6 @@ from landslide_tf.evidence.saliency import (
     smoothing_taps,
 )
 from landslide_tf.layers.precision import working_dtype
-from landslide_tf.tensors import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")

@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.layers.blocks import batch_normalized
 from landslide_tf.layers.conv import Conv2D
 from landslide_tf.layers.resize import Resize2D
-from landslide_tf.tensors import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")

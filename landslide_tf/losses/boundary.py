@@ -8,13 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from landslide_tf.array_types import FloatArray, Tensor
 from landslide_tf.losses.segmentation import (
     Pixels,
     SegmentationLoss,
     check_number,
     weighted_mean,
 )
-from landslide_tf.tensors import FloatArray, Tensor
 
 # The smoothing kernel of the release: exp(-(x² + y²) / 51), x and y in -17..17.
 RADIUS = 17

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.losses.segmentation import Pixels, SegmentationLoss, weighted_mean
-from landslide_tf.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")

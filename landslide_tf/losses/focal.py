@@ -7,13 +7,13 @@ from typing import Any
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.losses.segmentation import (
     Pixels,
     SegmentationLoss,
     check_number,
     weighted_mean,
 )
-from landslide_tf.tensors import Tensor
 
 # Keeps the slope of (1 − p)^γ finite at p = 1 where γ < 1.
 SMALLEST_ERROR = 1e-7

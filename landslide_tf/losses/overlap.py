@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.losses.segmentation import (
     Pixels,
@@ -14,7 +15,6 @@ from landslide_tf.losses.segmentation import (
     check_number,
     weighted_mean,
 )
-from landslide_tf.tensors import Tensor
 
 # Keeps 0/0 away where a class is neither in the labels nor in the prediction.
 EPSILON = 1e-7

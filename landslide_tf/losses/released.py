@@ -7,10 +7,10 @@ from typing import Any, Literal, get_args
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.losses.boundary import RADIUS, smoothed
 from landslide_tf.losses.segmentation import Pixels, SegmentationLoss, weighted_mean
-from landslide_tf.tensors import Tensor
 
 Formula = Literal["cross_entropy", "focal", "dice", "cross_entropy_dice", "boundary"]
 EPSILON = 1e-7

@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.losses.segmentation import Pixels, SegmentationLoss, check_number
-from landslide_tf.tensors import Tensor
 
 FORMS = ("mse", "kd_kl", "kd_bce")
 _CLIP = 1e-6

@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError
-from landslide_tf.tensors import Tensor
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.tensors import FloatArray, IntArray
 
 # From confusion matrices (..., C, C), rows = reference, to one number each (...).
 Statistic: TypeAlias = Callable[[FloatArray], FloatArray]

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.tensors import FloatArray
 
 WeightRule = Literal["median_frequency", "log"]
 LOG_OFFSET = 1.02

@@ -9,13 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from landslide_tf.array_types import IntArray, Tensor
 from landslide_tf.errors import DataError, ModelError
 from landslide_tf.metrics.decision import (
     SIGMOID_THRESHOLD,
     LandslideClass,
     landslide_index,
 )
-from landslide_tf.tensors import IntArray, Tensor
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")

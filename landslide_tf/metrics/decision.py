@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import ModelError
-from landslide_tf.tensors import FloatArray, IntArray
 
 LandslideClass = int | Literal["sigmoid"]
 SIGMOID_THRESHOLD = 0.5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import FloatArray, IntArray
 
 
 def labelled_pixels(

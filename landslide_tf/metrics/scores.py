@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.tensors import FloatArray, IntArray
 
 Empty = Literal["nan", "one", "zero"]
 PER_CLASS = ("precision", "recall", "f1", "iou", "binary_accuracy")

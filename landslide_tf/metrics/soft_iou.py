@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.metrics.scores import Scores
-from landslide_tf.tensors import Tensor
 
 _EPSILON = 1e-7
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 
+from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError, ModelError
 from landslide_tf.metrics.pixels import labelled_pixels
-from landslide_tf.tensors import FloatArray, IntArray
 
 TEMPERATURES = (0.05, 20.0)
 PIXELS = 200_000

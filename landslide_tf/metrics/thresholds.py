@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError, ModelError
 from landslide_tf.metrics.decision import LandslideClass, landslide_index
 from landslide_tf.metrics.pixels import labelled_probabilities
-from landslide_tf.tensors import FloatArray, IntArray
 
 
 class ThresholdScores(NamedTuple):

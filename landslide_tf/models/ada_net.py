@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Shape
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
 from landslide_tf.models.auxiliary import with_auxiliary
@@ -14,7 +15,6 @@ from landslide_tf.models.backbones import Stem
 from landslide_tf.models.encoder_decoder import ASPP_RATES
 from landslide_tf.models.mffe_net import mffe_net
 from landslide_tf.models.registry import register
-from landslide_tf.tensors import Shape
 
 # MFFENet's feature that the second classifier sees: ASPP after its dropout.
 AUX_LAYER = "aspp_dropout"

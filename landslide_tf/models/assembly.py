@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import (
     Conv2D,
@@ -20,7 +21,6 @@ from landslide_tf.layers import (
     Resize2D,
 )
 from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
-from landslide_tf.tensors import Shape, Tensor
 
 ACTIVATIONS = ("softmax", "sigmoid", None)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Shape
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem
 from landslide_tf.models.fcn import FullyConvolutional
 from landslide_tf.models.registry import register
-from landslide_tf.tensors import Shape
 
 
 @register

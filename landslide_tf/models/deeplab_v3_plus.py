@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Shape
 from landslide_tf.layers import Normalization, conv_bn_relu, separable_conv_bn_relu
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem
@@ -16,7 +17,6 @@ from landslide_tf.models.encoder_decoder import (
     ContextNetwork,
 )
 from landslide_tf.models.registry import register
-from landslide_tf.tensors import Shape
 
 
 @register

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import (
     Normalization,
@@ -23,7 +24,6 @@ from landslide_tf.models.backbones.pretrained import (
     load_backbone_weights,
 )
 from landslide_tf.models.backbones.stem import Stem
-from landslide_tf.tensors import Tensor
 
 FEATURE_CHANNELS = 256
 ASPP_RATES = (6, 12, 18)  # at output stride 16

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.evidence.channels import CHANNELS, ChannelMode
 from landslide_tf.evidence.fusion import Variant
@@ -20,7 +21,6 @@ from landslide_tf.layers import (
 )
 from landslide_tf.models import assembly
 from landslide_tf.models.landslide_classifier import landslide_classifier
-from landslide_tf.tensors import Shape, Tensor
 
 
 def evidential_net(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.layers import Normalization, conv_bn_relu, scaled_channels
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import vgg16
@@ -15,7 +16,6 @@ from landslide_tf.models.backbones.pretrained import (
     load_backbone_weights,
 )
 from landslide_tf.models.backbones.stem import Stem
-from landslide_tf.tensors import Tensor
 
 STRIDE = 32
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import BilinearUpsampling, Normalization
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem
 from landslide_tf.models.fcn import FullyConvolutional
 from landslide_tf.models.registry import register
-from landslide_tf.tensors import Shape, Tensor
 
 UPSAMPLINGS = ("bilinear", "transposed")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import FactorKind, Normalization, Resize2D, conv_bn_relu
 from landslide_tf.models import assembly
@@ -17,7 +18,6 @@ from landslide_tf.models.encoder_decoder import (
     ContextNetwork,
 )
 from landslide_tf.models.registry import register
-from landslide_tf.tensors import Shape, Tensor
 
 FUSIONS = ("concat", "sum", "multiply", "max", "stack")
 # The factor branch's output is at 1/16.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
@@ -14,7 +15,6 @@ from landslide_tf.models.backbones.repvgg import REPVGGS, repvgg
 from landslide_tf.models.backbones.resnet import DEPTHS, resnet
 from landslide_tf.models.backbones.torch_weights import load_torch_arrays
 from landslide_tf.models.registry import register_classifier
-from landslide_tf.tensors import Shape, Tensor
 
 
 @register_classifier

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import (
     ConcatConv2D,
@@ -26,7 +27,6 @@ from landslide_tf.models.encoder_decoder import (
     ContextNetwork,
 )
 from landslide_tf.models.registry import register
-from landslide_tf.tensors import Shape, Tensor
 
 # Channels of the forks and of the residual modules behind them, by level.
 FORK_CHANNELS = {3: 192, 2: 96, 1: 48}

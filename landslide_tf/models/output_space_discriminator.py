@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import Conv2D
-from landslide_tf.tensors import Tensor
 
 # Times `filters`, by layer; each layer halves the map.
 CHANNELS = (1, 2, 4, 8)

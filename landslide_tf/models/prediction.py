@@ -8,8 +8,8 @@ from functools import cache
 import keras
 import numpy as np
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import ModelError
-from landslide_tf.tensors import FloatArray
 
 Predict = Callable[[Mapping[str, FloatArray]], FloatArray]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import (
     BatchNormalization,
@@ -20,7 +21,6 @@ from landslide_tf.layers import (
 )
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import resnet
-from landslide_tf.tensors import Tensor
 
 VARIANTS = ("paper", "code")
 BANDS = {"pre_post": 6, "post": 3}

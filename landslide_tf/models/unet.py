@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import (
     Normalization,
@@ -26,7 +27,6 @@ from landslide_tf.models.backbones.pretrained import (
 )
 from landslide_tf.models.backbones.resnet import DEPTHS
 from landslide_tf.models.registry import register
-from landslide_tf.tensors import Shape, Tensor
 
 PLAIN_CHANNELS = (64, 128, 256, 512, 1024)
 # From 1/16 to full size.

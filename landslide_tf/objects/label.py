@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from landslide_tf.array_types import IntArray
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import IntArray
 
 Connectivity = Literal[8, 4]
 DEFAULT_MIN_AREA = 16

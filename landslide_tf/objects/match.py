@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
+from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.objects.label import (
     DEFAULT_MIN_AREA,
@@ -17,7 +18,6 @@ from landslide_tf.objects.label import (
     label_objects,
 )
 from landslide_tf.objects.scores import Match, ObjectCounts
-from landslide_tf.tensors import FloatArray, IntArray
 
 # Among assignments of equal total IoU the one with more pairs wins: without it the
 # count would depend on the order of the labels. Far above rounding, far below any

@@ -32,16 +32,14 @@ from landslide_tf.pipelines.inputs import (
     channel_values,
     class_shares,
 )
-from landslide_tf.pipelines.pairs import (
+from landslide_tf.pipelines.region_batches import RegionBatches, WholeRegion
+from landslide_tf.pipelines.region_examples import (
     RegionExamples,
     default_rounds,
     draw_subset,
     load_region,
 )
-from landslide_tf.pipelines.patches import Patch, superpixel_patches
-from landslide_tf.pipelines.region_batches import RegionBatches, WholeRegion
 from landslide_tf.pipelines.saliency import branch_image, branch_map
-from landslide_tf.pipelines.sampling import Draw, multistage_sample
 from landslide_tf.pipelines.store import (
     Channel,
     DataDescription,
@@ -62,13 +60,11 @@ __all__ = [
     "ChannelStatistics",
     "DataDescription",
     "Degradation",
-    "Draw",
     "EvaluationBatches",
     "ExampleStore",
     "ImageEvaluationBatches",
     "ImageTrainingBatches",
     "InputSelection",
-    "Patch",
     "RegionBatches",
     "RegionExamples",
     "TrainingBatches",
@@ -94,12 +90,10 @@ __all__ = [
     "load",
     "load_arrays",
     "load_region",
-    "multistage_sample",
     "pad_example",
     "random_patch",
     "read_arrays",
     "sample_examples",
     "split_name",
-    "superpixel_patches",
     "write_arrays",
 ]

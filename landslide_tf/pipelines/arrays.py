@@ -22,7 +22,7 @@ from rich.progress import track
 
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.files import atomic_folder, atomic_path, sha256
-from landslide_tf.pipelines.columns import Column, ColumnWriter, open_column
+from landslide_tf.pipelines.feature_files import Column, ColumnWriter, open_column
 from landslide_tf.pipelines.store import (
     DataDescription,
     Example,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.pipelines.pairs import RegionExamples
-from landslide_tf.tensors import FloatArray
+from landslide_tf.pipelines.region_examples import RegionExamples
 
 if TYPE_CHECKING:
     from landslide_tf.pipelines.sequences import EvaluationSequence, TrainingSequence

@@ -99,7 +99,7 @@ class ExampleStore:
         return self._positive
 
     def subset(self, numbers: Sequence[int]) -> ExampleStore:
-        """Returns a store of chosen examples, in the order of their numbers' list."""
+        """Returns a store of chosen examples, in the order given."""
         return ExampleStore(
             self.description,
             [self.ids[n] for n in numbers],

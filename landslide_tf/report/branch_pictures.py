@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.report.figures import save_figure
-from landslide_tf.tensors import FloatArray
 
 MAX_PICTURES = 40
 _PANEL = 2.1  # inches

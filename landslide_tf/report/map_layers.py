@@ -18,9 +18,9 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
-from landslide_tf.datasets.aligned import open_raster, stored_grid
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour, class_palette
+from landslide_tf.raster.aligned import open_raster, stored_grid
 from landslide_tf.terrain import Grid, cell_size, hillshade
 
 PROBABILITY_MAP = "magma"

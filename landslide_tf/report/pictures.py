@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from landslide_tf import palette
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import boundaries
 from landslide_tf.report.figures import DPI, save_figure
-from landslide_tf.tensors import FloatArray
 
 MAX_PICTURES = 60
 _PANEL = 240  # pixels of a panel's longer side

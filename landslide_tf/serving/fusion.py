@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from landslide_tf.tensors import Tensor
+from landslide_tf.array_types import Tensor
 
 if TYPE_CHECKING:
     import keras

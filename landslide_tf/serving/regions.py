@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from landslide_tf.array_types import IntArray, Tensor
 from landslide_tf.ecoregions import ANY, CODES, NO_REGION, REGIONS
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.tensors import IntArray, Tensor
 
 if TYPE_CHECKING:
     import keras

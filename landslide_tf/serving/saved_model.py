@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from landslide_tf.array_types import FloatArray, Tensor
 from landslide_tf.errors import ModelError, RunError
 from landslide_tf.files import atomic_folder, remove_leftovers
 from landslide_tf.metadata import ModelMetadata
@@ -19,7 +20,6 @@ from landslide_tf.serving.served_model import (
     load,
     versions,
 )
-from landslide_tf.tensors import FloatArray, Tensor
 
 if TYPE_CHECKING:
     import keras

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from landslide_tf.array_types import Shape
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.serving import regions
 from landslide_tf.serving.served_model import SIGNATURE
-from landslide_tf.tensors import Shape
 
 if TYPE_CHECKING:
     import keras

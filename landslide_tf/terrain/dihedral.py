@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.tensors import FloatArray
 
 
 class _Operation(NamedTuple):

@@ -17,8 +17,8 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import FloatArray
 from landslide_tf.terrain.gradient import missing_to_nan, real_array
 from landslide_tf.terrain.grid import Grid
 from landslide_tf.terrain.resample import aligned_offset, to_crs

@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.tensors import FloatArray
 
 Method: TypeAlias = Literal["horn", "zevenbergen_thorne"]
 Edges: TypeAlias = Literal["compute", "nodata"]

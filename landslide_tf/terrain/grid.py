@@ -12,8 +12,8 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import FloatArray
 
 WGS84 = (6378137.0, 298.257223563)  # semi-major axis in metres, inverse flattening
 

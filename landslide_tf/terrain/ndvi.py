@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import FloatArray
 from landslide_tf.terrain.gradient import (
     BLOCK_CELLS,
     float_output,

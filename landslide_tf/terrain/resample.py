@@ -15,8 +15,8 @@ from rasterio.errors import CRSError, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import FloatArray
 from landslide_tf.terrain.grid import Grid
 
 Kernel: TypeAlias = Literal["cubic", "bilinear", "nearest"]

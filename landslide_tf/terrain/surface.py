@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.tensors import FloatArray
 from landslide_tf.terrain.gradient import (
     Cell,
     Edges,

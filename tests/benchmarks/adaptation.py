@@ -37,7 +37,7 @@ from landslide_tf.train import (
     train,
     versions,
 )
-from landslide_tf.train.finetuning import finetune_recipe
+from landslide_tf.train.transfer.finetuning import finetune_recipe
 
 SOURCE_ONLY = "source only"
 # The recipe's network, and the layer at 1/16 whose second classifier is adapted too.

@@ -17,7 +17,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from landslide_tf.datasets.leaks import find_overlaps
+from landslide_tf.datasets.common.overlaps import find_overlaps
 from landslide_tf.pipelines import load, write_arrays
 from tests.train import region_pairs
 

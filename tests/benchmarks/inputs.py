@@ -59,7 +59,7 @@ def ours(recipe_name, arguments):
 
     from landslide_tf.pipelines import find_builder
     from landslide_tf.train import load_recipe
-    from landslide_tf.train.setup import (
+    from landslide_tf.train.tasks.setup import (
         build_model,
         builder_arguments,
         compile_model,

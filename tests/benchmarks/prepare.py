@@ -88,8 +88,8 @@ def write_polygons(path, size):
 
 def prepare(folder, cutting, workers):
     """Prepares the scene in this process and prints what it took."""
-    from landslide_tf.scene import Inputs, Options
-    from landslide_tf.scene import prepare as run
+    from landslide_tf.prepare import Inputs, Options
+    from landslide_tf.prepare import plan as run
 
     started = time.perf_counter()
     made = run(

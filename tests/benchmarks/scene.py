@@ -30,8 +30,8 @@ import rasterio
 from rasterio import Affine
 from rasterio.windows import Window
 
+from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
 from landslide_tf.metadata import Band, ModelMetadata
-from landslide_tf.scene import MapOptions, Member, Outputs, SceneFiles, map_scene
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -46,8 +46,8 @@ def write_scene(path: Path, height: int, width: int) -> None:
 
 def ours(scene: Path, folder: Path) -> Path:
     """Maps with `landslide_tf.scene`."""
+    from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
     from landslide_tf.metadata import Band, ModelMetadata
-    from landslide_tf.scene import MapOptions, Member, Outputs, SceneFiles, map_scene
 
     metadata = ModelMetadata(
         name="identity", builder="none", arguments={}, classes=["a", "landslide"],

@@ -21,7 +21,7 @@ import rasterio
 
 from landslide_tf import saved_models, serving
 from landslide_tf.datasets.synthetic_landslides.generate import generate_tile
-from landslide_tf.scene import MapOptions, Member, Outputs, SceneFiles, map_scene
+from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
 
 HERE = Path(__file__).parent
 CELL, STRIDE = 2.0, 16

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from landslide_tf.train import RunFolder, Session, adapt_recipe, load_recipe, train
-from landslide_tf.train.checkpoint import load_newest
+from landslide_tf.train.run.checkpoint import load_newest
 
 DATA = "synthetic_landslides/tiny"
 SMALL = [

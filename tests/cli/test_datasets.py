@@ -11,7 +11,7 @@ from landslide_tf.datasets import bijie_landslide
 from tests.datasets import bijie_files
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.datasets.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
 )
 
 

@@ -9,7 +9,7 @@ import rasterio
 from rasterio import Affine
 
 from landslide_tf import saved_models
-from tests.scene import map_files as files
+from tests.mapping import map_files as files
 
 MODEL = "fstf_net_synthetic"
 

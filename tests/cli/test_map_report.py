@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from rasterio import Affine
 
-from tests.scene import map_files as files
+from tests.mapping import map_files as files
 
 MODEL = "fstf_net_synthetic"
 PLACE = Affine(2, 0, 500_000, 0, -2, 4_600_000)

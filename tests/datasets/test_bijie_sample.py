@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from landslide_tf.datasets import IncompleteDataWarning
-from landslide_tf.datasets.leaks import find_overlaps
+from landslide_tf.datasets.common.overlaps import find_overlaps
 
 
 @pytest.fixture(scope="module")

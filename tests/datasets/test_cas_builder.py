@@ -12,15 +12,15 @@ from etils import epath
 
 from landslide_tf.datasets import IncompleteDataWarning, cas_landslide, check_dataset
 from landslide_tf.datasets.cas_landslide import partition, subsets
-from landslide_tf.datasets.halves import Place
-from landslide_tf.datasets.pairing import Pair
+from landslide_tf.datasets.common.halves import Place
+from landslide_tf.datasets.common.pairing import Pair
 from landslide_tf.errors import DataError
 from tests.contracts import dataset_builder
 from tests.datasets import cas_files
 
 pytestmark = pytest.mark.filterwarnings(
     # The dummy archives hold a few tiles only; the test that counts them asks for it.
-    "ignore::landslide_tf.datasets.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
 )
 
 

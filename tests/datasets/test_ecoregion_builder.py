@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 
 from landslide_tf.datasets import IncompleteDataWarning, ecoregion_landslides
+from landslide_tf.datasets.common.splits import SharedGroundWarning
 from landslide_tf.datasets.ecoregion_landslides import labels
-from landslide_tf.datasets.splits import SharedGroundWarning
 from landslide_tf.errors import DataError
 from tests.contracts import dataset_builder
 from tests.datasets.building import build, examples, nothing_visible
 
 pytestmark = [
     pytest.mark.filterwarnings(
-        "ignore::landslide_tf.datasets.base.IncompleteDataWarning"
+        "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
     ),
 ]
 SIZE = (40, 60)

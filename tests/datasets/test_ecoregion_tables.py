@@ -7,7 +7,7 @@ import openpyxl
 import pytest
 
 from landslide_tf.datasets import ecoregion_landslides as ecoregion
-from landslide_tf.datasets.splits import overlapping_footprints
+from landslide_tf.datasets.common.splits import overlapping_footprints
 from landslide_tf.errors import DataError
 
 FOLDER = "data/ecoregion_landslides"

@@ -15,7 +15,7 @@ from tests.contracts import dataset_builder
 from tests.datasets.building import build, examples, nothing_visible
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.datasets.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
 )
 SITES = ("Alpha", "Beta", "Gamma", "Delta", "Epsilon", "Zeta")
 

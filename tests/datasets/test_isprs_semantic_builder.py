@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 import tifffile
 
 from landslide_tf.datasets import IncompleteDataWarning, isprs_semantic
-from landslide_tf.datasets.colours import to_colours
+from landslide_tf.datasets.common.colours import to_colours
 from landslide_tf.datasets.isprs_semantic.images import (
     COLOURS,
     POTSDAM,
@@ -22,7 +22,7 @@ from tests.contracts import dataset_builder
 
 pytestmark = pytest.mark.filterwarnings(
     # The dummy folders hold a few images only; the test that counts them asks for it.
-    "ignore::landslide_tf.datasets.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
 )
 
 

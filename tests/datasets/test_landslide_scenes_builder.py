@@ -13,13 +13,13 @@ import tensorflow_datasets as tfds
 from rasterio import Affine
 
 from landslide_tf.datasets import IncompleteDataWarning, landslide_scenes
-from landslide_tf.datasets.aligned import Window
 from landslide_tf.datasets.landslide_scenes import sources, zones
 from landslide_tf.datasets.landslide_scenes.examples import examples_of, make_example
-from landslide_tf.datasets.landslide_scenes.scenes import FACTOR_NAMES, SceneReader
-from landslide_tf.datasets.landslide_scenes.sources import LabelOptions, make_scene
-from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles, starts
 from landslide_tf.errors import DataError
+from landslide_tf.raster.aligned import Window
+from landslide_tf.raster.scene import FACTOR_NAMES, SceneReader
+from landslide_tf.raster.sources import LabelOptions, make_scene
+from landslide_tf.raster.tiles import Tile, grid_tiles, starts
 from landslide_tf.terrain import DIHEDRAL, Grid, factors_on_grid
 from tests.contracts import dataset_builder
 from tests.datasets import scene_files as files

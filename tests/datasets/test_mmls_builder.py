@@ -18,7 +18,7 @@ from tests.datasets import mmls_files
 
 pytestmark = pytest.mark.filterwarnings(
     # The dummy folders hold a few tiles only; the test that counts them asks for it.
-    "ignore::landslide_tf.datasets.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
 )
 
 

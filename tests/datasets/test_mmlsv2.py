@@ -10,8 +10,8 @@ import tifffile
 from etils import epath
 
 from landslide_tf.datasets import IncompleteDataWarning, mmlsv2
+from landslide_tf.datasets.common.pairing import Found, Pair
 from landslide_tf.datasets.mmlsv2 import rasters, tiles
-from landslide_tf.datasets.pairing import Found, Pair
 from landslide_tf.errors import DataError
 from landslide_tf.terrain import slope
 from tests.contracts import dataset_builder
@@ -19,7 +19,7 @@ from tests.datasets import mmls_files
 from tests.datasets.building import build, examples, nothing_visible
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.datasets.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
 )
 MARS = rasterio.CRS.from_proj4("+proj=eqc +R=3396190 +units=m")
 # Row and column; block (0, 0) is test, (0, 1) validation, (0, 2) train.

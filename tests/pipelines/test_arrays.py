@@ -165,7 +165,7 @@ def test_what_is_neither_text_nor_numbers_is_refused(make_store, tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_one_line_and_leaves_nothing(make_store, tmp_path, monkeypatch):
-    from landslide_tf.pipelines import columns
+    from landslide_tf.pipelines import feature_files as columns
 
     store = make_store(2)
     real = columns.Path.open

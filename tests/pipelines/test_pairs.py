@@ -19,7 +19,7 @@ from landslide_tf.pipelines import (
     load_region,
 )
 from landslide_tf.pipelines.image_pairs import joined_pairs
-from landslide_tf.pipelines.pairs import (
+from landslide_tf.pipelines.region_examples import (
     choose,
     resize_image,
     resize_mask,
@@ -217,7 +217,9 @@ def test_batches_carry_what_was_recorded_of_their_images():
         RegionBatches(made, 7).training()
 
 
-@pytest.mark.filterwarnings("ignore::landslide_tf.datasets.base.IncompleteDataWarning")
+@pytest.mark.filterwarnings(
+    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+)
 def test_a_set_of_pairs_loads_and_exports_as_any_other(tmp_path):
     write_region(tmp_path / "manual/EASTERN_TEMPERATE_FORESTS", 6)
     folders = {"data_dir": tmp_path / "tfds", "manual_dir": tmp_path / "manual"}

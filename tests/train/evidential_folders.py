@@ -4,7 +4,7 @@ import warnings
 
 from landslide_tf.datasets import IncompleteDataWarning
 from landslide_tf.train import Session, load_recipe, train_branches
-from landslide_tf.train.recorder import NoLandslideWarning
+from landslide_tf.train.run.recorder import NoLandslideWarning
 from tests.datasets.bijie_files import write_bijie
 
 RECIPE = """

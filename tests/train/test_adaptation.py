@@ -14,9 +14,9 @@ from landslide_tf.pipelines import (
     TrainingBatches,
 )
 from landslide_tf.train import RunFolder, load_recipe, run_facts
-from landslide_tf.train import adaptation as room
-from landslide_tf.train import adaptation_data as data
-from landslide_tf.train.adaptation import (
+from landslide_tf.train.search.space import SearchSpace
+from landslide_tf.train.tasks.setup import RunData, make_rate
+from landslide_tf.train.transfer.adaptation import (
     AdaptationRecorder,
     CollapseError,
     adversarial_model,
@@ -25,8 +25,8 @@ from landslide_tf.train.adaptation import (
     settle_adaptation,
     target_selection,
 )
-from landslide_tf.train.search_space import SearchSpace
-from landslide_tf.train.setup import RunData, make_rate
+from landslide_tf.train.transfer.compatibility import adaptation as room
+from landslide_tf.train.transfer.compatibility import paired_batches as data
 from tests.train.region_examples import CHANNELS, description, examples, store
 
 SELECTION = InputSelection(("r", "g", "b"))

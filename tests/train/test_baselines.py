@@ -9,21 +9,21 @@ import pytest
 from landslide_tf import models
 from landslide_tf.models import tsmu
 from landslide_tf.pipelines import RegionBatches
-from landslide_tf.train.baseline_batches import (
+from landslide_tf.train.continual.baseline_batches import (
     Buffer,
     JoinedExamples,
     RegionwiseBatches,
     ReplayBatches,
     WholeRegions,
 )
-from landslide_tf.train.baseline_models import (
+from landslide_tf.train.continual.baseline_models import (
     Anchor,
     AnchoredModel,
     JointModel,
     ReplayModel,
     trunk_fisher,
 )
-from landslide_tf.train.continual_stage import StagePlan, UpdateModel
+from landslide_tf.train.continual.stage import StagePlan, UpdateModel
 from tests.train import region_pairs
 
 SIZE = 16

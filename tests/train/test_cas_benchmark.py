@@ -9,7 +9,7 @@ import pytest
 
 from landslide_tf.report import benchmark_markdown, write_benchmark
 from landslide_tf.train import GridChoice, Session, load_grid, run_grid, summarize
-from landslide_tf.train import benchmark as module
+from landslide_tf.train.benchmark.runner import runner as module
 from tests.datasets import cas_files
 
 pytestmark = [

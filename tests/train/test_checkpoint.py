@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from landslide_tf.errors import RunError
-from landslide_tf.train.checkpoint import (
+from landslide_tf.train.run.checkpoint import (
     ARRAYS,
     KEPT,
     CheckpointWarning,
@@ -90,7 +90,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(tmp_path):
 import resource, signal, numpy as np
 from pathlib import Path
 from landslide_tf.errors import RunError
-from landslide_tf.train.checkpoint import save_checkpoint
+from landslide_tf.train.run.checkpoint import save_checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:

@@ -8,7 +8,7 @@ import pytest
 
 from landslide_tf.errors import DataError, RunError
 from landslide_tf.models import tsmu
-from landslide_tf.train.continual_evaluation import (
+from landslide_tf.train.continual.evaluation import (
     cell,
     evaluate_step,
     read_matrix,

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from landslide_tf.train import Session
-from landslide_tf.train.continual_methods import RegionFiles, run_method
-from landslide_tf.train.continual_recipe import ContinualRecipe
+from landslide_tf.train.continual.methods import RegionFiles, run_method
+from landslide_tf.train.continual.recipe import ContinualRecipe
 from tests.train.regions_recipe import recipe, write_region
 
 METHODS = ("tsmu", "finetune", "feature_extraction", "single_head")

@@ -19,9 +19,9 @@ from landslide_tf.train import (
     summarize_matrix,
     train_continual,
 )
-from landslide_tf.train import continual_matrix as module
-from landslide_tf.train.continual_methods import MethodResult
-from landslide_tf.train.method_options import METHODS, check_backend
+from landslide_tf.train.continual.method_options import METHODS, check_backend
+from landslide_tf.train.continual.methods import MethodResult
+from landslide_tf.train.continual.training import matrix as module
 from tests.train import region_pairs
 
 NAMES = ("ZERO", "ONE", "TWO")

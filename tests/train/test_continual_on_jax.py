@@ -22,9 +22,9 @@ import keras
 from landslide_tf import models
 from landslide_tf.errors import ModelError
 from landslide_tf.models import tsmu
-from landslide_tf.train import continual
-from landslide_tf.train.continual_recipe import JointSection
-from landslide_tf.train.continual_stage import UpdateModel
+from landslide_tf.train.continual.training import training as continual
+from landslide_tf.train.continual.recipe import JointSection
+from landslide_tf.train.continual.stage import UpdateModel
 
 folder = sys.argv[1]
 net = tsmu.load_state(folder + "/state")

@@ -26,7 +26,7 @@ from landslide_tf.train import (
     shipped_continual_recipes,
     train_continual,
 )
-from landslide_tf.train.continual_run import stage_names
+from landslide_tf.train.continual.run import stage_names
 from tests.train.killable_continual import Events
 from tests.train.regions_recipe import recipe, write_recipe, write_region
 

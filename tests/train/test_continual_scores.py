@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from landslide_tf.train.continual_scores import (
+from landslide_tf.train.continual.scores import (
     as_matrix,
     continual_scores,
     interval,

@@ -5,11 +5,11 @@ import csv
 import pytest
 
 from landslide_tf.errors import RecipeError, RunError
-from landslide_tf.train import continual_search as module
 from landslide_tf.train import load_continual_recipe, tune_continual
-from landslide_tf.train.continual_run import ContinualFolder
-from landslide_tf.train.continual_search import ContinualSpace, step_score
-from landslide_tf.train.run import RunFolder
+from landslide_tf.train.continual.run import ContinualFolder
+from landslide_tf.train.continual.search import ContinualSpace, step_score
+from landslide_tf.train.continual.training import search as module
+from landslide_tf.train.run.folder import RunFolder
 
 RECIPE = """
 description: made for tests

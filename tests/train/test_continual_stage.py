@@ -11,22 +11,22 @@ from landslide_tf import models
 from landslide_tf.errors import RunError
 from landslide_tf.losses import ResponsePreservationLoss
 from landslide_tf.models import tsmu
-from landslide_tf.train import continual
-from landslide_tf.train.continual_recipe import (
+from landslide_tf.train.continual.recipe import (
     ContinualRecipe,
     ContinualTraining,
     JointSection,
 )
-from landslide_tf.train.continual_responses import (
+from landslide_tf.train.continual.responses import (
     Responses,
     read_responses,
     responses_path,
     write_responses,
 )
-from landslide_tf.train.continual_stage import StagePlan, UpdateModel
-from landslide_tf.train.recipe import TrainingSection
-from landslide_tf.train.recorder import RunRecorder
-from landslide_tf.train.run import RunFolder
+from landslide_tf.train.continual.stage import StagePlan, UpdateModel
+from landslide_tf.train.continual.training import training as continual
+from landslide_tf.train.recipe.schema import TrainingSection
+from landslide_tf.train.run.folder import RunFolder
+from landslide_tf.train.run.recorder import RunRecorder
 from tests.models.tsmu_small import call, draw
 from tests.train.region_pairs import region_data
 

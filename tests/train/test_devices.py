@@ -11,7 +11,7 @@ import pytest
 
 from landslide_tf.errors import RecipeError
 from landslide_tf.train import load_recipe, train
-from landslide_tf.train.checkpoint import load_newest
+from landslide_tf.train.run.checkpoint import load_newest
 from tests.train.conftest import RECIPE
 from tests.train.test_restart import assert_same, finish, rows, whole_run
 

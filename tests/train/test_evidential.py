@@ -21,9 +21,9 @@ from landslide_tf.train import (
     train,
     train_branches,
 )
-from landslide_tf.train.evidential import load_part
-from landslide_tf.train.fusion import calibrated, fit_temperatures
-from landslide_tf.train.search_space import SearchSpace
+from landslide_tf.train.evidential.branches import load_part
+from landslide_tf.train.evidential.fusion import calibrated, fit_temperatures
+from landslide_tf.train.search.space import SearchSpace
 from tests.contracts.command import Command
 from tests.train.evidential_folders import Data
 

@@ -18,10 +18,10 @@ from landslide_tf.train import (
     load_recipe,
     train,
 )
-from landslide_tf.train.checkpoint import load_newest
+from landslide_tf.train.run.checkpoint import load_newest
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.train.recorder.NoLandslideWarning"
+    "ignore::landslide_tf.train.run.recorder.NoLandslideWarning"
 )
 
 DATA = "synthetic_landslides/tiny"
@@ -171,7 +171,7 @@ def test_what_does_not_fit_is_refused(
 ):
     # What a data set says of itself is enough: `visible` need not be built.
     monkeypatch.setattr(
-        "landslide_tf.train.finetuning.prepared_builder",
+        "landslide_tf.train.transfer.finetuning.prepared_builder",
         lambda name, **_: find_builder(name, data_dir=session.data_dir),
     )
     with pytest.raises(error, match=message):

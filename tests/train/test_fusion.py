@@ -6,7 +6,7 @@ import pytest
 from landslide_tf.errors import DataError
 from landslide_tf.evidence import RULES, combine_branches, fuse_branches
 from landslide_tf.metrics import IMAGE_SCORES, expected_calibration_error, image_scores
-from landslide_tf.train.fusion import (
+from landslide_tf.train.evidential.fusion import (
     all_methods,
     calibrated,
     fit_temperatures,
@@ -14,7 +14,7 @@ from landslide_tf.train.fusion import (
     score_methods,
     summarise,
 )
-from landslide_tf.train.predictions import BranchTable
+from landslide_tf.train.evidential.predictions import BranchTable
 
 BRANCHES = ("original", "h", "s", "v")
 

@@ -21,7 +21,7 @@ from landslide_tf.train import (
     shipped_grids,
     summarize,
 )
-from landslide_tf.train import benchmark as module
+from landslide_tf.train.benchmark.runner import runner as module
 
 GRID = """
 description: a comparison

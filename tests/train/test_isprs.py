@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from landslide_tf.datasets.colours import to_colours
+from landslide_tf.datasets.common.colours import to_colours
 from landslide_tf.datasets.isprs_semantic.images import COLOURS, VAIHINGEN
 from landslide_tf.train import Session, evaluate_run, load_recipe, train
 from tests.datasets.test_isprs_semantic_builder import image_of, write_tif
@@ -26,7 +26,9 @@ training: {epochs: 2, batch_size: 2, patch: 64, monitor: val_miou}
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::landslide_tf.datasets.base.IncompleteDataWarning")
+@pytest.mark.filterwarnings(
+    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+)
 @pytest.mark.filterwarnings("ignore:Epoch . predicts no landslide")
 def test_mffe_net_trains_on_vaihingen(tmp_path):
     for name in (*VAIHINGEN.train[:4], "2"):

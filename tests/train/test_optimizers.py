@@ -267,7 +267,11 @@ def test_multipliers_are_kept_and_checked():
 
 def test_head_multiplier_of_a_recipe():
     from landslide_tf.train import load_recipe
-    from landslide_tf.train.setup import build_model, builder_arguments, make_optimizer
+    from landslide_tf.train.tasks.setup import (
+        build_model,
+        builder_arguments,
+        make_optimizer,
+    )
 
     recipe = load_recipe("mffe_net_cas", ["model.arguments={width: 0.05}"])
     model = build_model("mffe_net", builder_arguments(recipe, 2), activation=None)

@@ -12,12 +12,12 @@ from landslide_tf.metrics import apply_temperature
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.pipelines import class_shares, load
 from landslide_tf.train import Session, evaluate_run, load_recipe, train
-from landslide_tf.train.checkpoint import load_newest
-from landslide_tf.train.recorder import NoLandslideWarning
+from landslide_tf.train.run.checkpoint import load_newest
+from landslide_tf.train.run.recorder import NoLandslideWarning
 from tests.train.conftest import RECIPE
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.train.recorder.NoLandslideWarning"
+    "ignore::landslide_tf.train.run.recorder.NoLandslideWarning"
 )
 
 # In this process TensorFlow has started: its threads and determinism are set.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landslide_tf.errors import DataError
-from landslide_tf.train.predictions import (
+from landslide_tf.train.evidential.predictions import (
     Predictions,
     join,
     read_branches,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landslide_tf.train.checkpoint import load_newest
+from landslide_tf.train.run.checkpoint import load_newest
 from tests.contracts.jax_process import ON_JAX
 
 ON_TENSORFLOW = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

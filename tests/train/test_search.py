@@ -16,9 +16,9 @@ import yaml
 from landslide_tf import models
 from landslide_tf.errors import DataError, LandslideTFError, RecipeError, RunError
 from landslide_tf.train import SearchOptions, Session, load_recipe, tune
-from landslide_tf.train import tuner as tuner_module
-from landslide_tf.train.search_space import Choice, LogRange, SearchSpace
-from landslide_tf.train.trials import locked
+from landslide_tf.train.search.folder import locked
+from landslide_tf.train.search.search import tuner as tuner_module
+from landslide_tf.train.search.space import Choice, LogRange, SearchSpace
 
 pytestmark = pytest.mark.filterwarnings(
     # keras-tuner 1.4.8 asks for the thread the old way.

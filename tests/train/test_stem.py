@@ -4,8 +4,8 @@ import pytest
 
 from landslide_tf.errors import RecipeError
 from landslide_tf.train import load_recipe
-from landslide_tf.train.result import trained_arguments
-from landslide_tf.train.setup import builder_arguments
+from landslide_tf.train.run.finish import trained_arguments
+from landslide_tf.train.tasks.setup import builder_arguments
 
 BANDS = "data.image=[nir, red, green, swir]"
 

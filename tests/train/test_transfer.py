@@ -6,7 +6,7 @@ from landslide_tf.errors import DataError
 from landslide_tf.metadata import Band, Factor, ModelMetadata
 from landslide_tf.pipelines import Channel, DataDescription
 from landslide_tf.train import load_recipe
-from landslide_tf.train.transfer import image_scale_for, recipe_for
+from landslide_tf.train.transfer.compatibility import image_scale_for, recipe_for
 
 CLASSES = ("background", "landslide")
 

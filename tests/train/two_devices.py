@@ -21,9 +21,9 @@ from landslide_tf.losses import SegmentationCrossEntropy
 from landslide_tf.metrics import ConfusionMatrix
 from landslide_tf.pipelines import EvaluationBatches, InputSelection, TrainingBatches
 from landslide_tf.train import Session, load_recipe, resume, train
-from landslide_tf.train.devices import replicated
 from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer
-from landslide_tf.train.recorder import NoLandslideWarning
+from landslide_tf.train.run.devices import replicated
+from landslide_tf.train.run.recorder import NoLandslideWarning
 from tests.train.conftest import RECIPE
 from tests.train.killable import store, two_cpus
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.layers import Normalization
 from landslide_tf.models.backbones.files import UNREADABLE, one_line
-from landslide_tf.tensors import Tensor
 
 # Raw 0..255 to the range that the ImageNet weights of each network expect.
 _SIGNED = (1.0, 1.0, 127.5)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import Normalization
 from landslide_tf.models.backbones.applications import (
@@ -14,7 +15,6 @@ from landslide_tf.models.backbones.applications import (
     application_normalization,
 )
 from landslide_tf.models.backbones.files import UNREADABLE, one_line
-from landslide_tf.tensors import Tensor
 
 _AS_IT_IS = (0.0, 1.0, 1.0)
 _SIGNED = (1.0, 1.0, 127.5)

@@ -7,9 +7,9 @@ import re
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.layers import RepVggBlock, scaled_channels
-from landslide_tf.tensors import Tensor
 
 STAGE_CHANNELS = (64, 128, 256, 512)
 # Blocks of the four stages, and what multiplies the first three and the last.

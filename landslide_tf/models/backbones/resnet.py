@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import Conv2D, batch_normalized, scaled_channels
-from landslide_tf.tensors import Tensor
 
 # Blocks a stage, and whether a block is a bottleneck.
 DEPTHS = {

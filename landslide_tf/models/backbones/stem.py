@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.layers import Normalization
-from landslide_tf.tensors import FloatArray
 
 COLOURS = ("red", "green", "blue")
 RULES = ("repeat", "zero")

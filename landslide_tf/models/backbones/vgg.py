@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import keras
 
+from landslide_tf.array_types import Tensor
 from landslide_tf.layers import conv_bn_relu, scaled_channels
-from landslide_tf.tensors import Tensor
 
 # Convolutions and channels of each block.
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))

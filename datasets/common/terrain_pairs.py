@@ -1,0 +1,338 @@
+"""Pairs of image and land cover with terrain: the layout of mangkam and jiuzhaigou."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.datasets.common.colours import from_colours
+from landslide_tf.datasets.common.splits import (
+    Bounds,
+    overlapping_footprints,
+    split_by_hash,
+    warn_of_shared_ground,
+)
+from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.metadata import IGNORE_VALUE
+from landslide_tf.raster.aligned import (
+    AlignedRaster,
+    Window,
+    bounds_in,
+    check_overlap,
+    grid_of,
+    open_raster,
+)
+from landslide_tf.raster.aligned_dem import AlignedDem
+from landslide_tf.raster.vector import Burner, Shapes, read_shapes
+from landslide_tf.terrain import Grid
+
+TABLE = "pairs.csv"
+CLASSES = ("landslide", "building", "forest", "water", "road", "bare")
+# The colours of the paper's figures are not printed; these are this package's.
+COLOURS = {
+    0: (230, 0, 0),
+    1: (255, 170, 0),
+    2: (0, 115, 38),
+    3: (0, 77, 168),
+    4: (130, 130, 130),
+    5: (215, 194, 158),
+    IGNORE_VALUE: (0, 0, 0),
+}
+
+_COLUMNS = {"id", "satellite", "date", "resolution_m"}
+_SPLITS = {
+    "train": "train",
+    "val": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+_POLYGONS = (".gpkg", ".shp", ".geojson")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Files and facts of a pair.
+
+    Attributes:
+        id: Name.
+        satellite: As the table says.
+        date: As the table says.
+        resolution: Cell size, metres, as the table says.
+        grid: Grid of the image.
+        files: Path by kind: `images`, `labels`, `dem`, `ndvi`, `slope`, `aspect`.
+        polygons: Files of polygons where there is no raster of labels.
+    """
+
+    id: str
+    satellite: str
+    date: str
+    resolution: float
+    grid: Grid
+    files: Mapping[str, Path]
+    polygons: tuple[Path, ...] = ()
+
+
+def find_pairs(
+    root: str | os.PathLike[str], *, seed: int, polygons: bool
+) -> tuple[dict[str, list[Pair]], dict[str, Any]]:
+    """Lists the pairs of a folder by split.
+
+    By the column `split` of the table where it has one; else by hash of the id (Xia
+    et al. 2021 do not print their split), where pairs that share ground stay together.
+
+    Args:
+        root: The folder with `pairs.csv`.
+        seed: Seed of the split by hash.
+        polygons: Whether labels may be polygons for all pairs.
+
+    Returns:
+        The pairs by split, and what was found and left over.
+
+    Raises:
+        DataError: If the table is not valid or a file is missing.
+    """
+    folder = Path(root)
+    rows = _rows(folder / TABLE)
+    shared = ()
+    if polygons and (folder / "labels").is_dir():
+        shared = tuple(
+            p for p in sorted((folder / "labels").iterdir()) if p.suffix in _POLYGONS
+        )
+    pairs = {row["id"]: _pair(folder, row, shared) for row in rows}
+    bounds = _bounds(pairs)
+    given = {row["id"]: row["split"] for row in rows if row.get("split")}
+    if given:
+        parts = _given_split(folder / TABLE, given, rows)
+        warn_of_shared_ground(parts, bounds)
+    else:
+        groups = overlapping_footprints(bounds)
+        parts = split_by_hash(pairs, seed, groups=groups)
+    for split, names in parts.items():
+        if not names:
+            raise DataError(
+                f"`{folder / TABLE}` must hold pairs for train, validation and test, "
+                f"received {len(pairs)} of which none goes to {split}; fill the column "
+                "`split` or add pairs."
+            )
+    images = {p.stem for p in (folder / "images").iterdir()}
+    report = {
+        "pairs": len(pairs),
+        "images_not_in_table": sorted(images - pairs.keys()),
+        "split_given": bool(given),
+    }
+    return {split: [pairs[n] for n in names] for split, names in parts.items()}, report
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not set(rows[0]) >= _COLUMNS:
+        raise DataError(
+            f"`{path}` must have the columns {', '.join(sorted(_COLUMNS))} and rows, "
+            f"received {', '.join(rows[0]) if rows else 'no row'}."
+        )
+    seen = set()
+    for row in rows:
+        if row["id"] in seen or not row["id"] or "/" in row["id"]:
+            raise DataError(
+                f"`{path}` must hold each id once, received `{row['id']}` again or "
+                "empty; ids are file names without ending."
+            )
+        seen.add(row["id"])
+    return rows
+
+
+def _given_split(
+    path: Path, given: Mapping[str, str], rows: Sequence[Mapping[str, str]]
+) -> dict[str, tuple[str, ...]]:
+    parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
+    for row in rows:
+        word = given.get(row["id"], "")
+        if word not in _SPLITS:
+            raise DataError(
+                f"`{path}` must name train, val or test for every pair or for none, "
+                f"received `{word}` for `{row['id']}`.{did_you_mean(word, _SPLITS)}"
+            )
+        parts[_SPLITS[word]].append(row["id"])
+    return {split: tuple(sorted(names)) for split, names in parts.items()}
+
+
+def _pair(folder: Path, row: Mapping[str, str], polygons: tuple[Path, ...]) -> Pair:
+    """Finds the files of a pair."""
+    name = row["id"]
+    files = {}
+    for kind in ("images", "labels", "dem", "ndvi", "slope", "aspect"):
+        endings = (".tif", ".tiff", ".png") if kind == "labels" else (".tif", ".tiff")
+        paths = [folder / kind / f"{name}{ending}" for ending in endings]
+        if found := [path for path in paths if path.is_file()]:
+            files[kind] = found[0]
+            continue
+        needed = kind in ("images", "ndvi") or (kind == "labels" and not polygons)
+        missing = paths[0]
+        if kind in ("slope", "aspect") and "dem" not in files:
+            # Either both are there or the DEM that they are computed from.
+            needed, missing = True, folder / "dem" / f"{name}.tif"
+        if needed:
+            raise DataError(
+                f"Pair `{name}` must have `{missing}`, received no such file; add it "
+                f"or take the pair out of `{TABLE}`."
+            )
+    try:
+        resolution = float(row["resolution_m"])
+    except ValueError as error:
+        raise DataError(
+            f"`{folder / TABLE}` must hold `resolution_m` in metres, received "
+            f"`{row['resolution_m']}` for `{name}`."
+        ) from error
+    grid = grid_of(files["images"], "image")
+    for kind in ("dem", "ndvi", "slope", "aspect"):
+        if kind in files:
+            check_overlap(files[kind], kind, grid)
+    return Pair(
+        id=name,
+        satellite=row["satellite"],
+        date=row["date"],
+        resolution=resolution,
+        grid=grid,
+        files=files,
+        polygons=() if "labels" in files else polygons,
+    )
+
+
+def _bounds(pairs: Mapping[str, Pair]) -> dict[str, Bounds]:
+    crs = next(iter(pairs.values())).grid.crs
+    return {name: bounds_in(pair.grid, crs) for name, pair in pairs.items()}
+
+
+def read_pair(pair: Pair, *, background: int, landslide: int) -> dict[str, Any]:
+    """Reads a pair as an example.
+
+    Args:
+        pair: The pair.
+        background: Class number of pixels beyond polygons.
+        landslide: Class number of polygons.
+
+    Returns:
+        The example, as TFDS encodes it.
+
+    Raises:
+        DataError: If a file is broken or does not fit.
+    """
+    grid = pair.grid
+    whole = Window(0, 0, grid.height, grid.width)
+    image, valid = _read(pair, "images", whole, indexes=(1, 2, 3))
+    if image.dtype != np.uint8:
+        raise DataError(
+            f"`{pair.files['images']}` must hold red, green and blue of 8 bits, "
+            f"received {image.dtype}."
+        )
+    terrain = np.full((*grid.shape, 2), np.nan, np.float32)
+    for k, kind in enumerate(("slope", "aspect")):
+        if kind in pair.files:
+            # Angles cannot be interpolated: 359 and 1 degree do not make 180.
+            kernel = "nearest" if kind == "aspect" else "cubic"
+            values, known = _read(pair, kind, whole, kernel=kernel)
+            terrain[..., k] = np.where(known, values[0], np.nan)
+    if not {"slope", "aspect"} <= pair.files.keys():
+        dem = AlignedDem(pair.files["dem"], grid, ("slope", "aspect"))
+        derived, _ = dem.read(whole)
+        dem.close()
+        for k, kind in enumerate(("slope", "aspect")):
+            if kind not in pair.files:
+                terrain[..., k] = derived[..., k]
+    values, known = _read(pair, "ndvi", whole)
+    # Cubic convolution overshoots.
+    ndvi = np.where(known, np.clip(values[0], -1, 1), np.nan)
+    mask = _labels(pair, whole, background, landslide)
+    mask[~valid] = IGNORE_VALUE
+    terrain[..., 0] = np.clip(terrain[..., 0], 0, 90)
+    return {
+        "image": np.ascontiguousarray(np.moveaxis(image, 0, -1)),
+        "factors": np.dstack([terrain, ndvi.astype(np.float32)]),
+        "mask": mask[..., None],
+        "id": pair.id,
+        "satellite": pair.satellite,
+        "date": pair.date,
+        "resolution_m": pair.resolution,
+        "transform": np.array(grid.transform[:6], np.float64),
+        "crs": grid.crs.to_wkt(),
+    }
+
+
+def _read(
+    pair: Pair,
+    kind: str,
+    window: Window,
+    *,
+    indexes: Sequence[int] = (1,),
+    kernel: str = "cubic",
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    raster = AlignedRaster(
+        pair.files[kind], kind, pair.grid, indexes=indexes, kernel=kernel
+    )
+    try:
+        return raster.read(window)
+    finally:
+        raster.close()
+
+
+def _labels(
+    pair: Pair, window: Window, background: int, landslide: int
+) -> NDArray[np.uint8]:
+    """Returns the class numbers of a pair, uint8 (H, W)."""
+    if "labels" not in pair.files:
+        return _burnt(pair, window, background, landslide)
+    path = pair.files["labels"]
+    with open_raster(path, "labels") as dataset:
+        count, shape, placed = dataset.count, dataset.shape, bool(dataset.crs)
+    if not placed and shape != pair.grid.shape:
+        raise DataError(
+            f"labels `{path}` must have a coordinate system or the image's "
+            f"{pair.grid.shape} rows and columns, received {shape} and no system."
+        )
+    if count not in (1, 3, 4):
+        raise DataError(
+            f"labels `{path}` must hold class numbers or colours, received {count} "
+            "bands."
+        )
+    raster = AlignedRaster(
+        path,
+        "labels",
+        pair.grid,
+        indexes=(1,) if count == 1 else (1, 2, 3),
+        kernel="nearest",
+        values=range(256),
+        placed=None if placed else pair.grid,
+    )
+    values, known = raster.read(window)
+    raster.close()
+    if count != 1:
+        values = np.moveaxis(values, 0, -1)
+        values[~known] = COLOURS[IGNORE_VALUE]
+        return from_colours(values, COLOURS, path)
+    mask = np.where(known, values[0], IGNORE_VALUE)
+    wrong = mask[(mask != IGNORE_VALUE) & ~np.isin(mask, range(len(CLASSES)))]
+    if wrong.size:
+        raise DataError(
+            f"labels `{path}` must hold class numbers from 0 to {len(CLASSES) - 1} or "
+            f"255, received {wrong[0]:g}."
+        )
+    return mask.astype(np.uint8)
+
+
+def _burnt(
+    pair: Pair, window: Window, background: int, landslide: int
+) -> NDArray[np.uint8]:
+    found: list[Shapes] = [
+        read_shapes(path, pair.grid, overlap=False) for path in pair.polygons
+    ]
+    geometries = np.concatenate([shapes.geometries for shapes in found])
+    values = np.full(len(geometries), landslide, np.uint8)
+    return Burner(pair.grid, geometries, values, background).read(window)

@@ -1,0 +1,46 @@
+"""Maps: a scene and a model in, a map out, its evaluation and what changed."""
+
+from landslide_tf.mapping.changes import Changes, map_changes
+from landslide_tf.mapping.class_changes import (
+    from_class,
+    new_landslides,
+    stable,
+    transition_matrix,
+    vanished,
+)
+from landslide_tf.mapping.evaluation import (
+    MapEvaluation,
+    SizeClass,
+    evaluate_map,
+    write_evaluation,
+)
+from landslide_tf.mapping.job import MapSummary, map_scene
+from landslide_tf.mapping.members import Member
+from landslide_tf.mapping.options import MapOptions, Outputs
+from landslide_tf.mapping.scene import SceneFiles
+from landslide_tf.mapping.series import NewObject, first_step, new_objects
+from landslide_tf.mapping.shift import estimate_shift
+
+__all__ = [
+    "Changes",
+    "MapEvaluation",
+    "MapOptions",
+    "MapSummary",
+    "Member",
+    "NewObject",
+    "Outputs",
+    "SceneFiles",
+    "SizeClass",
+    "estimate_shift",
+    "evaluate_map",
+    "first_step",
+    "from_class",
+    "map_changes",
+    "map_scene",
+    "new_landslides",
+    "new_objects",
+    "stable",
+    "transition_matrix",
+    "vanished",
+    "write_evaluation",
+]

@@ -1,0 +1,291 @@
+"""Maps of several dates in, what changed between them out."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio.features
+import shapely
+from numpy.typing import NDArray
+from rasterio import Affine
+
+from landslide_tf.errors import DataError
+from landslide_tf.files import atomic_folder
+from landslide_tf.mapping import polygons
+from landslide_tf.mapping.class_changes import (
+    from_class,
+    new_landslides,
+    transition_matrix,
+)
+from landslide_tf.mapping.series import NewObject, first_step, new_objects
+from landslide_tf.mapping.shift import estimate_shift
+from landslide_tf.metadata import IGNORE_VALUE
+from landslide_tf.raster import cog
+from landslide_tf.raster.aligned import (
+    AlignedRaster,
+    Window,
+    check_overlap,
+    grid_of,
+    open_raster,
+)
+from landslide_tf.terrain import Grid, cell_size
+
+_WORTH_A_WARNING = 1.0  # pixels
+_SMALLEST = 16  # pixels of a new landslide
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What changed from map to map.
+
+    Attributes:
+        folder: Where everything is written.
+        classes: Class names.
+        transitions: One table a pair of dates, and of the first and last: `from`,
+            `to`, `pixels` and `area_m2` (classes, classes), rows = before.
+        shifts: Rows and columns by which each map lies off the first; None where the
+            maps do not tell.
+        objects: New landslides, by date and in reading order.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    transitions: tuple[dict[str, Any], ...]
+    shifts: tuple[tuple[float, float] | None, ...]
+    objects: tuple[NewObject, ...]
+
+
+def map_changes(
+    maps: Sequence[str | Path],
+    out: str | Path,
+    *,
+    landslide_class: int | None = None,
+    align: bool = False,
+    persist: int = 1,
+    min_area: float | None = None,
+) -> Changes:
+    """Compares class maps of several dates (Xia et al. 2021, section 4.2).
+
+    Maps of another grid or system are brought to the first one's, north up, by nearest
+    neighbours. For each date after the first are written `new_T.tif` (1 = new
+    landslide) and `from_T.tif` (the class before); for all `first_step.tif` (date of
+    the first appearance, from 0), `new_landslides.gpkg` and `changes.json`. Whole maps
+    are held in memory, one byte a pixel and date.
+
+    Args:
+        maps: Class maps, oldest first, as `scene.map_scene` writes them.
+        out: Folder to write: missing or empty; it appears complete or not at all.
+        landslide_class: The maps' landslide value; None = as they say.
+        align: Moves each map by the shift that is found against the first.
+        persist: Maps in a row that must show a new landslide.
+        min_area: Smallest new landslide, m²; None = 16 pixels.
+
+    Returns:
+        What changed.
+
+    Raises:
+        DataError: If a map cannot be read, shares no ground with the first, or says
+            other classes.
+    """
+    if len(maps) < 2:
+        raise DataError(
+            f"Expected at least two maps, received {len(maps)}; give them oldest first."
+        )
+    grid = grid_of(maps[0], "map")
+    classes, landslide = _meaning(maps, landslide_class)
+    arrays, shifts = _on_one_grid(maps, grid, align)
+    number = len(classes) or 1 + max(
+        int(a[a != IGNORE_VALUE].max(initial=0)) for a in arrays
+    )
+    names = classes or tuple(f"class {k}" for k in range(number))
+    east, north = (np.broadcast_to(size, grid.height) for size in cell_size(grid))
+    areas = np.ascontiguousarray(east * north)
+    if min_area is None:
+        min_area = _SMALLEST * float(areas.mean()) * (1 - 1e-6)
+    how = {"landslide_class": landslide, "persist": persist, "cell_area": areas}
+    objects = new_objects(arrays, min_area=min_area, **how)
+    pairs = [(t, t + 1) for t in range(len(arrays) - 1)]
+    if len(arrays) > 2:
+        pairs.append((0, len(arrays) - 1))
+    tables = tuple(
+        {
+            "from": a,
+            "to": b,
+            "pixels": transition_matrix(arrays[a], arrays[b], number).tolist(),
+            "area_m2": transition_matrix(
+                arrays[a], arrays[b], number, cell_area=areas
+            ).tolist(),
+        }
+        for a, b in pairs
+    )
+    result = Changes(Path(out), names, tables, tuple(shifts), tuple(objects))
+    steps = first_step(arrays, min_area=min_area, **how)
+    with atomic_folder(out) as folder:
+        with cog.writable(folder):
+            _write_rasters(folder, grid, arrays, landslide, steps, maps)
+        _write_table(folder, result, maps)
+        found = _polygons(result, grid)
+        polygons.write_landslides(found, folder / "new_landslides.gpkg", "GPKG")
+    return result
+
+
+def _on_one_grid(
+    maps: Sequence[str | Path], grid: Grid, align: bool
+) -> tuple[list[NDArray[np.uint8]], list[tuple[float, float] | None]]:
+    """Reads all maps on a grid and estimates how far each lies off the first."""
+    arrays = [_read(maps[0], grid)]
+    shifts: list[tuple[float, float] | None] = [(0.0, 0.0)]
+    for path in maps[1:]:
+        check_overlap(path, "map", grid)
+        array = _read(path, grid)
+        shift = estimate_shift(arrays[0], array)
+        if shift is not None and align and shift != (0.0, 0.0):
+            array = _read(path, grid, shift)
+        elif shift is not None and np.hypot(*shift) > _WORTH_A_WARNING:
+            warnings.warn(
+                f"map `{path}` lies {shift[0]:+.1f} rows and {shift[1]:+.1f} columns "
+                f"off `{maps[0]}`: borders of the shift look like change; move it back "
+                "with `--align`.",
+                stacklevel=2,
+            )
+        arrays.append(array)
+        shifts.append(shift)
+    return arrays, shifts
+
+
+def _meaning(
+    maps: Sequence[str | Path], landslide_class: int | None
+) -> tuple[tuple[str, ...], int]:
+    """Returns the class names, if the maps say them, and the landslide value."""
+    said = []
+    for path in maps:
+        with open_raster(path, "map") as dataset:
+            tags = dataset.tags()
+            if dataset.count != 1 or dataset.dtypes[0] != "uint8":
+                raise DataError(
+                    f"map `{path}` must have one band of classes (uint8), received "
+                    f"{dataset.count} of {dataset.dtypes[0]}: name the class map."
+                )
+        said.append((tuple(json.loads(tags.get("CLASSES", "[]"))), tags))
+    for path, (names, tags) in zip(maps, said, strict=True):
+        same = names == said[0][0]
+        index = (tags.get("LANDSLIDE_CLASS"), said[0][1].get("LANDSLIDE_CLASS"))
+        if not same or (landslide_class is None and index[0] != index[1]):
+            raise DataError(
+                f"map `{path}` must have the classes of `{maps[0]}`, "
+                f"{list(said[0][0])}, received {list(names)}; map both with one model."
+            )
+    if landslide_class is None:
+        try:
+            landslide_class = int(said[0][1]["LANDSLIDE_CLASS"])
+        except (KeyError, ValueError) as error:
+            raise DataError(
+                f"map `{maps[0]}` does not say which value is landslide: give it with "
+                "`--landslide-class`."
+            ) from error
+    return said[0][0], landslide_class
+
+
+def _read(
+    path: str | Path, grid: Grid, shift: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
+    """Returns a map on a grid, moved back by a shift, 255 where it says nothing."""
+    placed = None
+    if shift is not None:
+        with open_raster(path, "map") as dataset:
+            placed = Grid.of(dataset)
+        x, y = grid.transform.a * -shift[1], grid.transform.e * -shift[0]
+        if placed.crs != grid.crs:
+            raise DataError(
+                f"map `{path}` must have the system of the first map to be moved: warp "
+                "it first (`gdalwarp -r near`)."
+            )
+        placed = replace(placed, transform=Affine.translation(x, y) @ placed.transform)
+    raster = AlignedRaster(path, "map", grid, kernel="nearest", placed=placed)
+    try:
+        values, known = raster.read(Window(0, 0, grid.height, grid.width))
+    finally:
+        raster.close()
+    return np.where(known, values[0], IGNORE_VALUE).astype(np.uint8)
+
+
+def _write_rasters(
+    folder: Path,
+    grid: Grid,
+    arrays: Sequence[NDArray[np.uint8]],
+    landslide: int,
+    steps: NDArray[np.int16],
+    maps: Sequence[str | Path],
+) -> None:
+    for step in range(1, len(arrays)):
+        before, after = arrays[step - 1], arrays[step]
+        new = new_landslides(before, after, landslide_class=landslide).astype(np.uint8)
+        new[(before == IGNORE_VALUE) | (after == IGNORE_VALUE)] = IGNORE_VALUE
+        tags = {"BEFORE": str(maps[step - 1]), "AFTER": str(maps[step])}
+        previous = from_class(before, after, landslide_class=landslide)
+        for name, values in (("new", new), ("from", previous)):
+            layer = cog.Layer("uint8", IGNORE_VALUE, [name], tags=tags)
+            _write(folder / f"{name}_{step}.tif", grid, layer, values)
+    layer = cog.Layer("int16", -1, ["first step"])
+    _write(folder / "first_step.tif", grid, layer, steps)
+
+
+def _write(path: Path, grid: Grid, layer: cog.Layer, values: NDArray[Any]) -> None:
+    plain = path.with_suffix(".plain.tif")
+    cog.write_plain(plain, grid, layer, [(0, values[None])])
+    cog.write_cog(path, plain, classes=True)
+    cog.check_written(path, [(0, values[None])])
+    plain.unlink()
+
+
+def _write_table(folder: Path, result: Changes, maps: Sequence[str | Path]) -> None:
+    content: Mapping[str, Any] = {
+        "maps": [str(path) for path in maps],
+        "classes": list(result.classes),
+        "transitions": list(result.transitions),
+        "shifts": [None if s is None else list(s) for s in result.shifts],
+        "new_landslides": len(result.objects),
+    }
+    text = json.dumps(content, indent=2)
+    (folder / "changes.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _polygons(result: Changes, grid: Grid) -> polygons.Landslides:
+    """Returns the new landslides with date, area and what was there before."""
+    geometries = [_outline(item, grid) for item in result.objects]
+    centroids = [
+        grid.transform @ (item.centroid[1] + 0.5, item.centroid[0] + 0.5)
+        for item in result.objects
+    ]
+    table: dict[str, NDArray[Any]] = {
+        "id": np.array([item.id for item in result.objects], np.int64),
+        "step": np.array([item.step for item in result.objects], np.int64),
+        "area_m2": np.array([item.area for item in result.objects], float),
+        "area_px": np.array([item.mask.sum() for item in result.objects], np.int64),
+        "centroid_x": np.array([x for x, _ in centroids], float),
+        "centroid_y": np.array([y for _, y in centroids], float),
+    }
+    for index, name in enumerate(result.classes):
+        shares = [item.previous.get(index, 0.0) for item in result.objects]
+        table[f"was_{name}"] = np.array(shares, float)
+    return polygons.Landslides(np.array(geometries, object), table, grid)
+
+
+def _outline(item: NewObject, grid: Grid) -> Any:  # noqa: ANN401 - shapely geometries
+    rows, columns = item.window
+    part = grid.window(
+        rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start
+    )
+    mask = item.mask.astype(np.uint8)
+    shapes = rasterio.features.shapes(
+        mask, mask=item.mask, connectivity=8, transform=part.transform
+    )
+    outlines = [shapely.geometry.shape(shape) for shape, _ in shapes]
+    parts = shapely.get_parts(shapely.make_valid(outlines))
+    return shapely.MultiPolygon([p for p in parts if p.geom_type == "Polygon"])

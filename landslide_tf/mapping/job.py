@@ -1,0 +1,288 @@
+"""A scene in, a map out."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landslide_tf.errors import DataError, LandslideTFError
+from landslide_tf.files import atomic_path
+from landslide_tf.mapping import polygons
+from landslide_tf.mapping.assembly import Assembly
+from landslide_tf.mapping.members import (
+    Member,
+    channels_of,
+    check_members,
+    entropy,
+    threshold_of,
+    together,
+    total_stride,
+    trained_tile,
+)
+from landslide_tf.mapping.options import MapOptions, Outputs
+from landslide_tf.mapping.predict import Strip, batch_size, predict_strips
+from landslide_tf.mapping.scene import (
+    Scene,
+    SceneFiles,
+    cell_size_warning,
+    open_scene,
+)
+from landslide_tf.mapping.strips import Arrays, FinishedStrips
+from landslide_tf.mapping.windows import Axis, axis, window_of
+from landslide_tf.metadata import ModelMetadata
+from landslide_tf.raster import cog
+from landslide_tf.version import __version__
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class MapSummary:
+    """What was mapped.
+
+    Attributes:
+        pixels: Pixels of the scene.
+        valid: Pixels that have a class.
+        landslide: Pixels that are landslide.
+        objects: Polygons; None where none were asked for.
+        scale: Factor of the image's values.
+        resumed: Strips that an earlier, stopped job had finished.
+        strips: Strips altogether.
+        files: Everything written.
+        tile: Rows and columns of a window.
+        overlap: Pixels that windows share.
+        trained: Rows or columns of the largest training example, if known.
+    """
+
+    pixels: int
+    valid: int
+    landslide: int
+    objects: int | None
+    scale: float
+    resumed: int
+    strips: int
+    files: tuple[Path, ...]
+    tile: int
+    overlap: int
+    trained: int | None
+
+
+def map_scene(
+    members: Sequence[Member],
+    files: SceneFiles,
+    outputs: Outputs,
+    options: MapOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> MapSummary:
+    """Maps landslides in a scene of any size, in bounded memory.
+
+    Overlapping windows on the model's stride are predicted row by row and blended with
+    weights that add up to 1 at every pixel. Finished strips are kept beside the map
+    (`OUT.parts`): the same call after a stop goes on from there and writes the same
+    file. All files appear when all are complete.
+
+    Args:
+        members: One model, or several whose probabilities are averaged.
+        files: The scene.
+        outputs: What to write.
+        options: How; None = the defaults.
+        progress: Called with the pixels that are done, and the pixels of the scene.
+
+    Returns:
+        What was mapped.
+
+    Raises:
+        DataError: If a file cannot be read or written, or does not fit the model.
+        ModelError: If the models do not fit each other or the data.
+        RunError: If another process is writing the same map.
+    """
+    options = options or MapOptions()
+    check_members(members)
+    _check_outputs(outputs, files)
+    scene = open_scene(files, members[0].metadata)
+    if line := cell_size_warning(scene):
+        if options.strict:
+            raise DataError(line)
+        warnings.warn(line, stacklevel=2)
+    grid, stride = scene.upright, total_stride(members)
+    trained = trained_tile(members)
+    tile, overlap = window_of(
+        trained, stride, tile=options.tile, overlap=options.overlap
+    )
+    options = replace(options, tile=tile, overlap=overlap)
+    rows, columns = (
+        axis(size, tile=tile, overlap=overlap, stride=stride) for size in grid.shape
+    )
+    folder = outputs.map.with_name(outputs.map.name + ".parts")
+    unsure = outputs.uncertainty is not None
+    job = _job(members, scene, options, stride) | {"uncertainty": unsure}
+    with (
+        cog.writable(folder),
+        cog.gdal_settings(),
+        FinishedStrips(folder, job) as strips,
+    ):
+        resumed = strips.count()
+        try:
+            with contextlib.ExitStack() as stack:
+                targets = {
+                    path: stack.enter_context(atomic_path(path))
+                    for path in _paths(outputs)
+                }
+                _predict(
+                    members, scene, rows, columns, options, strips, resumed, progress,
+                    unsure,
+                )  # fmt: skip
+                facts = {
+                    "MODEL": ", ".join(member.metadata.name for member in members),
+                    "THRESHOLD": str(threshold_of(members, options.threshold)),
+                    "LANDSLIDE_TF_VERSION": __version__,
+                }
+                metadata = members[0].metadata
+                found = Assembly(scene, rows, strips, metadata, facts, options)
+                objects = found.write(outputs, targets)
+        except LandslideTFError as error:
+            if not isinstance(error, cog.NotWritten):
+                strips.remove()  # running the same again would end the same way
+            raise
+        strips.remove()
+    return MapSummary(
+        pixels=grid.height * grid.width,
+        valid=found.valid,
+        landslide=found.landslide,
+        objects=objects,
+        scale=scene.scale,
+        resumed=resumed,
+        strips=len(rows.offsets),
+        files=tuple(targets),
+        tile=tile,
+        overlap=overlap,
+        trained=trained,
+    )
+
+
+def _paths(outputs: Outputs) -> list[Path]:
+    given = [outputs.map, outputs.probabilities, outputs.uncertainty, *outputs.vectors]
+    paths = [path for path in given if path is not None]
+    styles = dict.fromkeys(path.with_suffix(".qml") for path in outputs.vectors)
+    return [*paths, *styles]
+
+
+def _check_outputs(outputs: Outputs, files: SceneFiles) -> None:
+    paths = [path.resolve() for path in _paths(outputs)]
+    if len(set(paths)) < len(paths):
+        raise DataError("Expected outputs with different names, received one twice.")
+    for path in outputs.vectors:
+        polygons.driver_of(path)
+    read = [*files.image, *([files.dem] if files.dem else []), *files.factors.values()]
+    for path in read:
+        if Path(path).resolve() in paths:
+            raise DataError(
+                f"`{path}` is read and cannot be written over: name another `--out`."
+            )
+
+
+def _job(
+    members: Sequence[Member], scene: Scene, options: MapOptions, stride: int
+) -> dict[str, Any]:
+    """Returns what the strips depend on."""
+    files = scene.files
+    read = [*files.image, *([files.dem] if files.dem else []), *files.factors.values()]
+    states = []
+    for path in read:
+        with contextlib.suppress(OSError):
+            state = os.stat(path)
+            states.append([path, state.st_size, state.st_mtime_ns])
+    models = [[m.identity, m.metadata.model_dump_json()] for m in members]
+    digest = hashlib.sha256(json.dumps(models).encode()).hexdigest()
+    how = asdict(options)
+    for name in ("min_area", "simplify", "strict"):
+        del how[name]
+    return {
+        "version": __version__,
+        "models": digest,
+        "files": states,
+        "scene": [*files.image, files.dem, dict(files.factors), files.dem_unit],
+        "bands": [list(place) for place in (*scene.bands, *scene.ndvi_bands)],
+        "scale": scene.scale,
+        "stride": stride,
+        "options": how,
+    }
+
+
+def _predict(
+    members: Sequence[Member],
+    scene: Scene,
+    rows: Axis,
+    columns: Axis,
+    options: MapOptions,
+    strips: FinishedStrips,
+    start: int,
+    progress: Progress | None,
+    unsure: bool,
+) -> None:
+    """Predicts what is not finished; writes strips while the next are predicted."""
+    pixels = rows.size * columns.size
+    metadata = members[0].metadata
+    if start >= len(rows.offsets):
+        return
+    found = predict_strips(
+        scene,
+        together(members, eight_sides=options.eight_sides, entropies=unsure),
+        rows,
+        columns,
+        channels_of(metadata) + unsure,
+        size=options.batch_size or batch_size(rows.tile),
+        start=start,
+    )
+    threshold = threshold_of(members, options.threshold)
+    waiting: Future[None] | None = None
+    with ThreadPoolExecutor(1, "scene-writer") as writer, contextlib.closing(found):
+        for strip in found:
+            arrays = _decided(strip, metadata, options, threshold)
+            if waiting is not None:
+                waiting.result()
+            waiting = writer.submit(strips.write, strip.number, arrays)
+            if progress is not None:
+                progress(rows.finished(strip.number) * columns.size, pixels)
+        if waiting is not None:
+            waiting.result()
+
+
+def _decided(
+    strip: Strip,
+    metadata: ModelMetadata,
+    options: MapOptions,
+    threshold: float | None,
+) -> Arrays:
+    """Turns blended probabilities into the layers of the files."""
+    from landslide_tf.metrics.decision import decide
+
+    channels, index = channels_of(metadata), metadata.landslide_class
+    chances = strip.values[..., :channels]
+    classes = decide(chances, landslide_class=index, threshold=threshold)
+    classes[~strip.valid] = metadata.ignore_value
+    landslide = chances[..., 0 if index == "sigmoid" else index][..., None]
+    layers = {"landslide": landslide}
+    if options.bands == "all":
+        layers["all"] = chances
+    if strip.values.shape[-1] > channels:
+        total, single = entropy(chances), strip.values[..., channels]
+        shares = np.stack([total, np.maximum(total - single, 0)], axis=-1)
+        layers["uncertainty"] = shares / np.float32(math.log(max(2, channels)))
+    found = {
+        name: cog.quantised(values, strip.valid, options.dtype)
+        for name, values in layers.items()
+    }
+    return {"classes": classes[None], **found}

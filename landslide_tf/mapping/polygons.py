@@ -1,0 +1,395 @@
+"""Polygons of mapped landslides with their attributes, and files of them."""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import pyproj
+import rasterio
+import rasterio.features
+import shapely
+from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+from rasterio.windows import Window as RasterWindow
+
+from landslide_tf.array_types import FloatArray
+from landslide_tf.errors import DataError
+from landslide_tf.raster.aligned import Window
+from landslide_tf.raster.aligned_dem import AlignedDem
+from landslide_tf.raster.cog import NotWritten
+from landslide_tf.terrain import Grid
+
+DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
+LAYER = "landslides"
+
+_SHAPE = (
+    "area_m2",
+    "area_px",
+    "perimeter_m",
+    "length_m",
+    "width_m",
+    "lwr",
+    "compactness",
+    "solidity",
+    "centroid_x",
+    "centroid_y",
+)
+_TERRAIN = (
+    "elev_min",
+    "elev_max",
+    "elev_mean",
+    "relief_m",
+    "slope_mean_deg",
+    "slope_p90_deg",
+    "aspect_mean_deg",
+)
+
+
+@dataclass(frozen=True)
+class Landslides:
+    """Polygons and one value of each attribute.
+
+    Attributes:
+        geometries: Multi-polygons in the system of the grid.
+        table: Attributes (N,) by name; `id` first.
+        grid: The grid they were found on.
+    """
+
+    geometries: NDArray[Any]
+    table: dict[str, NDArray[Any]]
+    grid: Grid
+
+    def __len__(self) -> int:
+        return len(self.geometries)
+
+
+def find_landslides(
+    mask: Path,
+    grid: Grid,
+    *,
+    probability: Path | None = None,
+    dem: str | None = None,
+    dem_unit: str = "metre",
+    min_area: float | None = None,
+    simplify: float = 0.0,
+) -> Landslides:
+    """Finds the 8-connected objects of a mask and measures them.
+
+    Areas, perimeters and lengths are those in an equal-area projection around the
+    scene, in metres; areas are of the pixels, before any simplification.
+
+    Args:
+        mask: Raster of 0 and 1 on `grid`.
+        grid: A north-up grid, or one without a system.
+        probability: Raster of the landslide probability on `grid`, scale applied.
+        dem: Elevation model, for slopes, aspects and elevations.
+        dem_unit: Its unit.
+        min_area: Smallest object, m²; None = 16 pixels.
+        simplify: Tolerance of the outlines, metres; 0 keeps the pixels' edges.
+
+    Returns:
+        The landslides, largest first.
+    """
+    found, pixels = _outlines(mask, grid)
+    metric = _metric(found, grid)
+    areas = shapely.area(metric)
+    kept = pixels >= 16 if min_area is None else areas >= min_area * (1 - 1e-9)
+    order = np.flatnonzero(kept)
+    order = order[np.lexsort((order, -areas[order]))]
+    found, metric, pixels = found[order], metric[order], pixels[order]
+    table: dict[str, NDArray[Any]] = {"id": np.arange(1, len(found) + 1)}
+    table |= _shapes(found, metric, pixels)
+    values = list(_pixel_values(found, grid, probability, dem, dem_unit))
+    names = [
+        *(("mean_prob", "max_prob") if probability else ()),
+        *(_TERRAIN if dem else ()),
+    ]
+    for name in names:
+        table[name] = np.array([row[name] for row in values], float)
+    if simplify > 0 and len(found):
+        metres_per_unit = math.sqrt(areas[order].sum() / shapely.area(found).sum())
+        found = shapely.simplify(
+            found, simplify / metres_per_unit, preserve_topology=True
+        )
+    found = np.array([_multi(geometry) for geometry in found], object)
+    return Landslides(found, table, grid)
+
+
+def _outlines(mask: Path, grid: Grid) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Returns the outlines of all objects, in the grid's system, and their pixels."""
+    with rasterio.open(mask) as dataset:
+        band = rasterio.band(dataset, 1)
+        shapes = rasterio.features.shapes(band, mask=band, connectivity=8)
+        placed = np.array(
+            [shapely.geometry.shape(shape) for shape, _ in shapes], object
+        )
+        inverse = ~dataset.transform
+    # Outlines follow pixel edges: in columns and rows they are whole numbers.
+    cells = shapely.transform(placed, lambda xy: np.rint(_apply(inverse, xy)))
+    pixels = np.rint(shapely.area(cells)).astype(np.int64)
+    found = shapely.transform(cells, lambda xy: _apply(grid.transform, xy))
+    # Objects that join at corners touch themselves.
+    return shapely.make_valid(found), pixels
+
+
+def _apply(transform: Any, xy: FloatArray) -> FloatArray:  # noqa: ANN401 - Affine
+    return np.stack(transform @ (xy[:, 0], xy[:, 1]), axis=1)
+
+
+def _multi(geometry: Any) -> Any:  # noqa: ANN401 - shapely geometries
+    parts = [p for p in shapely.get_parts(geometry) if p.geom_type == "Polygon"]
+    return shapely.MultiPolygon(parts)
+
+
+def _metric(geometries: NDArray[Any], grid: Grid) -> NDArray[Any]:
+    """Returns the geometries in an equal-area projection around the scene, metres."""
+    if grid.crs is None or not len(geometries):
+        return geometries
+    source = pyproj.CRS.from_wkt(grid.crs.to_wkt())
+    geodetic = source.geodetic_crs or source
+    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
+    to_degrees = pyproj.Transformer.from_crs(source, geodetic, always_xy=True)
+    longitude, latitude = to_degrees.transform(x, y)
+    ellipsoid = geodetic.ellipsoid
+    equal_area = pyproj.CRS.from_proj4(
+        f"+proj=laea +lat_0={latitude:.6f} +lon_0={longitude:.6f} "
+        f"+a={ellipsoid.semi_major_metre} +b={ellipsoid.semi_minor_metre} +units=m"
+    )
+    return _reprojected(geometries, source, equal_area)
+
+
+def _reprojected(
+    geometries: NDArray[Any], source: pyproj.CRS, target: pyproj.CRS
+) -> NDArray[Any]:
+    convert = pyproj.Transformer.from_crs(source, target, always_xy=True)
+    return shapely.transform(
+        geometries, lambda xy: np.stack(convert.transform(xy[:, 0], xy[:, 1]), axis=1)
+    )
+
+
+def _shapes(
+    geometries: NDArray[Any], metric: NDArray[Any], pixels: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    area, perimeter = shapely.area(metric), shapely.length(metric)
+    boxes = shapely.minimum_rotated_rectangle(metric)
+    sides = np.array(
+        [np.hypot(*np.diff(box.exterior.coords[:3], axis=0).T) for box in boxes]
+    ).reshape(-1, 2)
+    length, width = sides.max(axis=1), sides.min(axis=1)
+    centroids = shapely.centroid(geometries)
+    columns = (
+        area,
+        pixels,
+        perimeter,
+        length,
+        width,
+        length / width,
+        4 * np.pi * area / perimeter**2,
+        area / shapely.area(shapely.convex_hull(metric)),
+        shapely.get_x(centroids),
+        shapely.get_y(centroids),
+    )
+    return dict(zip(_SHAPE, columns, strict=True))
+
+
+def _pixel_values(
+    geometries: NDArray[Any],
+    grid: Grid,
+    probability: Path | None,
+    dem: str | None,
+    dem_unit: str,
+) -> Iterator[dict[str, float]]:
+    """Yields probabilities and terrain inside each geometry."""
+    terrain = None
+    if dem is not None:
+        names = ("dem", "slope", "aspect")
+        terrain = AlignedDem(dem, grid, names, {"z_unit": dem_unit})
+    chances = rasterio.open(probability) if probability is not None else None
+    try:
+        for geometry in geometries:
+            window, inside = _pixels(geometry, grid)
+            row: dict[str, float] = {}
+            if chances is not None:
+                box = RasterWindow(
+                    window.column, window.row, window.width, window.height
+                )
+                values = chances.read(1, window=box)[inside] * chances.scales[0]
+                row |= {"mean_prob": values.mean(), "max_prob": values.max()}
+            if terrain is not None:
+                row |= _terrain(terrain.read(window)[0][inside])
+            yield row
+    finally:
+        for opened in (terrain, chances):
+            if opened is not None:
+                opened.close()
+
+
+def _pixels(geometry: Any, grid: Grid) -> tuple[Window, NDArray[np.bool_]]:  # noqa: ANN401
+    """Returns the window around a geometry and which of its pixels are inside."""
+    corners = np.array(shapely.box(*geometry.bounds).exterior.coords)
+    columns, rows = _apply(~grid.transform, corners).T
+    top, left = max(0, round(rows.min())), max(0, round(columns.min()))
+    bottom = min(grid.height, round(rows.max()))
+    right = min(grid.width, round(columns.max()))
+    window = Window(top, left, bottom - top, right - left)
+    part = grid.window(*window)
+    burnt = rasterio.features.rasterize(
+        [(geometry, 1)],
+        out_shape=part.shape,
+        transform=part.transform,
+        dtype=np.uint8,
+    )
+    return window, burnt > 0
+
+
+def _terrain(values: FloatArray) -> dict[str, float]:
+    """Returns the terrain attributes of pixels (N, [elevation, slope, aspect])."""
+    elevation, slope, aspect = values[np.isfinite(values).all(axis=1)].T
+    if not elevation.size:
+        return dict.fromkeys(_TERRAIN, math.nan)
+    sloping = np.radians(aspect[aspect >= 0].astype(float))
+    direction = math.nan
+    if sloping.size:
+        direction = math.degrees(
+            math.atan2(np.sin(sloping).mean(), np.cos(sloping).mean())
+        )
+    low, high = float(elevation.min()), float(elevation.max())
+    numbers = (
+        low,
+        high,
+        float(elevation.mean()),
+        high - low,
+        float(slope.mean()),
+        float(np.percentile(slope, 90)),
+        direction % 360,
+    )
+    return dict(zip(_TERRAIN, numbers, strict=True))
+
+
+def driver_of(path: Path) -> str:
+    """Returns the driver that a vector file's name asks for.
+
+    Raises:
+        DataError: If it is neither a GeoPackage nor GeoJSON.
+    """
+    if path.suffix.lower() not in DRIVERS:
+        raise DataError(
+            f"`{path}` must end in {', '.join(DRIVERS)}: other vector formats are not "
+            "written; convert a GeoPackage with `ogr2ogr`."
+        )
+    return DRIVERS[path.suffix.lower()]
+
+
+def write_landslides(landslides: Landslides, path: Path, driver: str) -> None:
+    """Writes polygons: GeoPackage in the image's system, GeoJSON in EPSG:4326.
+
+    Args:
+        landslides: The polygons.
+        path: The file.
+        driver: `"GPKG"` or `"GeoJSON"`.
+
+    Raises:
+        DataError: If the file cannot be written, or the image has no system and
+            GeoJSON is wanted.
+    """
+    crs = landslides.grid.crs
+    geometries, system = landslides.geometries, crs.to_wkt() if crs else None
+    options: dict[str, Any] = {}
+    if driver == "GeoJSON":
+        if crs is None:
+            raise DataError(
+                f"`{path.name}`: GeoJSON is in longitude and latitude, and the image "
+                "has no coordinate reference system; write a `.gpkg`."
+            )
+        lonlat = pyproj.CRS.from_epsg(4326)
+        geometries = _reprojected(geometries, pyproj.CRS.from_wkt(crs.to_wkt()), lonlat)
+        system = "EPSG:4326"
+        options = {"COORDINATE_PRECISION": "8"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+        try:
+            pyogrio.raw.write(
+                path,
+                geometry=shapely.to_wkb(geometries),
+                field_data=list(landslides.table.values()),
+                fields=np.array(list(landslides.table), object),
+                geometry_type="MultiPolygon",
+                crs=system,
+                driver=driver,
+                layer=LAYER,
+                **options,
+            )
+            written = pyogrio.read_info(path, force_feature_count=True)
+        except (DataSourceError, DataLayerError, FeatureError) as error:
+            reason = str(error).splitlines()[0]
+            raise NotWritten(f"`{path}` cannot be written: {reason}.") from error
+    # On a full disk GDAL leaves out the spatial index and says nothing.
+    lacks_index = (
+        driver == "GPKG"
+        and not written["capabilities"]["fast_spatial_filter"]
+        and _geopackages_get_indices()
+    )
+    if written["features"] != len(landslides) or lacks_index:
+        raise NotWritten(
+            f"`{path}` cannot be written whole: free space or name another place."
+        )
+
+
+@functools.cache
+def _geopackages_get_indices() -> bool:
+    """Returns whether GDAL gives GeoPackages a spatial index in this process.
+
+    It does not where TensorFlow, which brings an SQLite of its own, was loaded first.
+    """
+    stream = io.BytesIO()
+    pyogrio.raw.write(
+        stream,
+        geometry=np.array([shapely.to_wkb(shapely.Point(0, 0))], object),
+        field_data=[],
+        fields=np.array([], object),
+        geometry_type="Point",
+        crs="EPSG:4326",
+        driver="GPKG",
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*non conformant file ext", RuntimeWarning)
+        info = pyogrio.read_info(stream.getvalue())
+    return bool(info["capabilities"]["fast_spatial_filter"])
+
+
+def qgis_style(colour: Sequence[int]) -> str:
+    """Returns a QGIS layer style (`.qml`): outlines and a light fill of one colour."""
+    red, green, blue = (int(value) for value in colour)
+    options = {
+        "color": f"{red},{green},{blue},70",
+        "outline_color": f"{red},{green},{blue},255",
+        "outline_style": "solid",
+        "outline_width": "0.4",
+        "outline_width_unit": "MM",
+        "style": "solid",
+    }
+    lines = "".join(
+        f'<Option name="{key}" type="QString" value="{value}"/>'
+        for key, value in options.items()
+    )
+    return (
+        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+        '<qgis version="3.22" styleCategories="Symbology">\n'
+        '<renderer-v2 type="singleSymbol" symbollevels="0" forceraster="0">\n'
+        '<symbols><symbol type="fill" name="0" alpha="1" clip_to_extent="1">\n'
+        '<layer class="SimpleFill" enabled="1" locked="0" pass="0">\n'
+        f'<Option type="Map">{lines}</Option>\n'
+        "</layer></symbol></symbols>\n"
+        "</renderer-v2>\n"
+        "<layerGeometryType>2</layerGeometryType>\n"
+        "</qgis>\n"
+    )

@@ -1,0 +1,181 @@
+"""Overlapping windows over a scene, and how their predictions become one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.array_types import FloatArray
+from landslide_tf.errors import DataError
+
+TILE = 512  # where training does not say another
+_SHARED = 4  # one over the share of a window that its neighbour sees too
+# A weight of 0 would lose the pixel that only one window sees, at the scene's rim.
+_FLOOR = 1e-3
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Windows along one axis of a scene.
+
+    Attributes:
+        size: Pixels of the scene.
+        offsets: First pixel of each window, multiples of the model's stride.
+        tile: Pixels of a window; the last one ends where the scene ends.
+    """
+
+    size: int
+    offsets: tuple[int, ...]
+    tile: int
+
+    def end(self, number: int) -> int:
+        """Returns the pixel after a window's last."""
+        return min(self.offsets[number] + self.tile, self.size)
+
+    def finished(self, number: int) -> int:
+        """Returns the pixel before which no later window has a part."""
+        last = number + 1 == len(self.offsets)
+        return self.size if last else self.offsets[number + 1]
+
+    def weights(self) -> list[NDArray[np.float32]]:
+        """Returns what each window counts at each of its pixels.
+
+        Hann weights, floored above zero, divided by their sum over the windows, so that
+        they add up to 1 at every pixel.
+        """
+        ramp = np.sin(np.pi * (np.arange(self.tile) + 0.5) / self.tile) ** 2
+        ramp = np.maximum(ramp, _FLOOR)
+        total = np.zeros(self.size)
+        spans = [slice(o, self.end(k)) for k, o in enumerate(self.offsets)]
+        for span in spans:
+            total[span] += ramp[: span.stop - span.start]
+        return [
+            (ramp[: span.stop - span.start] / total[span]).astype(np.float32)
+            for span in spans
+        ]
+
+
+def window_of(
+    trained: int | None,
+    stride: int,
+    *,
+    tile: int | None = None,
+    overlap: int | None = None,
+) -> tuple[int, int]:
+    """Chooses the windows of a scene.
+
+    Pooling over the whole image and wide dilations see in a larger window what they
+    never saw in training, so windows are as large as the examples were.
+
+    Args:
+        trained: Rows or columns of the largest training example; None = not known.
+        stride: Total stride of the model.
+        tile: Rows and columns of a window; None = those of training, on the stride.
+        overlap: Pixels that windows share; None = the fewest that the stride allows
+            from a quarter on.
+
+    Returns:
+        Rows and columns of a window, and the pixels that windows share.
+    """
+    if tile is None:
+        tile = -(-(trained or TILE) // stride) * stride
+    if overlap is None:
+        overlap = tile - _step(tile, tile // _SHARED, stride)
+    return tile, overlap
+
+
+def _step(tile: int, overlap: int, stride: int) -> int:
+    return max(stride, (tile - overlap) // stride * stride)
+
+
+def axis(size: int, *, tile: int, overlap: int, stride: int = 1) -> Axis:
+    """Places windows along one axis.
+
+    Off the model's total stride a window sees other cells than the whole scene does, so
+    offsets are multiples of it, and the last window is cut off, not moved.
+
+    Args:
+        size: Pixels of the scene, at least 1.
+        tile: Pixels of a window, a multiple of `stride`.
+        overlap: Fewest pixels that neighbours share, 0 to half a window.
+        stride: Total stride of the model.
+
+    Returns:
+        The windows.
+
+    Raises:
+        DataError: If the numbers do not fit each other.
+    """
+    if tile < 1 or tile % stride:
+        raise DataError(
+            f"Expected `tile` as a multiple of the model's stride {stride}, received "
+            f"{tile}; choose for instance {max(stride, round(tile / stride) * stride)}."
+        )
+    if not 0 <= overlap <= tile // 2:
+        raise DataError(
+            f"Expected `overlap` from 0 to {tile // 2}, half of the window, received "
+            f"{overlap}."
+        )
+    step = _step(tile, overlap, stride)
+    count = 1 + max(0, -(-(size - tile) // step))
+    return Axis(size, tuple(step * k for k in range(count)), tile)
+
+
+class Blender:
+    """Puts predictions of windows together, one row of windows after the other.
+
+    Only the rows of pixels that later windows still change are kept.
+
+    Args:
+        rows: Windows from top to bottom.
+        columns: Windows from left to right.
+        channels: Channels of a prediction.
+    """
+
+    def __init__(self, rows: Axis, columns: Axis, channels: int) -> None:
+        self._rows, self._columns = rows, columns
+        self._row_weights, self._column_weights = rows.weights(), columns.weights()
+        height = min(rows.tile, rows.size)
+        self._sum = np.zeros((height, columns.size, channels), np.float32)
+
+    def blend(
+        self, row: int, predictions: Iterable[tuple[int, FloatArray]]
+    ) -> FloatArray:
+        """Adds one row of windows and returns the pixels that are finished by it.
+
+        Args:
+            row: Number of the row of windows; rows come in order.
+            predictions: Number of the window in its row, and its prediction
+                (h, w, channels). A window may be missing where its pixels do not count.
+
+        Returns:
+            float32 (rows finished, width, channels).
+        """
+        down = self._row_weights[row][:, None, None]
+        for column, values in predictions:
+            start, end = self._columns.offsets[column], self._columns.end(column)
+            across = self._column_weights[column][None, :, None]
+            self._sum[: len(values), start:end] += values * (down * across)
+        count = self._rows.finished(row) - self._rows.offsets[row]
+        done = self._sum[:count].copy()
+        rest = len(self._sum) - count
+        self._sum[:rest] = self._sum[count:]
+        self._sum[rest:] = 0
+        return done
+
+
+def batched(numbers: Iterable[int], columns: Axis, size: int) -> Iterator[list[int]]:
+    """Groups windows of a row into batches of windows of one width."""
+    group: list[int] = []
+    width = 0
+    for number in numbers:
+        own = columns.end(number) - columns.offsets[number]
+        if group and (len(group) == size or own != width):
+            yield group
+            group = []
+        group, width = [*group, number], own
+    if group:
+        yield group

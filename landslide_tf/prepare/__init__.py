@@ -1,0 +1,16 @@
+"""From a user's own scenes to a data set, a recipe and the command that trains."""
+
+from landslide_tf.prepare.patches import Patch, superpixel_patches
+from landslide_tf.prepare.plan import Inputs, Options, Prepared, prepare
+from landslide_tf.prepare.sampling import Draw, multistage_sample
+
+__all__ = [
+    "Draw",
+    "Inputs",
+    "Options",
+    "Patch",
+    "Prepared",
+    "multistage_sample",
+    "prepare",
+    "superpixel_patches",
+]

@@ -1,0 +1,1 @@
+"""Raster and vector files on one grid."""

@@ -1,0 +1,284 @@
+"""Polygons that users draw: read from vector files or labelme, burnt into masks."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import shapely
+from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError, FieldError, GeometryError
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
+from rasterio.features import rasterize
+
+from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.raster.aligned import Window
+from landslide_tf.terrain import Grid
+
+Geometries = NDArray[Any]  # shapely geometries
+_PYOGRIO = (DataSourceError, DataLayerError, FieldError, GeometryError)
+_LABELME_SHAPES = ("polygon", "rectangle", "circle")
+# rasterio sets Python's filters of warnings while it burns, which threads share.
+_ONE_AT_A_TIME = threading.Lock()
+_LABELME_CIRCLE = 32  # corners of a quarter
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Geometries in the system of a grid and the class each is said to be.
+
+    Attributes:
+        geometries: Shapely geometries.
+        classes: Class of each as text; empty where the file names none.
+        empty: How many entries of the file have no geometry.
+    """
+
+    geometries: Geometries
+    classes: tuple[str, ...]
+    empty: int = 0
+
+    def __len__(self) -> int:
+        return len(self.geometries)
+
+
+def read_shapes(
+    path: str | os.PathLike[str],
+    grid: Grid,
+    *,
+    kind: str = "Polygon",
+    field: str = "class",
+    overlap: bool = True,
+) -> Shapes:
+    """Reads a vector file in the system of a grid.
+
+    Args:
+        path: GeoJSON, GeoPackage, shapefile or anything else that GDAL reads.
+        grid: Grid of the image.
+        kind: `"Polygon"` or `"Point"`, or their multi forms.
+        field: Attribute that holds the class, where the file has it.
+        overlap: Whether a file with nothing on the image is refused.
+
+    Returns:
+        The geometries, empty ones left out and counted.
+
+    Raises:
+        DataError: If the file cannot be read, has no CRS, holds other geometries, or
+            lies elsewhere.
+    """
+    what = f"{kind.lower()}s `{path}`"
+    try:
+        meta, _, wkb, columns = pyogrio.raw.read(path)
+    except _PYOGRIO as error:
+        raise DataError(
+            f"{what} must be a vector file that can be read, received: "
+            f"{str(error).splitlines()[0]}; check that the file is there and whole."
+        ) from error
+    if not meta["crs"]:
+        raise DataError(
+            f"{what} must have a coordinate reference system, received none; assign it "
+            "(`ogr2ogr -a_srs EPSG:…`)."
+        )
+    geometries = shapely.from_wkb(wkb, on_invalid="ignore")
+    there = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
+    geometries = shapely.force_2d(geometries[there])
+    _check_kind(what, geometries, kind)
+    names = [""] * len(geometries)
+    fields = list(meta["fields"])
+    if field in fields:
+        column = columns[fields.index(field)][there]
+        names = ["" if value is None else str(value) for value in column]
+    moved = _transformed(geometries, meta["crs"], grid, what)
+    if overlap:
+        _check_place(what, moved, grid)
+    return Shapes(moved, tuple(names), int((~there).sum()))
+
+
+def read_labelme(path: str | os.PathLike[str], image: Grid) -> Shapes:
+    """Reads polygons that were drawn on an image with labelme.
+
+    Args:
+        path: The JSON file.
+        image: Grid of the image they were drawn on.
+
+    Returns:
+        The polygons in the system of the image.
+
+    Raises:
+        DataError: If the file is no labelme file, was drawn on an image of another
+            size, or holds points or lines.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        size = content["imageHeight"], content["imageWidth"]
+        drawn = [(s["label"], s["shape_type"], s["points"]) for s in content["shapes"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"labels `{path}` must be a labelme JSON file with `imageHeight`, "
+            f"`imageWidth` and `shapes`, received: {error!r}."
+        ) from error
+    if size != image.shape:
+        raise DataError(
+            f"labels `{path}` must have been drawn on an image of {image.shape} rows "
+            f"and columns, received {size}; give the image they were drawn on."
+        )
+    geometries = []
+    for label, shape, points in drawn:
+        if shape not in _LABELME_SHAPES or len(points) < 2:
+            raise DataError(
+                f"labels `{path}` must hold polygons, received the {shape} `{label}`; "
+                "remove it or draw its outline."
+            )
+        geometries.append(_labelme_polygon(shape, points))
+    corners = np.array(geometries, dtype=object)
+    placed = shapely.transform(
+        corners, lambda xy: np.stack(image.transform @ (xy[:, 0], xy[:, 1]), axis=1)
+    )
+    return Shapes(placed, tuple(label for label, _, _ in drawn))
+
+
+def _labelme_polygon(shape: str, points: Sequence[Sequence[float]]) -> Any:  # noqa: ANN401
+    if shape == "rectangle":
+        return shapely.box(*np.min(points, axis=0), *np.max(points, axis=0))
+    if shape == "circle":
+        radius = float(np.hypot(*np.subtract(points[0], points[1])))
+        return shapely.Point(points[0]).buffer(radius, quad_segs=_LABELME_CIRCLE)
+    if len(points) < 3:
+        return shapely.Point(points[0])  # burns no pixel, as a line would
+    return shapely.Polygon(points)
+
+
+def _check_kind(what: str, geometries: Geometries, kind: str) -> None:
+    found = sorted({geometry.geom_type for geometry in geometries})
+    wrong = [name for name in found if name.removeprefix("Multi") != kind]
+    if wrong or not found:
+        points = wrong == ["Point"] and kind == "Polygon"
+        advice = (
+            "points say where and not how far: give them as `--points`"
+            if points
+            else f"give a file of {kind.lower()}s"
+        )
+        received = f"`{wrong[0]}`" if wrong else "no geometry at all"
+        raise DataError(
+            f"{what} must hold {kind.lower()}s, received {received}; {advice}."
+        )
+
+
+def _transformed(geometries: Geometries, crs: str, grid: Grid, what: str) -> Geometries:
+    try:
+        source, target = CRS.from_user_input(crs), CRS.from_wkt(grid.crs.to_wkt())
+        if source == target:
+            return geometries
+        move = Transformer.from_crs(source, target, always_xy=True).transform
+        return shapely.transform(
+            geometries, lambda xy: np.stack(move(xy[:, 0], xy[:, 1]), axis=1)
+        )
+    except (CRSError, ProjError) as error:
+        raise DataError(
+            f"{what} must have a system that converts into that of the image, received "
+            f"`{crs[:40]}`: {str(error).splitlines()[0]}."
+        ) from error
+
+
+def _check_place(what: str, geometries: Geometries, grid: Grid) -> None:
+    t = grid.transform
+    scene = shapely.box(t.c, t.f + grid.height * t.e, t.c + grid.width * t.a, t.f)
+    if not shapely.intersects(geometries, scene).any():
+        raise DataError(
+            f"{what} must overlap the image, received none that does ({grid}); check "
+            "the systems of both."
+        )
+
+
+@dataclass(frozen=True)
+class Burner:
+    """Shapes as class numbers, burnt window by window.
+
+    Attributes:
+        grid: The grid to burn on, in whose system the shapes are.
+        geometries: Shapes, those that win over others last.
+        values: Class number of each.
+        outside: What pixels beyond all shapes are.
+        all_touched: Burns every pixel a shape touches, not those whose centre it
+            covers.
+    """
+
+    grid: Grid
+    geometries: Geometries
+    values: NDArray[np.uint8]
+    outside: int
+    all_touched: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_bounds", shapely.bounds(self.geometries))
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Burns a window, uint8 (h, w)."""
+        part = self.grid.window(*window)
+        left, top = part.transform @ (0, 0)
+        right, bottom = part.transform @ (part.width, part.height)
+        # Plain numbers: threads must not share the indices that GEOS builds.
+        west, south, east, north = self._bounds.T
+        here = np.flatnonzero(
+            (west <= right) & (east >= left) & (south <= top) & (north >= bottom)
+        )
+        if not here.size:
+            return np.full(part.shape, self.outside, np.uint8)
+        with _ONE_AT_A_TIME:
+            return rasterize(
+                [(self.geometries[k], int(self.values[k])) for k in here],
+                out_shape=part.shape,
+                transform=part.transform,
+                fill=self.outside,
+                all_touched=self.all_touched,
+                dtype=np.uint8,
+            )
+
+
+def burner(
+    shapes: Shapes,
+    grid: Grid,
+    numbers: Mapping[str, int],
+    *,
+    path: str | os.PathLike[str],
+    other: int | None,
+    outside: int,
+    last: int,
+    all_touched: bool = False,
+) -> Burner:
+    """Gives shapes their class numbers.
+
+    Args:
+        shapes: What was read.
+        grid: The grid to burn on.
+        numbers: Class number by class name.
+        path: Where the shapes come from, for messages.
+        other: Class number of names that `numbers` lacks; None refuses them.
+        outside: Class number of pixels beyond all shapes.
+        last: Class number that wins where shapes overlap.
+        all_touched: As in `Burner`.
+
+    Returns:
+        What burns them.
+
+    Raises:
+        DataError: If a class is not known.
+    """
+    values = np.empty(len(shapes), np.uint8)
+    for k, name in enumerate(shapes.classes):
+        number = numbers.get(name, other)
+        if number is None:
+            raise DataError(
+                f"labels `{path}` must hold known classes, received `{name}`."
+                f"{did_you_mean(name, numbers)}"
+            )
+        values[k] = number
+    order = np.argsort(values == last, kind="stable")
+    return Burner(grid, shapes.geometries[order], values[order], outside, all_touched)

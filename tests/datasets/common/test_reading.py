@@ -1,0 +1,215 @@
+"""Reading pictures as they are stored, and pairing them by name."""
+
+import numpy as np
+import pytest
+import rasterio
+from etils import epath
+from PIL import Image
+
+from landslide_tf.datasets.common.base import IncompleteDataWarning
+from landslide_tf.datasets.common.pairing import (
+    Tally,
+    by_key,
+    pair_files,
+    report_files,
+    unlabelled,
+)
+from landslide_tf.datasets.common.reading import (
+    binary,
+    open_array,
+    read_mask,
+    read_raster,
+    read_rgb,
+)
+from landslide_tf.errors import DataError
+
+RNG = np.random.default_rng(0)
+PICTURE = RNG.integers(0, 255, (40, 30, 3), np.uint8)
+
+
+def palette_mask(path, mask):
+    picture = Image.fromarray(np.asarray(mask, np.uint8), "P")
+    picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+    picture.save(path)
+
+
+def test_palette_gives_indices_and_not_colours(tmp_path):
+    mask = np.eye(8, dtype=np.uint8)
+    palette_mask(tmp_path / "m.png", mask)
+    assert np.array(Image.open(tmp_path / "m.png").convert("RGB")).max() == 128
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", (8, 8)), mask)
+
+
+def test_tagged_background_is_not_masked(tmp_path):
+    mask = np.eye(8, dtype=np.uint8)
+    with rasterio.open(
+        tmp_path / "m.tif", "w", driver="GTiff", height=8, width=8, count=1,
+        dtype="uint8", nodata=0, crs="EPSG:32654",
+        transform=rasterio.Affine(2, 0, 100, 0, -2, 200),
+    ) as file:  # fmt: skip
+        file.write(mask, 1)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", (8, 8)), mask)
+    raster = read_raster(tmp_path / "m.tif")
+    assert raster.transform.tolist() == [2, 0, 100, 0, -2, 200]
+    assert "32654" in raster.crs
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+def test_pictures_are_read_exactly(tmp_path, suffix):
+    Image.fromarray(PICTURE).save(tmp_path / f"a.{suffix}")
+    np.testing.assert_array_equal(read_rgb(tmp_path / f"a.{suffix}"), PICTURE)
+    raster = read_raster(tmp_path / f"a.{suffix}")
+    assert np.isnan(raster.transform).all()
+    assert raster.crs == ""
+
+
+def test_alpha_is_left_out(tmp_path):
+    alpha = np.dstack([PICTURE, np.full((40, 30), 255, np.uint8)])
+    Image.fromarray(alpha).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), PICTURE)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "jpg", "bmp"])
+@pytest.mark.parametrize("left", [0.0, 0.5])
+def test_truncated_pictures_are_named(tmp_path, suffix, left, caplog):
+    path = tmp_path / f"broken.{suffix}"
+    Image.fromarray(PICTURE).save(path)
+    path.write_bytes(path.read_bytes()[: int(left * path.stat().st_size)])
+    with pytest.raises(DataError, match=rf"broken\.{suffix}.*cannot be read") as caught:
+        read_rgb(path)
+    assert "\n" not in str(caught.value)
+    assert not [r for r in caplog.records if r.name.startswith("rasterio")]
+
+
+@pytest.mark.parametrize(
+    "picture", [PICTURE[..., 0], PICTURE.astype(np.uint16)[..., 0]]
+)
+def test_pictures_of_other_kinds_are_refused(tmp_path, picture):
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png.*8 bits, received 1 bands of uint"):
+        read_rgb(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("size", [(30, 40), (41, 30)])
+def test_masks_of_another_size_are_refused(tmp_path, size):
+    Image.fromarray(np.zeros((40, 30), np.uint8)).save(tmp_path / "m.png")
+    with pytest.raises(DataError, match=r"m\.png.*received \(40, 30\)"):
+        read_mask(tmp_path / "m.png", size)
+
+
+def test_coloured_masks_are_refused(tmp_path):
+    Image.fromarray(PICTURE).save(tmp_path / "m.png")
+    with pytest.raises(DataError, match=r"received .* 3 bands"):
+        read_mask(tmp_path / "m.png", (40, 30))
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [([0, 2], "received 2"), ([0, 1, 255], "received 255"), ([0, 38], "received 38"),
+     ([0.0, 0.5], "received 0.5"), ([0, np.nan], "received nan"), ([-1, 1], "-1")],
+)  # fmt: skip
+def test_other_labels_are_refused(values, fault):
+    with pytest.raises(DataError, match=f"`m`.*{fault}"):
+        binary(np.array(values), "m")
+
+
+@pytest.mark.parametrize(
+    "values", [[0, 0], [0, 1], [0, 255], [255, 255], [False, True]]
+)
+def test_binary_labels(values):
+    np.testing.assert_array_equal(binary(np.array(values), "m"), np.array(values) != 0)
+
+
+def number(stem):
+    return int(stem) if stem.isdigit() else None
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name in ("images/10.png", "images/9.PNG", "images/Thumbs.db",
+                 "images/.9.png", "images/copy.png", "masks/9.png",
+                 "masks/10.png", "masks/11.png", "masks/readme.txt"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return epath.Path(tmp_path)
+
+
+def pairs_of(folders, masks="masks"):
+    masks = folders / masks if masks else None
+    return pair_files(folders / "images", masks, key=number, suffixes=(".png",))
+
+
+def test_pairs_follow_numbers_and_leftovers_are_listed(folders):
+    found = pairs_of(folders)
+    assert [pair.key for pair in found.pairs] == [9, 10]
+    assert [pair.mask.name for pair in found.pairs] == ["9.png", "10.png"]
+    assert found.lone_masks == ["11.png"]
+    assert found.ignored == [
+        "images/.9.png", "images/Thumbs.db", "images/copy.png", "masks/readme.txt",
+    ]  # fmt: skip
+    assert all(pair.mask is None for pair in pairs_of(folders, None).pairs)
+
+
+def test_images_without_masks_are_refused(folders):
+    (folders / "masks" / "9.png").unlink()
+    with pytest.raises(DataError, match=r"9\.PNG` has no mask in"):
+        pairs_of(folders)
+
+
+def test_two_files_of_one_key_are_refused(folders):
+    (folders / "images" / "010.png").touch()
+    with pytest.raises(DataError, match=r"10\.png.*only file of `10`"):
+        pairs_of(folders)
+
+
+@pytest.mark.parametrize("there", ["empty", "absent", "masks"])
+def test_folders_without_images_are_refused(tmp_path, folders, there):
+    if there == "empty":
+        (tmp_path / there).mkdir()
+    with pytest.raises(DataError, match=rf"{there}` must hold images"):
+        pair_files(epath.Path(tmp_path, there), None, key=number, suffixes=(".tif",))
+    assert by_key(folders / "absent", number, (".png",)) == ({}, [])
+
+
+def test_what_is_missing_or_left_over_is_warned_of(folders):
+    with pytest.warns(IncompleteDataWarning) as caught:
+        report = report_files(
+            "set", {"train": pairs_of(folders)}, {"train": 3, "test": 2},
+            dropped={"train": 1},
+        )  # fmt: skip
+    messages = " ".join(str(w.message) for w in caught)
+    assert "train 2 of 3, test 0 of 2 images" in messages
+    assert "1 masks without an image, among them `11.png`" in messages
+    assert report["train"]["found"] == 2
+    assert report["train"]["dropped"] == 1
+    assert len(report["train"]["ignored"]) == 4
+
+
+def test_shares_and_ranges_are_those_of_the_pixels():
+    metadata = {"files": {}, "bands": [{"name": "a"}, {"name": "b"}]}
+    tally = Tally(metadata, ranges=True)
+    tally.add("train", np.array([[[1, 5.0]]]), np.array([[1]]))
+    tally.add("train", np.array([[[-2, 5.5]]]), np.array([[0]]))
+    tally.add("test", np.array([[[3, 7]]]), unlabelled((1, 1)))
+    assert metadata["files"]["train"] == {"landslide_share": 0.5, "examples": 2}
+    assert metadata["files"]["test"] == {"landslide_share": None, "examples": 1}
+    assert [band["range"] for band in metadata["bands"]] == [[-2, 3], [5, 7]]
+
+
+def test_arrays_are_opened_and_not_read(tmp_path):
+    np.save(tmp_path / "a.npy", PICTURE)
+    array = open_array(tmp_path / "a.npy")
+    assert isinstance(array, np.memmap)
+    np.testing.assert_array_equal(array, PICTURE)
+
+
+@pytest.mark.parametrize("fault", ["truncated", "objects", "text"])
+def test_broken_arrays_are_named(tmp_path, fault):
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([{}]) if fault == "objects" else PICTURE)
+    if fault == "truncated":
+        path.write_bytes(path.read_bytes()[:500])
+    elif fault == "text":
+        path.write_text("no array")
+    with pytest.raises(DataError, match=r"a\.npy` cannot be read as a NumPy array"):
+        open_array(path)

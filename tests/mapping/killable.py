@@ -1,0 +1,36 @@
+"""Maps a scene slowly with `landslide-tf map`, in a process that a test stops."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
+from tests.mapping import map_files as files
+
+
+def slow(inputs):
+    time.sleep(0.05)
+    return inputs["image"]
+
+
+def run(image, folder, predict):
+    """Maps into a folder and returns the summary."""
+    outputs = Outputs(folder / "map.tif", folder / "chances.tif")
+    options = MapOptions(tile=16, overlap=4, batch_size=1)
+    member = Member(predict, files.metadata())
+    return map_scene([member], SceneFiles((str(image),)), outputs, options)
+
+
+if __name__ == "__main__":
+    # No test of networks: the model is a function, and TensorFlow need not start.
+    os.environ["KERAS_BACKEND"] = "numpy"
+    from landslide_tf.cli import main, map
+
+    image, folder = sys.argv[1], Path(sys.argv[2])
+    map.load_member = lambda *_: Member(slow, files.metadata())
+    outputs = ["--out", folder / "map.tif", "--probabilities", folder / "chances.tif"]
+    small = ["--tile", 16, "--overlap", 4, "--batch", 1]
+    arguments = ["map", "slow", "--image", image, *outputs, *small]
+    sys.argv = ["landslide-tf", *(str(value) for value in arguments)]
+    main.main()

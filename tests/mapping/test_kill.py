@@ -1,0 +1,83 @@
+"""A stopped job leaves no map, goes on when it is run again and gives the same file."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.mapping import killable
+from tests.mapping import map_files as files
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def stopped_after(image, folder, strips, by=signal.SIGKILL):
+    """Starts the job, stops it once some strips are there; status and what it said."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.mapping.killable", str(image), str(folder)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wanted = folder / "map.tif.parts" / f"strip_{strips - 1:06d}.npz"
+        deadline = time.monotonic() + 120
+        while not wanted.exists():
+            assert process.poll() is None, "it ended by itself"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(by)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    return process.returncode, said
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    path = tmp_path_factory.mktemp("scene") / "s.tif"
+    return files.write(path, files.chances(200, 40), names=("stable", "slide"))
+
+
+def tifs(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("*.tif")}
+
+
+def resume(scene, folder):
+    summary = killable.run(scene, folder, lambda inputs: inputs["image"])
+    assert {path.name for path in folder.iterdir()} == {"map.tif", "chances.tif"}
+    return summary
+
+
+def test_a_killed_job_goes_on(scene, tmp_path):
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    resume(scene, whole)
+    stopped_after(scene, folder, 3)
+    assert tifs(folder) == {}
+    assert resume(scene, folder).resumed >= 3
+    assert tifs(folder) == tifs(whole)
+
+
+def test_ctrl_c_is_one_line_and_the_job_goes_on(scene, tmp_path):
+    whole, folder = tmp_path / "whole", tmp_path / "stopped"
+    resume(scene, whole)
+    status, said = stopped_after(scene, folder, 3, signal.SIGINT)
+    assert (status, said) == (130, "stopped: the same command goes on from here\n")
+    assert [path.name for path in folder.iterdir()] == ["map.tif.parts"]
+    assert resume(scene, folder).resumed >= 3
+    assert tifs(folder) == tifs(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strips", range(1, 11))
+def test_it_may_be_killed_anywhere(scene, tmp_path, strips):
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    resume(scene, whole)
+    stopped_after(scene, folder, strips)
+    assert tifs(folder) == {}
+    assert resume(scene, folder).resumed >= strips
+    assert tifs(folder) == tifs(whole)

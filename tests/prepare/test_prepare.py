@@ -1,0 +1,355 @@
+"""From a user's files to a data set, a recipe and the next command."""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from landslide_tf.errors import DataError
+from landslide_tf.prepare import Inputs, Options, pool, prepare, superpixel_patches
+from landslide_tf.raster.aligned import Window
+from landslide_tf.raster.sources import LabelOptions, make_scene
+from landslide_tf.raster.tiles import Tile, grid_tiles
+from landslide_tf.raster.vector import burner, read_shapes
+from landslide_tf.terrain import DIHEDRAL, dihedral, dihedral_factors
+from landslide_tf.train import load_recipe
+from tests.datasets import scene_files as files
+from tests.datasets.test_landslide_scenes_builder import RGB, read, scene_of
+
+
+def inputs(folder, **changes):
+    given = {"image": "image.tif", "labels": "polygons.geojson", "dem": "dem.tif"}
+    return Inputs(
+        **{name: folder / file for name, file in {**given, **changes}.items()}
+    )
+
+
+@pytest.fixture(scope="module")
+def strip(tmp_path_factory):
+    """A long scene with few landslides, red to near infrared."""
+    folder = tmp_path_factory.mktemp("strip")
+    files.write_scene(folder, size=(420, 72), bands=4)
+    squares = [files.square(6, y, 16, y + 9) for y in range(10, 400, 60)]
+    files.write_geojson(folder / "polygons.geojson", squares)
+    return folder
+
+
+def examples(prepared, split):
+    builder = tfds.builder_from_directory(prepared.dataset)
+    return list(tfds.as_numpy(builder.as_dataset(split=split)))
+
+
+def test_a_scene_becomes_a_data_set_and_a_recipe(strip, tmp_path):
+    made = prepare([inputs(strip)], tmp_path / "out", Options(size=32))
+    assert sorted(p.name for p in made.folder.iterdir()) == [
+        "ground", "landslide_scenes", "recipe.yaml",
+    ]  # fmt: skip
+    builder = tfds.builder_from_directory(made.dataset)
+    assert dict(made.counts) == {
+        name: split.num_examples for name, split in builder.info.splits.items()
+    }
+    metadata = builder.info.metadata
+    assert [b["name"] for b in metadata["bands"]] == [*RGB, "nir"]
+    assert [f["name"] for f in metadata["factors"]] == ["slope", "aspect", "ndvi"]
+    assert metadata["gsd"] == pytest.approx(10.0)
+    assert metadata["classes"] == ["background", "landslide"]
+    example = examples(made, "train")[0]
+    assert example["image"].dtype == np.uint8 and example["image"].shape == (32, 32, 4)
+    scene = scene_of(strip, bands=(*RGB, "nir"), factors=("slope", "aspect", "ndvi"))
+    whole = read(scene)
+    rows = slice(example["y0"], example["y0"] + 32)
+    columns = slice(example["x0"], example["x0"] + 32)
+    np.testing.assert_array_equal(example["image"], whole.image[rows, columns])
+    np.testing.assert_array_equal(example["mask"][..., 0], whole.mask[rows, columns])
+    np.testing.assert_allclose(
+        example["factors"], whole.factors[rows, columns], rtol=1e-5, atol=1e-4
+    )
+    recipe = load_recipe(made.recipe)
+    assert recipe.model.name == "fstf_net"
+    assert recipe.data.factors == ["slope", "aspect", "ndvi"]
+    assert made.train_command == (
+        f"landslide-tf train {made.recipe} --data-dir {made.folder}"
+    )
+
+
+def test_the_ground_of_each_split_is_that_of_its_tiles(strip, tmp_path):
+    made = prepare([inputs(strip)], tmp_path / "out", Options(size=32, stride=16))
+    grid = scene_of(strip).grid
+    for split in ("train", "validation", "test"):
+        tiles = np.zeros(grid.shape, bool)
+        for example in examples(made, split):
+            tiles[example["y0"] :, example["x0"] :][:32, :32] = True
+        shapes = read_shapes(made.folder / "ground" / f"{split}.geojson", grid)
+        inside = burner(
+            shapes, grid, {"": 1}, path=split, other=None, outside=0, last=1
+        ).read(Window(0, 0, grid.height, grid.width))
+        np.testing.assert_array_equal(inside == 1, tiles)
+
+
+def test_the_registered_builder_finds_what_was_prepared(strip, tmp_path):
+    made = prepare([inputs(strip)], tmp_path / "out", Options(size=32))
+    by_name = tfds.builder("landslide_scenes/prepared", data_dir=made.folder)
+    from_folder = tfds.builder_from_directory(made.dataset)
+    assert by_name.is_prepared()
+    assert dict(by_name.info.metadata) == dict(from_folder.info.metadata)
+    for one, two in zip(
+        tfds.as_numpy(by_name.as_dataset(split="test")),
+        tfds.as_numpy(from_folder.as_dataset(split="test")),
+        strict=True,
+    ):
+        assert one.keys() == two.keys()
+        np.testing.assert_array_equal(one["image"], two["image"])
+    with pytest.raises(DataError, match="name its `--out` as `--data-dir`"):
+        tfds.builder(
+            "landslide_scenes/prepared", data_dir=tmp_path
+        ).download_and_prepare()
+
+
+def test_equal_arguments_give_equal_files(strip, tmp_path):
+    options = Options(size=32, cutting="superpixels", sampling="mus2", seed=3)
+    one, two = (
+        prepare([inputs(strip)], tmp_path / name, options) for name in ("a", "b")
+    )
+    for path in sorted(one.dataset.glob("*.tfrecord*")):
+        assert path.read_bytes() == (two.dataset / path.name).read_bytes()
+    assert one.recipe.read_text() == two.recipe.read_text()
+
+
+@pytest.mark.parametrize("cutting", ["grid", "superpixels"])
+def test_sampling_evens_out_classes_of_training_only(strip, tmp_path, cutting):
+    shares, counts = {}, {}
+    # A superpixel takes the class of most of its pixels.
+    squares = [files.square(4, y, 34, y + 30) for y in range(10, 400, 70)]
+    large = files.write_geojson(tmp_path / "large.geojson", squares)
+    for method in ("original", "mus1", "mus2"):
+        options = Options(size=32, stride=16, cutting=cutting, sampling=method)
+        made = prepare([inputs(strip, labels=large)], tmp_path / method, options)
+        counts[method] = made.counts
+        report = made.report["train"]
+        shares[method] = report["class_shares"]["landslide"]
+        turned = {e["id"].decode().count("_") for e in examples(made, "train")}
+        assert (turned == {2}) == (method == "original")
+        weights = load_recipe(made.recipe).loss.class_weights
+        assert (weights is None) == (method != "original")
+    assert shares["original"] < shares["mus1"] <= shares["mus2"] * 1.0001
+    for split in ("validation", "test"):
+        assert len({count[split] for count in counts.values()}) == 1
+
+
+def test_turned_examples_are_turned_as_a_whole(strip, tmp_path):
+    options = Options(size=32, stride=16, sampling="mus1")
+    made = prepare([inputs(strip)], tmp_path / "out", options)
+    names = ("slope", "aspect", "ndvi")
+    whole = read(scene_of(strip, factors=names))
+    seen = set()
+    for example in examples(made, "train"):
+        turn = example["id"].decode().split("_", 3)[3:]
+        turn = turn[0] if turn else "identity"
+        seen.add(turn)
+        place = (slice(example["y0"], example["y0"] + 32),
+                 slice(example["x0"], example["x0"] + 32))  # fmt: skip
+        image = dihedral(whole.image[place], turn)
+        np.testing.assert_array_equal(example["image"][..., :3], image)
+        factors = dihedral_factors(whole.factors[place], names, turn)
+        np.testing.assert_allclose(example["factors"], factors, rtol=1e-4, atol=1e-3)
+    assert len(seen) > 2 and seen <= set(DIHEDRAL)
+
+
+def test_no_ground_is_shared_between_splits(strip, tmp_path):
+    options = Options(size=32, stride=8, cutting="superpixels")
+    made = prepare([inputs(strip)], tmp_path / "out", options)
+    places = {
+        split: [(int(e["y0"]), int(e["x0"])) for e in examples(made, split)]
+        for split in made.counts
+    }
+    for a, b in (("train", "test"), ("train", "validation"), ("validation", "test")):
+        apart = min(
+            max(abs(r - s), abs(c - d)) for r, c in places[a] for s, d in places[b]
+        )
+        assert apart >= 64
+
+
+def test_scenes_of_more_than_8_bits_are_scaled_by_the_recipe(strip, tmp_path):
+    image = files.picture(420, 72, 3, dtype=np.uint16, top=3000)
+    path = files.write(tmp_path / "wide.tif", image)
+    made = prepare([Inputs(path, strip / "polygons.geojson")], tmp_path / "out",
+                   Options(size=32))  # fmt: skip
+    assert examples(made, "test")[0]["image"].dtype == np.uint16
+    recipe = load_recipe(made.recipe)
+    assert recipe.model.name == "rae_d" and recipe.data.factors == []
+    assert 0.06 < recipe.data.image_scale < 0.13
+
+
+def test_several_scenes_share_one_dem_and_keep_their_names(tmp_path):
+    files.write_scenes(tmp_path, count=6)
+    dem = files.write(tmp_path / "all.tif", files.hills(80, 760), files.place(-8, -8))
+    options = Options(size=32)
+    made = prepare(
+        [inputs(tmp_path / f"s{k}", dem="../all.tif") for k in range(6)],
+        tmp_path / "out", options,
+    )  # fmt: skip
+    assert dem.exists()
+    assert made.report["scenes"] == [f"s{k}" for k in range(6)]
+    assert dict(made.counts) == {"train": 16, "validation": 4, "test": 4}
+
+
+def test_points_guide_where_training_tiles_lie(strip, tmp_path):
+    features = [
+        {
+            "type": "Feature", "properties": {},
+            "geometry": {"type": "Point", "coordinates": [500000 + 10 * x,
+                                                          5000000 - 10 * y]},
+        }
+        for x, y in ((11, 374), (60, 390), (900, 374))
+    ]  # fmt: skip
+    path = files.write_geojson(tmp_path / "points.geojson", features)
+    plain = prepare([inputs(strip)], tmp_path / "plain", Options(size=32))
+    guided = prepare(
+        [inputs(strip, points=path)], tmp_path / "guided", Options(size=32)
+    )
+    ids = [{e["id"] for e in examples(made, "train")} for made in (plain, guided)]
+    added = {name.decode().split("_", 1)[1] for name in ids[1] - ids[0]}
+    inside = {"00358_00000", "00374_00040"}
+    # The third point lies outside of the scene; those of other zones are not used.
+    assert added and added <= inside
+
+
+def test_small_blocks_give_true_fractions_inside_of_them(strip, monkeypatch):
+    monkeypatch.setattr(pool, "BLOCK", 100)
+    scene = scene_of(strip, dem=None)
+    whole = read(scene)
+    windows = list(pool.blocks(scene, 32))
+    assert [w.row for w in windows] == [0, 100, 200, 300]
+    assert windows[-1].height == 120  # the last 20 rows are no block of their own
+    patches = pool.superpixel_pool(scene, 32, 2)
+    assert len(patches) > 40
+    for patch in patches:
+        mask = whole.mask[patch.window]
+        shares = [(mask == k).mean() for k in (0, 1)]
+        np.testing.assert_allclose(patch.fractions, shares)
+        block = min(patch.row // 100, 3)
+        end = windows[block].row + windows[block].height
+        assert patch.row + 32 <= end
+    monkeypatch.setattr(pool, "BLOCK", 2048)
+    expected = superpixel_patches("s", whole.image, whole.mask, 2, size=32)
+    assert pool.superpixel_pool(scene, 32, 2) == expected
+
+
+def test_the_class_of_a_tile_is_what_it_shows_more_than_others(strip):
+    tiles = [
+        Tile("s", 0, 0, 10, counts=(100, 0)),
+        Tile("s", 10, 0, 10, counts=(90, 10)),
+        Tile("s", 20, 0, 10, counts=(0, 0)),
+    ]
+    patches = pool.patches_of(tiles)
+    assert [p.label for p in patches] == [0, 1]
+    assert patches[1].fractions == (0.9, 0.1)
+
+
+def test_labels_of_other_kinds(strip, tmp_path):
+    scene = scene_of(strip, dem=None)
+    mask = read(scene).mask
+    raster = files.write(tmp_path / "labels.tif", mask)
+    shapes = [
+        ("landslide", "polygon", [[6, y], [16, y], [16, y + 9], [6, y + 9]])
+        for y in range(10, 400, 60)
+    ]
+    labelme = files.write_labelme(tmp_path / "labels.json", (420, 72), shapes)
+    image = strip / "image.tif"
+    results = [
+        prepare([Inputs(image, path)], tmp_path / f"out{k}", Options(size=32))
+        for k, path in enumerate((strip / "polygons.geojson", raster, labelme))
+    ]
+    for made in results[1:]:
+        assert dict(made.counts) == dict(results[0].counts)
+        for path in sorted(made.dataset.glob("*.tfrecord*")):
+            assert path.read_bytes() == (results[0].dataset / path.name).read_bytes()
+
+
+def test_more_classes_than_two(strip, tmp_path):
+    features = [
+        files.square(6, y, 16, y + 9, **{"class": name})
+        for name, shift in (("scar", 0), ("forest", 20))
+        for y in range(10 + shift, 400, 60)
+    ]
+    path = files.write_geojson(tmp_path / "labels.geojson", features)
+    labels = LabelOptions(("background", "landslide", "forest"), positive=("scar",))
+    made = prepare(
+        [Inputs(strip / "image.tif", path)], tmp_path / "out",
+        Options(size=32, labels=labels, gsd=20 / 2),
+    )  # fmt: skip
+    metadata = tfds.builder_from_directory(made.dataset).info.metadata
+    assert metadata["classes"] == ["background", "landslide", "forest"]
+    assert metadata["landslide_class"] == 1
+    shares = made.report["train"]["class_shares"]
+    assert 0 < shares["landslide"] < 0.3 and 0 < shares["forest"] < 0.3
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "words"),
+    [
+        ({"image": "no.tif"}, {}, "image `"),
+        ({"labels": "no.geojson"}, {}, "do not exist"),
+        ({"dem": "no.tif"}, {}, "DEM `"),
+        ({}, {"size": 100}, "tiles of at most 72 pixels"),
+        ({}, {"size": 32, "stride": 33}, "`stride` from 1 to the tile's 32"),
+        ({}, {"cutting": "superpixel"}, "`superpixels`"),
+        ({}, {"sampling": "mus3"}, "`mus2`"),
+        ({}, {"gsd": -1.0}, "`gsd` above 0"),
+        ({}, {"bands": {"red": 9, "green": 1, "blue": 2}}, "`red` is not among"),
+        ({"points": "polygons.geojson"}, {}, "must hold points"),
+    ],
+)
+def test_what_does_not_fit_is_refused(strip, tmp_path, changes, options, words):
+    out = tmp_path / "out"
+    with pytest.raises(DataError) as caught:
+        prepare([inputs(strip, **changes)], out, Options(**options))
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_label_options_that_contradict_each_other():
+    with pytest.raises(DataError, match="`landslide` among them"):
+        LabelOptions(("background", "scar"))
+    with pytest.raises(DataError, match="`outside` cannot be `nothing`"):
+        LabelOptions(outside="nothing")
+    with pytest.raises(DataError, match="beyond all polygons need a class"):
+        LabelOptions(("landslide", "forest"))
+
+
+def test_scenes_without_landslides(strip, tmp_path):
+    path = files.write_geojson(
+        tmp_path / "labels.geojson",
+        [files.square(6, 200, 10, 204, **{"class": "landslide"})],
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises((DataError, UserWarning), match="landslides among the"):
+            prepare(
+                [Inputs(strip / "image.tif", path)], tmp_path / "out", Options(size=32)
+            )
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_own_folder_is_not_overwritten(strip, tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(DataError, match="new or an empty folder"):
+        prepare([inputs(strip)], tmp_path, Options(size=32))
+    assert [p.name for p in Path(tmp_path).iterdir()] == ["mine.txt"]
+
+
+def test_the_grid_of_tiles_is_counted(strip):
+    scene = make_scene(
+        "s", strip / "image.tif", bands=RGB, factors=(),
+        labels=strip / "polygons.geojson",
+    )  # fmt: skip
+    mask = read(scene).mask
+    tiles = grid_tiles(scene, 32, 32, 2, workers=3)
+    assert len(tiles) == 14 * 3
+    for tile in tiles:
+        part = mask[tile.row : tile.row + 32, tile.column : tile.column + 32]
+        assert tile.counts == ((part == 0).sum(), (part == 1).sum())
+    assert json.dumps(tiles[0].counts)  # plain numbers

@@ -1,0 +1,247 @@
+"""Grids: one YAML file is many runs that are to be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from landslide_tf.errors import RecipeError, did_you_mean
+from landslide_tf.metrics.bootstrap import SCORES
+from landslide_tf.train.recipe.schema import Recipe, load_recipe
+from landslide_tf.train.recipe.yaml_files import explain
+from landslide_tf.train.transfer.compatibility import image_scale_for
+
+# Values of a recipe by dotted key, whatever the key takes.
+Changes = dict[str, Any]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class GridRow(_Section):
+    """A recipe of a grid."""
+
+    recipe: str = Field(
+        description="shipped recipe, or a YAML file beside the grid or in this folder"
+    )
+    name: str | None = Field(None, description="name in tables; None is the recipe's")
+    set: Changes = Field({}, description="values to change, by `section.key`")
+
+
+class Grid(_Section):
+    """Which recipes, with which changes and seeds, are trained and compared.
+
+    Every row is trained in every variant with every seed. The first row in the first
+    variant is what the others are compared with.
+    """
+
+    description: str
+    rows: Annotated[list[GridRow], Field(min_length=1)]
+    variants: dict[str, Changes] = Field(
+        {"": {}}, min_length=1, description="named changes, each for every row"
+    )
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+    set: Changes = Field({}, description="values to change in every run")
+    data: str | None = Field(
+        None, description="what to evaluate on; None is each recipe's test split"
+    )
+    published: dict[str, dict[str, float]] = Field(
+        {}, description="published scores in percent, by name of a row in tables"
+    )
+
+
+@dataclass(frozen=True)
+class GridChoice:
+    """What to train of a grid, and on what; empty is what the grid says.
+
+    Attributes:
+        models: Names of rows, of their recipes or of their networks.
+        data: Data sets, `name[/config]`, in place of the grid's variants.
+        seeds: Seeds in place of the grid's.
+        changes: Values to change in every run, `section.key=value`.
+    """
+
+    models: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GridRun:
+    """One run of a grid.
+
+    Attributes:
+        row: Name of its row in tables.
+        seed: Seed of the training.
+        recipe: The recipe with every change and the seed.
+        data: What it is evaluated on; None is the recipe's test split.
+        key: Digest of recipe and data: runs with one key have one result.
+        published: Scores that others print for this row, fractions.
+    """
+
+    row: str
+    seed: int
+    recipe: Recipe
+    data: str | None
+    key: str
+    published: Mapping[str, float] | None = None
+
+
+def shipped_grids() -> dict[str, Path]:
+    """Returns the grids of the package by name."""
+    folder = resources.files("landslide_tf.train.benchmark") / "grids"
+    return {p.stem: p for p in sorted(Path(str(folder)).glob("*.yaml"))}
+
+
+def load_grid(
+    name: str | Path, choice: GridChoice | None = None
+) -> tuple[Grid, list[GridRun]]:
+    """Reads a grid and validates every recipe in it, before anything is trained.
+
+    Args:
+        name: Name of a shipped grid, or a YAML file.
+        choice: What to train of it.
+
+    Returns:
+        The grid and its runs: seed by seed, so that after a part of the time every
+        row has been trained.
+
+    Raises:
+        RecipeError: If there is no such grid, or a key, a value, a recipe or a choice
+            is not valid.
+        DataError: If there is no such data set, or it lacks a band.
+    """
+    path, choice = _find(name), choice or GridChoice()
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise RecipeError(f"Grid `{path}` is not valid YAML: {line}") from error
+    try:
+        grid = Grid.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"Grid `{path}`: {explain(error, Grid)}") from error
+    _check_published(grid, path)
+    if choice.seeds:
+        grid.seeds = list(choice.seeds)
+    if len(set(grid.seeds)) != len(grid.seeds):
+        raise RecipeError(f"Grid `{path}`: `seeds` repeats one: {grid.seeds}.")
+    if choice.models:
+        grid.rows = _chosen_rows(grid, path, choice.models)
+    if choice.data:
+        grid.variants = {name: {"data.name": name} for name in choice.data}
+    rows = _named_rows(grid, path)
+    runs = []
+    for seed in grid.seeds:
+        for row, (recipe, changes) in rows.items():
+            changes = {**changes, "training.seed": seed}
+            if choice.data:
+                own = _load(recipe, {}, row, path)
+                changes["data.image_scale"] = image_scale_for(own, changes["data.name"])
+            loaded = _load(recipe, changes, row, path, choice.changes)
+            key = _digest(loaded, grid.data)
+            published = None
+            if row in grid.published:
+                printed = grid.published[row].items()
+                published = {score: value / 100 for score, value in printed}
+            runs.append(GridRun(row, seed, loaded, grid.data, key, published))
+    return grid, runs
+
+
+def _check_published(grid: Grid, path: Path) -> None:
+    rows = _named_rows(grid, path)
+    for row, scores in grid.published.items():
+        if row not in rows:
+            raise RecipeError(
+                f"Grid `{path}`, `published`: there is no row `{row}`."
+                f"{did_you_mean(row, rows)}"
+            )
+        for score in scores:
+            if score not in SCORES:
+                raise RecipeError(
+                    f"Grid `{path}`, `published`: there is no score `{score}`."
+                    f"{did_you_mean(score, SCORES)}"
+                )
+
+
+def _chosen_rows(grid: Grid, path: Path, models: Sequence[str]) -> list[GridRow]:
+    """Returns the rows that names of rows, recipes or networks choose."""
+    known: dict[str, list[GridRow]] = {}
+    for row in grid.rows:
+        network = _load(row.recipe, {**grid.set, **row.set}, row.recipe, path).model
+        for name in {row.name, Path(row.recipe).stem, network.name} - {None}:
+            known.setdefault(str(name), []).append(row)
+    chosen: list[GridRow] = []
+    for name in models:
+        if name not in known:
+            raise RecipeError(
+                f"Grid `{path}` has no model `{name}`: expected some of "
+                f"{', '.join(known)}.{did_you_mean(name, known)}"
+            )
+        chosen += [row for row in known[name] if row not in chosen]
+    return [row for row in grid.rows if row in chosen]
+
+
+def _find(name: str | Path) -> Path:
+    shipped = shipped_grids()
+    path = shipped.get(str(name), Path(name))
+    if path.is_file():
+        return path
+    if path.suffix in (".yaml", ".yml"):
+        raise RecipeError(f"Grid file `{path}` does not exist.")
+    raise RecipeError(f"There is no grid `{name}`.{did_you_mean(str(name), shipped)}")
+
+
+def _named_rows(grid: Grid, path: Path) -> dict[str, tuple[str, Changes]]:
+    """Returns recipe and changes of each row in each variant, by name."""
+    rows: dict[str, tuple[str, Changes]] = {}
+    for row in grid.rows:
+        for variant, changes in grid.variants.items():
+            base = row.name or Path(row.recipe).stem
+            name = f"{base}, {variant}" if variant else base
+            if name in rows:
+                raise RecipeError(
+                    f"Grid `{path}`: two rows are called `{name}`: give each a `name`."
+                )
+            rows[name] = (row.recipe, {**grid.set, **row.set, **changes})
+    return rows
+
+
+def _load(
+    recipe: str,
+    changes: Mapping[str, Any],
+    row: str,
+    path: Path,
+    further: Sequence[str] = (),
+) -> Recipe:
+    beside = path.parent / recipe
+    written = [f"{key}={_yaml(value)}" for key, value in changes.items()]
+    written += further
+    try:
+        return load_recipe(beside if beside.is_file() else recipe, written)
+    except RecipeError as error:
+        raise RecipeError(f"Grid `{path}`, row `{row}`: {error}") from error
+
+
+def _yaml(value: object) -> str:
+    """Returns a value on one line of YAML."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
+    return text.removesuffix("...\n").strip()
+
+
+def _digest(recipe: Recipe, data: str | None) -> str:
+    # Without what is left as it was: a new option does not make old results void.
+    chosen = recipe.model_dump(mode="json", exclude_defaults=True)
+    content = {"recipe": chosen, "data": data}
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

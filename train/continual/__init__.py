@@ -1,0 +1,1 @@
+"""Regions that arrive one after the other."""

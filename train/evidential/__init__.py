@@ -1,0 +1,1 @@
+"""Branches with saliency and their evidential fusion."""

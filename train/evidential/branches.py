@@ -1,0 +1,317 @@
+"""The branches of the evidential classifier: one routine trains and predicts each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from landslide_tf.errors import DataError, RecipeError, RunError, did_you_mean
+from landslide_tf.models.prediction import Predict, prediction_function
+from landslide_tf.pipelines import (
+    Degradation,
+    ExampleStore,
+    branch_stores,
+    hold_out,
+    holds_labels,
+)
+from landslide_tf.pipelines.store import Example
+from landslide_tf.train.engine import Session, train_or_resume
+from landslide_tf.train.evidential.predictions import (
+    CLASSES,
+    BranchTable,
+    Predictions,
+    read_branches,
+    write_predictions,
+)
+from landslide_tf.train.recipe.schema import Recipe, load_recipe
+from landslide_tf.train.run.folder import RunFolder, require_unused
+from landslide_tf.train.tasks.classification import evaluation_batches
+from landslide_tf.train.tasks.setup import input_selection, load_split
+
+Branch: TypeAlias = Literal["original", "h", "s", "v"]
+Part: TypeAlias = Literal["validation", "test"]
+BRANCHES: tuple[Branch, ...] = get_args(Branch)
+FUSED: tuple[Branch, ...] = ("h", "s", "v")
+PARTS: tuple[Part, ...] = get_args(Part)
+RECIPE = "evidential.yaml"
+# Functions of loaded networks by run folder: loading and tracing take seconds.
+Networks: TypeAlias = dict[Path, Predict]
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class BranchFolder:
+    """The runs of the branches of one recipe and seed, and what they predict.
+
+    Attributes:
+        path: Holds `<branch>/` (run folders) and `<part>/<branch>.csv`.
+    """
+
+    path: Path
+
+    def run(self, branch: str) -> RunFolder:
+        """Returns the run of a branch."""
+        return RunFolder(self.path / branch)
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The branches that are trained."""
+        return tuple(b for b in BRANCHES if self.run(b).model.is_file())
+
+    def read_recipe(self) -> Recipe:
+        """Returns the recipe that all branches share.
+
+        Raises:
+            RunError: If `landslide-tf evidential train` has not written the folder.
+        """
+        if not (self.path / RECIPE).is_file():
+            raise RunError(
+                f"`{self.path}` has no `{RECIPE}`: expected a folder of `landslide-tf "
+                "evidential train`."
+            )
+        return load_recipe(self.path / RECIPE)
+
+    def predictions(
+        self, part: str, branches: tuple[str, ...] | None = None
+    ) -> BranchTable:
+        """Reads what the branches predict for a part.
+
+        Args:
+            part: Name of the folder of CSV files.
+            branches: Their names; None for those that are trained.
+
+        Raises:
+            DataError: If files are missing or do not fit each other.
+        """
+        return read_branches(self.path / part, branches or self.branches)
+
+
+def train_branches(
+    recipe: Recipe,
+    folder: str | Path,
+    session: Session | None = None,
+    *,
+    branches: Sequence[Branch] = BRANCHES,
+    report: Callable[[str], None] = lambda line: None,
+) -> BranchFolder:
+    """Trains the branches of a recipe one after the other and lets them predict.
+
+    The same call goes on with branches that were interrupted, and leaves finished
+    ones as they are. Validation and test predictions are written as one CSV file a
+    branch, not calibrated.
+
+    Args:
+        recipe: A recipe with a section `classification`, whose `branch` is replaced.
+        folder: Where to; missing, empty or of the same recipe.
+        session: Folders of data and output.
+        branches: Which to train.
+        report: Called with a line about each step.
+
+    Returns:
+        The folder.
+
+    Raises:
+        RecipeError: If the recipe maps pixels, or does not fit the data.
+        RunError: If the folder is in use.
+        DataError: If data are missing or corrupt.
+    """
+    session = session or Session()
+    recipe = _of_branch(recipe, "original")
+    if session.arrays is not None:
+        recipe.data.arrays = str(Path(session.arrays).resolve())
+    for branch in branches:
+        if branch not in BRANCHES:
+            raise RecipeError(
+                f"There is no branch `{branch}`.{did_you_mean(branch, BRANCHES)}"
+            )
+    found = BranchFolder(Path(folder))
+    _claim(found, recipe)
+    for branch in branches:
+        run = found.run(branch)
+        if run.model.is_file():
+            continue
+        report(f"training {branch}")
+        # Layer names count from the first again, as in a process of its own.
+        keras.utils.clear_session()
+        train_or_resume(_of_branch(recipe, branch), run.path, session)
+    networks: Networks = {}
+    for part in PARTS:
+        predict_part(
+            found,
+            part,
+            networks=networks,
+            data_dir=session.data_dir,
+            manual_dir=session.manual_dir,
+        )
+    return found
+
+
+def _of_branch(recipe: Recipe, branch: Branch) -> Recipe:
+    if recipe.classification is None:
+        raise RecipeError(
+            "Expected a recipe with a section `classification`, received one that maps "
+            "pixels; see `landslide-tf recipes show evidential_bijie`."
+        )
+    changed = recipe.model_copy(deep=True)
+    changed.classification.branch = branch
+    return changed
+
+
+def _claim(folder: BranchFolder, recipe: Recipe) -> None:
+    """Marks a folder as that of a recipe, which the same command may go on with."""
+    path = folder.path
+    if (path / RECIPE).is_file():
+        if folder.read_recipe() != recipe:
+            raise RunError(
+                f"`{path}` is of another recipe: choose another `--out`, or give the "
+                f"command that began it (`{path / RECIPE}`)."
+            )
+        return
+    require_unused(path)
+    path.mkdir(parents=True, exist_ok=True)
+    recipe.write(path / RECIPE)
+
+
+def predict_part(
+    folder: BranchFolder,
+    part: Part,
+    *,
+    degradation: Degradation | None = None,
+    networks: Networks | None = None,
+    data_dir: str | Path | None = None,
+    manual_dir: str | Path | None = None,
+) -> str:
+    """Writes what each trained branch predicts for a part, where that is missing.
+
+    Args:
+        folder: The trained branches.
+        part: `"validation"` or `"test"` of the recipe.
+        degradation: Done to the images before their saliency is taken.
+        networks: Keeps the loaded networks for further calls.
+        data_dir: Folder of built data sets.
+        manual_dir: Folder with files the user has to provide.
+
+    Returns:
+        The name of the folder of CSV files, to be given to `BranchFolder.predictions`.
+
+    Raises:
+        RunError: If nothing is trained.
+        DataError: If data are missing or corrupt.
+    """
+    name = part if degradation is None else f"{part}-{degradation.name}"
+    name = name.replace(" ", "-")
+    wanted = [
+        b for b in folder.branches if not (folder.path / name / f"{b}.csv").is_file()
+    ]
+    if not folder.branches:
+        raise RunError(f"`{folder.path}` has no trained branch.")
+    if not wanted:
+        return name
+    recipe = folder.read_recipe()
+    store = load_part(recipe, part, data_dir=data_dir, manual_dir=manual_dir)
+    section = recipe.classification
+    stores = branch_stores(
+        store,
+        wanted,
+        mode=section.mode,
+        border=section.border,
+        degradation=degradation,
+        track=lambda examples: _track(examples, f"Saliency, {name}"),
+    )
+    (folder.path / name).mkdir(exist_ok=True)
+    for branch, seen in stores.items():
+        predictions = predict(folder.run(branch), seen, networks)
+        write_predictions(predictions, folder.path / name / f"{branch}.csv")
+    return name
+
+
+def load_part(
+    recipe: Recipe,
+    part: Part,
+    *,
+    data_dir: str | Path | None = None,
+    manual_dir: str | Path | None = None,
+) -> ExampleStore:
+    """Loads the images on which a recipe validates or tests, as they are.
+
+    Args:
+        recipe: A recipe with a section `classification`.
+        part: `"validation"` or `"test"`.
+        data_dir: Folder of built data sets.
+        manual_dir: Folder with files the user has to provide.
+
+    Returns:
+        The examples; validation may be the part that is held out of training.
+
+    Raises:
+        DataError: If data are missing, corrupt or have no labels of images.
+    """
+    data = recipe.data
+    store = load_split(
+        data.name,
+        getattr(data, part),
+        arrays=data.arrays,
+        data_dir=data_dir,
+        manual_dir=manual_dir,
+    )
+    if not holds_labels(store) or store.description.classes != CLASSES:
+        raise DataError(
+            f"Data set `{data.name}` must give images the classes {CLASSES}, received "
+            f"{store.description.classes}."
+        )
+    holdout = recipe.classification.holdout
+    if part == "validation" and holdout is not None:
+        return hold_out(store, holdout)[1]
+    return store
+
+
+def predict(
+    run: RunFolder, store: ExampleStore, networks: Networks | None = None
+) -> Predictions:
+    """Predicts every image of a branch's store.
+
+    Args:
+        run: The run of the branch.
+        store: Images as the branch sees them, at their native size.
+        networks: Keeps the loaded network for further calls.
+
+    Returns:
+        The predictions, not calibrated.
+
+    Raises:
+        RunError: If the run has no model.
+    """
+    recipe = run.read_recipe()
+    networks = {} if networks is None else networks
+    if run.path not in networks:
+        networks[run.path] = prediction_function(run.load_model())
+    batches = evaluation_batches(
+        store, input_selection(recipe), recipe.classification, _BATCH
+    )
+    function = networks[run.path]
+    found = [(function(inputs), labels) for inputs, labels in batches]
+    labels = np.concatenate([part for _, part in found]).astype(np.int64)
+    files = tuple(
+        f"{CLASSES[label]}/{name}.png"
+        for name, label in zip(store.ids, labels, strict=True)
+    )
+    probabilities = np.concatenate([part for part, _ in found]).astype(np.float64)
+    return Predictions(files, labels, probabilities)
+
+
+def _track(examples: Sequence[Example], name: str) -> Iterator[Example]:
+    console = Console(stderr=True)
+    yield from track(
+        examples,
+        name,
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )

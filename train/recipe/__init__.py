@@ -1,0 +1,1 @@
+"""Recipes: what one YAML file says about one training run."""

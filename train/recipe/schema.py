@@ -1,0 +1,376 @@
+"""Recipes: one YAML file is one training run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from landslide_tf.errors import RecipeError, did_you_mean
+from landslide_tf.files import atomic_path
+from landslide_tf.train.recipe.adaptation import AdaptationSection
+from landslide_tf.train.recipe.classification import ClassificationSection
+from landslide_tf.train.recipe.yaml_files import apply_change, explain, read_yaml
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Colour = Literal["red", "green", "blue"]
+
+
+def _check_devices(value: object) -> object:
+    """Refuses other values in one line, where a union has a line for each member."""
+    number = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if not number and value != "all":
+        raise PydanticCustomError(
+            "devices", "Input should be a whole number of at least 1, or `all`"
+        )
+    return value
+
+
+Devices = Annotated[int | Literal["all"], BeforeValidator(_check_devices)]
+
+
+class Section(BaseModel):
+    """Base of the sections of a recipe: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class DataSection(Section):
+    """Which examples, and which of their channels the model sees."""
+
+    name: str = Field(description="`name[/config]` of a TFDS builder")
+    train: str = Field("train", description="split to train on")
+    validation: str = Field("validation", description="split that selects the best")
+    test: str = Field("test", description="split that `evaluate` reports")
+    samples: Count | None = Field(
+        None,
+        description="examples of `train` that are taken, drawn by the seed, one with "
+        "landslide among them; None takes all",
+    )
+    validation_samples: Count | None = Field(
+        None, description="the same for `validation`"
+    )
+    arrays: str | None = Field(
+        None,
+        description="folder of `landslide-tf datasets export-arrays` to read the "
+        "splits from; None reads the TFDS folder",
+    )
+    image: list[str] = Field(description="bands of the model's `image`, in order")
+    image_scale: Positive = Field(
+        1.0, description="`image` is the raw value times this; 255 for bands in 0..1"
+    )
+    factors: list[str] = Field([], description="channels of the model's `factors`")
+    fill: dict[str, float | Literal["median"]] = Field(
+        {}, description="value for missing pixels by channel; median = of training"
+    )
+
+
+class ModelSection(Section):
+    """Which network, with which arguments of its builder."""
+
+    name: str = Field(description="a name of `landslide_tf.models.list_models()`")
+    arguments: dict[str, Any] = Field(
+        {}, description="keyword arguments; classes and factors come from the data"
+    )
+    stem: Literal["repeat", "zero"] | dict[str, Colour] | None = Field(
+        None,
+        description="how `backbone_weights` serve other bands than red, green, blue: "
+        "cycled, the first three only, or the colour of each band named; then "
+        "`arguments.normalization` holds the mean, std and scale of the bands",
+    )
+    start: str | None = Field(
+        None, description="folder of a finished run of this network to start from"
+    )
+    freeze: list[str] = Field(
+        [],
+        description="layer names with shell wildcards that stay as they start, their "
+        "batch norm statistics too",
+    )
+    freeze_norms: bool = Field(
+        False, description="all batch norms keep their statistics, scale and shift"
+    )
+    prior_bias: bool = Field(
+        False, description="the classifier starts with the classes' shares as its bias"
+    )
+
+
+class LossSection(Section):
+    """The loss, a mean over labelled pixels."""
+
+    name: Literal[
+        "cross_entropy",
+        "focal",
+        "dice",
+        "tversky",
+        "cross_entropy_dice",
+        "boundary",
+        "released",
+    ] = "cross_entropy"
+    formula: (
+        Literal["cross_entropy", "focal", "dice", "cross_entropy_dice", "boundary"]
+        | None
+    ) = Field(None, description="released: which loss of MFFENet's released code")
+    class_weights: list[NonNegative] | Literal["median_frequency", "log"] | None = (
+        Field(
+            None,
+            description="one weight a class, or the rule that makes them from the "
+            "shares of the classes in training",
+        )
+    )
+    arguments: dict[str, float] = Field(
+        {}, description="further arguments of the loss, such as `gamma` of focal"
+    )
+
+
+class OptimizerSection(Section):
+    """The optimiser."""
+
+    name: Literal["coupled_sgd", "sgd", "adam", "adamw"] = "adam"
+    learning_rate: Positive = 1e-3
+    momentum: Share = Field(0.9, description="SGD only")
+    weight_decay: NonNegative = Field(
+        0.0, description="coupled (L2) for coupled_sgd, decoupled for the others"
+    )
+    decay: Literal["kernels", "all"] = Field(
+        "kernels", description="what coupled_sgd decays"
+    )
+    head_multiplier: Positive = Field(
+        1.0,
+        description="what the learning rate of the layers behind the encoder is "
+        "multiplied by; coupled_sgd only",
+    )
+    clipnorm: Positive | None = Field(None, description="largest norm of a gradient")
+    accumulation: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="batches whose gradients make one update"
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="momentum of the moving average that is validated and kept"
+    )
+
+
+class ScheduleSection(Section):
+    """How the learning rate falls; counted in steps (batches)."""
+
+    kind: Literal["constant", "step", "cosine", "poly"] = "constant"
+    steps: Count | None = Field(
+        None, description="step: batches between falls; else the run's length"
+    )
+    factor: Positive = Field(0.1, description="step: factor of each fall")
+    power: Positive = Field(0.9, description="poly: exponent")
+    final_learning_rate: NonNegative = Field(0.0, description="cosine, poly: the last")
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(
+        0, description="cosine: batches in which the rate rises from 0"
+    )
+
+
+class AugmentationSection(Section):
+    """Changes training examples undergo, drawn from (seed, epoch, id)."""
+
+    dihedral: bool = Field(False, description="the eight flips and quarter turns")
+    brightness: Share = Field(0.0, description="largest relative change")
+    contrast: Share = Field(0.0, description="largest relative change")
+    flip: bool = Field(False, description="every second example left to right")
+    scale: tuple[Positive, Positive] | None = Field(
+        None,
+        description="smallest and largest length of the short side before the patch "
+        "is cut, in multiples of the patch",
+    )
+    padding: Literal["mirror", "black"] = Field(
+        "mirror", description="what surrounds an example smaller than the patch"
+    )
+    pad_label: Literal[0, 255] = Field(
+        255, description="label of what is padded black; 255 = ignored"
+    )
+    blur: NonNegative = Field(
+        0.0,
+        description="largest standard deviation, in pixels, of a Gaussian filter on "
+        "every second image",
+    )
+
+
+class TrainingSection(Section):
+    """Length, batches, precision and selection."""
+
+    epochs: Count = 10
+    batch_size: Count = 8
+    patch: Count | None = Field(None, description="side of a random patch, pixels")
+    draws: Count = Field(1, description="times an example is drawn an epoch")
+    positive_fraction: Share | None = Field(
+        None, description="share of examples with landslide in an epoch"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    deterministic: bool = Field(True, description="TensorFlow's op determinism")
+    threads: Count | None = Field(
+        None, description="CPU threads; None leaves TensorFlow's choice"
+    )
+    devices: Devices = Field(
+        1, description="GPUs (CPUs where there is none) that share each batch"
+    )
+    monitor: str = Field("val_landslide_iou", description="column of metrics.csv")
+    mode: Literal["max", "min"] = "max"
+    patience: Count | None = Field(
+        None, description="epochs without a better `monitor` before training ends"
+    )
+    steps_per_execution: Count = Field(
+        1, description="steps of one call; divides the steps of an epoch"
+    )
+    jit_compile: bool = Field(
+        False, description="XLA; slower on a CPU; the JAX backend always compiles"
+    )
+    pictures: Count | None = Field(
+        None,
+        description="epochs between pictures of a few validation examples in "
+        "TensorBoard; TensorFlow only",
+    )
+    save_steps: Count | None = Field(
+        None, description="steps between checkpoints within an epoch"
+    )
+    save_minutes: NonNegative | None = Field(
+        10.0, description="minutes between checkpoints within an epoch"
+    )
+
+
+class DecisionSection(Section):
+    """What is fitted on the validation split once the weights are final."""
+
+    threshold: bool = Field(
+        False, description="choose the landslide threshold with the best F1"
+    )
+    temperature: bool = Field(
+        False, description="calibrate the probabilities by one temperature"
+    )
+
+
+class Recipe(Section):
+    """Everything a training run needs.
+
+    The file's own `description` and `source` say what it does and where its numbers
+    come from.
+    """
+
+    description: str
+    source: str = Field(description="paper and section the numbers come from")
+    data: DataSection
+    model: ModelSection
+    classification: ClassificationSection | None = None
+    loss: LossSection = LossSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    schedule: ScheduleSection = ScheduleSection()
+    augmentation: AugmentationSection = AugmentationSection()
+    training: TrainingSection = TrainingSection()
+    decision: DecisionSection = DecisionSection()
+    adaptation: AdaptationSection | None = Field(
+        None, description="a region without labels that the network adapts to"
+    )
+
+    def write(self, path: str | Path) -> None:
+        """Writes the recipe as YAML."""
+        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        with atomic_path(path) as temporary:
+            temporary.write_text(text)
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Returns the recipes of the package by name."""
+    folder = resources.files("landslide_tf.train") / "recipes"
+    return {p.stem: p for p in sorted(Path(str(folder)).glob("*.yaml"))}
+
+
+def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Reads and validates a recipe.
+
+    Args:
+        name: Name of a shipped recipe, or a YAML file.
+        changes: Values to change, each `section.key=value` with a YAML value.
+
+    Returns:
+        The validated recipe.
+
+    Raises:
+        RecipeError: If there is no such recipe, or a key or value is not valid.
+    """
+    return _validated(read_yaml(name, shipped_recipes()), changes, str(name))
+
+
+def change_recipe(recipe: Recipe, changes: Sequence[str]) -> Recipe:
+    """Returns a recipe with values changed.
+
+    Args:
+        recipe: The recipe.
+        changes: Values to change, as in `load_recipe`.
+
+    Returns:
+        The validated recipe.
+
+    Raises:
+        RecipeError: If a key or value is not valid.
+    """
+    content = recipe.model_dump(mode="json")
+    return _validated(content, changes, recipe.description)
+
+
+def _validated(content: dict[str, Any], changes: Sequence[str], name: str) -> Recipe:
+    for change in changes:
+        apply_change(content, change)
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"Recipe `{name}`: {explain(error, Recipe)}") from error
+    _check_model(recipe)
+    return recipe
+
+
+def _check_model(recipe: Recipe) -> None:
+    from landslide_tf import models
+
+    builder = models.get(recipe.model.name)
+    classifies = recipe.model.name in models.list_models(task="classification")
+    if classifies != (recipe.classification is not None):
+        raise RecipeError(
+            f"Model `{recipe.model.name}` classifies "
+            f"{'whole images' if classifies else 'pixels'}: "
+            f"{'add' if classifies else 'leave out'} the section `classification`."
+        )
+    if recipe.model.name == "ada_net":
+        raise RecipeError(
+            "Model `ada_net` is trained as `mffe_net` with `adaptation.aux_layer: "
+            "aspp_dropout`, the same network, of which the second output is left out."
+        )
+    known = inspect.signature(builder).parameters
+    derived = {"num_classes", "input_shape", "classifier_activation"}
+    for argument in recipe.model.arguments:
+        if argument in derived & set(known):
+            raise RecipeError(
+                f"`model.arguments.{argument}` follows from the data; leave it out."
+            )
+        if argument not in known:
+            raise RecipeError(
+                f"Model `{recipe.model.name}` has no argument `{argument}`."
+                f"{did_you_mean(argument, set(known) - derived)}"
+            )
+    takes_factors = "factors" in known
+    if takes_factors and not recipe.data.factors:
+        raise RecipeError(
+            f"Model `{recipe.model.name}` needs `data.factors`; name the channels, "
+            "for instance `--set data.factors=[slope,aspect,ndvi]`."
+        )
+    if recipe.data.factors and not takes_factors:
+        raise RecipeError(
+            f"Model `{recipe.model.name}` takes no `factors`; leave `data.factors` out."
+        )
+    kinds = recipe.model.arguments.get("factors")
+    if kinds is not None and len(kinds) != len(recipe.data.factors):
+        raise RecipeError(
+            f"`model.arguments.factors` needs one kind for each of `data.factors`, "
+            f"{len(recipe.data.factors)}, received {len(kinds)}."
+        )

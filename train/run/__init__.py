@@ -1,0 +1,1 @@
+"""One training run: its folder, checkpoints, loop and devices."""

@@ -1,0 +1,213 @@
+"""A run folder: where training writes and every later command reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata as distributions
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from landslide_tf.errors import RunError
+from landslide_tf.files import atomic_path, remove_leftovers
+from landslide_tf.metadata import ModelMetadata
+from landslide_tf.train.recipe.schema import Recipe, load_recipe
+
+PACKAGES = ("landslide_tf", "keras", "tensorflow-datasets", "numpy")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one training run.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def model(self) -> Path:
+        """The best model, giving probabilities."""
+        return self.path / "model.keras"
+
+    @property
+    def metrics(self) -> Path:
+        """One row an epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of training states."""
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, backend, threads and precision of the run."""
+        return self.path / "environment.json"
+
+    @property
+    def report(self) -> Path:
+        """Folder of evaluations."""
+        return self.path / "report"
+
+    @property
+    def page(self) -> Path:
+        """The page about the run."""
+        return self.path / "report.html"
+
+    def read_recipe(self) -> Recipe:
+        """Returns the resolved recipe.
+
+        Raises:
+            RunError: If this is not a run folder.
+        """
+        if not self.recipe.is_file():
+            raise RunError(f"`{self.path}` is not a run folder: no `recipe.yaml`.")
+        return load_recipe(self.recipe)
+
+    def read_metadata(self) -> ModelMetadata:
+        """Returns `model.json`.
+
+        Raises:
+            RunError: If training has not ended or this is not a run folder.
+        """
+        return ModelMetadata.read(self.path)
+
+    def load_model(self) -> keras.Model:
+        """Loads the best model.
+
+        Returns:
+            The network with probabilities as output.
+
+        Raises:
+            RunError: If there is no model yet or the file is damaged.
+        """
+        if not self.model.is_file():
+            raise RunError(
+                f"`{self.model}` does not exist: not a run folder, or training has "
+                "not ended (`landslide-tf train --resume RUN`)."
+            )
+        return load_network(self.model)
+
+    def check_resumable(self) -> None:
+        """Refuses to go on where the end could not be that of one training.
+
+        Raises:
+            RunError: If the run was imported, or trained on another backend of Keras.
+        """
+        if self.model.is_file() and not self.checkpoints.is_dir():
+            raise RunError(
+                f"`{self.path}` was imported and has no checkpoints: there is nothing "
+                "to resume; train its recipe into another folder."
+            )
+        backend = keras.backend.backend()
+        try:
+            trained = json.loads(self.environment.read_text())["backend"]
+        except (OSError, ValueError, KeyError):
+            return  # killed before it was written, so nothing is trained
+        if trained != backend:
+            raise RunError(
+                f"`{self.path}` was trained on Keras's `{trained}` backend and this is "
+                f"`{backend}`: set `KERAS_BACKEND={trained}`, or take a finished run "
+                "over with `landslide-tf import-weights`."
+            )
+
+    def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Writes `metrics.csv`, whole, from its rows."""
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        with atomic_path(self.metrics) as temporary:
+            temporary.write_text(text.getvalue())
+
+    def write_environment(self) -> None:
+        """Writes what the numbers of a run depend on besides its recipe."""
+        with atomic_path(self.environment) as temporary:
+            temporary.write_text(json.dumps(environment(), indent=2) + "\n")
+
+
+def load_network(path: Path) -> keras.Model:
+    """Loads a `.keras` file, on any backend of Keras.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise RunError(f"`{path}` cannot be loaded: {line}") from error
+
+
+def require_unused(folder: Path, otherwise: str = "") -> None:
+    """Refuses a folder that is in use.
+
+    What a process left that was killed before its first file was there is removed.
+
+    Args:
+        folder: Should be missing or empty.
+        otherwise: What else a user can do than choose another folder, for the message.
+
+    Raises:
+        RunError: If it holds anything, or is a file.
+    """
+    remove_leftovers(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(
+            f"`{folder}` exists and is not an empty folder: choose another `--out`"
+            f"{otherwise}."
+        )
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of the packages a run depends on."""
+    found = {"python": platform.python_version()}
+    for name in (*PACKAGES, keras.backend.backend()):
+        try:
+            found[name] = distributions.version(name)
+        except distributions.PackageNotFoundError:
+            continue
+    return found
+
+
+def environment() -> dict[str, Any]:
+    """Returns versions, backend, devices, threads and precision as JSON values."""
+    facts: dict[str, Any] = {
+        "versions": versions(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "backend": keras.backend.backend(),
+        "precision": keras.config.dtype_policy().name,
+    }
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        threading = tf.config.threading
+        facts["threads"] = threading.get_intra_op_parallelism_threads()
+        facts["onednn"] = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
+        facts["gpus"] = [d.name for d in tf.config.list_physical_devices("GPU")]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        facts["devices"] = [str(device) for device in jax.devices()]
+    return facts

@@ -1,0 +1,89 @@
+"""What a run was and how far it came, as plain data for a report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from typing import Any
+
+from landslide_tf.metadata import FILE_NAME
+from landslide_tf.train.recipe.schema import Recipe, TrainingSection
+from landslide_tf.train.run.folder import RunFolder
+
+
+def run_facts(run: RunFolder) -> dict[str, Any]:
+    """Reads a run folder, finished or not.
+
+    Args:
+        run: The run.
+
+    Returns:
+        `title`, `facts` (by name), `epochs` (rows of `metrics.csv`), `recipe` (YAML
+        text) and `environment` (JSON values): keyword arguments of
+        `report.write_run_page`.
+
+    Raises:
+        RunError: If this is not a run folder or its `model.json` is damaged.
+    """
+    recipe = run.read_recipe()
+    rows: list[dict[str, str]] = []
+    if run.metrics.is_file():
+        with run.metrics.open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    facts: dict[str, Any] = {
+        "recipe": recipe.description,
+        "source": recipe.source,
+        "network": recipe.model.name,
+        "data": f"{recipe.data.name}: {recipe.data.train}, {recipe.data.validation}",
+        "epochs": _length(recipe.training, len(rows)),
+        "best epoch": _best(recipe, rows),
+        "seed": recipe.training.seed,
+        "precision": recipe.training.precision,
+    }
+    if recipe.adaptation is not None:
+        facts["adapted to"] = recipe.adaptation.target
+        facts["target labels"] = (
+            "seen in validation (oracle)" if recipe.adaptation.oracle else "not seen"
+        )
+    if (run.path / FILE_NAME).is_file():
+        metadata = run.read_metadata()
+        threshold = metadata.threshold
+        facts["threshold"] = "argmax" if threshold is None else threshold
+        facts["temperature"] = metadata.temperature or 1.0
+        facts["command"] = metadata.command
+    environment = {}
+    if run.environment.is_file():
+        environment = json.loads(run.environment.read_text())
+    return {
+        "title": f"Run {run.path.resolve().name}",
+        "facts": facts,
+        "epochs": rows,
+        "recipe": run.recipe.read_text(encoding="utf-8"),
+        "environment": environment,
+    }
+
+
+def _length(section: TrainingSection, trained: int) -> str:
+    text = f"{trained} of {section.epochs}"
+    if trained < section.epochs and section.patience is not None:
+        return f"{text}; ends after {section.patience} epochs without a better one"
+    return text
+
+
+def _best(recipe: Recipe, rows: list[dict[str, str]]) -> str | None:
+    """The epoch whose weights the run keeps, counted from 1."""
+    section, adaptation = recipe.training, recipe.adaptation
+    if adaptation is not None and adaptation.select != "target_iou":
+        from landslide_tf.train.transfer.adaptation import kept_epoch
+
+        numbers = [{k: float(v or math.nan) for k, v in r.items()} for r in rows]
+        kept = kept_epoch(numbers, adaptation.select) if rows else None
+        return None if kept is None else f"{kept + 1}, by `{adaptation.select}`"
+    values = [(float(row.get(section.monitor) or math.nan), row) for row in rows]
+    values = [(value, row) for value, row in values if not math.isnan(value)]
+    if not values:
+        return None
+    choose = max if section.mode == "max" else min
+    value, row = choose(values, key=lambda pair: pair[0])  # the first of equals
+    return f"{int(row['epoch']) + 1}, {section.monitor} {value:.6g}"

@@ -1,0 +1,1 @@
+"""What is trained: maps of pixels, classes of whole images, two regions."""

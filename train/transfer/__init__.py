@@ -1,0 +1,1 @@
+"""A trained network in another region: fine-tuning and adversarial adaptation."""

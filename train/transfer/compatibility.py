@@ -1,0 +1,118 @@
+"""A trained network on another data set: what has to agree, and what is converted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.metadata import ModelMetadata
+from landslide_tf.pipelines import (
+    DataDescription,
+    ExampleStore,
+    InputSelection,
+    describe,
+    find_builder,
+)
+from landslide_tf.train.recipe.schema import Recipe
+
+# Fractions and bytes; a data set may name the largest value that occurs in it.
+FULL_RANGES = (1.0, 255.0)
+
+
+def recipe_for(
+    recipe: Recipe, metadata: ModelMetadata, description: DataDescription
+) -> Recipe:
+    """Returns a run's recipe with `data.image_scale` for another data set.
+
+    The bands are scaled together so that their full range is the one the network was
+    trained with: a network of 8-bit values sees fractions times 255.
+
+    Args:
+        recipe: The run's recipe.
+        metadata: The run's metadata.
+        description: The other data set.
+
+    Returns:
+        The recipe, or a copy with another scale.
+
+    Raises:
+        DataError: If classes, bands or the units of factors are not those of the run.
+    """
+    name = description.name
+    if list(description.classes) != metadata.classes:
+        raise DataError(
+            f"Data set `{name}` has the classes {list(description.classes)}, "
+            f"expected the model's {metadata.classes}."
+        )
+    channels = description.channels
+    for wanted in (*metadata.inputs, *metadata.factors):
+        if wanted.name not in channels:
+            raise DataError(
+                f"Data set `{name}` has no band or factor `{wanted.name}`, which the "
+                f"model takes.{did_you_mean(wanted.name, channels)}"
+            )
+    for factor in metadata.factors:
+        unit = channels[factor.name].unit
+        if unit != factor.unit:
+            raise DataError(
+                f"Data set `{name}` has `{factor.name}` in `{unit}`, expected the "
+                f"model's `{factor.unit}`."
+            )
+    if metadata.dataset.partition(":")[0] == name:
+        return recipe
+    ranges = {band.name: band.range for band in metadata.inputs}
+    scale = _scale(ranges, description)
+    if scale is None:
+        return recipe
+    changed = recipe.model_copy(deep=True)
+    changed.data.image_scale = scale
+    return changed
+
+
+def image_scale_for(recipe: Recipe, name: str) -> float:
+    """Returns the `data.image_scale` that fits a recipe to another data set.
+
+    Args:
+        recipe: A recipe with the scale of its own data set.
+        name: `name[/config]` of the other one; it need not be built.
+
+    Returns:
+        The scale at which both reach the same values; the recipe's own where a range
+        is not known.
+
+    Raises:
+        DataError: If there is no such data set, or it lacks a band.
+    """
+    own, other = (_described(data) for data in (recipe.data.name, name))
+    InputSelection(tuple(recipe.data.image), tuple(recipe.data.factors)).check(
+        ExampleStore(other, [], [])
+    )
+    ranges = {}
+    for band in recipe.data.image:
+        limits = own.channels[band].range
+        ranges[band] = limits and tuple(v * recipe.data.image_scale for v in limits)
+    return _scale(ranges, other) or recipe.data.image_scale
+
+
+def _described(name: str) -> DataDescription:
+    return describe(find_builder(name).info.metadata or {}, name, "")
+
+
+def _scale(
+    ranges: Mapping[str, tuple[float, float] | None], other: DataDescription
+) -> float | None:
+    """Returns the factor from a data set's bands to given ranges; None = unknown."""
+    pairs = [
+        (wanted[1], found[1])
+        for name, wanted in ranges.items()
+        if wanted is not None and (found := other.channels[name].range) is not None
+    ]
+    if not pairs:
+        return None
+    wanted, found = (_full(max(values)) for values in zip(*pairs, strict=True))
+    return wanted / found if wanted > 0 and found > 0 else None
+
+
+def _full(largest: float) -> float:
+    """Returns the end of the full range that a largest value belongs to."""
+    return next((full for full in FULL_RANGES if 0 < largest <= full), largest)

@@ -1,0 +1,289 @@
+"""Fine-tuning: a finished run goes on with a few examples of another region."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from landslide_tf.errors import RecipeError, RunError, did_you_mean
+from landslide_tf.metadata import ModelMetadata
+from landslide_tf.metrics import landslide_index
+from landslide_tf.pipelines import DataDescription, describe, split_name
+from landslide_tf.pipelines.arrays import load_arrays
+from landslide_tf.pipelines.store import prepared_builder
+from landslide_tf.train.engine import Session, train_or_resume
+from landslide_tf.train.evaluate import Evaluation, evaluate_run
+from landslide_tf.train.recipe.schema import (
+    DecisionSection,
+    Recipe,
+    ScheduleSection,
+    change_recipe,
+)
+from landslide_tf.train.run.folder import RunFolder
+from landslide_tf.train.run.starting_weights import LAYER_GROUPS
+from landslide_tf.train.transfer.compatibility import recipe_for
+
+NORMS, NOTHING = "bn", "none"
+# Below so many samples batch statistics are those of hardly more than one place.
+FEW = 4
+LEARNING_RATE_FACTOR = 0.1
+EPOCHS, PATIENCE = 20, 10
+STEPS = 4  # of an epoch at least
+
+
+@dataclass(frozen=True)
+class FinetuneOptions:
+    """How to fine-tune (Xia et al. 2021, section 4.3, name the remedy, not its form).
+
+    Attributes:
+        freeze: What stays as it is: `"none"`, `"bn"` (all batch norms, which then work
+            as in inference), `"encoder"`, `"stage1"` to `"stage5"` of it, `"factors"`
+            (their branch), or layer names with shell wildcards. None is `"none"`, or
+            `"bn"` for fewer than 4 samples.
+        seed: Draws the samples; None is the source's.
+        changes: Further values of the recipe, `section.key=value`.
+    """
+
+    freeze: tuple[str, ...] | None = None
+    seed: int | None = None
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What a number of samples gave.
+
+    Attributes:
+        samples: Labelled examples of the target that were trained with; 0 = none.
+        run: The fine-tuned run, or the source.
+        target: Scores on the target's test split.
+        source: Scores on the source's test split: what was forgotten.
+    """
+
+    samples: int
+    run: RunFolder
+    target: Evaluation
+    source: Evaluation
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the scores as JSON values."""
+        both = {"target": self.target, "source": self.source}
+        return {
+            "samples": self.samples,
+            "run": str(self.run.path),
+            **{name: _values(evaluation) for name, evaluation in both.items()},
+        }
+
+
+def finetune_recipe(
+    source: RunFolder,
+    data: str,
+    samples: int,
+    options: FinetuneOptions | None = None,
+    session: Session | None = None,
+) -> Recipe:
+    """Returns the recipe that goes on with a run on other data.
+
+    A tenth of the learning rate, constant, for at most 20 epochs of at least four
+    batches; a quarter as many further examples, at least one, choose the epoch.
+
+    Args:
+        source: A finished run.
+        data: `name[/config]` of the target, of the source's classes and channels.
+        samples: Labelled examples of its training split to train with, at least 1.
+        options: How to fine-tune.
+        session: Folders of data.
+
+    Returns:
+        The recipe; `train` trains it and `resume` takes it up.
+
+    Raises:
+        RecipeError: If an option does not fit the network.
+        DataError: If the target is missing or of other classes or channels.
+        RunError: If the source has not ended.
+    """
+    options, session = options or FinetuneOptions(), session or Session()
+    if samples < 1:
+        raise RecipeError(f"Expected `samples` of at least 1, received {samples}.")
+    metadata = source.read_metadata()
+    if metadata.task != "segmentation":
+        raise RunError(
+            f"`{source.path}` gives whole images a class: expected a run that maps "
+            "pixels."
+        )
+    name, split = split_name(data)
+    if split is not None:
+        raise RecipeError(
+            f"Expected data as `name[/config]`, received `{data}`; other splits are "
+            f"`--set data.train={split}` and `--set data.test=...`."
+        )
+    recipe = recipe_for(
+        source.read_recipe(), metadata, _description(name, session)
+    ).model_copy(deep=True)
+    recipe.description = (
+        f"{samples} samples of {name} for {metadata.name}: {recipe.description}"
+    )
+    section = recipe.data
+    section.name, section.arrays = name, None
+    section.train, section.validation, section.test = "train", "validation", "test"
+    section.samples = samples
+    section.validation_samples = max(1, samples // 4)
+    recipe.model.name = metadata.builder
+    recipe.model.arguments = _arguments(metadata)
+    recipe.model.stem, recipe.model.prior_bias = None, False
+    recipe.model.start = str(source.path.resolve())
+    freeze = options.freeze or ((NORMS,) if samples < FEW else (NOTHING,))
+    recipe.model.freeze = _layers(freeze, source)
+    recipe.model.freeze_norms = NORMS in freeze
+    recipe.optimizer.learning_rate *= LEARNING_RATE_FACTOR
+    recipe.optimizer.accumulation = recipe.optimizer.ema = None
+    recipe.schedule, recipe.decision = ScheduleSection(), DecisionSection()
+    recipe.adaptation = None  # the target is labelled
+    training = recipe.training
+    training.epochs, training.patience = EPOCHS, PATIENCE
+    training.draws = math.ceil(STEPS * training.batch_size / samples)
+    training.positive_fraction = training.save_steps = None
+    training.devices = training.steps_per_execution = 1
+    training.monitor, training.mode = "val_landslide_iou", "max"
+    if options.seed is not None:
+        training.seed = options.seed
+    return change_recipe(recipe, options.changes)
+
+
+def finetune(
+    source: str | Path,
+    data: str,
+    samples: Sequence[int],
+    folder: str | Path,
+    options: FinetuneOptions | None = None,
+    session: Session | None = None,
+) -> list[CurvePoint]:
+    """Fine-tunes a run with several numbers of samples and scores each.
+
+    The samples of a smaller number are among those of a larger one. The same call goes
+    on where an earlier one was interrupted.
+
+    Args:
+        source: Folder of a finished run.
+        data: As for `finetune_recipe`.
+        samples: Numbers of samples; 0 is the source itself.
+        folder: Gets a run folder `samples-<number>` for each.
+        options: How to fine-tune.
+        session: Folders of data and output.
+
+    Returns:
+        A point a number, ascending.
+
+    Raises:
+        RunError: If a run folder holds another run, or the source has not ended.
+        RecipeError: If an option does not fit the network.
+        DataError: If the target is missing or of other classes or channels.
+    """
+    session = session or Session()
+    place, start = Path(folder), RunFolder(Path(source))
+    if not samples or min(samples) < 0:
+        raise RecipeError(
+            f"Expected numbers of samples of at least 0, received {list(samples)}."
+        )
+    planned = {
+        number: finetune_recipe(start, data, max(1, number), options, session)
+        for number in sorted(set(samples))
+    }
+    for number, recipe in planned.items():
+        _check_place(_place(place, number), recipe, session)
+    home = start.read_recipe().data
+    points = []
+    for number, recipe in planned.items():
+        run = start
+        if number:
+            run = _place(place, number)
+            train_or_resume(recipe, run.path, session)
+        there = f"{recipe.data.name}:{recipe.data.test}"
+        target = _scores(run, there, session.arrays, session)
+        back = _scores(run, f"{home.name}:{home.test}", home.arrays, session)
+        points.append(CurvePoint(number, run, target, back))
+    return points
+
+
+def _values(evaluation: Evaluation) -> dict[str, Any]:
+    scores = evaluation.scores
+    own = scores.of_class(landslide_index(evaluation.metadata.landslide_class))
+    names = ("iou", "f1", "precision", "recall")
+    return {
+        "data": evaluation.data,
+        **{f"landslide_{name}": own[name] for name in names},
+        "miou": scores.miou,
+        "oa": scores.oa,
+    }
+
+
+def _description(name: str, session: Session) -> DataDescription:
+    """Returns what a data set says about itself, built first where it is missing."""
+    if session.arrays is not None:
+        return load_arrays(session.arrays, name, "train").description
+    builder = prepared_builder(
+        name, data_dir=session.data_dir, manual_dir=session.manual_dir
+    )
+    config = builder.builder_config.name if builder.builder_config else ""
+    full = f"{builder.name}/{config}" if config else builder.name
+    return describe(builder.info.metadata or {}, full, "train")
+
+
+def _arguments(metadata: ModelMetadata) -> dict[str, Any]:
+    """Returns the arguments of the trained network that a recipe may name."""
+    derived = ("num_classes", "input_shape", "classifier_activation")
+    return {k: v for k, v in metadata.arguments.items() if k not in derived}
+
+
+def _layers(freeze: Sequence[str], run: RunFolder) -> list[str]:
+    """Returns the patterns of layer names that groups and patterns stand for."""
+    wanted = [name for name in freeze if name not in (NORMS, NOTHING)]
+    if not wanted:
+        return []
+    names = [layer.name for layer in run.load_model().layers]
+    patterns: list[str] = []
+    for name in wanted:
+        found = [p for p in LAYER_GROUPS.get(name, (name,)) if fnmatch.filter(names, p)]
+        if not found:
+            known = [NOTHING, NORMS, *LAYER_GROUPS]
+            raise RecipeError(
+                f"`{name}` names no layer of `{run.path}`: expected one of "
+                f"{', '.join(known)} or layer names.{did_you_mean(name, known)}"
+            )
+        patterns += found
+    return list(dict.fromkeys(patterns))
+
+
+def _place(folder: Path, samples: int) -> RunFolder:
+    return RunFolder(folder / f"samples-{samples}")
+
+
+def _check_place(run: RunFolder, recipe: Recipe, session: Session) -> None:
+    """Refuses a folder that another fine-tuning has begun."""
+    if not run.recipe.is_file():
+        return
+    found = run.read_recipe()
+    wanted = recipe.model_copy(deep=True)
+    if session.arrays is not None:
+        wanted.data.arrays = str(Path(session.arrays).resolve())
+    if found != wanted:
+        raise RunError(
+            f"`{run.path}` holds a run of another recipe: choose another `--out`."
+        )
+
+
+def _scores(
+    run: RunFolder, data: str, arrays: str | Path | None, session: Session
+) -> Evaluation:
+    return evaluate_run(
+        run,
+        data=data,
+        pictures=0,
+        arrays=arrays,
+        data_dir=session.data_dir,
+        manual_dir=session.manual_dir,
+    )
