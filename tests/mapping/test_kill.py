@@ -20,7 +20,13 @@ def stopped_after(image, folder, strips, by=signal.SIGKILL):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.mapping.killable", str(image), str(folder)]
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A suite that `nohup` or cron started ignores Ctrl-C, and children inherit it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         wanted = folder / "map.tif.parts" / f"strip_{strips - 1:06d}.npz"
