@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, RunError
 
 TEMPORARY_PREFIX = ".tmp-"
+LOCK = ".lock"
 
 # A temporary name holds host, process and session, so that what a killed process
 # left can be told from what a living one is writing. The session tells apart two
@@ -118,6 +119,37 @@ def remove_leftovers(folder: str | Path, name: str = "*") -> list[Path]:
             found.unlink(missing_ok=True)
         removed.append(found)
     return removed
+
+
+@contextmanager
+def locked(folder: str | Path, message: str | None = None) -> Iterator[None]:
+    """Keeps other processes out of a folder while the block runs.
+
+    The lock ends with the process that holds it, in whatever way; its empty file
+    `.lock` stays in the folder.
+
+    Args:
+        folder: The folder; it is made when missing.
+        message: What to say where another process holds the lock; None waits for it.
+
+    Yields:
+        Nothing, while the lock is held.
+
+    Raises:
+        RunError: If another process holds the lock and there is a message.
+    """
+    import filelock  # 45 ms, and few commands take a lock
+
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(Path(folder) / LOCK, thread_local=False)
+    try:
+        lock.acquire(timeout=-1 if message is None else 0)
+    except filelock.Timeout as error:
+        raise RunError(str(message)) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sha256(path: str | Path) -> str:

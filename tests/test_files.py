@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from landslide_tf.errors import DataError
-from landslide_tf.files import atomic_folder, atomic_path, remove_leftovers
+from landslide_tf.errors import DataError, RunError
+from landslide_tf.files import atomic_folder, atomic_path, locked, remove_leftovers
 
 
 def names(folder: Path) -> set[str]:
@@ -131,3 +131,32 @@ def test_a_living_writer_is_left_alone(tmp_path):
         path.write_text("a")
         assert remove_leftovers(tmp_path) == []
     assert names(tmp_path) == {"a.txt"}
+
+
+HOLDER = """
+import os, signal, sys
+from landslide_tf.files import locked
+with locked(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_lock_keeps_others_out_and_ends_with_its_process(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, folder],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as holder:  # fmt: skip
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match="in use"), locked(folder, "in use"):
+            pass
+        holder.stdin.write("end\n")
+        holder.stdin.flush()
+        with locked(folder):  # waits for the killed one
+            assert holder.wait(timeout=60) == -signal.SIGKILL
+            with pytest.raises(RunError, match="in use"), locked(folder, "in use"):
+                pass
+    with locked(folder, "in use"):
+        assert names(folder) == {".lock"}
