@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from landslide_tf.errors import RunError
 from landslide_tf.files import atomic_path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 2
 IGNORE_VALUE = 255
 FILE_NAME = "model.json"
+
+# How version 1 wrote that values in `reflectance` are multiplied: `reflectance * 255`.
+_SCALED_UNIT = re.compile(r"(.*?)\s*\*\s*([\d.]+(?:e[+-]?\d+)?)", re.IGNORECASE)
 
 
 class _Strict(BaseModel):
@@ -21,12 +25,16 @@ class _Strict(BaseModel):
 
 
 class Band(_Strict):
-    """One channel of the `image` input."""
+    """One channel of the `image` input.
+
+    The model takes a value of the band in `unit`, times `scale`.
+    """
 
     name: str
-    unit: str = Field("", description="unit of the raw values, empty = a count")
+    unit: str = Field("", description="unit of the band, empty = a count as stored")
+    scale: Annotated[float, Field(gt=0)] = 1.0
     range: tuple[float, float] | None = Field(
-        None, description="smallest and largest raw value"
+        None, description="smallest and largest value that the model takes"
     )
 
 
@@ -56,7 +64,7 @@ class ModelMetadata(_Strict):
     model has one output channel with the landslide probability itself.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     name: str
     builder: str
     arguments: dict[str, Any]  # JSON values; their types are the builder's
@@ -102,7 +110,7 @@ class ModelMetadata(_Strict):
 
     @classmethod
     def read(cls, path: str | Path) -> ModelMetadata:
-        """Reads a `model.json`.
+        """Reads a `model.json` of this version or an earlier one.
 
         Args:
             path: The file, or the folder that holds it.
@@ -119,7 +127,27 @@ class ModelMetadata(_Strict):
         if not path.is_file():
             raise RunError(f"`{path}` does not exist: not a run or an export folder.")
         try:
-            return cls.model_validate(json.loads(path.read_text()))
+            return cls.model_validate(_upgraded(json.loads(path.read_text())))
         except (json.JSONDecodeError, ValidationError) as error:
             first = str(error).splitlines()
             raise RunError(f"`{path}` is not a valid model.json: {first[0]}") from error
+
+
+def _upgraded(content: object) -> object:
+    """Returns the content of a `model.json` of any version as that of this one.
+
+    Version 1 wrote the factor of a band into its unit, as text.
+    """
+    if not isinstance(content, dict) or content.get("schema_version", 1) != 1:
+        return content
+    content = content | {"schema_version": SCHEMA_VERSION}
+    if isinstance(content.get("inputs"), list):
+        content["inputs"] = [_with_scale(band) for band in content["inputs"]]
+    return content
+
+
+def _with_scale(band: object) -> object:
+    found = isinstance(band, dict) and _SCALED_UNIT.fullmatch(str(band.get("unit", "")))
+    if not (isinstance(band, dict) and found):
+        return band
+    return band | {"unit": found[1], "scale": float(found[2])}

@@ -32,7 +32,7 @@ def changes(
     dem: Annotated[str | None, typer.Option(help="For the page's hillshade.")] = None,
 ) -> None:
     """Find new landslides, and what became of each class, from map to map."""
-    from landslide_tf.mapping import changes as map_changes
+    from landslide_tf.mapping import map_changes
 
     map_report.check_report(report)
     map_report.check_images(image or (), maps)

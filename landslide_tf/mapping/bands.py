@@ -109,12 +109,6 @@ def _plain(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
-def factor_of_unit(unit: str) -> tuple[str, float]:
-    """Splits the unit of a model's band (`reflectance * 255`) into unit and factor."""
-    found = re.fullmatch(r"(.*?)\s*\*\s*([\d.eE+-]+)", unit)
-    return (found[1], float(found[2])) if found else (unit, 1.0)
-
-
 def choose_scale(
     values: FloatArray, bands: Sequence[Band], wanted: float | str | None
 ) -> float:
@@ -137,7 +131,7 @@ def choose_scale(
         if not (np.isfinite(wanted) and wanted > 0):
             raise DataError(f"Expected `scale` above 0, received {wanted}.")
         return float(wanted)
-    _, factor = factor_of_unit(bands[0].unit)
+    factor = bands[0].scale
     ranges = [band.range for band in bands if band.range is not None]
     if not ranges or not len(values):
         return factor

@@ -15,7 +15,6 @@ from landslide_tf.mapping.bands import (
     BandPlace,
     alpha_bands,
     choose_scale,
-    factor_of_unit,
     find_bands,
 )
 from landslide_tf.metadata import ModelMetadata
@@ -206,7 +205,7 @@ class SceneReader:
         self._names = [f.name for f in metadata.factors] if factors else []
         self._bands = self._rasters(scene.bands)
         self._index = self._rasters(scene.ndvi_bands if factors else ())
-        self._calibrated = factor_of_unit(metadata.inputs[0].unit)[0] not in ("", "1")
+        self._calibrated = metadata.inputs[0].unit not in ("", "1")
         self._given = {
             name: self._kept(AlignedRaster(path, name, scene.upright))
             for name, path in files.factors.items()

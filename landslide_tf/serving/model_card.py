@@ -91,9 +91,10 @@ def _channel_table(name: str, channels: Sequence[Band | Factor]) -> list[str]:
         span = "not stated"
         if channel.range:
             span = f"{channel.range[0]:g} to {channel.range[1]:g}"
-        lines.append(
-            f"| {index} | {channel.name} | {channel.unit or 'none'} | {span} |"
-        )
+        unit = channel.unit or "none"
+        if isinstance(channel, Band) and channel.scale != 1:
+            unit += f", times {channel.scale:g}"
+        lines.append(f"| {index} | {channel.name} | {unit} | {span} |")
     return [*lines, ""]
 
 

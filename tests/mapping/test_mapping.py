@@ -201,7 +201,9 @@ def test_the_scale_is_decided_once_and_checked(tmp_path):
     assert run(member, image, tmp_path, scale="auto")[0].scale == pytest.approx(
         255 / 3960, rel=0.05
     )
-    fractions = [{"name": n, "unit": "1 * 255", "range": (0, 255)} for n in NAMES]
+    fractions = [
+        {"name": n, "unit": "1", "scale": 255, "range": (0, 255)} for n in NAMES
+    ]
     image = files.write(tmp_path / "d.tif", files.chances(20, 20), names=NAMES)
     assert run(files.identity(inputs=fractions), image, tmp_path)[0].scale == 255
 

@@ -110,10 +110,6 @@ def describe_model(
         known = channels[channel].range
         return None if known is None else (known[0] * factor, known[1] * factor)
 
-    def unit(channel: str, factor: float = 1.0) -> str:
-        own = channels[channel].unit
-        return own if factor == 1.0 else f"{own} * {factor:g}".strip()
-
     gsd = description.gsd
     return ModelMetadata(
         name=name,
@@ -122,7 +118,7 @@ def describe_model(
             k: list(v) if isinstance(v, tuple) else v for k, v in arguments.items()
         },
         inputs=[
-            Band(name=n, unit=unit(n, scale), range=limits(n, scale))
+            Band(name=n, unit=channels[n].unit, scale=scale, range=limits(n, scale))
             for n in recipe.data.image
         ],
         factors=[
