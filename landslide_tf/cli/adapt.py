@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from landslide_tf.cli.options import Arrays, DataDir, ManualDir, command_line
+from landslide_tf.cli import options
 from landslide_tf.cli.startup import start_backend
 
 
 def adapt(
-    run: Annotated[Path, typer.Argument(help="Run folder to start from.")],
+    run: options.Run,
     target: Annotated[
         str,
         typer.Option(help="name[/config][:split] of the region; labels are not used."),
     ],
-    out: Annotated[
-        Path | None, typer.Option(help="Run folder.", show_default="runs/RUN-to-TARGET")
-    ] = None,
+    out: Annotated[Path | None, options.folder("runs/RUN-to-TARGET")] = None,
     recipe: Annotated[
         str, typer.Option(help="Method: shipped recipe or YAML file.")
     ] = "ada_net",
@@ -31,30 +28,26 @@ def adapt(
             show_default="the method's, if the network has it",
         ),
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
-    ] = None,
-    arrays: Arrays = None,
-    data_dir: DataDir = None,
-    manual_dir: ManualDir = None,
+    changes: options.Changes = None,
+    arrays: options.Arrays = None,
+    data_dir: options.DataDir = None,
+    manual_dir: options.ManualDir = None,
 ) -> None:
     """Adapt a run to a region without labels, by adversarial training.
 
-    An interrupted adaptation goes on with `train --resume`.
+    `train --resume RUN` resumes it after an interruption.
     """
     start_backend()
-    from landslide_tf import train as room
+    from landslide_tf import train as training
 
-    name = re.sub(r"[^\w.-]+", "-", target)
-    adapted = room.adapt(
+    adapted = training.adapt(
         run,
         target,
-        out or Path("runs") / f"{run.name}-to-{name}",
+        options.run_folder(out, f"{run.name}-to-{target}"),
         method=recipe,
         aux_layer=aux_layer,
         changes=changes or (),
-        session=room.Session(data_dir, manual_dir, command_line(), arrays=arrays),
+        session=options.session(data_dir, manual_dir, arrays),
     )
     labelled = f"{target.partition(':')[0]}:test"
     typer.echo(

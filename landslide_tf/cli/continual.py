@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from landslide_tf.cli.options import Arrays, DataDir, ManualDir, command_line
+from landslide_tf.cli import options, reporting
 from landslide_tf.cli.startup import start_backend
-from landslide_tf.errors import RecipeError
 
 if TYPE_CHECKING:
     import keras
 
-    from landslide_tf.train import ContinualFolder, ContinualRecipe, Outcome
+    from landslide_tf.train import ContinualFolder, ContinualRecipe
 
 app = typer.Typer(
     help="Train regions one after the other, without old images.",
@@ -25,43 +24,31 @@ app = typer.Typer(
 
 @app.command("train")
 def train(
-    recipe: Annotated[
-        str | None, typer.Argument(help="Shipped continual recipe or YAML file.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder.", show_default="runs/RECIPE")
-    ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Folder to go on with.")] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
-    ] = None,
+    recipe: options.NewRecipe = None,
+    out: Annotated[Path | None, options.folder("runs/RECIPE")] = None,
+    resume: options.Resume = None,
+    changes: options.Changes = None,
     export: Annotated[
         Path | None,
         typer.Option(help="Also export every step as a version into this folder."),
     ] = None,
-    arrays: Arrays = None,
-    data_dir: DataDir = None,
-    manual_dir: ManualDir = None,
+    arrays: options.Arrays = None,
+    data_dir: options.DataDir = None,
+    manual_dir: options.ManualDir = None,
 ) -> None:
-    """Train a sequence of regions; `--resume` goes on with an interrupted one.
+    """Train a sequence of regions; `--resume RUN` resumes one after an interruption.
 
-    Regions appended to the folder's recipe.yaml are trained by `--resume`, too.
+    `--resume RUN` also trains regions that were appended to the run's recipe.yaml.
     """
-    if (recipe is None) == (resume is None):
-        raise RecipeError("Give either a recipe or `--resume FOLDER`.")
-    if resume is not None and (changes or out):
-        raise RecipeError(
-            "`--resume` goes on with the folder's own recipe: no `--set` or `--out`."
-        )
+    start = options.recipe_to_start(recipe, resume, set=changes, out=out)
     start_backend()
-    from landslide_tf import train as room
+    from landslide_tf import train as training
 
-    session = room.Session(data_dir, manual_dir, command_line(), arrays=arrays)
+    session = options.session(data_dir, manual_dir, arrays)
     if resume is not None:
-        loaded = room.ContinualFolder(resume).read_recipe()
+        loaded = training.ContinualFolder(resume).read_recipe()
     else:
-        loaded = room.load_continual_recipe(recipe, changes or [])
+        loaded = training.load_continual_recipe(start, changes or [])
 
     def report(step: int, network: keras.Model) -> None:
         region = loaded.arrivals()[step].name
@@ -70,11 +57,11 @@ def train(
             _export(loaded, network, export, step + 1)
 
     if resume is not None:
-        place = room.resume_continual(resume, session, report)
+        run = training.resume_continual(resume, session, report)
     else:
-        folder = out or Path("runs") / Path(recipe).stem
-        place = room.train_continual(loaded, folder, session, report)
-    _show(place)
+        folder = options.run_folder(out, Path(start).stem)
+        run = training.train_continual(loaded, folder, session, report)
+    _show(run)
 
 
 def _export(
@@ -89,25 +76,21 @@ def _export(
         typer.echo(serving.export(network, folder, metadata=metadata, version=version))
 
 
-def _show(place: ContinualFolder) -> None:
+def _show(run: ContinualFolder) -> None:
     from landslide_tf.train import read_matrix
 
-    matrix = read_matrix(place.state)
+    matrix = read_matrix(run.state)
     typer.echo("IoU after every step: " + ", ".join(matrix["regions"]))
     for step, row in enumerate(matrix["R"]):
         cells = ["-" if v is None else f"{v:.3f}" for v in row]
         typer.echo(f"  step {step}: {' '.join(cells)}")
-    typer.echo(f"trained: {place.path} (next: landslide-tf export {place.path})")
+    typer.echo(f"trained: {run.path} (next: landslide-tf export {run.path})")
 
 
 @app.command("matrix")
 def matrix(
-    recipe: Annotated[
-        str, typer.Argument(help="Shipped continual recipe or YAML file.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder.", show_default="runs/RECIPE-matrix")
-    ] = None,
+    recipe: options.Recipe,
+    out: Annotated[Path | None, options.folder("runs/RECIPE-matrix")] = None,
     methods: Annotated[
         list[str] | None,
         typer.Option(
@@ -116,14 +99,8 @@ def matrix(
             show_default="all",
         ),
     ] = None,
-    seeds: Annotated[
-        list[int] | None,
-        typer.Option(min=0, help="A seed. Repeatable.", show_default="the recipe's"),
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
-    ] = None,
+    seeds: options.Seeds = None,
+    changes: options.Changes = None,
     ewc_strength: Annotated[
         float, typer.Option(help="λ of elastic weight consolidation.")
     ] = 100.0,
@@ -133,78 +110,60 @@ def matrix(
     balance: Annotated[
         bool, typer.Option(help="`joint_all` trains equally often with every region.")
     ] = False,
-    arrays: Arrays = None,
-    data_dir: DataDir = None,
-    manual_dir: ManualDir = None,
+    arrays: options.Arrays = None,
+    data_dir: options.DataDir = None,
+    manual_dir: options.ManualDir = None,
 ) -> None:
     """Compare methods by region and step: forgetting, transfer, upper bounds.
 
-    The same command goes on after an interruption; what is there is not repeated.
+    The same command resumes it after an interruption.
     """
     start_backend()
-    from landslide_tf import train as room
-    from landslide_tf.report import continual_markdown, write_continual
+    from landslide_tf import train as training
+    from landslide_tf.report import write_continual
 
-    loaded = room.load_continual_recipe(recipe, changes or [])
-    options = room.MethodOptions(ewc_strength, buffer, balance)
-    planned = room.plan_matrix(loaded, methods or (), seeds or (), options)
-    folder = out or Path("runs") / f"{Path(recipe).stem}-matrix"
-    session = room.Session(data_dir, manual_dir, command_line(), arrays=arrays)
-    cells = room.run_matrix(planned, folder, session)
-    for number, (cell, before) in enumerate(cells, 1):
-        state = "recorded before" if before else "done"
-        name = f"{cell.method}, seed {cell.seed}"
-        typer.echo(f"[{number}/{len(planned)}] {name}: {state}")
-        if not before or number == len(planned):
-            summary = room.summarize_matrix(planned, folder)
-            files = write_continual(folder, summary=summary)
-    typer.echo(continual_markdown(summary))
-    for path in files.values():
-        typer.echo(path)
+    loaded = training.load_continual_recipe(recipe, changes or [])
+    baselines = training.MethodOptions(ewc_strength, buffer, balance)
+    planned = training.plan_matrix(loaded, methods or (), seeds or (), baselines)
+    folder = options.run_folder(out, f"{Path(recipe).stem}-matrix")
+    session = options.session(data_dir, manual_dir, arrays)
+    reporting.follow(
+        training.run_matrix(planned, folder, session),
+        len(planned),
+        lambda cell: f"{cell.method}, seed {cell.seed}",
+        lambda: write_continual(
+            folder, summary=training.summarize_matrix(planned, folder)
+        ),
+    )
 
 
 @app.command("tune")
 def tune(
-    recipe: Annotated[
-        str, typer.Argument(help="Shipped continual recipe or YAML file.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder.", show_default="runs/RECIPE-search")
-    ] = None,
+    recipe: options.Recipe,
+    out: Annotated[Path | None, options.folder("runs/RECIPE-search")] = None,
     trials: Annotated[int, typer.Option(min=1, help="The first is the recipe.")] = 10,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(help="A key that may differ. Repeatable.", show_default="all"),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws other trials.")] = 0,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
-    ] = None,
-    arrays: Arrays = None,
-    data_dir: DataDir = None,
-    manual_dir: ManualDir = None,
+    vary: options.Vary = None,
+    seed: options.Seed = 0,
+    changes: options.Changes = None,
+    arrays: options.Arrays = None,
+    data_dir: options.DataDir = None,
+    manual_dir: options.ManualDir = None,
 ) -> None:
-    """Search rates, λ, dropout, batch size and form of the preservation at random.
+    """Tune rates, λ, dropout, batch size and form of the preservation at random.
 
-    The same command goes on with an interrupted search, or adds trials.
+    The same command resumes it after an interruption, or adds trials.
     """
     start_backend()
-    from landslide_tf import train as room
+    from landslide_tf import train as training
 
-    def show(outcome: Outcome) -> None:
-        score = f"{outcome.score:.4f}" if outcome.score is not None else outcome.reason
-        values = ", ".join(f"{key}={value}" for key, value in outcome.values.items())
-        typer.echo(f"trial {outcome.trial}: {score} ({values})")
-
-    search = room.tune_continual(
-        room.load_continual_recipe(recipe, changes or []),
-        out or Path("runs") / f"{Path(recipe).stem}-search",
+    search = training.tune_continual(
+        training.load_continual_recipe(recipe, changes or []),
+        options.run_folder(out, f"{Path(recipe).stem}-search"),
         trials=trials,
         seed=seed,
         vary=tuple(vary or ()),
-        session=room.Session(data_dir, manual_dir, command_line(), arrays=arrays),
-        report=show,
+        session=options.session(data_dir, manual_dir, arrays),
+        report=reporting.show_trial,
     )
     typer.echo(
         f"best: {search.best} (next: landslide-tf continual train {search.best})"

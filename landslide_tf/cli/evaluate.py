@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from landslide_tf.cli.options import Arrays, DataDir, ManualDir
+from landslide_tf.cli import options, reporting
 from landslide_tf.cli.startup import start_backend
 
 
@@ -20,7 +20,7 @@ class Input(StrEnum):
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: options.Run,
     data: Annotated[
         str | None,
         typer.Option(
@@ -31,17 +31,14 @@ def evaluate(
         Input | None,
         typer.Option(help="Give each example this input of another one."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder.", show_default="RUN/report/DATA")
-    ] = None,
-    pictures: Annotated[int, typer.Option(min=0, max=60)] = 6,
-    arrays: Arrays = None,
-    data_dir: DataDir = None,
-    manual_dir: ManualDir = None,
+    out: Annotated[Path | None, options.folder("RUN/report/DATA")] = None,
+    pictures: Annotated[int, typer.Option(min=0, max=60, help="Examples to show.")] = 6,
+    arrays: options.Arrays = None,
+    data_dir: options.DataDir = None,
+    manual_dir: options.ManualDir = None,
 ) -> None:
     """Write pixel and object scores, tables and pictures of a run."""
     start_backend()
-    from landslide_tf.cli.reporting import write_reports
     from landslide_tf.train import RunFolder, evaluate_run
 
     folder = RunFolder(run)
@@ -54,10 +51,9 @@ def evaluate(
         data_dir=data_dir,
         manual_dir=manual_dir,
     )
-    files = write_reports(folder, result, out)
+    files = reporting.write_reports(folder, result, out)
     typer.echo(
         f"{result.data}: landslide IoU {result.landslide_iou:.4f}, "
         f"mean IoU {result.scores.miou:.4f}, overall accuracy {result.scores.oa:.4f}"
     )
-    for path in files.values():
-        typer.echo(path)
+    reporting.show(files, text=False)

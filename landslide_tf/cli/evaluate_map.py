@@ -7,18 +7,15 @@ from typing import Annotated
 
 import typer
 
+from landslide_tf.cli import options
 from landslide_tf.cli.startup import start_backend
 
 
 def evaluate_map(
     map_file: Annotated[Path, typer.Argument(metavar="MAP", help="Class map.")],
     reference: Annotated[Path, typer.Option(help="Polygons, or a raster of 0 and 1.")],
-    positive: Annotated[
-        str, typer.Option(help="Classes or values that are landslides.")
-    ] = "",
-    outside: Annotated[
-        str, typer.Option(help="Beyond polygons: background or ignore.")
-    ] = "background",
+    positive: options.Positive = "",
+    outside: options.Outside = "background",
     landslide_class: Annotated[
         int | None, typer.Option(help="Value of the map.", show_default="as it says")
     ] = None,
@@ -34,7 +31,7 @@ def evaluate_map(
     found = mapping.evaluate_map(
         map_file,
         reference,
-        positive=[name.strip() for name in positive.split(",") if name.strip()],
+        positive=options.names(positive),
         outside=outside,
         landslide_class=landslide_class,
         within=within,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from landslide_tf.cli.options import Arrays, DataDir, ManualDir, command_line
+from landslide_tf.cli import options, reporting
 from landslide_tf.cli.startup import start_backend, start_tensorflow
 
 app = typer.Typer(
@@ -38,31 +38,28 @@ class Variant(StrEnum):
 
 @app.command("train")
 def train(
-    recipe: Annotated[str, typer.Argument(help="Shipped recipe or YAML file.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder.", show_default="runs/RECIPE")
-    ] = None,
+    recipe: options.Recipe,
+    out: Annotated[Path | None, options.folder("runs/RECIPE")] = None,
     branches: Annotated[
         list[Branch] | None,
-        typer.Option("--branch", help="Repeatable.", show_default="all four"),
+        typer.Option(help="A branch. Repeatable.", show_default="all four"),
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
-    ] = None,
-    arrays: Arrays = None,
-    data_dir: DataDir = None,
-    manual_dir: ManualDir = None,
+    changes: options.Changes = None,
+    arrays: options.Arrays = None,
+    data_dir: options.DataDir = None,
+    manual_dir: options.ManualDir = None,
 ) -> None:
-    """Train each branch and write its predictions; the same command goes on."""
-    start_backend()
-    from landslide_tf import train as room
+    """Train each branch and write its predictions.
 
-    loaded = room.load_recipe(recipe, changes or [])
-    folder = room.train_branches(
-        loaded,
-        out or Path("runs") / Path(recipe).stem,
-        room.Session(data_dir, manual_dir, command_line(), arrays=arrays),
+    The same command resumes it after an interruption.
+    """
+    start_backend()
+    from landslide_tf import train as training
+
+    folder = training.train_branches(
+        training.load_recipe(recipe, changes or []),
+        options.run_folder(out, Path(recipe).stem),
+        options.session(data_dir, manual_dir, arrays),
         branches=[b.value for b in branches or Branch],
         report=typer.echo,
     )
@@ -88,17 +85,14 @@ def fuse(
         Path | None,
         typer.Option(help="CSV file.", show_default="fused.csv beside them"),
     ] = None,
-    export: Annotated[
-        Path | None,
-        typer.Option(help="Also export the network: folder of the model's versions."),
-    ] = None,
+    export: options.Export = None,
 ) -> None:
     """Fuse what the branches predict; images must be the same in every file."""
     if export is not None:
         start_tensorflow()
-    from landslide_tf import train as room
+    from landslide_tf import train as training
 
-    found = room.fuse_folder(
+    found = training.fuse_folder(
         folder, variant=variant.value, validation=validation, out=out
     )
     fitted = ", ".join(f"{k} {t:.3f}" for k, t in found.temperatures.items())
@@ -110,7 +104,9 @@ def fuse(
     if export is not None:
         from landslide_tf.serving import export as export_model
 
-        model, metadata = room.evidential_model(folder, variant.value, command_line())
+        model, metadata = training.evidential_model(
+            folder, variant.value, options.command_line()
+        )
         written = export_model(model, export, metadata=metadata)
         typer.echo(f"exported: {written}")
 
@@ -120,24 +116,22 @@ def evaluate(
     folders: Annotated[
         list[Path], typer.Argument(help="Folders of `train`, one a seed.")
     ],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder.", show_default="FOLDER/report")
-    ] = None,
+    out: Annotated[Path | None, options.folder("FOLDER/report")] = None,
     degradations: Annotated[
         bool, typer.Option(help="Also with noise and blur.")
     ] = True,
     pictures: Annotated[
         int, typer.Option(min=0, max=40, help="Images to explain.")
     ] = 4,
-    data_dir: DataDir = None,
-    manual_dir: ManualDir = None,
+    data_dir: options.DataDir = None,
+    manual_dir: options.ManualDir = None,
 ) -> None:
     """Score branches and every rule of fusion; write tables, plots and pictures."""
     start_backend()
-    from landslide_tf import train as room
+    from landslide_tf import train as training
     from landslide_tf.report import BranchPicture, write_evidential
 
-    found = room.evaluate_branches(
+    found = training.evaluate_branches(
         folders,
         degradations=degradations,
         pictures=pictures,
@@ -158,5 +152,4 @@ def evaluate(
     )
     for row in found.rows:
         typer.echo(f"{row['method']:17} accuracy {row['accuracy']:.4f}")
-    for path in files.values():
-        typer.echo(path)
+    reporting.show(files, text=False)

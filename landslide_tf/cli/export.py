@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from landslide_tf.cli import options
 from landslide_tf.cli.startup import start_tensorflow
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: options.Run,
     out: Annotated[Path, typer.Option(help="Folder of the model's versions.")],
     version: Annotated[
         int | None, typer.Option(min=1, help="Version.", show_default="the next")

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sys
 import warnings
+from typing import TextIO
 
 # TensorFlow reads this when it is first imported. Its C++ log is notes about the
 # machine, "errors" such as the absence of a GPU among them; what fails raises.
@@ -65,7 +66,15 @@ app.add_typer(evidential.app, name="evidential")
 app.add_typer(recipes.app, name="recipes")
 
 
-def _show_warning(message: Warning | str, *_where: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Prints what a warning says, not where it was raised."""
     print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from landslide_tf.cli import map_report
+from landslide_tf.cli import options as shared
 from landslide_tf.cli.startup import start_backend, start_tensorflow
 from landslide_tf.errors import DataError, RunError
 
@@ -52,7 +53,7 @@ def map_scene(
     report: map_report.Report = None,
     probabilities: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
     uncertainty: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
-    bands: Annotated[str, typer.Option(help="As red=3,green=2; else by name.")] = "",
+    bands: shared.Bands = "",
     scale: Scale = None,
     threshold: Threshold = None,
     tta: Annotated[bool, typer.Option("--tta", help="Mean of eight sides.")] = False,
@@ -74,7 +75,10 @@ def map_scene(
     ] = False,
     metadata: Metadata = None,
 ) -> None:
-    """Map landslides in a scene; a stopped job goes on where it was."""
+    """Map landslides in a scene.
+
+    The same command resumes it after an interruption.
+    """
     map_report.check_report(report)
     members = [load_member(name, metadata) for name in model]
     from landslide_tf import mapping
@@ -82,8 +86,8 @@ def map_scene(
     files = mapping.SceneFiles(
         tuple(image),
         dem=dem,
-        factors=dict(_pair(text, "--factor") for text in factor or ()),
-        bands=_numbers(bands),
+        factors=shared.named_values("--factor", factor or []),
+        bands=shared.band_numbers(bands),
         scale=_scale(scale),
         dem_unit=dem_unit,
         allow_no_crs=allow_no_crs,
@@ -147,7 +151,7 @@ def _with_progress(
         try:
             return mapped(show)
         except KeyboardInterrupt:
-            typer.echo("stopped: the same command goes on from here", err=True)
+            typer.echo("stopped: the same command resumes it", err=True)
             raise
 
 
@@ -217,23 +221,6 @@ def _digest(files: list[Path]) -> str:
     from landslide_tf.files import sha256
 
     return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, mark, value = text.partition("=")
-    if not (name and mark and value):
-        raise DataError(f"Expected `{option} NAME=VALUE`, received `{text}`.")
-    return name.strip(), value.strip()
-
-
-def _numbers(text: str) -> dict[str, int]:
-    pairs = [_pair(part, "--bands") for part in text.split(",") if part.strip()]
-    try:
-        return {name: int(number) for name, number in pairs}
-    except ValueError as error:
-        raise DataError(
-            f"Expected `--bands` as `red=3,green=2,blue=1`, received `{text}`."
-        ) from error
 
 
 def _scale(text: str | None) -> float | str | None:

@@ -1,14 +1,44 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share, and what is read from them."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from landslide_tf.errors import DataError, RecipeError
+
+if TYPE_CHECKING:
+    from typer.models import OptionInfo
+
+    from landslide_tf.train import Session
+
+Recipe = Annotated[str, typer.Argument(help="Shipped recipe or YAML file.")]
+NewRecipe = Annotated[str | None, typer.Argument(help="Shipped recipe or YAML file.")]
+Run = Annotated[Path, typer.Argument(help="Run folder.")]
+Resume = Annotated[
+    Path | None, typer.Option("--resume", metavar="RUN", help="Run to resume.")
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
+]
+Export = Annotated[
+    Path | None, typer.Option(help="Also export: folder of the model's versions.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Draws other trials.")]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option(min=0, help="A seed. Repeatable.", show_default="those of the file"),
+]
+Vary = Annotated[
+    list[str] | None,
+    typer.Option(help="A key that may differ. Repeatable.", show_default="all"),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -34,8 +64,97 @@ Arrays = Annotated[
         show_default="the recipe's",
     ),
 ]
+Bands = Annotated[
+    str, typer.Option(help="As red=3,green=2,blue=1,nir=4; else by name.")
+]
+Positive = Annotated[str, typer.Option(help="Classes or values that are landslides.")]
+Outside = Annotated[str, typer.Option(help="Beyond polygons: background or ignore.")]
+
+
+def folder(default: str) -> OptionInfo:
+    """Returns the option of a folder to write, with the words for its default."""
+    return typer.Option(help="Folder.", show_default=default)
+
+
+def run_folder(given: Path | None, name: str, parent: str = "runs") -> Path:
+    """Returns the folder a command writes: as given, else by a name for its work."""
+    return given or Path(parent) / file_name(name)
+
+
+def file_name(text: str) -> str:
+    """Returns a text with `-` for what does not belong in the name of a file."""
+    return re.sub(r"[^\w.-]+", "-", text)
+
+
+def recipe_to_start(recipe: str | None, resume: Path | None, **fixed: object) -> str:
+    """Returns the recipe that a command starts with.
+
+    Args:
+        recipe: What the user named, if anything.
+        resume: The run to resume, if any.
+        fixed: By name the options that a run which is resumed has decided already.
+
+    Returns:
+        The recipe; empty where a run is resumed.
+
+    Raises:
+        RecipeError: If both or neither are given, or an option that cannot change.
+    """
+    if (recipe is None) == (resume is None):
+        raise RecipeError("Give either a recipe or `--resume RUN`.")
+    if resume is not None and any(value not in (None, []) for value in fixed.values()):
+        *most, last = (f"`--{name}`" for name in fixed)
+        raise RecipeError(
+            f"`--resume` takes the run's own recipe: no {', '.join(most)} or {last}."
+        )
+    return recipe or ""
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Returns the parts of `a,b,c`."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def named_values(option: str, texts: list[str] | tuple[str, ...]) -> dict[str, str]:
+    """Returns the values of an option that is given as `NAME=VALUE`.
+
+    Raises:
+        DataError: If a text has not this form.
+    """
+    found = {}
+    for text in texts:
+        name, mark, value = (part.strip() for part in text.partition("="))
+        if not (name and mark and value):
+            raise DataError(f"Expected `{option} NAME=VALUE`, received `{text}`.")
+        found[name] = value
+    return found
+
+
+def band_numbers(text: str) -> dict[str, int]:
+    """Returns the numbers of `--bands` by name.
+
+    Raises:
+        DataError: If the text has not the form `red=3,green=2`.
+    """
+    try:
+        values = named_values("--bands", names(text))
+        return {name: int(number) for name, number in values.items()}
+    except ValueError as error:
+        raise DataError(
+            "Expected `--bands NAME=VALUE` with numbers of bands, as "
+            f"`red=3,green=2,blue=1`, received `{text}`."
+        ) from error
 
 
 def command_line() -> str:
     """Returns the command as the user gave it."""
     return shlex.join(["landslide-tf", *sys.argv[1:]])
+
+
+def session(
+    data_dir: Path | None, manual_dir: Path | None, arrays: Path | None = None
+) -> Session:
+    """Returns the folders of a command's data, and the command itself."""
+    from landslide_tf.train import Session
+
+    return Session(data_dir, manual_dir, command_line(), arrays=arrays)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from landslide_tf.cli import options as shared
 from landslide_tf.cli.startup import start_tensorflow
 from landslide_tf.errors import DataError
 
@@ -30,18 +31,12 @@ def prepare(
     points: Annotated[
         Files, typer.Option(help="Landslide points: train around them too.")
     ] = None,
-    bands: Annotated[
-        str, typer.Option(help="As red=3,green=2,blue=1,nir=4; else by name.")
-    ] = "",
+    bands: shared.Bands = "",
     classes: Annotated[
         str, typer.Option(help="Names of the mask's values.")
     ] = "background,landslide",
-    positive: Annotated[
-        str, typer.Option(help="Classes or values that are landslides.")
-    ] = "",
-    outside: Annotated[
-        str, typer.Option(help="Beyond polygons: background or ignore.")
-    ] = "background",
+    positive: shared.Positive = "",
+    outside: shared.Outside = "background",
     gsd: Annotated[
         float | None, typer.Option(help="Cell, metres.", show_default="the image's")
     ] = None,
@@ -63,9 +58,11 @@ def prepare(
     from landslide_tf.raster.sources import LabelOptions
 
     options = preparation.Options(
-        bands=_numbers(bands),
+        bands=shared.band_numbers(bands),
         labels=LabelOptions(
-            classes=_names(classes), positive=_names(positive), outside=outside
+            classes=shared.names(classes),
+            positive=shared.names(positive),
+            outside=outside,
         ),
         gsd=gsd,
         size=tile,
@@ -92,20 +89,6 @@ def _show(made: Prepared) -> None:
         f"{report['tiles_in_gaps']} in gaps between the splits"
     )
     typer.echo(f"prepared: {made.folder} (next: {made.train_command})")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _numbers(text: str) -> dict[str, int]:
-    try:
-        pairs = [entry.split("=") for entry in _names(text)]
-        return {name.strip(): int(number) for name, number in pairs}
-    except ValueError as error:
-        raise DataError(
-            f"Expected `--bands` as `red=3,green=2,blue=1`, received `{text}`."
-        ) from error
 
 
 def _each(name: str, given: Files, count: int) -> list[Path | None]:

@@ -1,13 +1,58 @@
-"""The evaluation of a run in its folder, and the page about the run."""
+"""What commands print of their work, and the reports that several of them write."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from landslide_tf.cli.options import file_name
 
 if TYPE_CHECKING:
-    from landslide_tf.train import Evaluation, RunFolder
+    from landslide_tf.train import Evaluation, Outcome, RunFolder
+
+T = TypeVar("T")
+
+
+def show(files: Mapping[str, Path], *, text: bool = True) -> None:
+    """Prints a report's Markdown, unless `text` is false, and the files it wrote."""
+    if text:
+        typer.echo(files["markdown"].read_text(encoding="utf-8"))
+    for path in files.values():
+        typer.echo(path)
+
+
+def follow(
+    parts: Iterable[tuple[T, bool]],
+    total: int,
+    name: Callable[[T], str],
+    write: Callable[[], Mapping[str, Path]],
+) -> None:
+    """Says what part of a comparison is done, and writes its tables after each.
+
+    Args:
+        parts: Each part as it ends, and whether it had been recorded before.
+        total: Their number, at least 1.
+        name: Returns the name of a part.
+        write: Writes the tables of what there is; returns the files by kind.
+    """
+    for number, (part, before) in enumerate(parts, 1):
+        state = "recorded before" if before else "done"
+        typer.echo(f"[{number}/{total}] {name(part)}: {state}")
+        if not before or number == total:
+            files = write()
+    show(files)
+
+
+def show_trial(outcome: Outcome, score: str = "IoU") -> None:
+    """Prints how a trial of a search ended: its score, by name, or why it failed."""
+    end = f"failed, {outcome.reason}"
+    if outcome.score is not None:
+        end = f"{score} {outcome.score:.4f}"
+    values = ", ".join(f"{key}={value}" for key, value in outcome.values.items())
+    typer.echo(f"trial {outcome.trial}: {end} ({values})")
 
 
 def write_reports(
@@ -26,7 +71,7 @@ def write_reports(
     from landslide_tf.report import Picture, write_evaluation, write_run_page
     from landslide_tf.train import run_facts
 
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", result.data)
+    name = file_name(result.data)
     if "permuted input" in result.facts:
         name += f"-permuted-{result.facts['permuted input']}"
     files = write_evaluation(

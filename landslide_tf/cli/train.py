@@ -7,74 +7,54 @@ from typing import Annotated
 
 import typer
 
-from landslide_tf.cli.options import Arrays, DataDir, ManualDir, command_line
+from landslide_tf.cli import export as export_command
+from landslide_tf.cli import options, reporting
 from landslide_tf.cli.startup import start_backend
-from landslide_tf.errors import RecipeError
 
 
 def train(
-    recipe: Annotated[
-        str | None, typer.Argument(help="Shipped recipe or YAML file.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Run folder.", show_default="runs/RECIPE")
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Run folder to go on with.")
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
-    ] = None,
+    recipe: options.NewRecipe = None,
+    out: Annotated[Path | None, options.folder("runs/RECIPE")] = None,
+    resume: options.Resume = None,
+    changes: options.Changes = None,
     devices: Annotated[
         str | None,
         typer.Option(help="GPUs (or CPUs) that share each batch: a number or `all`."),
     ] = None,
-    export: Annotated[
-        Path | None, typer.Option(help="Also export: folder of the model's versions.")
-    ] = None,
+    export: options.Export = None,
     report: Annotated[
         bool, typer.Option(help="Evaluate the validation split, write report.html.")
     ] = True,
-    arrays: Arrays = None,
-    data_dir: DataDir = None,
-    manual_dir: ManualDir = None,
+    arrays: options.Arrays = None,
+    data_dir: options.DataDir = None,
+    manual_dir: options.ManualDir = None,
 ) -> None:
-    """Train a recipe; `--resume RUN` goes on with a run that was interrupted."""
-    if (recipe is None) == (resume is None):
-        raise RecipeError("Give either a recipe or `--resume RUN`.")
-    if resume is not None and (changes or out or devices is not None):
-        raise RecipeError(
-            "`--resume` goes on with the run's own recipe: no `--set`, `--out` or "
-            "`--devices`."
-        )
+    """Train a recipe; `--resume RUN` resumes a run after an interruption."""
+    start = options.recipe_to_start(
+        recipe, resume, set=changes, out=out, devices=devices
+    )
     start_backend()
-    from landslide_tf import train as room
+    from landslide_tf import train as training
 
-    session = room.Session(data_dir, manual_dir, command_line(), arrays=arrays)
+    session = options.session(data_dir, manual_dir, arrays)
     if resume is not None:
-        run = room.resume(resume, session)
+        run = training.resume(resume, session)
     else:
-        changes = list(changes or [])
-        if devices is not None:
-            changes.append(f"training.devices={devices}")
-        loaded = room.load_recipe(recipe, changes)
-        run = room.train(loaded, out or Path("runs") / Path(recipe).stem, session)
-    whole = run.read_recipe().classification is not None
+        more = [] if devices is None else [f"training.devices={devices}"]
+        loaded = training.load_recipe(start, [*(changes or ()), *more])
+        folder = options.run_folder(out, Path(start).stem)
+        run = training.train(loaded, folder, session)
+    trained = run.read_recipe()
+    whole = trained.classification is not None
     if report and not whole:
-        from landslide_tf.cli.reporting import write_reports
-
-        data = run.read_recipe().data
-        result = room.evaluate_run(
+        result = training.evaluate_run(
             run,
-            data=f"{data.name}:{data.validation}",
+            data=f"{trained.data.name}:{trained.data.validation}",
             data_dir=data_dir,
             manual_dir=manual_dir,
         )
-        typer.echo(f"report: {write_reports(run, result)['page']}")
+        typer.echo(f"report: {reporting.write_reports(run, result)['page']}")
     following = "export" if whole else "evaluate"
     typer.echo(f"trained: {run.path} (next: landslide-tf {following} {run.path})")
     if export is not None:
-        from landslide_tf.cli.export import export as export_run
-
-        export_run(run.path, export)
+        export_command.export(run.path, export)

@@ -1,18 +1,15 @@
-"""`landslide-tf tune`: searches for a better recipe."""
+"""`landslide-tf tune`: looks for a better recipe."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from landslide_tf.cli.options import Arrays, DataDir, ManualDir, command_line
+from landslide_tf.cli import options, reporting
 from landslide_tf.cli.startup import start_backend
-
-if TYPE_CHECKING:
-    from landslide_tf.train.search.folder import Outcome
 
 
 class Oracle(StrEnum):
@@ -24,10 +21,8 @@ class Oracle(StrEnum):
 
 
 def tune(
-    recipe: Annotated[str, typer.Argument(help="Shipped recipe or YAML file.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder.", show_default="runs/RECIPE-search")
-    ] = None,
+    recipe: options.Recipe,
+    out: Annotated[Path | None, options.folder("runs/RECIPE-search")] = None,
     oracle: Annotated[
         Oracle, typer.Option(help="What chooses the trials.")
     ] = Oracle.random,
@@ -42,41 +37,35 @@ def tune(
     max_parameters: Annotated[
         int | None, typer.Option(min=1, help="Larger networks fail untrained.")
     ] = None,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(help="A key that may differ. Repeatable.", show_default="all"),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws other trials.")] = 0,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
-    ] = None,
-    arrays: Arrays = None,
-    data_dir: DataDir = None,
-    manual_dir: ManualDir = None,
+    vary: options.Vary = None,
+    seed: options.Seed = 0,
+    changes: options.Changes = None,
+    arrays: options.Arrays = None,
+    data_dir: options.DataDir = None,
+    manual_dir: options.ManualDir = None,
 ) -> None:
-    """Search around a recipe; the same command goes on with an interrupted search."""
+    """Tune a recipe by trials with other values.
+
+    The same command resumes it after an interruption, or adds trials.
+    """
     start_backend()
-    from landslide_tf import train as room
+    from landslide_tf import train as training
 
-    def show(outcome: Outcome) -> None:
-        score = f"{start.training.monitor} {outcome.score or 0:.4f}"
-        end = score if outcome.score is not None else f"failed, {outcome.reason}"
-        values = ", ".join(f"{key}={value}" for key, value in outcome.values.items())
-        typer.echo(f"trial {outcome.trial}: {end} ({values})")
-
-    start = room.load_recipe(recipe, changes or [])
-    options = room.SearchOptions(
-        oracle=oracle.value,
-        trials=trials,
-        max_parameters=max_parameters,
-        epochs=epochs,
-        seed=seed,
-        vary=tuple(vary or ()),
+    start = training.load_recipe(recipe, changes or [])
+    search = training.tune(
+        start,
+        options.run_folder(out, f"{Path(recipe).stem}-search"),
+        training.SearchOptions(
+            oracle=oracle.value,
+            trials=trials,
+            max_parameters=max_parameters,
+            epochs=epochs,
+            seed=seed,
+            vary=tuple(vary or ()),
+        ),
+        options.session(data_dir, manual_dir, arrays),
+        lambda outcome: reporting.show_trial(outcome, start.training.monitor),
     )
-    session = room.Session(data_dir, manual_dir, command_line(), arrays=arrays)
-    folder = out or Path("runs") / f"{Path(recipe).stem}-search"
-    search = room.tune(start, folder, options, session, show)
     if search.best.is_file():
         typer.echo(f"best: {search.best} (next: landslide-tf train {search.best})")
     typer.echo(search.ranking)

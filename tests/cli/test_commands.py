@@ -1,4 +1,7 @@
 import pytest
+import typer
+
+from landslide_tf.cli.main import app
 
 COMMANDS = [
     ("demo",),
@@ -20,6 +23,9 @@ COMMANDS = [
     ("import-weights",),
     ("continual",),
     ("continual", "train"),
+    ("continual", "matrix"),
+    ("continual", "tune"),
+    ("changes",),
     ("datasets",),
     ("datasets", "list"),
     ("datasets", "info"),
@@ -40,6 +46,50 @@ def test_help_fits_a_screen(command, name):
     assert code == 0
     assert 3 < len(out.splitlines()) <= 40
     assert all(len(line) <= 100 for line in out.splitlines())
+
+
+AGAIN = (
+    ("benchmark",),
+    ("continual", "matrix"),
+    ("continual", "tune"),
+    ("evidential", "train"),
+    ("finetune",),
+    ("map",),
+    ("tune",),
+)
+
+
+def test_every_command_says_in_the_same_words_how_it_is_resumed(command):
+    for name in AGAIN:
+        _, out, _ = command(*name, "--help")
+        words = " ".join(out.split())
+        assert "The same command resumes it after an interruption" in words, name
+    for name in (("train",), ("continual", "train"), ("adapt",)):
+        _, out, _ = command(*name, "--help")
+        assert "--resume RUN" in out, name
+
+
+def options(group, name=""):
+    """Yields command and option of everything below a group of commands."""
+    for key, child in getattr(group, "commands", {}).items():
+        yield from options(child, f"{name} {key}".strip())
+    for parameter in group.params:
+        for option in parameter.opts:
+            if option.startswith("--"):
+                yield name, option, parameter
+
+
+@pytest.mark.parametrize(
+    "option", ["--set", "--data-dir", "--manual-dir", "--arrays", "--resume", "--seeds"]
+)
+def test_an_option_of_several_commands_means_one_thing(option):
+    found = {
+        name: (parameter.help, parameter.envvar, parameter.multiple, parameter.default)
+        for name, given, parameter in options(typer.main.get_command(app))
+        if given == option
+    }
+    assert len(found) >= 2
+    assert len(set(found.values())) == 1, found
 
 
 @pytest.mark.parametrize("name", COMMANDS, ids=" ".join)

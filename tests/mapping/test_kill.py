@@ -72,7 +72,7 @@ def test_ctrl_c_is_one_line_and_the_job_goes_on(scene, tmp_path):
     whole, folder = tmp_path / "whole", tmp_path / "stopped"
     resume(scene, whole)
     status, said = stopped_after(scene, folder, 3, signal.SIGINT)
-    assert (status, said) == (130, "stopped: the same command goes on from here\n")
+    assert (status, said) == (130, "stopped: the same command resumes it\n")
     assert [path.name for path in folder.iterdir()] == ["map.tif.parts"]
     assert resume(scene, folder).resumed >= 3
     assert tifs(folder) == tifs(whole)

@@ -50,7 +50,7 @@ def data(tmp_path_factory):
 
 def test_killed_branches_end_as_uninterrupted_ones(data, tmp_path):
     program = Program(data)
-    branches = ("--branch", "h", "--branch", "v")
+    branches = ("--branches", "h", "--branches", "v")
     command = ("evidential", "train", data.recipe, *branches, *IN_STEPS)
     program(*command, "--out", tmp_path / "whole")
     broken = tmp_path / "broken"
@@ -93,7 +93,7 @@ def test_branches_train_on_jax_from_arrays(data, tmp_path):
         )
     program = Program(data, ON_JAX)
     out = tmp_path / "jax"
-    fused = [f"--branch={b}" for b in ("h", "s", "v")]
+    fused = [f"--branches={b}" for b in ("h", "s", "v")]
     arrays = ("--arrays", tmp_path / "arrays")
     program("evidential", "train", data.recipe, "--out", out, *fused, *arrays)
     program("evidential", "evaluate", out, "--no-degradations", "--pictures", 1)
