@@ -50,3 +50,27 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if len(known) > LISTED:
         return ""
     return " Known: " + ", ".join(f"`{n}`" for n in known) + "."
+
+
+def check_choice(
+    name: str,
+    value: object,
+    known: Iterable[str | None],
+    error: type[LandslideTFError] = DataError,
+) -> None:
+    """Refuses an argument that is none of the known words.
+
+    Args:
+        name: What the caller calls the argument.
+        value: What the user gave.
+        known: Every word that would have been right; None among them is no word.
+        error: The class to raise.
+
+    Raises:
+        LandslideTFError: If the value is unknown; the message names near words.
+    """
+    known = list(known)
+    if value not in known:
+        words = [word for word in known if word is not None]
+        hint = did_you_mean(str(value), words)
+        raise error(f"`{name}` cannot be `{value}`.{hint}")

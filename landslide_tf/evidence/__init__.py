@@ -1,12 +1,6 @@
 """Belief functions, the fusion of branches, and the saliency they look at."""
 
 from landslide_tf.evidence.channels import fuse_channel
-from landslide_tf.evidence.divergences import (
-    belief_jensen_renyi,
-    belief_jensen_shannon,
-    jousselme_distance,
-)
-from landslide_tf.evidence.entropies import deng_entropy, renyi_entropy
 from landslide_tf.evidence.fusion import (
     RULES,
     VARIANTS,
@@ -15,7 +9,20 @@ from landslide_tf.evidence.fusion import (
     combine_branches,
     fuse_branches,
 )
-from landslide_tf.evidence.masses import Masses, TotalConflictError
+from landslide_tf.evidence.masses import (
+    Masses,
+    TotalConflictError,
+    discount,
+    pignistic,
+    sharpen,
+)
+from landslide_tf.evidence.measures import (
+    belief_jensen_renyi,
+    belief_jensen_shannon,
+    deng_entropy,
+    jousselme_distance,
+    renyi_entropy,
+)
 from landslide_tf.evidence.rules import (
     Conjunction,
     conjunctive,
@@ -26,7 +33,6 @@ from landslide_tf.evidence.rules import (
     yager,
 )
 from landslide_tf.evidence.saliency import multiscale_saliency, to_uint8
-from landslide_tf.evidence.transforms import discount, pignistic, sharpen
 
 __all__ = [
     "RULES",

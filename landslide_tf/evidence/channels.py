@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError, check_choice
 from landslide_tf.evidence.masses import Values
 from landslide_tf.evidence.saliency import checked_image
 
@@ -47,10 +47,7 @@ def fuse_channel(
         ("mode", mode, MODES),
         ("output", output, ("rgb", "hsv")),
     ):
-        if value not in known:
-            raise DataError(
-                f"`{name}` cannot be `{value}`.{did_you_mean(str(value), known)}"
-            )
+        check_choice(name, value, known)
     values = checked_image(image) / 255
     extra = np.asarray(saliency, np.float64)
     if extra.shape != values.shape[:-1]:

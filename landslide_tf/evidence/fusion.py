@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from landslide_tf.array_types import IntArray
-from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.evidence.divergences import jensen_renyi_of
-from landslide_tf.evidence.entropies import deng_of, renyi_of
-from landslide_tf.evidence.masses import Masses, Values
+from landslide_tf.array_types import IntArray, Tensor
+from landslide_tf.errors import DataError, check_choice
+from landslide_tf.evidence.masses import Masses, Values, pignistic
 from landslide_tf.evidence.rules import dempster, murphy, xiao
-from landslide_tf.evidence.transforms import pignistic
 
 Variant: TypeAlias = Literal["inverse", "released", "support", "mean"]
 Rule: TypeAlias = Literal["probability_mean", "vote", "dempster", "murphy", "xiao"]
@@ -24,7 +22,6 @@ RULES: tuple[str, ...] = (*get_args(Rule), *VARIANTS)
 
 CLASSES = ("non-landslide", "landslide")
 SETS = (frozenset(CLASSES[:1]), frozenset(CLASSES[1:]), frozenset(CLASSES))
-SIZES = (1, 1, 2)
 # Keeps every mass above 0: no logarithm of 0, no weights of 0 / 0.
 OFFSET = 1e-13
 SUM_TOLERANCE = 1e-3
@@ -79,25 +76,11 @@ def fuse_branches(
     Raises:
         DataError: If the probabilities or the variant are not valid.
     """
-    if variant not in VARIANTS:
-        raise DataError(
-            f"`variant` cannot be `{variant}`.{did_you_mean(str(variant), VARIANTS)}"
-        )
-    sharpened = _sharpened(branch_values(probabilities))
-    weights = _weights(sharpened, variant)
-    mean = np.einsum("...n,...ns->...s", weights, sharpened)
-    fused = mean
-    for _ in range(weights.shape[-1] - 1):
-        fused = _combined(fused, mean)
-    vacuity = fused[..., 2]
-    result = fused[..., :2] + vacuity[..., None] / 2
-    return FusionResult(
-        probabilities=result,
-        label=(result[..., 1] > result[..., 0]).astype(np.int64),
-        weights=weights,
-        conflict=2 * mean[..., 0] * mean[..., 1],
-        vacuity=vacuity,
-    )
+    check_choice("variant", variant, VARIANTS)
+    values = fuse(_checked(probabilities), variant)
+    result = values["probabilities"]
+    label = (result[..., 1] > result[..., 0]).astype(np.int64)
+    return FusionResult(**values, label=label)
 
 
 def combine_branches(probabilities: ArrayLike, rule: str) -> Values:
@@ -115,11 +98,11 @@ def combine_branches(probabilities: ArrayLike, rule: str) -> Values:
     Raises:
         DataError: If the probabilities or the rule are not valid.
     """
-    if rule not in RULES:
-        raise DataError(f"`rule` cannot be `{rule}`.{did_you_mean(str(rule), RULES)}")
-    if rule in VARIANTS:
-        return fuse_branches(probabilities, rule).probabilities
+    check_choice("rule", rule, RULES)
     values = _checked(probabilities)
+    for variant in VARIANTS:
+        if rule == variant:
+            return fuse(values, variant)["probabilities"]
     if rule == "probability_mean":
         return values.mean(axis=-2)
     if rule == "vote":
@@ -130,7 +113,7 @@ def combine_branches(probabilities: ArrayLike, rule: str) -> Values:
 
 
 def branch_masses(probabilities: ArrayLike) -> list[Masses]:
-    """Returns the masses of each branch, for the rules of this room.
+    """Returns the masses of each branch, for the rules of this package.
 
     Args:
         probabilities: As `fuse_branches` takes.
@@ -142,17 +125,8 @@ def branch_masses(probabilities: ArrayLike) -> list[Masses]:
     Raises:
         DataError: If the probabilities are not valid.
     """
-    values = branch_values(probabilities)
+    values = _masses(_checked(probabilities), np, OFFSET)
     return [Masses(CLASSES, SETS, branch) for branch in np.moveaxis(values, -2, 0)]
-
-
-def branch_values(probabilities: ArrayLike) -> Values:
-    """Returns [p_N, p_L, (1 − |p_N − p_L|) / e] + 1e-13, normalised (..., n, 3)."""
-    values = _checked(probabilities)
-    doubt = (1 - np.abs(values[..., :1] - values[..., 1:])) / math.e
-    # A row of sum 1.001 may be further apart than 1.
-    masses = np.concatenate([values, np.maximum(doubt, 0.0)], axis=-1) + OFFSET
-    return masses / masses.sum(axis=-1, keepdims=True)
 
 
 def _checked(probabilities: ArrayLike) -> Values:
@@ -176,39 +150,88 @@ def _checked(probabilities: ArrayLike) -> Values:
     return values
 
 
-def _sharpened(masses: Values) -> Values:
-    half = masses[..., 2:] / 2
-    squared = np.concatenate([masses[..., :2] + half, masses[..., 2:]], axis=-1) ** 2
-    return squared / squared.sum(axis=-1, keepdims=True)
+def fuse(
+    probabilities: Tensor,
+    variant: Variant,
+    ops: ModuleType = np,
+    offset: float = OFFSET,
+) -> dict[str, Tensor]:
+    """Fuses branches as `fuse_branches`, with the functions of an array library.
+
+    Args:
+        probabilities: Softmax values (..., branches, 2), not checked.
+        variant: Which weights.
+        ops: NumPy or `keras.ops`.
+        offset: Added to every mass; what single precision keeps beside 1.
+
+    Returns:
+        The fields of `FusionResult` but `label`.
+    """
+    sharpened = _sharpened(_masses(probabilities, ops, offset), ops)
+    weights = _weights(sharpened, variant, ops)
+    mean = ops.sum(weights[..., None] * sharpened, axis=-2)
+    fused = mean
+    for _ in range(sharpened.shape[-2] - 1):
+        fused = _combined(fused, mean, ops)
+    return {
+        "probabilities": fused[..., :2] + fused[..., 2:] / 2,
+        "weights": weights,
+        "conflict": 2 * mean[..., 0] * mean[..., 1],
+        "vacuity": fused[..., 2],
+    }
 
 
-def _weights(sharpened: Values, variant: Variant) -> Values:
+def _masses(p: Tensor, ops: ModuleType, offset: float) -> Tensor:
+    """Returns [p_N, p_L, (1 − |p_N − p_L|) / e] + offset, normalised (..., n, 3)."""
+    doubt = (1 - ops.abs(p[..., :1] - p[..., 1:])) / math.e
+    # A row of sum 1.001 may be further apart than 1.
+    masses = ops.concatenate([p, ops.maximum(doubt, 0.0)], axis=-1) + offset
+    return _normalised(masses, ops)
+
+
+def _sharpened(masses: Tensor, ops: ModuleType) -> Tensor:
+    whole = masses[..., 2:]
+    b = ops.concatenate([masses[..., :2] + whole / 2, whole], axis=-1)
+    return _normalised(b * b, ops)
+
+
+def _weights(masses: Tensor, variant: Variant, ops: ModuleType) -> Tensor:
     """Returns the weights (..., n) of sharpened masses (..., n, 3)."""
-    number = sharpened.shape[-2]
-    branches = np.moveaxis(sharpened, -2, 0)
+    renyi = _renyi(masses, ops)
     if variant == "mean":
-        weights = np.ones(sharpened.shape[:-1])
-    else:
-        others = [np.delete(branches, i, axis=0) for i in range(number)]
-        weights = np.exp(np.stack([jensen_renyi_of(o) for o in others], axis=-1))
-    if variant in ("inverse", "released"):
-        deng, renyi = deng_of(sharpened, SIZES), renyi_of(sharpened)
-        if variant == "inverse":
-            doubt = deng + renyi
-            weights = weights * np.exp(doubt.min(axis=-1, keepdims=True) - doubt)
-        else:
-            weights = weights / weights.sum(axis=-1, keepdims=True)
-            weights = weights * (deng / deng.sum(axis=-1, keepdims=True))
-            weights = weights * (renyi / renyi.sum(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)
+        return _normalised(ops.ones_like(renyi), ops)
+    gaps = []
+    # Not by subtracting from a sum: that would cancel the small masses away.
+    for i in range(masses.shape[-2]):
+        others = [masses[..., :i, :], masses[..., i + 1 :, :]]
+        others = ops.concatenate(others, axis=-2)
+        mean = ops.mean(_renyi(others, ops), axis=-1)
+        gaps.append(_renyi(ops.mean(others, axis=-2), ops) - mean)
+    weights = _normalised(ops.exp(ops.stack(gaps, axis=-1)), ops)
+    if variant == "support":
+        return weights
+    share = ops.concatenate([masses[..., :2], masses[..., 2:] / 3], axis=-1)
+    deng = -ops.sum(masses * ops.log2(share), axis=-1)  # of sets of 1, 1, 2 classes
+    if variant == "released":
+        factors = _normalised(deng, ops) * _normalised(renyi, ops)
+        return _normalised(weights * factors, ops)
+    doubt = deng + renyi
+    least = ops.min(doubt, axis=-1, keepdims=True)
+    return _normalised(weights * ops.exp(least - doubt), ops)
 
 
-def _combined(first: Values, second: Values) -> Values:
+def _combined(first: Tensor, second: Tensor, ops: ModuleType) -> Tensor:
     """Returns Dempster's combination of masses (..., 3) of two classes."""
+    classes = first[..., :2] * (second[..., :2] + second[..., 2:])
+    classes = classes + first[..., 2:] * second[..., :2]
     whole = first[..., 2:] * second[..., 2:]
-    classes = (
-        first[..., :2] * (second[..., :2] + second[..., 2:])
-        + first[..., 2:] * second[..., :2]
-    )
-    result = np.concatenate([classes, whole], axis=-1)
-    return result / result.sum(axis=-1, keepdims=True)
+    return _normalised(ops.concatenate([classes, whole], axis=-1), ops)
+
+
+def _renyi(masses: Tensor, ops: ModuleType) -> Tensor:
+    """Returns Rényi's entropy (...) of order ½ of masses (..., 3), all above 0."""
+    return 2 * ops.log2(ops.sum(ops.sqrt(masses), axis=-1))
+
+
+def _normalised(x: Tensor, ops: ModuleType) -> Tensor:
+    return x / ops.sum(x, axis=-1, keepdims=True)

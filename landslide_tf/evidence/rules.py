@@ -8,9 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
-from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.evidence.divergences import jensen_shannon_of
-from landslide_tf.evidence.entropies import deng_of
+from landslide_tf.errors import DataError, check_choice
 from landslide_tf.evidence.masses import (
     FocalSet,
     Masses,
@@ -19,6 +17,7 @@ from landslide_tf.evidence.masses import (
     aligned,
     check_one_frame,
 )
+from landslide_tf.evidence.measures import deng_of, jensen_shannon_of
 
 InformationVolume: TypeAlias = Literal["exponential", "inverse"]
 
@@ -85,7 +84,8 @@ def dempster(sources: Sequence[Masses]) -> Masses:
         TotalConflictError: If the sources of an image contradict each other completely.
         DataError: If there is no source, or frames or shapes differ.
     """
-    return reduce(_dempster_pair, _checked(sources))
+    check_one_frame(sources)
+    return reduce(_dempster_pair, sources)
 
 
 def _dempster_pair(first: Masses, second: Masses) -> Masses:
@@ -115,7 +115,8 @@ def yager(sources: Sequence[Masses]) -> Masses:
     Raises:
         DataError: If there is no source, or frames or shapes differ.
     """
-    return reduce(_yager_pair, _checked(sources))
+    check_one_frame(sources)
+    return reduce(_yager_pair, sources)
 
 
 def _yager_pair(first: Masses, second: Masses) -> Masses:
@@ -187,11 +188,7 @@ def xiao_weights(
         DataError: If there is no source, frames or shapes differ, or the information
             volume is unknown.
     """
-    if information_volume not in get_args(InformationVolume):
-        raise DataError(
-            f"`information_volume` cannot be `{information_volume}`."
-            + did_you_mean(str(information_volume), get_args(InformationVolume))
-        )
+    check_choice("information_volume", information_volume, get_args(InformationVolume))
     sets, values = aligned(sources)
     number = len(sources)
     pairs = jensen_shannon_of(values[:, None], values[None, :])
@@ -202,9 +199,3 @@ def xiao_weights(
     deng = np.moveaxis(deng_of(values, [len(focal) for focal in sets]), 0, -1)
     weights = support * np.exp(sign * deng)
     return weights / weights.sum(axis=-1, keepdims=True)
-
-
-def _checked(sources: Sequence[Masses]) -> Sequence[Masses]:
-    if not sources:
-        raise DataError("Expected at least one source of evidence, received none.")
-    return sources

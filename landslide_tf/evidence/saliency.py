@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+from types import ModuleType
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.array_types import Tensor
+from landslide_tf.errors import DataError, check_choice
 from landslide_tf.evidence.masses import Values
-from landslide_tf.evidence.resize import resize
 
 Border: TypeAlias = Literal["replicate", "zero"]
 BORDERS: tuple[Border, ...] = get_args(Border)
@@ -44,26 +48,13 @@ def multiscale_saliency(image: ArrayLike, border: Border = "replicate") -> Value
     Raises:
         DataError: If the image or the border is not valid.
     """
-    if border not in BORDERS:
-        raise DataError(
-            f"`border` cannot be `{border}`.{did_you_mean(str(border), BORDERS)}"
-        )
-    grey = to_grey(presmooth(checked_image(image)))
-    raw = gradient(grey, border)
-    edges = raw / _or_one(raw.max(axis=(-2, -1), keepdims=True))
-    total = combine_scales(saliency_scales(grey / 255)) + edges
-    top = total.max(axis=(-2, -1), keepdims=True)
-    return np.where(top > 0, np.clip(total / _or_one(top), 0, 1), 0.0)
+    check_choice("border", border, BORDERS)
+    return ON_ARRAYS.saliency(checked_image(image), border)
 
 
 def to_uint8(values: ArrayLike) -> np.ndarray:
     """Returns values of [0, 1] as 8-bit numbers, halves rounded up."""
-    return round_half_up(255 * np.asarray(values, np.float64)).astype(np.uint8)
-
-
-def round_half_up(values: Values) -> Values:
-    """Returns values >= 0 rounded as MATLAB casts to integers, not to even."""
-    return np.floor(values + 0.5)
+    return np.floor(255 * np.asarray(values, np.float64) + 0.5).astype(np.uint8)
 
 
 def checked_image(image: ArrayLike) -> Values:
@@ -90,127 +81,221 @@ def checked_image(image: ArrayLike) -> Values:
     return np.repeat(values, 3, axis=-1) if values.shape[-1] == 1 else values
 
 
-def presmooth(image: Values) -> Values:
-    """Blurs each channel (..., height, width, 3) by a 3-tap Gaussian, to integers."""
-    taps = smoothing_taps()
-    padded = _padded(image, 1, 1, (-3, -2), mode="edge")
-    blurred = _filtered(_filtered(padded, taps, -3), taps, -2)
-    return np.clip(round_half_up(blurred), 0, 255)
+class SaliencyStages:
+    """The stages of the saliency with the functions of one library of arrays.
 
-
-def to_grey(image: Values) -> Values:
-    """Returns MATLAB's grey levels, integers (..., height, width)."""
-    return np.clip(round_half_up(image @ np.array(GREY)), 0, 255)
-
-
-def gradient(grey: Values, border: Border) -> Values:
-    """Returns |gx| + |gy| of Sobel's masks (..., height, width)."""
-    mode = "edge" if border == "replicate" else "constant"
-    padded = _padded(grey, 1, 1, (-2, -1), mode=mode)
-    smooth, differ = np.array([1.0, 2.0, 1.0]), np.array([-1.0, 0.0, 1.0])
-    along_rows = _filtered(_filtered(padded, differ, -2), smooth, -1)
-    along_columns = _filtered(_filtered(padded, smooth, -2), differ, -1)
-    return np.abs(along_rows) + np.abs(along_columns)
-
-
-def saliency_scales(intensity: Values) -> Values:
-    """Returns the maps of full, 2/3 and 1/3 size (3, ..., height, width)."""
-    height, width = intensity.shape[-2:]
-    maps = [spectral_saliency(intensity)]
-    for part in (2, 1):
-        small = resize(intensity, part * height // 3, part * width // 3)
-        maps.append(resize(spectral_saliency(small), height, width))
-    return np.stack(maps)
-
-
-def combine_scales(maps: Values) -> Values:
-    """Returns the mean of maps (scales, ..., height, width) weighted by entropy.
-
-    The map with the flatter histogram counts more, as released.
+    Here with NumPy's; a layer of `landslide_tf.layers` replaces what `keras.ops` does
+    otherwise: the transforms, the histogram and the resampling.
     """
-    entropy = histogram_entropy(maps)
-    total = entropy.sum(axis=0)
-    weights = np.where(total > 0, entropy / _or_one(total), 1 / len(maps))
-    return np.sum(weights[..., None, None] * maps, axis=0)
+
+    ops: ModuleType = np
+
+    def saliency(self, image: Tensor, border: Border) -> Tensor:
+        """Returns the saliency (..., height, width) of images of values 0..255."""
+        ops = self.ops
+        grey = self.grey(self.smoothed(image))
+        raw = self.gradient(grey, border)
+        edges = raw / self._or_one(ops.max(raw, axis=(-2, -1), keepdims=True))
+        total = self.combined(self.scales(grey / 255.0)) + edges
+        top = ops.max(total, axis=(-2, -1), keepdims=True)
+        scaled = ops.clip(total / self._or_one(top), 0, 1)
+        return ops.where(top > 0, scaled, ops.zeros_like(scaled))
+
+    def smoothed(self, image: Tensor) -> Tensor:
+        """Blurs each channel by a 3-tap Gaussian, to integers, halves rounded up."""
+        side = np.exp(-1 / (2 * SIGMA**2))
+        taps = np.array([side, 1.0, side]) / (1 + 2 * side)
+        blurred = self._filtered(self._padded(image, 1, 1, 3), taps, 3)
+        return self.ops.clip(self.ops.floor(blurred + 0.5), 0, 255)
+
+    def grey(self, image: Tensor) -> Tensor:
+        """Returns MATLAB's grey levels, integers (..., height, width)."""
+        # Summed one by one: a matrix product may round its inputs on a GPU.
+        grey = sum(share * image[..., i] for i, share in enumerate(GREY))
+        return self.ops.clip(self.ops.floor(grey + 0.5), 0, 255)
+
+    def gradient(self, grey: Tensor, border: Border) -> Tensor:
+        """Returns |gx| + |gy| of Sobel's masks (..., height, width)."""
+        mode = "symmetric" if border == "replicate" else "constant"
+        padded = self._padded(grey, 1, 1, mode=mode)
+        smooth, differ = (1.0, 2.0, 1.0), (-1.0, 0.0, 1.0)
+        rows = self._along(self._along(padded, differ, -2), smooth, -1)
+        columns = self._along(self._along(padded, smooth, -2), differ, -1)
+        return self.ops.abs(rows) + self.ops.abs(columns)
+
+    def scales(self, intensity: Tensor) -> Tensor:
+        """Returns the maps of full, 2/3 and 1/3 size (3, ..., height, width)."""
+        height, width = self.ops.shape(intensity)[-2:]
+        maps = [self.spectral(intensity)]
+        for part in (2, 1):
+            small = self.resized(intensity, part * height // 3, part * width // 3)
+            maps.append(self.resized(self.spectral(small), height, width))
+        return self.ops.stack(maps)
+
+    def combined(self, maps: Tensor) -> Tensor:
+        """Returns the mean of maps (scales, ..., height, width) weighted by entropy.
+
+        The map with the flatter histogram counts more, as released.
+        """
+        entropy = self.histogram_entropy(maps)
+        total = self.ops.sum(entropy, axis=0)
+        weights = self.ops.where(total > 0, entropy / self._or_one(total), 1 / 3)
+        return self.ops.sum(weights[..., None, None] * maps, axis=0)
+
+    def histogram_entropy(self, values: Tensor) -> Tensor:
+        """Returns the entropy (...) in bits of the 8-bit histogram of maps."""
+        ops = self.ops
+        shape = ops.shape(values)
+        levels = ops.floor(255 * ops.clip(values, 0, 1) + 0.5)
+        counts = self.counts(ops.reshape(levels, (-1, shape[-2] * shape[-1])))
+        share = counts / ops.sum(counts, axis=-1, keepdims=True)
+        bits = -ops.sum(share * ops.log2(self._or_one(share)), axis=-1)
+        return ops.reshape(bits, shape[:-2]) + 0.0
+
+    def spectral(self, intensity: Tensor) -> Tensor:
+        """Returns the spectral residual's map (..., height, width) scaled to [0, 1].
+
+        Hou and Zhang 2007, section 3, with the release's 8 × 8 blur: a Gaussian with
+        zeros outside, offsets −3 to 4. A constant image gives zeros.
+        """
+        ops = self.ops
+        axes = {"axis": (-2, -1), "keepdims": True}
+        span = ops.max(intensity, **axes) - ops.min(intensity, **axes)
+        taps = np.exp(-(np.arange(-3.5, 4) ** 2) / (2 * BLUR_SIGMA**2))
+        power = self._padded(self.residual_power(intensity), 3, 4, mode="constant")
+        blurred = self._filtered(power, taps / taps.sum())
+        low = ops.min(blurred, **axes)
+        scaled = (blurred - low) / self._or_one(ops.max(blurred, **axes) - low)
+        return ops.where(span < CONSTANT, ops.zeros_like(scaled), scaled)
+
+    def residual_power(self, intensity: Tensor) -> Tensor:
+        """Returns the squared inverse transform of the residual spectrum, unblurred."""
+        ops = self.ops
+        # In the dtype's own zeros: a Python 0 in `where` would do for TensorFlow only.
+        nothing = ops.zeros_like(intensity)
+        real, imaginary = self.fft2((intensity, nothing))
+        amplitude = ops.sqrt(real * real + imaginary * imaginary)
+        above = amplitude > AMPLITUDE_FLOOR
+        divisor = ops.where(above, amplitude, ops.ones_like(amplitude))
+        log = ops.log(ops.maximum(amplitude, AMPLITUDE_FLOOR))
+        # The release pads the spectrum by its edge values; a spectrum is periodic, so
+        # its neighbours across the edge would have been the other choice.
+        mean = self._filtered(self._padded(log, 1, 1), (1 / 3,) * 3)
+        power = ops.exp(log - mean)
+        real = power * ops.where(above, real / divisor, ops.ones_like(real))
+        imaginary = power * ops.where(above, imaginary / divisor, nothing)
+        real, imaginary = self.ifft2((real, imaginary))
+        return real * real + imaginary * imaginary
+
+    def fft2(self, parts: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Returns real and imaginary part of the transform of both, the second 0."""
+        spectrum = np.fft.fft2(parts[0])
+        return spectrum.real, spectrum.imag
+
+    def ifft2(self, parts: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Returns real and imaginary part of the inverse transform."""
+        values = np.fft.ifft2(parts[0] + 1j * parts[1])
+        return values.real, values.imag
+
+    def counts(self, levels: Tensor) -> Tensor:
+        """Returns how often each row (rows, pixels) holds each of 0..255."""
+        # One histogram an image in one pass: image i counts in the bins from 256 i.
+        shifted = levels.astype(np.int64) + 256 * np.arange(len(levels))[:, None]
+        counts = np.bincount(shifted.ravel(), minlength=256 * len(levels))
+        return counts.reshape(-1, 256)
+
+    def resized(self, values: Tensor, height: int, width: int) -> Tensor:
+        """Resamples maps (..., old height, old width) to (..., height, width)."""
+        for axis, size in ((-2, height), (-1, width)):
+            # Four to twelve neighbours count: a dense product took most of the time.
+            weights = _sparse_matrix(values.shape[axis], size)
+            rows = np.moveaxis(values, axis, 0)
+            result = weights @ rows.reshape(len(rows), -1)
+            values = np.moveaxis(result.reshape(size, *rows.shape[1:]), 0, axis)
+        return values
+
+    def _padded(
+        self,
+        values: Tensor,
+        before: int,
+        after: int,
+        last: int = 2,
+        mode: str = "symmetric",
+    ) -> Tensor:
+        """Pads height and width, the first two of the `last` axes."""
+        widths = [(0, 0)] * (len(values.shape) - last)
+        widths += [(before, after)] * 2 + [(0, 0)] * (last - 2)
+        return self.ops.pad(values, widths, mode=mode)
+
+    def _filtered(self, values: Tensor, taps: Sequence[float], last: int = 2) -> Tensor:
+        """Correlates along height and width, the first two of the `last` axes."""
+        return self._along(self._along(values, taps, -last), taps, 1 - last)
+
+    def _along(self, values: Tensor, taps: Sequence[float], axis: int) -> Tensor:
+        """Correlates along one axis, which gets shorter by the taps less one."""
+        behind = (slice(None),) * (-1 - axis)
+        parts = [
+            float(tap) * values[(..., slice(i, i + 1 - len(taps) or None), *behind)]
+            for i, tap in enumerate(taps)
+            if tap
+        ]
+        return sum(parts[1:], parts[0])
+
+    def _or_one(self, values: Tensor) -> Tensor:
+        """Returns positive values as they are and 1 for the others, to divide by."""
+        return self.ops.where(values > 0, values, self.ops.ones_like(values))
 
 
-def histogram_entropy(values: Values) -> Values:
-    """Returns the entropy (...) in bits of the 8-bit histogram of maps (..., h, w)."""
-    levels = to_uint8(np.clip(values, 0, 1)).astype(np.int64)
-    levels = levels.reshape(-1, values.shape[-2] * values.shape[-1])
-    # One histogram an image in one pass: image i counts in the bins from 256 i.
-    shifted = levels + 256 * np.arange(len(levels))[:, None]
-    counts = np.bincount(shifted.ravel(), minlength=256 * len(levels))
-    share = counts.reshape(-1, 256) / levels.shape[-1]
-    bits = -np.sum(share * np.log2(np.where(share > 0, share, 1.0)), axis=-1)
-    return bits.reshape(values.shape[:-2]) + 0.0
+ON_ARRAYS = SaliencyStages()
 
 
-def spectral_saliency(intensity: Values) -> Values:
-    """Returns the spectral residual's map (..., height, width) scaled to [0, 1].
+@lru_cache(maxsize=32)
+def _sparse_matrix(old: int, new: int) -> sparse.csr_array:
+    return sparse.csr_array(resize_matrix(old, new))
 
-    Hou and Zhang 2007, section 3, with the release's 8 × 8 blur. A constant image
-    gives zeros.
+
+@lru_cache(maxsize=32)
+def resize_matrix(old: int, new: int) -> Values:
+    """Returns the weights (new, old) of MATLAB's `imresize`, bicubic.
+
+    Keys's cubic with a = −½, widened by the scale when it shrinks, symmetric edges,
+    rows of sum 1. OpenCV's cubic (a = −¾, no antialiasing) and TensorFlow's (borders
+    renormalised, not mirrored) differ.
+
+    Args:
+        old: Size before, at least 2; far below 6 one mirror image is not enough.
+        new: Size after, at least 1.
+
+    Returns:
+        The weights, not to be written to.
     """
-    axes = (-2, -1)
-    constant = np.ptp(intensity, axis=axes, keepdims=True) < CONSTANT
-    blurred = blur(residual_power(intensity))
-    low = blurred.min(axis=axes, keepdims=True)
-    spread = blurred.max(axis=axes, keepdims=True) - low
-    return np.where(constant, 0.0, (blurred - low) / _or_one(spread))
+    index = np.arange(1, old + 1)[None, :]
+    position = np.arange(1, new + 1)[:, None]
+    weights = resize_weights(index, position, old, new / old)
+    weights.setflags(write=False)
+    return weights
 
 
-def residual_power(intensity: Values) -> Values:
-    """Returns the squared inverse transform of the residual spectrum, unblurred."""
-    spectrum = np.fft.fft2(intensity)
-    amplitude = np.abs(spectrum)
-    above = amplitude > AMPLITUDE_FLOOR
-    phase = np.where(above, spectrum / np.where(above, amplitude, 1.0), 1.0)
-    log = np.log(np.maximum(amplitude, AMPLITUDE_FLOOR))
-    # The release pads the spectrum by its edge values; a spectrum is periodic, so its
-    # neighbours across the edge would have been the other choice.
-    box = np.full(3, 1 / 3)
-    padded = _padded(log, 1, 1, (-2, -1), mode="edge")
-    residual = log - _filtered(_filtered(padded, box, -2), box, -1)
-    return np.abs(np.fft.ifft2(np.exp(residual) * phase)) ** 2
+def resize_weights(
+    index: Tensor, position: Tensor, old: Tensor, scale: Tensor, ops: ModuleType = np
+) -> Tensor:
+    """Returns the weights of `resize_matrix` with an array library's functions.
 
-
-def blur(power: Values) -> Values:
-    """Correlates with the release's 8 × 8 Gaussian, zeros outside, offsets −3 to 4."""
-    taps = gaussian_taps()
-    padded = _padded(power, 3, 4, (-2, -1), mode="constant")
-    return _filtered(_filtered(padded, taps, -2), taps, -1)
-
-
-def smoothing_taps() -> Values:
-    """Returns the 3 taps of the light smoothing, of sum 1."""
-    side = np.exp(-1 / (2 * SIGMA**2))
-    return np.array([side, 1.0, side]) / (1 + 2 * side)
-
-
-def gaussian_taps() -> Values:
-    """Returns the 8 taps of the blur, of sum 1; the mask is their outer product."""
-    taps = np.exp(-(np.arange(-3.5, 4) ** 2) / (2 * BLUR_SIGMA**2))
-    return taps / taps.sum()
-
-
-def _padded(
-    values: Values, before: int, after: int, axes: tuple[int, int], mode: str
-) -> Values:
-    widths = [(0, 0)] * values.ndim
-    for axis in axes:
-        widths[axis] = (before, after)
-    return np.pad(values, widths, mode=mode)  # type: ignore[call-overload]
-
-
-def _filtered(values: Values, taps: Values, axis: int) -> Values:
-    """Correlates along one axis, which gets shorter by the taps less one."""
-    size = values.shape[axis] - len(taps) + 1
-    values = np.moveaxis(values, axis, 0)
-    total = sum(tap * values[i : i + size] for i, tap in enumerate(taps) if tap)
-    return np.moveaxis(total, 0, axis)
-
-
-def _or_one(values: Values) -> Values:
-    """Returns positive values as they are and 1 for the others, to divide by."""
-    return np.where(values > 0, values, 1.0)
+    Args:
+        index: 1..old (1, old).
+        position: 1..new (new, 1).
+        old: Size before.
+        scale: Size after over size before.
+        ops: NumPy or `keras.ops`.
+    """
+    centre = position / scale + 0.5 * (1 - 1 / scale)
+    stretch = ops.minimum(scale, 1)
+    weights = 0.0
+    for mirrored in (index, 1 - index, 2 * old + 1 - index):
+        # Keys 1981, equation 15, with a = −½.
+        x = ops.abs(stretch * (centre - mirrored))
+        near = (1.5 * x - 2.5) * x * x + 1
+        far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+        beyond = ops.where(x <= 2, far, ops.zeros_like(x))
+        weights = weights + ops.where(x <= 1, near, beyond)
+    return weights / ops.sum(weights, axis=1, keepdims=True)

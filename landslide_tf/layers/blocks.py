@@ -1,12 +1,18 @@
-"""Convolution, normalisation and ReLU: the unit that all networks are made of."""
+"""What networks are made of: convolution units, ASPP, and the rule for their width."""
 
 from __future__ import annotations
 
+import math
+import warnings
+from collections.abc import Sequence
+
 import keras
 
-from landslide_tf.array_types import Tensor
+from landslide_tf.array_types import Shape, Tensor
+from landslide_tf.errors import ModelError
 from landslide_tf.layers.batch_norm import BatchNormalization
 from landslide_tf.layers.conv import Conv2D
+from landslide_tf.layers.resize import Resize2D
 
 # The papers give neither; momentum 0.9 settles within the short runs of this field.
 BN_MOMENTUM = 0.9
@@ -92,3 +98,93 @@ def separable_conv_bn_relu(
     x = batch_normalized(x, name=f"{name}_depthwise_bn")
     x = keras.layers.ReLU(name=f"{name}_depthwise_relu")(x)
     return conv_bn_relu(x, filters, 1, name=name)
+
+
+@keras.saving.register_keras_serializable(package="landslide_tf")
+class ImagePooling(keras.layers.Layer):
+    """Averages over height and width, keeping both axes with size 1.
+
+    Batch normalisation after it sees one value an image, so that training on one
+    image gives zero variance: a batch known to hold one image warns.
+    """
+
+    def call(self, x: Tensor, training: bool | None = None) -> Tensor:
+        """Averages a tensor (batch, height, width, channels)."""
+        if training and x.shape[0] == 1:
+            warnings.warn(
+                "Expected a training batch of at least 2 images, received 1: the "
+                "pooled branch of ASPP then normalises a single value to zero. Use a "
+                "larger batch, or freeze batch normalisation.",
+                stacklevel=2,
+            )
+        # A float16 sum over a large map would overflow.
+        mean = keras.ops.mean(keras.ops.cast(x, "float32"), axis=(1, 2), keepdims=True)
+        return keras.ops.cast(mean, x.dtype)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns the input shape with height and width 1."""
+        return (input_shape[0], 1, 1, input_shape[3])
+
+
+def aspp(
+    x: Tensor,
+    filters: int = 256,
+    *,
+    rates: Sequence[int] = (6, 12, 18),
+    separable: bool = False,
+    align_corners: bool = False,
+    name: str = "aspp",
+) -> Tensor:
+    """Applies atrous spatial pyramid pooling (Chen et al. 2017, section 3.3).
+
+    Five branches (1 × 1, three dilated 3 × 3, pooled image) of `filters` channels are
+    concatenated and projected by a 1 × 1 convolution; batch normalisation and ReLU
+    follow every convolution.
+
+    Args:
+        x: Tensor (batch, height, width, channels).
+        filters: Channels of each branch and of the result.
+        rates: Dilations of the 3 × 3 branches; (6, 12, 18) at output stride 16.
+        separable: Whether the 3 × 3 branches are depthwise separable (Chen et al. 2018,
+            section 3.1).
+        align_corners: Passed to the resize of the pooled branch.
+        name: Prefix of the layer names: `<name>_b0`, `<name>_r<rate>`,
+            `<name>_pool`, `<name>_concat`, `<name>_proj`.
+
+    Returns:
+        Tensor (batch, height, width, filters).
+    """
+    branches = [conv_bn_relu(x, filters, 1, name=f"{name}_b0")]
+    convolution = separable_conv_bn_relu if separable else conv_bn_relu
+    for rate in rates:
+        branches.append(
+            convolution(x, filters, 3, dilation_rate=rate, name=f"{name}_r{rate}")
+        )
+    pooled = ImagePooling(name=f"{name}_pool")(x)
+    pooled = conv_bn_relu(pooled, filters, 1, name=f"{name}_pool")
+    resize = Resize2D(align_corners=align_corners, name=f"{name}_pool_resize")
+    branches.append(resize(pooled, x))
+    merged = keras.layers.Concatenate(name=f"{name}_concat")(branches)
+    return conv_bn_relu(merged, filters, 1, name=f"{name}_proj")
+
+
+def scaled_channels(channels: int, width: float) -> int:
+    """Scales a channel count to a multiple of 8, never below 8.
+
+    Args:
+        channels: Channel count at width 1.
+        width: Width multiplier, above 0; 1 leaves the count as it is.
+
+    Returns:
+        `channels` for width 1, else `max(8, 8 * floor(channels * width / 8 + 0.5))`.
+
+    Raises:
+        ModelError: If `width` is not a positive number.
+    """
+    if isinstance(width, bool) or not isinstance(width, int | float) or width <= 0:
+        raise ModelError(
+            f"`width` must be a number above 0 (1 = as published), received {width!r}."
+        )
+    if width == 1:
+        return channels
+    return max(8, 8 * math.floor(channels * width / 8 + 0.5))

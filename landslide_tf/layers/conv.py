@@ -1,18 +1,21 @@
-"""A 2D convolution that stays one operation when it is dilated."""
+"""2D convolutions: one operation when dilated, and over several tensors as one."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from landslide_tf.array_types import FloatArray, Tensor
+from landslide_tf.array_types import FloatArray, Shape, Tensor
+from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.layers.replicas import replicated
 
 # Channels that oneDNN's widest kernels take at once; below, the overrun happens.
 ONEDNN_BLOCK = 16
+IMPLEMENTATIONS = ("concat", "partial")
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
@@ -105,11 +108,11 @@ class Conv2D(keras.layers.Conv2D):
             or len(inputs.shape) != 4
         ):
             return False
-        if self.padding == "valid" and not self._kernel_fits(inputs.shape):
+        if self.padding == "valid" and not self._kernel_fits(tuple(inputs.shape)):
             return False  # Keras words the error
         return _dilation_works(_dtype_name(inputs), _device_type(inputs))
 
-    def _kernel_fits(self, shape: Any) -> bool:  # noqa: ANN401 - a TensorShape
+    def _kernel_fits(self, shape: Shape) -> bool:
         reach = [
             (k - 1) * d
             for k, d in zip(self.kernel_size, self.dilation_rate, strict=True)
@@ -193,3 +196,82 @@ def _dilated_reference(
         d_padded[:, rows, columns] += gradient @ kernel[i, j].T
         d_kernel[i, j] = np.einsum("bhwc,bhwf->cf", tap, gradient)
     return value, d_padded[:, rate:-rate, rate:-rate], d_kernel
+
+
+@keras.saving.register_keras_serializable(package="landslide_tf")
+class ConcatConv2D(Conv2D):
+    """Convolves the channel concatenation of a list of tensors.
+
+    A convolution over a concatenation is the sum of convolutions of its parts with
+    the kernel split along its input channels. `"partial"` computes that sum and never
+    holds the concatenation in memory; `"concat"` holds it. Both have the same weights
+    and, but for rounding, the same values.
+
+    Args:
+        filters: Channels of the result.
+        kernel_size: Height and width of the kernel.
+        implementation: `"partial"` or `"concat"`.
+        **kwargs: Arguments of `keras.layers.Conv2D`; channels come last.
+
+    Raises:
+        ModelError: If the implementation is unknown.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        implementation: str = "partial",
+        **kwargs: Any,  # what keras.layers.Conv2D takes
+    ) -> None:
+        super().__init__(filters, kernel_size, **kwargs)
+        self.input_spec = None  # Keras's is for one tensor
+        check_choice("implementation", implementation, IMPLEMENTATIONS, ModelError)
+        self.implementation = implementation
+
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        """Makes one kernel for all channels.
+
+        Args:
+            input_shape: Shapes (batch, height, width, channels) of the tensors.
+        """
+        super().build(_of_concatenation(input_shape))
+        self.input_spec = None
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Convolves.
+
+        Args:
+            inputs: Tensors (batch, height, width, any) of one height and width.
+
+        Returns:
+            Tensor (batch, new height, new width, filters).
+        """
+        if self.implementation == "concat":
+            return super().call(keras.ops.concatenate(inputs, axis=-1))
+        kernel = keras.ops.convert_to_tensor(self.kernel)
+        outputs, start = None, 0
+        for x in inputs:
+            part = kernel[:, :, start : start + x.shape[-1], :]
+            start += x.shape[-1]
+            convolved = self.convolution_op(x, part)
+            outputs = convolved if outputs is None else outputs + convolved
+        if self.use_bias:
+            outputs = outputs + self.bias
+        return self.activation(outputs)
+
+    def compute_output_shape(self, input_shape: Sequence[Shape] | Shape) -> Shape:
+        """Returns (batch, new height, new width, filters)."""
+        shapes = [shape for shape in input_shape if isinstance(shape, tuple | list)]
+        # Keras's own `build` asks with the shape of the concatenation.
+        shape = _of_concatenation(shapes) if shapes else input_shape
+        return super().compute_output_shape(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "implementation": self.implementation}
+
+
+def _of_concatenation(shapes: Sequence[Shape]) -> Shape:
+    channels = sum(shape[3] or 0 for shape in shapes)  # Keras refuses unknown ones
+    return (*shapes[0][:3], channels)

@@ -62,22 +62,24 @@ class RepVggBlock(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         """Makes the branches, or the one convolution."""
         identity = input_shape[-1] == self.channels and self.stride == 1
+        self.identity_norm = None
         padded = (input_shape[0], None, None, input_shape[-1])
         if self.deploy:
             self.conv = self._convolution(3, "conv", use_bias=True)
             self.conv.build(padded)
-            self.identity_norm = None
         else:
             output = (input_shape[0], None, None, self.channels)
             self.conv3 = self._convolution(3, "conv3")
             self.conv1 = self._convolution(1, "conv1")
             self.norm3, self.norm1 = self._norm("norm3"), self._norm("norm1")
-            self.identity_norm = self._norm("identity_norm") if identity else None
+            norms = [self.norm3, self.norm1]
+            if identity:
+                self.identity_norm = self._norm("identity_norm")
+                norms.append(self.identity_norm)
             for layer in (self.conv3, self.conv1):
                 layer.build(padded)
-            for layer in (self.norm3, self.norm1, self.identity_norm):
-                if layer is not None:
-                    layer.build(output)
+            for norm in norms:
+                norm.build(output)
         if self.squeeze:
             inner = max(1, self.channels // SQUEEZE)
             options = {"dtype": self.dtype_policy}

@@ -1,8 +1,10 @@
 """Keras losses."""
 
-from landslide_tf.losses.boundary import BoundaryLoss
-from landslide_tf.losses.cross_entropy import SegmentationCrossEntropy
-from landslide_tf.losses.focal import FocalLoss
+from landslide_tf.losses.cross_entropy import (
+    BoundaryLoss,
+    FocalLoss,
+    SegmentationCrossEntropy,
+)
 from landslide_tf.losses.overlap import CrossEntropyDiceLoss, DiceLoss, TverskyLoss
 from landslide_tf.losses.released import ReleasedLoss
 from landslide_tf.losses.responses import ResponsePreservationLoss, SoftDiceLoss

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 import keras
 
 from landslide_tf.array_types import Tensor
-from landslide_tf.errors import ModelError, did_you_mean
-from landslide_tf.losses.boundary import RADIUS, smoothed
+from landslide_tf.errors import ModelError, check_choice
+from landslide_tf.losses.cross_entropy import RADIUS, smoothed
 from landslide_tf.losses.segmentation import Pixels, SegmentationLoss, weighted_mean
 
 Formula = Literal["cross_entropy", "focal", "dice", "cross_entropy_dice", "boundary"]
@@ -58,11 +58,7 @@ class ReleasedLoss(SegmentationLoss):
         name: str = "released_loss",
     ) -> None:
         super().__init__(ignore_class, class_weights, from_logits, name)
-        if formula not in get_args(Formula):
-            raise ModelError(
-                f"Expected `formula` to be one of {get_args(Formula)}, received "
-                f"{formula!r}.{did_you_mean(str(formula), get_args(Formula))}"
-            )
+        check_choice("formula", formula, get_args(Formula), ModelError)
         self.formula = formula
 
     def of_pixels(self, pixels: Pixels) -> Tensor:

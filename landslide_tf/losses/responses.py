@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from landslide_tf.array_types import Tensor
-from landslide_tf.errors import ModelError, did_you_mean
+from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.losses.segmentation import Pixels, SegmentationLoss, check_number
 
 FORMS = ("mse", "kd_kl", "kd_bce")
@@ -98,9 +98,7 @@ class ResponsePreservationLoss(keras.losses.Loss):
         name: str = "response_preservation_loss",
     ) -> None:
         super().__init__(name=name, dtype="float32")
-        if form not in FORMS:
-            hint = did_you_mean(str(form), FORMS)
-            raise ModelError(f"`form` cannot be `{form}`.{hint}")
+        check_choice("form", form, FORMS, ModelError)
         self.form = form
         self.temperature = check_number("temperature", temperature, positive=True)
 

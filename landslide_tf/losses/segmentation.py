@@ -15,7 +15,7 @@ from landslide_tf.errors import ModelError
 
 @dataclass(frozen=True)
 class Pixels:
-    """The pixels of a batch as every loss of this room takes them.
+    """The pixels of a batch as every loss takes them.
 
     Attributes:
         labels: int32 classes, (B, H, W); 0 where ignored.

@@ -113,7 +113,7 @@ def together(
     Returns:
         A function from a batch to float32 (B, H, W, classes), or one channel more.
     """
-    from landslide_tf.metrics.temperature import apply_temperature
+    from landslide_tf.metrics.calibration import apply_temperature
 
     kinds = [factor.name for factor in members[0].metadata.factors]
     names = DIHEDRAL if eight_sides else DIHEDRAL[:1]

@@ -6,10 +6,12 @@ from landslide_tf.metrics.bootstrap import (
     score_of_matrices,
 )
 from landslide_tf.metrics.calibration import (
+    LogitSample,
     ReliabilityAccumulator,
+    apply_temperature,
     expected_calibration_error,
+    fit_temperature,
 )
-from landslide_tf.metrics.cas import CAS_COLUMNS, cas_scores
 from landslide_tf.metrics.class_weights import class_weights, prior_bias
 from landslide_tf.metrics.classification import (
     IMAGE_SCORES,
@@ -17,19 +19,20 @@ from landslide_tf.metrics.classification import (
     image_scores,
 )
 from landslide_tf.metrics.confusion import ConfusionMatrix
-from landslide_tf.metrics.decision import decide, landslide_index
-from landslide_tf.metrics.scores import ConfusionAccumulator, Scores
-from landslide_tf.metrics.soft_iou import SoftIoU, mean_image_scores
-from landslide_tf.metrics.temperature import (
-    LogitSample,
-    apply_temperature,
-    fit_temperature,
-)
-from landslide_tf.metrics.thresholds import (
+from landslide_tf.metrics.decision import (
     ThresholdAccumulator,
     ThresholdScores,
     best_threshold,
+    decide,
+    landslide_index,
 )
+from landslide_tf.metrics.scores import (
+    CAS_COLUMNS,
+    ConfusionAccumulator,
+    Scores,
+    cas_scores,
+)
+from landslide_tf.metrics.soft_iou import SoftIoU, mean_image_scores
 
 __all__ = [
     "CAS_COLUMNS",

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from landslide_tf.array_types import FloatArray, IntArray
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError, check_choice
 
 # From confusion matrices (..., C, C), rows = reference, to one number each (...).
 Statistic: TypeAlias = Callable[[FloatArray], FloatArray]
@@ -58,26 +58,24 @@ def score_of_matrices(
     Raises:
         DataError: If there is no such score.
     """
-    if score not in SCORES:
-        raise DataError(f"There is no score `{score}`.{did_you_mean(score, SCORES)}")
+    check_choice("score", score, SCORES)
     counts = np.asarray(matrices, np.float64)
     tp = np.diagonal(counts, axis1=-2, axis2=-1)
     predicted, reference = counts.sum(axis=-2), counts.sum(axis=-1)
     if score == "oa":
         return _ratio(tp.sum(axis=-1), reference.sum(axis=-1))
-    if score in ("miou", "mean_f1"):
-        either = predicted + reference - tp
-        part = (tp, either) if score == "miou" else (2 * tp, predicted + reference)
-        value = np.where(either > 0, _ratio(*part), 0.0)
-        return _ratio(value.sum(axis=-1), (either > 0).sum(axis=-1))
-    tp, predicted, reference = (a[..., landslide] for a in (tp, predicted, reference))
-    if score == "landslide_precision":
-        return _ratio(tp, predicted)
-    if score == "landslide_recall":
-        return _ratio(tp, reference)
-    if score == "landslide_f1":
-        return _ratio(2 * tp, predicted + reference)
-    return _ratio(tp, predicted + reference - tp)
+    either = predicted + reference - tp
+    parts = {
+        "iou": (tp, either),
+        "f1": (2 * tp, predicted + reference),
+        "precision": (tp, predicted),
+        "recall": (tp, reference),
+    }
+    values = _ratio(*parts["iou" if score == "miou" else score.rpartition("_")[2]])
+    if score.startswith("landslide"):
+        return values[..., landslide]
+    defined = either > 0
+    return _ratio(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))
 
 
 def paired_bootstrap(

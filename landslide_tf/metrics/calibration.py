@@ -1,4 +1,4 @@
-"""Whether probabilities keep their word: confidence against accuracy."""
+"""Calibration: confidence against accuracy, and the temperature that mends it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
 
 from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError, ModelError
 from landslide_tf.metrics.decision import LandslideClass, decide, landslide_index
-from landslide_tf.metrics.pixels import labelled_probabilities
+from landslide_tf.metrics.pixels import (
+    Accumulator,
+    labelled_pixels,
+    labelled_probabilities,
+)
+
+TEMPERATURES = (0.05, 20.0)
+PIXELS = 200_000
 
 
-class ReliabilityAccumulator:
+class ReliabilityAccumulator(Accumulator):
     """Confidence against accuracy in bins of confidence, counted on the host.
 
     Of M bins of equal width, bin k holds the pixels with a confidence in
@@ -33,6 +41,9 @@ class ReliabilityAccumulator:
     Raises:
         DataError: If `bins` is below 1.
     """
+
+    arguments = ("bins", "landslide_class", "ignore_value")
+    sums = ("pixels", "hits", "confidence")
 
     def __init__(
         self,
@@ -70,9 +81,10 @@ class ReliabilityAccumulator:
         confidence, hits = self._judge(values, classes)
         edges = np.linspace(0, 1, self.bins + 1)[1:-1]
         index = np.searchsorted(edges, confidence, side="left")
-        self.pixels += np.bincount(index, minlength=self.bins)
-        self.hits += np.bincount(index[hits], minlength=self.bins)
-        self.confidence += np.bincount(index, confidence, minlength=self.bins)
+        self.pixels = self.pixels + np.bincount(index, minlength=self.bins)
+        self.hits = self.hits + np.bincount(index[hits], minlength=self.bins)
+        weighed = np.bincount(index, confidence, minlength=self.bins)
+        self.confidence = self.confidence + weighed
 
     def _judge(
         self, values: FloatArray, classes: IntArray
@@ -80,46 +92,18 @@ class ReliabilityAccumulator:
         """Returns each pixel's confidence, and whether it was a hit."""
         single = values.shape[-1] == 1
         predicted = decide(values, landslide_class="sigmoid" if single else 0)
-        values = values.astype(np.float64)
+        exact = values.astype(np.float64)
         if single:
-            values = np.concatenate([1 - values, values], axis=-1)
+            exact = np.concatenate([1 - exact, exact], axis=-1)
         if self.landslide_class is None:
-            return values.max(axis=-1), predicted == classes
+            return exact.max(axis=-1), np.equal(predicted, classes)
         index = landslide_index(self.landslide_class)
-        if not 0 <= index < values.shape[-1]:
+        if not 0 <= index < exact.shape[-1]:
             raise ModelError(
-                f"Expected `landslide_class` from 0 to {values.shape[-1] - 1}, "
+                f"Expected `landslide_class` from 0 to {exact.shape[-1] - 1}, "
                 f"received {index}; correct it in the metadata."
             )
-        return values[:, index], classes == index
-
-    def merge(self, other: ReliabilityAccumulator) -> None:
-        """Adds the counts of another accumulator.
-
-        Args:
-            other: Counts of other pixels with the same arguments.
-
-        Raises:
-            DataError: If the arguments differ.
-        """
-        mine = (self.bins, self.landslide_class, self.ignore_value)
-        theirs = (other.bins, other.landslide_class, other.ignore_value)
-        if mine != theirs:
-            raise DataError(
-                f"Expected counts of (bins, landslide class, ignore value) {mine}, "
-                f"received {theirs}; merge only counts of one evaluation."
-            )
-        self.pixels += other.pixels
-        self.hits += other.hits
-        self.confidence += other.confidence
-
-    def __add__(self, other: ReliabilityAccumulator) -> ReliabilityAccumulator:
-        result = ReliabilityAccumulator(
-            self.bins, self.landslide_class, self.ignore_value
-        )
-        result.merge(self)
-        result.merge(other)
-        return result
+        return exact[:, index], np.equal(classes, index)
 
     @property
     def ece(self) -> float:
@@ -142,18 +126,16 @@ class ReliabilityAccumulator:
             One row a bin: `above` and `up_to` (its bounds), `pixels`, mean `confidence`
             and `accuracy`, both None in an empty bin.
         """
-        rows: list[dict[str, float | int | None]] = []
-        for k, pixels in enumerate(self.pixels.tolist()):
-            rows.append(
-                {
-                    "above": k / self.bins,
-                    "up_to": (k + 1) / self.bins,
-                    "pixels": pixels,
-                    "confidence": self.confidence[k] / pixels if pixels else None,
-                    "accuracy": self.hits[k] / pixels if pixels else None,
-                }
-            )
-        return rows
+        return [
+            {
+                "above": k / self.bins,
+                "up_to": (k + 1) / self.bins,
+                "pixels": pixels,
+                "confidence": self.confidence[k] / pixels if pixels else None,
+                "accuracy": self.hits[k] / pixels if pixels else None,
+            }
+            for k, pixels in enumerate(self.pixels.tolist())
+        ]
 
 
 def expected_calibration_error(
@@ -183,3 +165,177 @@ def expected_calibration_error(
     accumulator = ReliabilityAccumulator(bins, landslide_class, ignore_value)
     accumulator.update(probabilities, labels)
     return accumulator.ece
+
+
+def apply_temperature(probabilities: ArrayLike, temperature: float) -> FloatArray:
+    """Returns the probabilities that logits divided by a temperature would have given.
+
+    p_c^(1/T) / Σ p^(1/T), which is softmax(z/T) for p = softmax(z), and σ(z/T) for one
+    channel p = σ(z) (Guo et al. 2017, section 4.2). The argmax stays.
+
+    Args:
+        probabilities: Shape (..., classes), or (..., 1) of sigmoid models; NaN stays.
+        temperature: T > 0; above 1 makes less sure.
+
+    Returns:
+        Probabilities of the same shape, float64 for float64 and else float32.
+
+    Raises:
+        ModelError: If the temperature is not a positive number.
+    """
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ModelError(
+            f"Expected a `temperature` above 0, received {temperature}; 1 changes "
+            "nothing."
+        )
+    values = np.asarray(probabilities)
+    if values.dtype != np.float64:
+        values = values.astype(np.float32)
+    single = values.shape[-1] == 1
+    if single:
+        values = np.concatenate([1 - values, values], axis=-1)
+    with np.errstate(divide="ignore"):
+        scaled = np.log(values) / temperature
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    result = powers / powers.sum(axis=-1, keepdims=True)
+    return result[..., 1:] if single else result
+
+
+class LogitSample:
+    """A bounded random sample of the labelled pixels that stream by.
+
+    Every pixel draws a number, the lowest stay: each has the same chance, and the same
+    seed and order of pixels give the same sample, whatever the size of the batches.
+
+    Args:
+        size: Most pixels kept.
+        seed: Seed of the draws.
+        ignore_value: Label of pixels that never count; None ignores nothing.
+
+    Raises:
+        DataError: If `size` is below 1.
+    """
+
+    def __init__(
+        self, size: int = PIXELS, seed: int = 0, ignore_value: int | None = 255
+    ) -> None:
+        if size < 1:
+            raise DataError(
+                f"Expected `size` of at least 1, received {size}; {PIXELS} is the "
+                "usual choice."
+            )
+        self.size = size
+        self.ignore_value = ignore_value
+        self._random = np.random.default_rng(seed)
+        self._draws: NDArray[np.float64] = np.empty(0)
+        self.logits: FloatArray | None = None
+        self.labels: IntArray = np.empty(0, np.int64)
+
+    def update(self, logits: ArrayLike, labels: ArrayLike) -> None:
+        """Offers the pixels of one batch, tile or scene.
+
+        Args:
+            logits: Shape (..., classes), or (..., 1) of sigmoid models; logarithms of
+                probabilities do as well where there are two classes or more.
+            labels: Integer classes, (...) or (..., 1).
+
+        Raises:
+            DataError: If the arrays do not fit each other or earlier ones, or hold
+                impossible values.
+        """
+        values, classes = labelled_pixels(logits, labels, self.ignore_value, "logits")
+        if values.shape[-1] == 1:
+            values = np.concatenate([np.zeros_like(values), values], axis=-1)
+        if self.logits is None:
+            self.logits = values[:0]
+        if values.shape[-1] != self.logits.shape[-1]:
+            raise DataError(
+                f"Expected logits of {self.logits.shape[-1]} classes as before, "
+                f"received {values.shape[-1]}; sample one model."
+            )
+        draws = self._random.random(len(values))
+        if self._draws.size == self.size:
+            low = draws < self._draws.max()
+            draws, values, classes = draws[low], values[low], classes[low]
+        draws = np.concatenate([self._draws, draws])
+        values = np.concatenate([self.logits, values])
+        classes = np.concatenate([self.labels, classes])
+        if draws.size > self.size:
+            kept = np.sort(np.argpartition(draws, self.size - 1)[: self.size])
+            draws, values, classes = draws[kept], values[kept], classes[kept]
+        self._draws, self.logits, self.labels = draws, values, classes
+
+    def negative_log_likelihood(self, temperature: float = 1.0) -> float:
+        """Returns the mean of −ln softmax(z/T) of the sampled pixels' classes.
+
+        Args:
+            temperature: T > 0.
+
+        Returns:
+            The mean in nats.
+
+        Raises:
+            DataError: If no pixel has been sampled.
+        """
+        if self.logits is None or not self.labels.size:
+            raise DataError(
+                "Expected at least one labelled pixel to calibrate with, received "
+                "none; give a validation split with labels."
+            )
+        scaled = self.logits.astype(np.float64) / temperature
+        scaled -= scaled.max(axis=1, keepdims=True)
+        chosen = np.take_along_axis(scaled, self.labels[:, None].astype(np.int64), 1)
+        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - chosen[:, 0]))
+
+    def temperature(self) -> float:
+        """Returns the temperature with the smallest negative log-likelihood.
+
+        Returns:
+            T in [0.05, 20]; near a bound where the likelihood only grows towards it, as
+            with logits that are always right.
+
+        Raises:
+            DataError: If no pixel has been sampled.
+        """
+        found = minimize_scalar(
+            lambda log: self.negative_log_likelihood(math.exp(log)),
+            bounds=[math.log(bound) for bound in TEMPERATURES],
+            method="bounded",
+            options={"xatol": 1e-6},
+        )
+        # The search never tries its bounds themselves.
+        tried = (math.exp(found.x), *TEMPERATURES)
+        return min(tried, key=self.negative_log_likelihood)
+
+
+def fit_temperature(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    ignore_value: int | None = 255,
+    max_pixels: int = PIXELS,
+    seed: int = 0,
+) -> float:
+    """Returns the temperature that calibrates logits best.
+
+    T minimises the negative log-likelihood of softmax(z/T) (Guo et al. 2017, section
+    4.2) on a seeded sample of the labelled pixels. For pixels that do not fit into
+    memory feed a `LogitSample`.
+
+    Args:
+        logits: Shape (..., classes), or (..., 1) of sigmoid models.
+        labels: Integer classes, (...) or (..., 1).
+        ignore_value: Label of pixels that never count; None ignores nothing.
+        max_pixels: Most pixels used.
+        seed: Seed of the sample.
+
+    Returns:
+        T in [0.05, 20].
+
+    Raises:
+        DataError: If the arrays do not fit each other, hold impossible values or no
+            label.
+    """
+    sample = LogitSample(max_pixels, seed, ignore_value)
+    sample.update(logits, labels)
+    return sample.temperature()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError, check_choice
 
 WeightRule = Literal["median_frequency", "log"]
 LOG_OFFSET = 1.02
@@ -38,11 +38,9 @@ def class_weights(
         DataError: If a share is out of range, all are 0, or the rule is unknown.
     """
     frequencies = _checked(shares)
+    check_choice("rule", rule, get_args(WeightRule))
     if rule == "log":
         return (1.0 / np.log(LOG_OFFSET + frequencies)).tolist()
-    if rule != "median_frequency":
-        hint = did_you_mean(str(rule), get_args(WeightRule))
-        raise DataError(f"`rule` cannot be `{rule}`.{hint}")
     present = frequencies > 0
     median = np.median(frequencies[present])
     weights = median / np.where(present, frequencies, np.inf)

@@ -1,13 +1,15 @@
-"""From probabilities to classes: one rule for evaluation, maps and exports."""
+"""From probabilities to classes, by one rule, and the threshold with the best F1."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from landslide_tf.array_types import FloatArray, IntArray
-from landslide_tf.errors import ModelError
+from landslide_tf.errors import DataError, ModelError
+from landslide_tf.metrics.pixels import Accumulator, labelled_probabilities
 
 LandslideClass = int | Literal["sigmoid"]
 SIGMOID_THRESHOLD = 0.5
@@ -69,3 +71,162 @@ def decide(
     others[..., landslide_class] = -np.inf
     landslide = probabilities[..., landslide_class] >= threshold
     return np.where(landslide, landslide_class, others.argmax(-1)).astype(np.uint8)
+
+
+class ThresholdScores(NamedTuple):
+    """The landslide scores of a threshold, or, as arrays, of all thresholds.
+
+    Attributes:
+        threshold: t: landslide where P(landslide) ≥ t.
+        precision: TP / (TP + FP); NaN where nothing is predicted.
+        recall: TP / (TP + FN).
+        f1: 2·TP / (2·TP + FP + FN).
+    """
+
+    threshold: float | FloatArray
+    precision: float | FloatArray
+    recall: float | FloatArray
+    f1: float | FloatArray
+
+
+class ThresholdAccumulator(Accumulator):
+    """Counts landslide probabilities of landslide and of other pixels on the host.
+
+    The thresholds are k / bins for k = 0..bins. Under the rule of `decide`, landslide
+    where P(landslide) ≥ t, the landslide scores at each of them are exact whatever the
+    number of classes; the comparison runs in the probabilities' own dtype, as there.
+    Halves merge by addition: batches, tiles and processes may be counted apart.
+
+    With a temperature, give the probabilities after it: of more than two classes,
+    pixels change their order.
+
+    Args:
+        landslide_class: Index of the landslide class, or `"sigmoid"`.
+        bins: Number of steps from 0 to 1.
+        ignore_value: Label of pixels that never count; None ignores nothing.
+
+    Raises:
+        DataError: If `bins` is below 2.
+    """
+
+    arguments = ("landslide_class", "bins", "ignore_value")
+    sums = ("counts",)
+
+    def __init__(
+        self,
+        landslide_class: LandslideClass,
+        bins: int = 1000,
+        ignore_value: int | None = 255,
+    ) -> None:
+        if bins < 2:
+            raise DataError(
+                f"Expected `bins` of at least 2, received {bins}; 1000 is the usual "
+                "choice."
+            )
+        self.landslide_class = landslide_class
+        self.bins = bins
+        self.ignore_value = ignore_value
+        # Rows: other, landslide. Column k: at or above threshold k, below the next.
+        self.counts: IntArray = np.zeros((2, bins + 1), np.int64)
+
+    def update(self, probabilities: ArrayLike, labels: ArrayLike) -> None:
+        """Adds the pixels of one batch, tile or scene.
+
+        Args:
+            probabilities: Shape (..., classes), or (..., 1) for `"sigmoid"`.
+            labels: Integer classes, (...) or (..., 1).
+
+        Raises:
+            DataError: If the arrays do not fit each other or hold impossible values;
+                nothing is counted then.
+            ModelError: If `landslide_class` does not fit the number of channels.
+        """
+        values, classes = labelled_probabilities(
+            probabilities, labels, self.ignore_value
+        )
+        landslide = values[:, self._channel(values.shape[-1])]
+        edges = (np.arange(self.bins + 1) / self.bins).astype(values.dtype)
+        column = np.searchsorted(edges, landslide, side="right") - 1
+        truth = classes == landslide_index(self.landslide_class)
+        cells = truth * (self.bins + 1) + column
+        counts = np.bincount(cells, minlength=self.counts.size)
+        self.counts = self.counts + counts.reshape(self.counts.shape)
+
+    def curve(self) -> ThresholdScores:
+        """Returns the landslide scores of every threshold.
+
+        Returns:
+            Arrays of shape (bins + 1,), thresholds ascending; 0/0 is NaN.
+        """
+        fp, tp = self.counts[:, ::-1].cumsum(axis=1)[:, ::-1]
+        reference = tp[0]
+        with np.errstate(invalid="ignore"):
+            return ThresholdScores(
+                threshold=np.arange(self.bins + 1) / self.bins,
+                precision=tp / (tp + fp),
+                recall=tp / reference,
+                f1=2 * tp / (reference + tp + fp),
+            )
+
+    def best(self) -> ThresholdScores | None:
+        """Returns the threshold with the highest landslide F1.
+
+        Equal neighbours form a run, as where no pixel lies between two thresholds; the
+        answer is the middle of the longest run, the lower of two.
+
+        Returns:
+            The threshold and its scores; None if landslide or other pixels are
+            missing, which leaves nothing to tell apart.
+        """
+        if not self.counts.any(axis=1).all():
+            return None
+        curve = self.curve()
+        f1 = np.asarray(curve.f1)
+        best = np.concatenate([[False], f1 == f1.max(), [False]])
+        starts, stops = np.flatnonzero(np.diff(best)).reshape(-1, 2).T
+        longest = np.argmax(stops - starts)
+        middle = (starts[longest] + stops[longest] - 1) // 2
+        return ThresholdScores(*(float(np.asarray(v)[middle]) for v in curve))
+
+    def _channel(self, channels: int) -> int:
+        if self.landslide_class == "sigmoid":
+            fits, channel = channels == 1, 0
+        else:
+            channel = self.landslide_class
+            fits = channels > 1 and 0 <= channel < channels
+        if not fits:
+            raise ModelError(
+                f"Expected probabilities for `landslide_class={self.landslide_class!r}`"
+                f", received {channels} channels; correct it in the metadata."
+            )
+        return channel
+
+
+def best_threshold(
+    probabilities: ArrayLike,
+    labels: ArrayLike,
+    *,
+    landslide_class: LandslideClass,
+    bins: int = 1000,
+    ignore_value: int | None = 255,
+) -> ThresholdScores | None:
+    """Returns the threshold with the highest landslide F1 on pixels in memory.
+
+    Args:
+        probabilities: Shape (..., classes), or (..., 1) for `"sigmoid"`.
+        labels: Integer classes, (...) or (..., 1).
+        landslide_class: Index of the landslide class, or `"sigmoid"`.
+        bins: Number of steps from 0 to 1.
+        ignore_value: Label of pixels that never count; None ignores nothing.
+
+    Returns:
+        The threshold and its scores, see `ThresholdAccumulator.best`; None if
+        landslide or other pixels are missing.
+
+    Raises:
+        DataError: If the arrays do not fit each other or hold impossible values.
+        ModelError: If `landslide_class` does not fit the number of channels.
+    """
+    accumulator = ThresholdAccumulator(landslide_class, bins, ignore_value)
+    accumulator.update(probabilities, labels)
+    return accumulator.best()

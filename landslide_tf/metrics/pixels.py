@@ -1,6 +1,9 @@
-"""The labelled pixels of a prediction, checked, in NumPy."""
+"""What the streaming metrics on the host share: checked pixels, counts that add up."""
 
 from __future__ import annotations
+
+import copy
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,40 +30,51 @@ def labelled_pixels(
         DataError: If the shapes or dtypes do not fit, a label is neither a class nor
             the ignore value, or a labelled pixel's score is not finite.
     """
-    scores, labels = np.asarray(scores), np.asarray(labels)
-    if scores.dtype.kind != "f" or scores.ndim < 1:
+    values, classes = np.asarray(scores), np.asarray(labels)
+    if values.dtype.kind != "f" or values.ndim < 1:
         raise DataError(
             f"Expected floating-point `{name}` of shape (..., classes), received dtype "
-            f"{scores.dtype}, shape {scores.shape}; give the model's output."
+            f"{values.dtype}, shape {values.shape}; give the model's output."
         )
-    if labels.dtype.kind not in "iub":
+    check_integers(classes, "labels")
+    if classes.shape not in (values.shape[:-1], (*values.shape[:-1], 1)):
         raise DataError(
-            f"Expected integer `labels`, received dtype {labels.dtype}; give class "
-            "indices."
+            f"Expected `labels` of shape {values.shape[:-1]} for `{name}` of shape "
+            f"{values.shape}, received {classes.shape}; give one class per pixel."
         )
-    if labels.shape not in (scores.shape[:-1], (*scores.shape[:-1], 1)):
-        raise DataError(
-            f"Expected `labels` of shape {scores.shape[:-1]} for `{name}` of shape "
-            f"{scores.shape}, received {labels.shape}; give one class per pixel."
-        )
-    scores, labels = scores.reshape(-1, scores.shape[-1]), labels.ravel()
+    values, classes = values.reshape(-1, values.shape[-1]), classes.ravel()
     if ignore_value is not None:
-        valid = labels != ignore_value
-        scores, labels = scores[valid], labels[valid]
-    classes = max(scores.shape[-1], 2)
-    strange = (labels < 0) | (labels >= classes)
-    if strange.any():
-        raise DataError(
-            f"Expected every label from 0 to {classes - 1} or the ignore value "
-            f"{ignore_value}, received {labels[strange][0]}; check the mask's values "
-            "and the number of classes."
-        )
-    if not np.isfinite(scores).all():
+        valid = classes != ignore_value
+        values, classes = values[valid], classes[valid]
+    check_range(classes, max(values.shape[-1], 2), ignore_value, "label")
+    if not np.isfinite(values).all():
         raise DataError(
             f"Expected finite `{name}` wherever there is a label, received NaN or "
             "infinity; ignore pixels without data."
         )
-    return scores, labels
+    return values, classes
+
+
+def check_integers(values: IntArray, name: str) -> None:
+    """Refuses classes that are no integers, as a DataError."""
+    if values.dtype.kind not in "iub":
+        raise DataError(
+            f"Expected integer `{name}`, received dtype {values.dtype}; give class "
+            "indices, not probabilities."
+        )
+
+
+def check_range(
+    values: IntArray, classes: int, ignore_value: int | None, what: str
+) -> None:
+    """Refuses a value outside 0..classes − 1, as a DataError."""
+    strange = values[(values < 0) | (values >= classes)]
+    if strange.size:
+        raise DataError(
+            f"Expected every {what} from 0 to {classes - 1} or the ignore value "
+            f"{ignore_value}, received {strange[0]}; check the mask's values and the "
+            "number of classes."
+        )
 
 
 def labelled_probabilities(
@@ -87,3 +101,40 @@ def labelled_probabilities(
             f"{values.min():g} to {values.max():g}; give probabilities, not logits."
         )
     return values, kept
+
+
+class Accumulator:
+    """Base of the counts on the host; halves merge by addition.
+
+    Batches, tiles, scenes and processes may be counted apart.
+    """
+
+    arguments: ClassVar[tuple[str, ...]]  # what counts that merge have in common
+    sums: ClassVar[tuple[str, ...]]  # attributes that add up
+
+    def merge(self, other: Self) -> None:
+        """Adds the counts of another accumulator.
+
+        Args:
+            other: Counts of other pixels with the same arguments.
+
+        Raises:
+            DataError: If the arguments differ.
+        """
+        mine, theirs = self._arguments(), other._arguments()
+        if mine != theirs:
+            names = ", ".join(self.arguments).replace("_", " ")
+            raise DataError(
+                f"Expected counts of ({names}) {mine}, received {theirs}; merge only "
+                "counts of one evaluation."
+            )
+        for name in self.sums:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def __add__(self, other: Self) -> Self:
+        result = copy.copy(self)
+        result.merge(other)
+        return result
+
+    def _arguments(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self.arguments)

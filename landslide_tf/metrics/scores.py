@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from landslide_tf.array_types import FloatArray, IntArray
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError, check_choice
+from landslide_tf.metrics.pixels import Accumulator, check_integers, check_range
 
 Empty = Literal["nan", "one", "zero"]
 PER_CLASS = ("precision", "recall", "f1", "iou", "binary_accuracy")
+# Of the CAS Landslide benchmark, in the order of its table.
+CAS_COLUMNS = ("precision", "recall", "iou", "f1", "miou", "oa")
 AVERAGES = ("oa", "miou", "mean_f1", "mean_precision", "mean_recall", "g_mean")
 
 
@@ -90,9 +93,7 @@ class Scores:
                 f"Expected {classes} `class_names`, received {len(names)}; name every "
                 "class of the confusion matrix."
             )
-        if empty not in get_args(Empty):
-            hint = did_you_mean(str(empty), get_args(Empty))
-            raise DataError(f"`empty` cannot be `{empty}`.{hint}")
+        check_choice("empty", empty, get_args(Empty))
         tp = np.diagonal(counts)
         fp = counts.sum(axis=0) - tp
         fn = counts.sum(axis=1) - tp
@@ -185,7 +186,7 @@ def _g_mean(tp: IntArray, reference: IntArray, none: float) -> float:
     return float(np.prod(recalls) ** (1.0 / len(recalls)))
 
 
-class ConfusionAccumulator:
+class ConfusionAccumulator(Accumulator):
     """Counts (reference, prediction) pairs in int64 on the host.
 
     Halves merge by addition: batches, tiles, scenes and processes may be counted apart.
@@ -194,6 +195,9 @@ class ConfusionAccumulator:
         num_classes: Number of classes C; labels are 0..C-1.
         ignore_value: Label of pixels that never count; None ignores nothing.
     """
+
+    arguments = ("num_classes", "ignore_value")
+    sums = ("matrix",)
 
     def __init__(self, num_classes: int, ignore_value: int | None = 255) -> None:
         if num_classes < 1:
@@ -216,8 +220,9 @@ class ConfusionAccumulator:
             DataError: If the shapes differ, a value is not an integer, or a label or a
                 prediction is outside 0..C-1; nothing is counted then.
         """
-        truth = _integers(labels, "labels")
-        predicted = _integers(predictions, "predictions")
+        truth, predicted = np.asarray(labels), np.asarray(predictions)
+        check_integers(truth, "labels")
+        check_integers(predicted, "predictions")
         if _without_channel(truth.shape) != _without_channel(predicted.shape):
             raise DataError(
                 "Expected `labels` and `predictions` of one shape, received "
@@ -227,35 +232,11 @@ class ConfusionAccumulator:
         if self.ignore_value is not None:
             valid = truth != self.ignore_value
             truth, predicted = truth[valid], predicted[valid]
-        self._check_range(truth, "label")
-        self._check_range(predicted, "prediction")
+        for values, what in ((truth, "label"), (predicted, "prediction")):
+            check_range(values, self.num_classes, self.ignore_value, what)
         pairs = truth.astype(np.int64) * self.num_classes + predicted.astype(np.int64)
         counts = np.bincount(pairs, minlength=self.num_classes**2)
-        self.matrix += counts.reshape(self.matrix.shape)
-
-    def merge(self, other: ConfusionAccumulator) -> None:
-        """Adds the counts of another accumulator.
-
-        Args:
-            other: Counts of other pixels with the same classes.
-
-        Raises:
-            DataError: If the classes or ignore values differ.
-        """
-        mine = (self.num_classes, self.ignore_value)
-        theirs = (other.num_classes, other.ignore_value)
-        if mine != theirs:
-            raise DataError(
-                f"Expected counts of (classes, ignore value) {mine}, received "
-                f"{theirs}; merge only results of one evaluation."
-            )
-        self.matrix += other.matrix
-
-    def __add__(self, other: ConfusionAccumulator) -> ConfusionAccumulator:
-        result = ConfusionAccumulator(self.num_classes, self.ignore_value)
-        result.merge(self)
-        result.merge(other)
-        return result
+        self.matrix = self.matrix + counts.reshape(self.matrix.shape)
 
     def scores(
         self, *, class_names: Sequence[str] | None = None, empty: Empty = "nan"
@@ -271,28 +252,54 @@ class ConfusionAccumulator:
         """
         return Scores.from_matrix(self.matrix, class_names=class_names, empty=empty)
 
-    def _check_range(self, values: IntArray, what: str) -> None:
-        if values.size == 0:
-            return
-        low, high = int(values.min()), int(values.max())
-        if low < 0 or high >= self.num_classes:
-            value = low if low < 0 else high
-            raise DataError(
-                f"Expected every {what} from 0 to {self.num_classes - 1} or the ignore "
-                f"value {self.ignore_value}, received {value}; check the mask's values "
-                "and the number of classes."
-            )
-
-
-def _integers(values: ArrayLike, name: str) -> IntArray:
-    array = np.asarray(values)
-    if array.dtype.kind not in "iub":
-        raise DataError(
-            f"Expected integer `{name}`, received dtype {array.dtype}; give class "
-            "indices, not probabilities."
-        )
-    return array
-
 
 def _without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[:-1] if len(shape) > 2 and shape[-1] == 1 else shape
+
+
+def cas_scores(scores: Scores, landslide: int = 1) -> dict[str, float]:
+    """Returns what the CAS Landslide benchmark prints, in percent.
+
+    In its table (Xu et al. 2024, Scientific Data 11, 12; the data set's repository)
+    precision, recall and IoU are those of the landslide class, while "F1 score" is the
+    mean over the classes. All are of one matrix over all pixels; undefined classes are
+    left out of means.
+
+    Args:
+        scores: Scores of all evaluated pixels, with `empty="nan"`.
+        landslide: The landslide class.
+
+    Returns:
+        `CAS_COLUMNS` in order: `precision`, `recall` and `iou` of the landslide class,
+        `f1` and `miou` (means over the classes), `oa`; then `f1_landslide` and `fwiou`,
+        the IoU weighted by the classes' shares of the reference.
+
+    Raises:
+        DataError: If there is no such class.
+    """
+    classes = len(scores.class_names)
+    if not 0 <= landslide < classes:
+        raise DataError(
+            f"Expected a `landslide` class from 0 to {classes - 1}, received "
+            f"{landslide}; give the index of the landslide class."
+        )
+    own = scores.of_class(landslide)
+    values = {
+        "precision": own["precision"],
+        "recall": own["recall"],
+        "iou": own["iou"],
+        "f1": scores.mean_f1,
+        "miou": scores.miou,
+        "oa": scores.oa,
+        "f1_landslide": own["f1"],
+        "fwiou": _frequency_weighted(scores),
+    }
+    return {name: 100.0 * value for name, value in values.items()}
+
+
+def _frequency_weighted(scores: Scores) -> float:
+    reference = scores.matrix.sum(axis=1)
+    present = reference > 0
+    if not present.any():
+        return math.nan
+    return float(np.average(scores.iou[present], weights=reference[present]))

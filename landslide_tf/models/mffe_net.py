@@ -18,7 +18,7 @@ from landslide_tf.layers import (
     conv_bn_relu,
     residual_convolution,
 )
-from landslide_tf.layers.concat_conv import IMPLEMENTATIONS
+from landslide_tf.layers.conv import IMPLEMENTATIONS
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem
 from landslide_tf.models.encoder_decoder import (

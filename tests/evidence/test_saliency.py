@@ -7,8 +7,8 @@ import pytest
 
 from landslide_tf.errors import DataError
 from landslide_tf.evidence import fuse_channel, multiscale_saliency, to_uint8
-from landslide_tf.evidence import saliency as stages
-from landslide_tf.evidence.resize import resize, resize_matrix
+from landslide_tf.evidence.saliency import ON_ARRAYS as stages
+from landslide_tf.evidence.saliency import resize_matrix
 from tests.evidence.images import assert_stage, golden_images
 
 IMAGES = golden_images()
@@ -24,9 +24,9 @@ def test_every_stage_is_the_golden_one(golden, name):
     case, image = golden["saliency"][name], IMAGES[name]
     assert digest(image) == case["input"]["sha256"]
     expected = case["replicate"]
-    smooth = stages.presmooth(image.astype(float))
+    smooth = stages.smoothed(image.astype(float))
     assert_stage(smooth, expected["presmooth"], atol=0)
-    grey = stages.to_grey(smooth)
+    grey = stages.grey(smooth)
     assert_stage(grey, expected["gray"], atol=0)
     for border in BORDERS:
         raw = stages.gradient(grey, border)
@@ -37,14 +37,14 @@ def test_every_stage_is_the_golden_one(golden, name):
         assert digest(to_uint8(final)) == case[border]["final_uint8"]["sha256"]
     height, width = grey.shape
     for part, key in ((2, "resized_2_3"), (1, "resized_1_3")):
-        small = resize(grey / 255, part * height // 3, part * width // 3)
+        small = stages.resized(grey / 255, part * height // 3, part * width // 3)
         assert_stage(small, expected[key])
-    maps = stages.saliency_scales(grey / 255)
+    maps = stages.scales(grey / 255)
     for values, key in zip(maps, ("scale1", "scale2_3", "scale1_3"), strict=True):
         assert_stage(values, expected[key])
     entropy = stages.histogram_entropy(maps)
     np.testing.assert_allclose(entropy, expected["entropy"], rtol=0, atol=1e-6)
-    assert_stage(stages.combine_scales(maps), expected["multiscale"])
+    assert_stage(stages.combined(maps), expected["multiscale"])
     if "scale1_internals" in case:
         power = stages.residual_power(grey / 255)
         assert_stage(power, case["scale1_internals"]["inverse_power"], atol=1e-9)

@@ -61,5 +61,5 @@ def test_weights_and_config_go_from_one_to_the_other(tmp_path):
 
 
 def test_refuses_an_implementation():
-    with pytest.raises(ModelError, match="'sum'"):
+    with pytest.raises(ModelError, match="`sum`"):
         ConcatConv2D(3, 3, implementation="sum")

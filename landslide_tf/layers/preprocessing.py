@@ -1,4 +1,4 @@
-"""Encoding of raw terrain and vegetation factors for a network."""
+"""Raw images and terrain factors as values of order one, by constants in the model."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import keras
+import numpy as np
 
 from landslide_tf.array_types import Shape, Tensor
-from landslide_tf.errors import ModelError, did_you_mean
+from landslide_tf.errors import ModelError, check_choice, did_you_mean
+
+Numbers: TypeAlias = float | Sequence[float]
+# A named form, or (mean, std, scale).
+Normalization: TypeAlias = str | tuple[Numbers, Numbers, Numbers]
+# Mean, std and scale as JSON values.
+Constants: TypeAlias = list[float | list[float]]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+# Blue, green, red: the order of the Caffe weights that Keras offers.
+CAFFE_MEAN = (103.939, 116.779, 123.68)
+NAMED = ("imagenet", "caffe")
 
 # A named kind, or ("standardise", mean, standard deviation).
 FactorKind: TypeAlias = str | tuple[str, float, float]
@@ -18,6 +31,65 @@ NAMED_KINDS = ("slope", "aspect", "ndvi")
 ENCODINGS = ("paper", "sincos")
 NODATA = -9999.0
 FLAT_ASPECT = -1.0
+
+
+@keras.saving.register_keras_serializable(package="landslide_tf")
+class Normalize(keras.layers.Layer):
+    """Normalises raw image values with constants kept in the config.
+
+    The layer has no variables and computes in float32 under every dtype policy.
+
+    Args:
+        normalization: `"imagenet"`: red, green, blue in 0..255 become
+            `(x / 255 - mean) / std`; `"caffe"`: reordered to blue, green, red minus
+            their means, as the ImageNet weights of `keras.applications` expect; or
+            `(mean, std, scale)`, numbers or one number a band: `(x / scale - mean) /
+            std` for any bands and units.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ModelError: If the form is unknown, a divisor is 0, or the bands do not fit.
+    """
+
+    def __init__(
+        self,
+        normalization: Normalization = "imagenet",
+        **kwargs: Any,  # what keras.layers.Layer takes
+    ) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.normalization = _checked_normalization(normalization)
+
+    def build(self, input_shape: Shape) -> None:
+        """Checks the number of bands against the constants."""
+        bands = input_shape[-1]
+        if isinstance(self.normalization, str):
+            needed = {3}
+        else:
+            needed = {len(v) for v in self.normalization if isinstance(v, list)}
+        if needed and needed != {bands}:
+            raise ModelError(
+                f"`normalization={self.normalization!r}` is for {sorted(needed)} bands,"
+                f" received an image of {bands}: give (mean, std, scale) for its bands."
+            )
+
+    def call(self, x: Tensor) -> Tensor:
+        """Normalises a tensor (batch, height, width, bands) of raw values."""
+        if self.normalization == "caffe":
+            return x[..., ::-1] - np.asarray(CAFFE_MEAN, "float32")
+        constants: Sequence[Numbers] = (IMAGENET_MEAN, IMAGENET_STD, 255.0)
+        if not isinstance(self.normalization, str):
+            constants = self.normalization
+        mean, std, scale = (np.asarray(v, "float32") for v in constants)
+        return (x / scale - mean) / std
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns the input shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "normalization": self.normalization}
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
@@ -53,10 +125,7 @@ class EncodeFactors(keras.layers.Layer):
             raise ModelError(
                 f"`factors` must list at least one factor kind, received {kinds!r}."
             )
-        if encoding not in ENCODINGS:
-            raise ModelError(
-                f"`aspect_encoding` must be one of {ENCODINGS}, received {encoding!r}."
-            )
+        check_choice("aspect_encoding", encoding, ENCODINGS, ModelError)
         self.kinds = tuple(_checked_kind(kind) for kind in kinds)
         self.encoding = encoding
 
@@ -92,6 +161,7 @@ class EncodeFactors(keras.layers.Layer):
                 return [raw / 360.0]
             radians = raw * (math.pi / 180.0)
             return [keras.ops.sin(radians), keras.ops.cos(radians)]
+        assert not isinstance(kind, str)  # _checked_kind knows no other name
         _, mean, std = kind
         return [(raw - mean) / std]
 
@@ -104,6 +174,37 @@ class EncodeFactors(keras.layers.Layer):
         """Returns the constructor's arguments as JSON values."""
         kinds = [kind if isinstance(kind, str) else list(kind) for kind in self.kinds]
         return {**super().get_config(), "kinds": kinds, "encoding": self.encoding}
+
+
+def _checked_normalization(normalization: Normalization) -> str | Constants:
+    """Returns the form as JSON values, or raises a ModelError."""
+    if isinstance(normalization, str):
+        if normalization not in NAMED:
+            raise ModelError(
+                "`normalization` must be 'imagenet', 'caffe' or (mean, std, scale), "
+                f"received {normalization!r}." + did_you_mean(normalization, NAMED)
+            )
+        return normalization
+    try:
+        mean, std, scale = (np.asarray(v, "float64") for v in normalization)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            "`normalization` must be 'imagenet', 'caffe' or (mean, std, scale) of "
+            f"numbers, received {normalization!r}."
+        ) from error
+    if max(v.ndim for v in (mean, std, scale)) > 1 or not all(
+        np.isfinite(v).all() for v in (mean, std, scale)
+    ):
+        raise ModelError(
+            "`normalization` must hold finite numbers, or one finite number a band, "
+            f"received {normalization!r}."
+        )
+    if (std == 0).any() or (scale == 0).any():
+        raise ModelError(
+            "`normalization` must have std and scale other than 0, received "
+            f"{normalization!r}."
+        )
+    return [mean.tolist(), std.tolist(), scale.tolist()]
 
 
 def _checked_kind(kind: FactorKind) -> FactorKind:
