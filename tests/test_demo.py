@@ -14,7 +14,7 @@ from landslide_tf.datasets.synthetic_landslides.generate import generate_tile
 from landslide_tf.demo import separation
 from landslide_tf.metrics import ConfusionAccumulator, Scores, decide
 from landslide_tf.models.prediction import prediction_function
-from landslide_tf.pipelines import EvaluationBatches, load
+from landslide_tf.pipelines import EvaluationBatches, load, read_batches
 from landslide_tf.train import RunFolder, evaluate_run
 from landslide_tf.train.tasks.setup import input_selection
 
@@ -77,7 +77,8 @@ def test_factors_without_terrain_remove_the_gain_too(demo, value):
     store = load(recipe.data.name, split=recipe.data.test, data_dir=demo / "data")
     predict = prediction_function(run.load_model())
     found = ConfusionAccumulator(len(metadata.classes))
-    for inputs, labels in EvaluationBatches(store, input_selection(recipe), 8):
+    batches = EvaluationBatches(store, input_selection(recipe), 8)
+    for inputs, labels in read_batches(batches):
         given = {**inputs, "factors": np.full_like(inputs["factors"], value)}
         found.update(labels, decide(predict(given), landslide_class=landslide))
     emptied = found.scores(class_names=metadata.classes)

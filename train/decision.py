@@ -16,7 +16,8 @@ from landslide_tf.metrics import (
 )
 from landslide_tf.metrics.decision import LandslideClass
 from landslide_tf.models.prediction import prediction_function
-from landslide_tf.pipelines import EvaluationBatches
+from landslide_tf.pipelines import EvaluationData, read_batches
+from landslide_tf.pipelines.segmentation import Batch
 from landslide_tf.train.recipe.schema import DecisionSection
 
 # Probabilities are kept in float32: a smaller one is 0 there.
@@ -40,7 +41,7 @@ class Decision:
 
 def fit_decision(
     model: keras.Model,
-    batches: EvaluationBatches,
+    batches: EvaluationData[Batch],
     section: DecisionSection,
     landslide_class: LandslideClass,
 ) -> Decision:
@@ -63,7 +64,7 @@ def fit_decision(
     if section.temperature:
         sample = LogitSample()
         before = ReliabilityAccumulator()
-        for inputs, labels in batches:
+        for inputs, labels in read_batches(batches):
             probabilities = predict(inputs)
             before.update(probabilities, labels)
             sample.update(_logits(probabilities), labels)
@@ -71,7 +72,7 @@ def fit_decision(
         metrics["ece_before"] = before.ece
     after = ReliabilityAccumulator()
     thresholds = ThresholdAccumulator(landslide_class)
-    for inputs, labels in batches:
+    for inputs, labels in read_batches(batches):
         probabilities = predict(inputs)
         if temperature is not None:
             probabilities = apply_temperature(probabilities, temperature)

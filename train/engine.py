@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
 
 from landslide_tf.errors import RecipeError, did_you_mean
+from landslide_tf.pipelines import evaluation_input, training_input
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.devices import replicated, settle_devices
 from landslide_tf.train.run.finish import write_result
@@ -181,8 +183,8 @@ def prepare(recipe: Recipe, session: Session, *, resumed: bool = False) -> Prepa
 def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> RunFolder:
     prepared = prepare(recipe, session, resumed=resumed)
     recipe, batches, model = prepared.recipe, prepared.batches, prepared.model
-    streams = _streams(batches)
-    _build_metrics(model, recipe, streams.validation)
+    validation = evaluation_input(batches.validation)
+    _build_metrics(model, recipe, validation)
     run.path.mkdir(parents=True, exist_ok=True)
     recipe.write(run.recipe)
     run.write_environment()
@@ -198,7 +200,8 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
     callbacks = _tensorboard(run, recipe, batches)
     if adaptation is not None:
         callbacks += callbacks_of(adaptation)
-    _fit(model, streams, recorder, callbacks, steps, session.verbose)
+    stream = partial(training_input, batches.training)
+    _fit(model, stream, validation, recorder, callbacks, steps, session.verbose)
     command = session.command
     write_result(recorder, recipe, model, prepared.arguments, batches, command)
     return run
@@ -229,29 +232,10 @@ def prepare_backend(recipe: Recipe) -> None:
     keras.config.set_dtype_policy(section.precision)
 
 
-@dataclass(frozen=True)
-class _Streams:
-    """Batches in the form that `fit` takes best on the backend in use.
-
-    Attributes:
-        training: Gives the endless stream from (epoch, step) on.
-        validation: The finite validation batches.
-    """
-
-    training: Stream
-    validation: Any  # tf.data.Dataset or keras.utils.PyDataset
-
-
-def _streams(batches: RunData) -> _Streams:
-    if keras.backend.backend() == "tensorflow":
-        return _Streams(batches.training.dataset, batches.validation.dataset())
-    return _Streams(batches.training.py_dataset, batches.validation.py_dataset())
-
-
 def _build_metrics(
     model: keras.Model,
     recipe: Recipe,
-    validation: Any,  # noqa: ANN401 - as in _Streams
+    validation: Any,  # noqa: ANN401 - tf.data.Dataset or keras.utils.PyDataset
 ) -> None:
     """Makes the metric variables, which a checkpoint holds too.
 
@@ -283,7 +267,8 @@ def _tensorboard(
 
 def _fit(
     model: keras.Model,
-    streams: _Streams,
+    stream: Stream,
+    validation: Any,  # noqa: ANN401 - as above
     recorder: RunRecorder,
     callbacks: list[keras.callbacks.Callback],
     steps: int,
@@ -293,10 +278,10 @@ def _fit(
         verbose = 1 if sys.stdout.isatty() else 2
     run_fits(
         model,
-        streams.training,
+        stream,
         recorder,
         callbacks,
         steps=steps,
-        validation=streams.validation,
+        validation=validation,
         verbose=verbose,
     )

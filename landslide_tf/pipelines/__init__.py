@@ -12,7 +12,16 @@ from landslide_tf.pipelines.augment import (
     pad_example,
     random_patch,
 )
-from landslide_tf.pipelines.batches import EvaluationBatches, TrainingBatches, collate
+from landslide_tf.pipelines.batches import (
+    ArraySpec,
+    EvaluationData,
+    TrainingData,
+    evaluation_input,
+    evaluation_stream,
+    read_batches,
+    training_input,
+    training_stream,
+)
 from landslide_tf.pipelines.branches import (
     DEGRADATIONS,
     Degradation,
@@ -40,6 +49,11 @@ from landslide_tf.pipelines.region_examples import (
     load_region,
 )
 from landslide_tf.pipelines.saliency import branch_image, branch_map
+from landslide_tf.pipelines.segmentation import (
+    EvaluationBatches,
+    TrainingBatches,
+    collate,
+)
 from landslide_tf.pipelines.store import (
     Channel,
     DataDescription,
@@ -55,12 +69,14 @@ from landslide_tf.pipelines.subset import sample_examples
 
 __all__ = [
     "DEGRADATIONS",
+    "ArraySpec",
     "Augmentation",
     "Channel",
     "ChannelStatistics",
     "DataDescription",
     "Degradation",
     "EvaluationBatches",
+    "EvaluationData",
     "ExampleStore",
     "ImageEvaluationBatches",
     "ImageTrainingBatches",
@@ -68,6 +84,7 @@ __all__ = [
     "RegionBatches",
     "RegionExamples",
     "TrainingBatches",
+    "TrainingData",
     "WholeRegion",
     "branch_image",
     "branch_images",
@@ -81,6 +98,8 @@ __all__ = [
     "default_rounds",
     "describe",
     "draw_subset",
+    "evaluation_input",
+    "evaluation_stream",
     "example_generator",
     "export_arrays",
     "find_builder",
@@ -93,7 +112,10 @@ __all__ = [
     "pad_example",
     "random_patch",
     "read_arrays",
+    "read_batches",
     "sample_examples",
     "split_name",
+    "training_input",
+    "training_stream",
     "write_arrays",
 ]

@@ -266,6 +266,10 @@ def read_arrays(folder: str | Path) -> ExampleStore:
                 "`landslide-tf datasets export-arrays`."
             )
     columns = {name: open_column(folder, name) for name in index.features}
+    mask = columns.get("mask")
+    if mask is not None and mask.shapes is None and mask.values.ndim == 1:
+        # So called in arrays of an earlier layout: the label of a whole image.
+        columns["label"] = columns.pop("mask")
     return ExampleStore(
         index.description, index.ids, MappedExamples(columns, index.ids)
     )

@@ -95,7 +95,8 @@ class Augmentation:
         """
         # Nothing is drawn for what is off: recipes without these keep their numbers.
         if self.flip and generator.random() < 0.5:
-            inputs, mask = _turned(inputs, mask, "flip_left_right", kinds)
+            inputs = _turned(inputs, "flip_left_right", kinds)
+            mask = dihedral(mask, "flip_left_right")
         if patch is None:
             return inputs, mask
         if self.scale is not None:
@@ -129,13 +130,30 @@ class Augmentation:
         Returns:
             New inputs and mask; H and W change places under a quarter turn.
         """
+        inputs, operation = self.changed(inputs, generator, kinds)
+        return inputs, dihedral(mask, operation)
+
+    def changed(
+        self, inputs: Inputs, generator: np.random.Generator, kinds: Sequence[str]
+    ) -> tuple[Inputs, str]:
+        """Returns augmented inputs of an example whose label has no place.
+
+        Args:
+            inputs: As above.
+            generator: As above.
+            kinds: As above.
+
+        Returns:
+            New inputs, and the one of `terrain.DIHEDRAL` that has turned them.
+        """
         inputs = dict(inputs)
         # All draws are made whatever is switched on, so that switching one change
         # off leaves the others as they were.
         operation = DIHEDRAL[generator.integers(len(DIHEDRAL))]
         brightness, contrast = generator.uniform(-1.0, 1.0, 2).astype(np.float32)
-        if self.dihedral:
-            inputs, mask = _turned(inputs, mask, operation, kinds)
+        if not self.dihedral:
+            operation = DIHEDRAL[0]  # the identity
+        inputs = _turned(inputs, operation, kinds)
         if self.brightness or self.contrast:
             image = inputs["image"]
             mean = np.nanmean(image, axis=(0, 1), keepdims=True)
@@ -147,16 +165,16 @@ class Augmentation:
             inputs["image"] = ndimage.gaussian_filter(
                 inputs["image"], sigma, axes=(0, 1), mode="nearest"
             )
-        return inputs, mask
+        return inputs, operation
 
 
-def _turned(
-    inputs: Inputs, mask: Mask, operation: str, kinds: Sequence[str]
-) -> tuple[Inputs, Mask]:
+def _turned(inputs: Inputs, operation: str, kinds: Sequence[str]) -> Inputs:
+    if operation == DIHEDRAL[0]:
+        return inputs
     turned = {**inputs, "image": dihedral(inputs["image"], operation)}
     if "factors" in inputs:
         turned["factors"] = dihedral_factors(inputs["factors"], kinds, operation)
-    return turned, dihedral(mask, operation)
+    return turned
 
 
 def resize_example(inputs: Inputs, mask: Mask, side: int) -> tuple[Inputs, Mask]:

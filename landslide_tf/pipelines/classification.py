@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.pipelines.augment import example_generator
-from landslide_tf.pipelines.batches import Batch, EvaluationBatches, TrainingBatches
+from landslide_tf.pipelines.batches import ArraySpec, Specs, consecutive
 from landslide_tf.pipelines.inputs import Inputs
+from landslide_tf.pipelines.segmentation import (
+    Batch,
+    EvaluationBatches,
+    TrainingBatches,
+)
 from landslide_tf.pipelines.store import ExampleStore
 
 View: TypeAlias = Literal["centre", "whole"]
@@ -29,7 +33,7 @@ _TRIES = 10
 
 def holds_labels(store: ExampleStore) -> bool:
     """Says whether the examples have one class each, not one a pixel."""
-    return np.ndim(store.examples[0]["mask"]) == 0
+    return "label" in store.examples[0]
 
 
 def hold_out(
@@ -49,7 +53,7 @@ def hold_out(
         DataError: If a class has too few examples for both.
     """
     generator = np.random.default_rng(seed)
-    labels = np.array([int(e["mask"]) for e in store.examples])
+    labels = store.overview.labels.argmax(axis=1)
     chosen = np.zeros(len(store), bool)
     for label, name in enumerate(store.description.classes):
         members = np.flatnonzero(labels == label)
@@ -79,9 +83,8 @@ def resized(image: NDArray[np.generic], box: Box, size: int) -> NDArray[np.float
     out = np.empty((size, size, image.shape[-1]), np.float32)
     for channel in range(image.shape[-1]):
         band = Image.fromarray(np.asarray(image[..., channel], np.float32))
-        out[..., channel] = band.resize(
-            (size, size), Image.Resampling.BILINEAR, box=box
-        )
+        band = band.resize((size, size), Image.Resampling.BILINEAR, box=box)
+        out[..., channel] = np.asarray(band)
     return out
 
 
@@ -151,31 +154,29 @@ class ImageTrainingBatches(TrainingBatches):
     size: int = 224
     crop_area: tuple[float, float] = (0.5, 1.0)
 
-    def load(self, epoch: int, draws: NDArray[np.int64]) -> Batch:
-        """Returns chosen draws of an epoch as a batch."""
-        return _stacked([self._draw_example(epoch, int(d)) for d in draws])
+    @property
+    def inputs(self) -> Specs:
+        """The arrays that a network takes, by name."""
+        return self.selection.specs(self.size, self.size)
 
-    def _draw_example(self, epoch: int, draw: int) -> tuple[Inputs, NDArray[np.uint8]]:
-        repeat, number = divmod(draw, len(self.store))
+    @property
+    def labels(self) -> ArraySpec:
+        """Class of each image, 255 = ignore."""
+        return ArraySpec((), "uint8")
+
+    def load(self, epoch: int, draws: Sequence[int]) -> Batch:
+        """Returns chosen draws of an epoch as a batch."""
+        return _stacked([self._cropped(epoch, draw) for draw in draws])
+
+    def _cropped(self, epoch: int, draw: int) -> tuple[Inputs, int]:
+        number, generator = self._drawn(epoch, draw)
         example = self.store.examples[number]
         inputs = self.selection.inputs(example, self.store.description.channels)
-        name = self.store.ids[number]
-        generator = example_generator(
-            self.seed, epoch, f"{name}#{repeat}" if repeat else name
-        )
         height, width = inputs["image"].shape[:2]
         box = random_box(height, width, self.crop_area, generator)
         inputs = {key: resized(value, box, self.size) for key, value in inputs.items()}
-        # A single label has no place that could be turned.
-        nowhere = np.zeros((self.size, self.size), np.uint8)
-        inputs, _ = self.augmentation(inputs, nowhere, generator, self._kinds)
-        return inputs, example["mask"]
-
-    def _label_side(self) -> tuple[int | None, ...]:
-        return ()
-
-    def _static_side(self) -> tuple[int | None, int | None]:
-        return self.size, self.size
+        changed, _ = self.augmentation.changed(inputs, generator, self._kinds)
+        return changed, int(example["label"])
 
 
 @dataclass(frozen=True)
@@ -192,11 +193,19 @@ class ImageEvaluationBatches(EvaluationBatches):
     size: int = 224
     view: View = "centre"
 
+    @property
+    def inputs(self) -> Specs:
+        """The arrays that a network takes, by name."""
+        return self.selection.specs(self.size, self.size)
+
+    @property
+    def labels(self) -> ArraySpec:
+        """Class of each image, 255 = ignore."""
+        return ArraySpec((), "uint8")
+
     def numbers(self) -> list[list[int]]:
         """Returns the example numbers of each batch."""
-        numbers = list(range(len(self.store)))
-        step = self.batch_size
-        return [numbers[n : n + step] for n in range(0, len(numbers), step)]
+        return consecutive(len(self.store), self.batch_size)
 
     def load(self, numbers: Sequence[int]) -> Batch:
         """Returns chosen examples as a batch."""
@@ -205,18 +214,16 @@ class ImageEvaluationBatches(EvaluationBatches):
         batch = []
         for example in examples:
             inputs = self.selection.inputs(example, channels)
-            box = seen_box(*inputs["image"].shape[:2], self.view)
+            height, width = inputs["image"].shape[:2]
+            box = seen_box(height, width, self.view)
             inputs = {k: resized(v, box, self.size) for k, v in inputs.items()}
-            batch.append((inputs, example["mask"]))
+            batch.append((inputs, int(example["label"])))
         return _stacked(batch)
 
-    def _label_side(self) -> tuple[None, ...]:
-        return ()
 
-
-def _stacked(examples: Sequence[tuple[Inputs, NDArray[np.uint8]]]) -> Batch:
+def _stacked(examples: Sequence[tuple[Inputs, int]]) -> Batch:
     inputs = {
         key: np.stack([example[key] for example, _ in examples])
         for key in examples[0][0]
     }
-    return inputs, np.array([int(label) for _, label in examples], np.uint8)
+    return inputs, np.array([label for _, label in examples], np.uint8)

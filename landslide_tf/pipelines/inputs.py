@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.pipelines.batches import ArraySpec, Specs
 from landslide_tf.pipelines.store import Channel, Example, ExampleStore
 
 Inputs = dict[str, NDArray[np.float32]]
@@ -44,6 +45,13 @@ class InputSelection:
                     f"Data set `{store.description.name}` has no band or factor "
                     f"`{name}`.{did_you_mean(name, channels)}"
                 )
+
+    def specs(self, height: int | None, width: int | None) -> Specs:
+        """Describes the inputs of a batch of a given size, None where sizes differ."""
+        found = {"image": ArraySpec((height, width, len(self.image)))}
+        if self.factors:
+            found["factors"] = ArraySpec((height, width, len(self.factors)))
+        return found
 
     def inputs(self, example: Example, channels: Mapping[str, Channel]) -> Inputs:
         """Makes the model's inputs of one example.
@@ -163,8 +171,5 @@ def channel_statistics(
 
 def class_shares(store: ExampleStore) -> NDArray[np.float64]:
     """Returns the share of each class among all labelled pixels, float64 (C,)."""
-    counts = np.zeros(256, np.int64)
-    for example in store.examples:
-        counts += np.bincount(example["mask"].ravel(), minlength=256)
-    counts = counts[: len(store.description.classes)]
+    counts = store.overview.labels.sum(axis=0)
     return counts / max(1, counts.sum())

@@ -4,25 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.pipelines.region_examples import RegionExamples
-
-if TYPE_CHECKING:
-    from landslide_tf.pipelines.sequences import EvaluationSequence, TrainingSequence
+from landslide_tf.pipelines.augment import Mask
+from landslide_tf.pipelines.batches import (
+    Arrays,
+    ArraySpec,
+    DrawnBatches,
+    GroupedBatches,
+    Specs,
+    consecutive,
+)
 
 # {"image": …}, {"mask": …[, "responses": …]}
-RegionBatch = tuple[dict[str, FloatArray], dict[str, NDArray]]
+RegionBatch: TypeAlias = tuple[Arrays, Arrays]
+
+
+class SizedExamples(Protocol):
+    """Examples that all have one size, such as `RegionExamples`."""
+
+    @property
+    def size(self) -> int:
+        """Height and width of each example, pixels."""
+
+    @property
+    def bands(self) -> int:
+        """Channels of each image."""
+
+    def __len__(self) -> int:
+        """Returns the number of examples and copies."""
+
+    def load(self, number: int) -> tuple[FloatArray, Mask]:
+        """Returns image (size, size, bands) and mask (size, size)."""
 
 
 @dataclass(frozen=True)
-class RegionBatches:
-    """Examples and copies of a region in batches of one size.
+class RegionBatches(DrawnBatches[RegionBatch]):
+    """Training data of a region: examples and copies in batches of one size.
+
+    Inputs are `image`, labels `mask` and, where there are any, `responses`.
 
     Attributes:
         examples: The examples.
@@ -32,15 +57,40 @@ class RegionBatches:
             a decoder.
     """
 
-    examples: RegionExamples
+    examples: SizedExamples
     batch_size: int
     seed: int = 0
     responses: Sequence[FloatArray] = ()
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches an epoch."""
-        return len(self.examples) // self.batch_size
+        """Whole batches an epoch.
+
+        Raises:
+            DataError: If there are fewer examples than a batch takes.
+        """
+        count = len(self.examples)
+        if count < self.batch_size:
+            raise DataError(
+                f"Expected a batch size of at most {count} (the examples of an epoch), "
+                f"received {self.batch_size}."
+            )
+        return count // self.batch_size
+
+    @property
+    def inputs(self) -> Specs:
+        """The image."""
+        examples = self.examples
+        return {"image": ArraySpec((examples.size, examples.size, examples.bands))}
+
+    @property
+    def labels(self) -> Specs:
+        """The mask, and what decoders said of the image."""
+        side = (self.examples.size, self.examples.size)
+        found = {"mask": ArraySpec(side, "uint8")}
+        if self.responses:
+            found["responses"] = ArraySpec((*side, len(self.responses)))
+        return found
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Returns the order of an epoch, which depends on (seed, epoch) alone."""
@@ -63,32 +113,17 @@ class RegionBatches:
             `{"image": float32 (B, H, W, C)}` and `{"mask": uint8 (B, H, W)}`, with
             `"responses"` float32 (B, H, W, decoders) where there are any.
         """
-        images, masks = zip(*(self.examples.load(int(n)) for n in numbers), strict=True)
-        labels = {"mask": np.stack(masks)}
+        images, masks = zip(*(self.examples.load(n) for n in numbers), strict=True)
+        labels: dict[str, NDArray[np.generic]] = {"mask": np.stack(masks)}
         if self.responses:
             recorded = [part[np.asarray(numbers)] for part in self.responses]
             labels["responses"] = np.stack(recorded, -1).astype(np.float32)
         return {"image": np.stack(images)}, labels
 
-    def training(self, epoch: int = 0, step: int = 0) -> TrainingSequence:
-        """Returns the endless stream from a given step on, for Keras's `fit`.
-
-        Raises:
-            DataError: If there are fewer examples than a batch takes.
-        """
-        if not self.steps_per_epoch:
-            raise DataError(
-                f"Expected a batch size of at most {len(self.examples)} (the examples "
-                f"of an epoch), received {self.batch_size}."
-            )
-        from landslide_tf.pipelines.sequences import TrainingSequence
-
-        return TrainingSequence(self, epoch, step)
-
 
 @dataclass(frozen=True)
-class WholeRegion:
-    """Every example and copy once, in order.
+class WholeRegion(GroupedBatches[RegionBatch]):
+    """Evaluation data of a region: every example and copy once, in order.
 
     Attributes:
         batches: The examples and the batch size.
@@ -96,17 +131,20 @@ class WholeRegion:
 
     batches: RegionBatches
 
+    @property
+    def inputs(self) -> Specs:
+        """As those of the batches."""
+        return self.batches.inputs
+
+    @property
+    def labels(self) -> Specs:
+        """As those of the batches."""
+        return self.batches.labels
+
     def numbers(self) -> list[list[int]]:
         """Returns the numbers of each batch."""
-        total, size = len(self.batches.examples), self.batches.batch_size
-        return [list(range(k, min(k + size, total))) for k in range(0, total, size)]
+        return consecutive(len(self.batches.examples), self.batches.batch_size)
 
     def load(self, numbers: Sequence[int]) -> RegionBatch:
-        """Returns a batch."""
+        """Returns chosen examples and copies as a batch."""
         return self.batches.read(numbers)
-
-    def sequence(self) -> EvaluationSequence:
-        """Returns the batches for Keras's `evaluate` and `validation_data`."""
-        from landslide_tf.pipelines.sequences import EvaluationSequence
-
-        return EvaluationSequence(self)

@@ -136,6 +136,11 @@ class RegionExamples:
         """Copies of each example, itself included."""
         return 2 * self.rounds + 2 if self.rounds else 1
 
+    @property
+    def bands(self) -> int:
+        """Channels of the image."""
+        return len(self.selection.image)
+
     def __len__(self) -> int:
         """Returns the number of examples and copies."""
         return len(self.store) * self.copies

@@ -1,71 +1,67 @@
-"""Batches by number, as `keras.utils.PyDataset`: for every backend of Keras."""
+"""The one way from batches to `keras.utils.PyDataset`, for every backend of Keras.
+
+Apart from `batches`, which must not import Keras.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Generic
 
 import keras
 
-if TYPE_CHECKING:
-    from landslide_tf.pipelines.batches import (
-        Batch,
-        EvaluationBatches,
-        TrainingBatches,
-    )
+from landslide_tf.pipelines.batches import (
+    AHEAD,
+    Batch_co,
+    EvaluationData,
+    TrainingData,
+)
 
-# Threads that load ahead of the training step, and the most batches they hold ready.
-_WORKERS, _AHEAD = 2, 4
+# Threads of Keras that make batches before the step which asks for them.
+_WORKERS = 2
 
 
-class TrainingSequence(keras.utils.PyDataset):
-    """The endless stream of training batches from a given step on.
-
-    A batch depends on its number alone: Keras reads ahead, in several threads.
+class TrainingSequence(keras.utils.PyDataset, Generic[Batch_co]):
+    """Training data without end, from a given step on; use it with `steps_per_epoch`.
 
     Args:
-        batches: The stream.
+        data: The batches.
         epoch: Epoch of the first batch.
         step: Step of the first batch in that epoch.
     """
 
-    def __init__(self, batches: TrainingBatches, epoch: int, step: int) -> None:
-        super().__init__(workers=_WORKERS, max_queue_size=_AHEAD)
-        self._batches = batches
-        self._first = epoch * batches.steps_per_epoch + step
-        # Two, because reading ahead goes beyond an epoch's end.
-        self._order = lru_cache(maxsize=2)(batches.order)
+    def __init__(
+        self, data: TrainingData[Batch_co], epoch: int = 0, step: int = 0
+    ) -> None:
+        super().__init__(workers=_WORKERS, max_queue_size=AHEAD)
+        self._data = data
+        self._first = epoch * data.steps_per_epoch + step
 
     @property
     def num_batches(self) -> None:
         """None: there is no end."""
 
-    def __getitem__(self, index: int) -> Batch:
-        """Returns a batch as `TrainingBatches.batch` does."""
-        batches = self._batches
-        epoch, step = divmod(self._first + index, batches.steps_per_epoch)
-        first = step * batches.batch_size
-        draws = self._order(epoch)[first : first + batches.batch_size]
-        return batches.load(epoch, draws)
+    def __getitem__(self, index: int) -> Batch_co:
+        """Returns inputs and labels of a batch."""
+        number = divmod(self._first + index, self._data.steps_per_epoch)
+        return self._data.batch(*number)
 
 
-class EvaluationSequence(keras.utils.PyDataset):
-    """Every example once.
+class EvaluationSequence(keras.utils.PyDataset, Generic[Batch_co]):
+    """Evaluation data, every batch once.
 
     Args:
-        batches: The examples in batches.
+        data: The batches.
     """
 
-    def __init__(self, batches: EvaluationBatches) -> None:
-        super().__init__(workers=_WORKERS, max_queue_size=_AHEAD)
-        self._batches = batches
-        self._numbers = batches.numbers()
+    def __init__(self, data: EvaluationData[Batch_co]) -> None:
+        super().__init__(workers=_WORKERS, max_queue_size=AHEAD)
+        self._data = data
 
     @property
     def num_batches(self) -> int:
         """Number of batches."""
-        return len(self._numbers)
+        return len(self._data)
 
-    def __getitem__(self, index: int) -> Batch:
+    def __getitem__(self, index: int) -> Batch_co:
         """Returns inputs and labels of a batch."""
-        return self._batches.load(self._numbers[index])
+        return self._data.batch(index)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,47 +70,119 @@ class DataDescription:
     version: str | None = None
 
 
+@dataclass(frozen=True)
+class Overview:
+    """Sizes and labels of examples, which are asked for without their pixels.
+
+    Attributes:
+        shapes: Height and width of each example.
+        labels: Pixels of each class by example, int64 (examples, classes); of a set
+            with a label a whole image, 1 for its class.
+    """
+
+    shapes: list[tuple[int, int]]
+    labels: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, examples: Iterable[Example], classes: int) -> Overview:
+        """Looks at examples that have an `image`, one after the other."""
+        shapes, labels = [], []
+        for example in examples:
+            height, width = example["image"].shape[:2]
+            shapes.append((int(height), int(width)))
+            own = np.ravel(example[label_name(example)])
+            labels.append(np.bincount(own, minlength=256)[:classes])
+        return cls(shapes, np.array(labels, np.int64).reshape(-1, classes))
+
+    def rows(self, numbers: Sequence[int]) -> Overview:
+        """Returns what is known of chosen examples."""
+        return Overview([self.shapes[n] for n in numbers], self.labels[list(numbers)])
+
+
+def label_name(example: Example) -> str:
+    """Returns `"label"` for examples with a class each, else `"mask"`."""
+    return "label" if "label" in example else "mask"
+
+
+class ChosenExamples(Sequence[Example]):
+    """Some examples of a sequence, read when they are used.
+
+    Args:
+        examples: The sequence.
+        numbers: The chosen ones, in order.
+    """
+
+    def __init__(self, examples: Sequence[Example], numbers: Sequence[int]) -> None:
+        self._examples = examples
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, number: int) -> Example: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> ChosenExamples: ...
+
+    def __getitem__(self, number: int | slice) -> Example | ChosenExamples:
+        """Returns an example, or a range of examples."""
+        if isinstance(number, slice):
+            return ChosenExamples(self._examples, self._numbers[number])
+        return self._examples[self._numbers[number]]
+
+
 @dataclass
 class ExampleStore:
-    """Examples addressed by number, in memory or in memory-mapped files.
+    """Examples addressed by number, wherever they are: built set, arrays, memory.
 
     Attributes:
         description: What the data set says about itself.
         ids: Text id of each example, unique.
-        examples: The examples, in the order of `ids`.
+        examples: The examples, in the order of `ids`; read when they are used.
+        known: Sizes and labels, where they have been looked at already.
     """
 
     description: DataDescription
     ids: list[str]
     examples: Sequence[Example]
-    _positive: NDArray[np.bool_] | None = field(default=None, repr=False)
+    known: Overview | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         """Returns the number of examples."""
         return len(self.ids)
 
+    @cached_property
+    def overview(self) -> Overview:
+        """Sizes and labels of the examples."""
+        if self.known is not None:
+            return self.known
+        return Overview.of(self.examples, len(self.description.classes))
+
     @property
     def positive(self) -> NDArray[np.bool_]:
         """Which examples show any landslide, bool (examples,)."""
-        if self._positive is None:
-            wanted = self.description.landslide_class
-            self._positive = np.array(
-                [bool((e["mask"] == wanted).any()) for e in self.examples], bool
-            )
-        return self._positive
+        return self.overview.labels[:, self.description.landslide_class] > 0
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Height and width of each example."""
+        return self.overview.shapes
+
+    @property
+    def sizes(self) -> set[tuple[int, int]]:
+        """Every (height, width) that occurs."""
+        return set(self.shapes)
 
     def subset(self, numbers: Sequence[int]) -> ExampleStore:
         """Returns a store of chosen examples, in the order given."""
         return ExampleStore(
             self.description,
             [self.ids[n] for n in numbers],
-            [self.examples[n] for n in numbers],
+            ChosenExamples(self.examples, numbers),
+            None if self.known is None else self.known.rows(numbers),
         )
-
-    @property
-    def sizes(self) -> set[tuple[int, int]]:
-        """Every (height, width) that occurs."""
-        return {e["image"].shape[:2] for e in self.examples}
 
 
 def split_name(data: str) -> tuple[str, str | None]:
@@ -186,8 +259,8 @@ def checked_examples(
         description: What the data set says about itself.
 
     Yields:
-        The id as text, and the example with its `mask` as uint8 (H, W), or () where
-        a data set has one `label` for a whole image.
+        The id as text, and the example with its `mask` as uint8 (H, W), or its
+        `label` as uint8 ().
 
     Raises:
         DataError: As `from_examples`.
@@ -202,10 +275,10 @@ def checked_examples(
         if name in seen:
             raise DataError(f"`{full}` repeats an id: `{name}`.")
         seen.add(name)
-        whole = "label" in example
-        mask = np.asarray(example.pop("label") if whole else example["mask"])
+        key = label_name(example)
+        mask = np.asarray(example[key])
         mask = mask[..., 0] if mask.ndim == 3 else mask
-        if mask.shape != (() if whole else example["image"].shape[:2]):
+        if mask.shape != (() if key == "label" else example["image"].shape[:2]):
             raise DataError(
                 f"Example `{name}` of `{description.name}`: expected a mask of "
                 f"{example['image'].shape[:2]} like its image, received {mask.shape}."
@@ -216,7 +289,7 @@ def checked_examples(
                 f"Example `{name}` of `{description.name}`: label value "
                 f"{int(mask[wrong][0])} is not a class (0..{classes - 1}) or 255."
             )
-        example["mask"] = mask.astype(np.uint8)
+        example[key] = mask.astype(np.uint8)
         yield name, example
     if not seen:
         raise DataError(f"`{full}` has no examples.")
@@ -233,7 +306,7 @@ def from_examples(
         description: What the data set says about itself.
 
     Returns:
-        The store, `mask` as uint8 (H, W), or () of a label.
+        The store, `mask` as uint8 (H, W), `label` as uint8 ().
 
     Raises:
         DataError: If there is no example, two share an id, a mask has another size

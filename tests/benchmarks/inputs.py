@@ -57,7 +57,7 @@ def ours(recipe_name, arguments):
     import keras
     import tensorflow_datasets as tfds
 
-    from landslide_tf.pipelines import find_builder
+    from landslide_tf.pipelines import find_builder, training_stream
     from landslide_tf.train import load_recipe
     from landslide_tf.train.tasks.setup import (
         build_model,
@@ -80,7 +80,7 @@ def ours(recipe_name, arguments):
         for _ in tfds.as_numpy(builder.as_dataset(split="train")):
             pass
 
-    stream = iter(batches.dataset())
+    stream = iter(training_stream(batches))
 
     def pipeline():
         for _ in range(steps):

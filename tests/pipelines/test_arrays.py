@@ -17,6 +17,7 @@ from landslide_tf.pipelines import (
     load,
     load_arrays,
     read_arrays,
+    read_batches,
     write_arrays,
 )
 
@@ -112,7 +113,9 @@ def test_a_batch_of_maps_is_a_batch_of_memory(make_store, tmp_path):
             for key in x:
                 np.testing.assert_array_equal(x[key], z[key])
                 assert z[key].flags.writeable
-    found = list(EvaluationBatches(read_arrays(tmp_path / "a"), selection, 4))
+    found = list(
+        read_batches(EvaluationBatches(read_arrays(tmp_path / "a"), selection, 4))
+    )
     assert len(found) == 5
 
 

@@ -9,6 +9,9 @@ from landslide_tf.pipelines import (
     EvaluationBatches,
     InputSelection,
     TrainingBatches,
+    evaluation_stream,
+    read_batches,
+    training_stream,
 )
 
 RGB = InputSelection(("red", "green", "blue"), ("slope", "aspect", "height"))
@@ -18,7 +21,7 @@ EVERYTHING = Augmentation(dihedral=True, brightness=0.1, contrast=0.1)
 def take(stream, count):
     return [
         ({k: v.numpy() for k, v in inputs.items()}, labels.numpy())
-        for inputs, labels in stream.dataset().take(count)
+        for inputs, labels in training_stream(stream).take(count)
     ]
 
 
@@ -45,7 +48,7 @@ def test_the_stream_goes_on_from_any_step_as_if_never_interrupted(make_store):
     )
     whole = take(stream, 9)
     for epoch, step in itertools.product(range(2), range(3)):
-        rest = stream.dataset(epoch, step).take(2)
+        rest = training_stream(stream, epoch, step).take(2)
         found = [({k: v.numpy() for k, v in i.items()}, y.numpy()) for i, y in rest]
         first = epoch * 3 + step
         for one, other in zip(found, whole[first:], strict=False):
@@ -165,7 +168,7 @@ def test_evaluation_gives_every_example_whole_once_in_order(make_store):
     store = make_store(5, size=[(5, 7), (5, 7), (9, 4), (5, 7), (5, 7)])
     batches = EvaluationBatches(store, RGB, batch_size=8)
     assert batches.numbers() == [[0, 1], [2], [3, 4]]
-    marks = np.concatenate([b[0]["image"][:, 0, 0, 0] for b in batches])
+    marks = np.concatenate([b[0]["image"][:, 0, 0, 0] for b in read_batches(batches)])
     assert marks.tolist() == [0, 1, 2, 3, 4]
-    as_data = [labels.shape for _, labels in batches.dataset()]
+    as_data = [labels.shape for _, labels in evaluation_stream(batches)]
     assert [tuple(s) for s in as_data] == [(2, 5, 7), (1, 9, 4), (2, 5, 7)]

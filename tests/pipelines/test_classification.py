@@ -16,11 +16,14 @@ from landslide_tf.pipelines import (
     InputSelection,
     branch_image,
     branch_stores,
+    evaluation_stream,
     from_examples,
     hold_out,
     holds_labels,
+    training_stream,
 )
 from landslide_tf.pipelines.classification import random_box, resized, seen_box
+from landslide_tf.pipelines.sequences import TrainingSequence
 
 COLOURS = ("red", "green", "blue")
 RGB = InputSelection(COLOURS)
@@ -54,7 +57,7 @@ def store():
 def test_a_store_of_labels(store):
     assert holds_labels(store)
     assert store.positive.tolist() == [False, True, True, False, True]
-    assert store.examples[1]["mask"].shape == () and store.examples[1]["mask"] == 1
+    assert store.examples[1]["label"].shape == () and store.examples[1]["label"] == 1
     assert (30, 41) in store.sizes and len(store.sizes) == 5
     with pytest.raises(DataError, match="label value 2 is not a class"):
         store_of([0, 2])
@@ -71,13 +74,13 @@ def test_training_is_a_function_of_seed_epoch_and_id(store):
     assert first[1].dtype == np.uint8 and first[1].shape == (2,)
     for other in (batches(seed=4).batch(1, 0), batches().batch(2, 0)):
         assert not np.array_equal(first[0]["image"], other[0]["image"])
-    stream = iter(batches().dataset(epoch=0, step=1))
+    stream = iter(training_stream(batches(), epoch=0, step=1))
     for step in ((0, 1), (1, 0)):
         image, label = next(stream)
         wanted = batches().batch(*step)
         np.testing.assert_array_equal(image["image"], wanted[0]["image"])
         np.testing.assert_array_equal(label, wanted[1])
-    sequence = batches().py_dataset(epoch=1)
+    sequence = TrainingSequence(batches(), epoch=1)
     np.testing.assert_array_equal(sequence[0][0]["image"], first[0]["image"])
 
 
@@ -86,7 +89,7 @@ def test_labels_stay_with_their_images(store):
     order = batches.order(0)
     for step, number in enumerate(order):
         image, label = batches.batch(0, step)
-        assert label == store.examples[number]["mask"]
+        assert label == store.examples[number]["label"]
         mean = store.examples[number]["image"].mean(axis=(0, 1))
         np.testing.assert_allclose(image["image"][0].mean(axis=(0, 1)), mean, atol=6)
 
@@ -94,7 +97,7 @@ def test_labels_stay_with_their_images(store):
 def test_evaluation_sees_every_image_once(store):
     batches = ImageEvaluationBatches(store, RGB, 2, size=16, view="whole")
     assert batches.numbers() == [[0, 1], [2, 3], [4]]
-    found = list(batches.dataset())
+    found = list(evaluation_stream(batches))
     assert [len(label) for _, label in found] == [2, 2, 1]
     assert np.concatenate([v for _, v in found]).tolist() == [0, 1, 1, 0, 1]
     assert found[0][0]["image"].shape == (2, 16, 16, 3)
@@ -144,7 +147,7 @@ def test_branches_of_one_saliency_are_those_of_branch_image(store):
         for example, source in zip(made.examples, store.examples, strict=True):
             expected = branch_image(source["image"], branch, mode="mean")
             np.testing.assert_array_equal(example["image"], expected)
-            assert example["mask"] == source["mask"]
+            assert example["label"] == source["label"]
 
 
 def test_small_images_are_named():

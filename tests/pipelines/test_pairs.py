@@ -25,6 +25,7 @@ from landslide_tf.pipelines.region_examples import (
     resize_mask,
     rotated,
 )
+from landslide_tf.pipelines.sequences import TrainingSequence
 from landslide_tf.pipelines.store import Channel, DataDescription, from_examples
 from tests.datasets.test_ecoregion_builder import write_region
 
@@ -200,7 +201,7 @@ def test_batches_carry_what_was_recorded_of_their_images():
     for part in recorded:
         part += np.arange(6)[:, None, None] / 10
     batches = RegionBatches(made, 4, seed=1, responses=recorded)
-    stream = batches.training(epoch=2)
+    stream = TrainingSequence(batches, epoch=2)
     inputs, labels = stream[0]
     order = batches.order(2)[:4]
     assert inputs["image"].shape == (4, 16, 16, 6)
@@ -208,13 +209,13 @@ def test_batches_carry_what_was_recorded_of_their_images():
     np.testing.assert_allclose(
         labels["responses"][:, 0, 0], np.stack([order / 10, 1 + order / 10], -1), 1e-3
     )
-    again, _ = batches.training(epoch=1, step=0)[1]
+    again, _ = TrainingSequence(batches, epoch=1, step=0)[1]
     np.testing.assert_array_equal(again["image"], inputs["image"])
     assert not np.array_equal(batches.order(0), batches.order(1))
     whole = WholeRegion(batches)
     assert whole.numbers() == [[0, 1, 2, 3], [4, 5]]
     with pytest.raises(DataError, match="at most 6"):
-        RegionBatches(made, 7).training()
+        TrainingSequence(RegionBatches(made, 7))
 
 
 @pytest.mark.filterwarnings(

@@ -8,7 +8,10 @@ from landslide_tf.pipelines import (
     EvaluationBatches,
     InputSelection,
     TrainingBatches,
+    evaluation_stream,
+    training_stream,
 )
+from landslide_tf.pipelines.sequences import EvaluationSequence, TrainingSequence
 
 SELECTION = InputSelection(("red", "nir"), ("slope", "aspect"))
 SIZES = [(8, 8), (8, 8), (5, 9), (12, 3), (8, 8), (8, 8), (8, 8)]
@@ -36,8 +39,8 @@ def test_the_stream_is_that_of_tensorflow(make_store, options, start):
         **options,
     )
     count = 2 * batches.steps_per_epoch + 1
-    sequence = batches.py_dataset(*start)
-    expected = list(batches.dataset(*start).take(count).as_numpy_iterator())
+    sequence = TrainingSequence(batches, *start)
+    expected = list(training_stream(batches, *start).take(count).as_numpy_iterator())
     assert sequence.num_batches is None
     # Backwards, so that no batch can lean on the one before it.
     for number in reversed(range(count)):
@@ -46,8 +49,8 @@ def test_the_stream_is_that_of_tensorflow(make_store, options, start):
 
 def test_validation_is_that_of_tensorflow(make_store):
     batches = EvaluationBatches(make_store(7, SIZES), SELECTION, batch_size=2)
-    sequence = batches.py_dataset()
-    expected = list(batches.dataset().as_numpy_iterator())
+    sequence = EvaluationSequence(batches)
+    expected = list(evaluation_stream(batches).as_numpy_iterator())
     assert sequence.num_batches == len(expected) == len(batches)
     for number in reversed(range(len(expected))):
         assert_equal(expected[number], sequence[number])

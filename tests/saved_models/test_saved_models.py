@@ -4,7 +4,7 @@ import pytest
 from landslide_tf import saved_models, serving
 from landslide_tf.errors import ModelError
 from landslide_tf.metrics import ConfusionAccumulator, decide
-from landslide_tf.pipelines import EvaluationBatches, InputSelection, load
+from landslide_tf.pipelines import EvaluationBatches, InputSelection, load, read_batches
 
 RGB = ("red", "green", "blue")
 
@@ -30,7 +30,8 @@ def test_a_shipped_model_is_small_and_scores_what_the_index_says(name, tiny_data
     store = load(entry["data"], data_dir=tiny_data)
     factors = tuple(factor.name for factor in served.metadata.factors)
     counted = ConfusionAccumulator(len(served.metadata.classes))
-    for inputs, labels in EvaluationBatches(store, InputSelection(RGB, factors)):
+    batches = EvaluationBatches(store, InputSelection(RGB, factors))
+    for inputs, labels in read_batches(batches):
         given = {key: inputs[key] for key in served.input_shapes}
         classes = decide(
             served(given)["probabilities"],

@@ -14,6 +14,7 @@ Keras's batch normalisation, whose statistics differ between them. A VARIANT wit
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -29,7 +30,9 @@ from landslide_tf.pipelines import (
     EvaluationBatches,
     InputSelection,
     TrainingBatches,
+    evaluation_input,
     from_examples,
+    training_input,
 )
 from landslide_tf.train.optimizers import LossScaleOptimizer
 from landslide_tf.train.recipe.schema import TrainingSection
@@ -177,10 +180,7 @@ def main(folder, variant, kill_at):
     with replicated(devices):
         model = compiled(variant)
     training, examples = batches(variant)
-    if keras.backend.backend() == "tensorflow":
-        stream, validation = training.dataset, examples.dataset()
-    else:
-        stream, validation = training.py_dataset, examples.py_dataset()
+    stream, validation = partial(training_input, training), evaluation_input(examples)
     model.evaluate(validation, steps=1, verbose=0)
     model.reset_metrics()
     section = TrainingSection(

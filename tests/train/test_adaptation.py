@@ -12,10 +12,16 @@ from landslide_tf.pipelines import (
     ExampleStore,
     InputSelection,
     TrainingBatches,
+    evaluation_stream,
+    read_batches,
+    training_stream,
 )
+from landslide_tf.pipelines.sequences import EvaluationSequence, TrainingSequence
 from landslide_tf.train import RunFolder, load_recipe, run_facts
 from landslide_tf.train.search.space import SearchSpace
 from landslide_tf.train.tasks.setup import RunData, make_rate
+from landslide_tf.train.transfer import adaptation
+from landslide_tf.train.transfer import paired_batches as data
 from landslide_tf.train.transfer.adaptation import (
     AdaptationRecorder,
     CollapseError,
@@ -25,8 +31,6 @@ from landslide_tf.train.transfer.adaptation import (
     settle_adaptation,
     target_selection,
 )
-from landslide_tf.train.transfer.compatibility import adaptation as room
-from landslide_tf.train.transfer.compatibility import paired_batches as data
 from tests.train.region_examples import CHANNELS, description, examples, store
 
 SELECTION = InputSelection(("r", "g", "b"))
@@ -61,9 +65,9 @@ def assert_same(one, other):
 def test_pairs_go_on_from_any_step_on_both_backends(pairs):
     """The target's epochs of two batches end within the source's of three."""
     assert pairs.steps_per_epoch == 3
-    stream = take(pairs.dataset(), 8)
-    assert_same(stream[4:], take(pairs.dataset(1, 1), 4))
-    numbered = pairs.py_dataset(1, 1)
+    stream = take(training_stream(pairs), 8)
+    assert_same(stream[4:], take(training_stream(pairs, 1, 1), 4))
+    numbered = TrainingSequence(pairs, 1, 1)
     assert_same(stream[4:], [numbered[k] for k in range(4)])
     images = [x["target_image"].numpy() for x, _ in stream]
     assert not np.array_equal(images[0], images[2])  # another epoch of the target
@@ -71,9 +75,9 @@ def test_pairs_go_on_from_any_step_on_both_backends(pairs):
 
 def test_validation_marks_the_region_of_every_example():
     both = data.PairedValidation(evaluation(6, 1), evaluation(5, 2))
-    found = list(both.dataset())
+    found = list(evaluation_stream(both))
     assert len(found) == 4
-    numbered = both.py_dataset()
+    numbered = EvaluationSequence(both)
     assert numbered.num_batches == 4
     for k, (x, y) in enumerate(found):
         assert set(x["domain"].numpy()) == {0 if k < 2 else 1}
@@ -81,7 +85,8 @@ def test_validation_marks_the_region_of_every_example():
         np.testing.assert_array_equal(x["domain"], p["domain"])
         np.testing.assert_array_equal(x["image"], p["image"])
         np.testing.assert_array_equal(y, q)
-    assert [len(y) for _, y in both] == [4, 2]  # the labelled ones
+    labelled = read_batches(both.source)
+    assert [len(y) for _, y in labelled] == [4, 2]
 
 
 def test_a_target_needs_no_labels_and_those_it_has_are_not_read(monkeypatch):
@@ -120,8 +125,8 @@ def recipe(tmp_path, *changes):
 
 
 def batches(monkeypatch, chosen, target, labelled=None):
-    monkeypatch.setattr(room, "load_unlabelled", lambda *_, **__: target)
-    monkeypatch.setattr(room, "load_split", lambda *_, **__: labelled)
+    monkeypatch.setattr(adaptation, "load_unlabelled", lambda *_, **__: target)
+    monkeypatch.setattr(adaptation, "load_split", lambda *_, **__: labelled)
     own = RunData(training(8, 1), evaluation(4, 2))
     return paired_batches(chosen, own)
 
@@ -135,18 +140,18 @@ def hidden(count, seed, **changes):
 def test_a_small_target_is_drawn_more_often(monkeypatch, tmp_path):
     found = batches(monkeypatch, recipe(tmp_path), hidden(2, 3))
     assert found.training.target.draws == 2
-    (x, y), *_ = take(found.training.dataset(), 1)
+    (x, y), *_ = take(training_stream(found.training), 1)
     assert x["target_image"].shape == (4, 32, 32, 3) and y.shape == (4, 32, 32)
-    labels = [y.numpy() for _, y in found.validation.dataset()]
+    labels = [y.numpy() for _, y in evaluation_stream(found.validation)]
     assert (labels[-1] == 255).all() and (labels[0] != 255).any()
 
 
 def test_an_oracle_reads_labels_of_the_same_classes(monkeypatch, tmp_path):
     chosen = recipe(tmp_path, "adaptation.oracle=true")
     found = batches(monkeypatch, chosen, hidden(4, 3), store(4, 3))
-    labels = [y.numpy() for _, y in found.validation.dataset()]
+    labels = [y.numpy() for _, y in evaluation_stream(found.validation)]
     assert (labels[-1] != 255).any()
-    (_, y), *_ = take(found.training.target.dataset(), 1)
+    (_, y), *_ = take(training_stream(found.training.target), 1)
     assert (y.numpy() == 255).all()  # training never does
     other = store(4, 3)
     other.description = description(classes=("slide", "other"))

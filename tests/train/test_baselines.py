@@ -8,7 +8,7 @@ import pytest
 
 from landslide_tf import models
 from landslide_tf.models import tsmu
-from landslide_tf.pipelines import RegionBatches
+from landslide_tf.pipelines import RegionBatches, training_input
 from landslide_tf.train.continual.baseline_batches import (
     Buffer,
     JoinedExamples,
@@ -105,7 +105,7 @@ def anchored(network, fisher):
 
 def fitted(model, batches, steps=4):
     model.compile(optimizer=keras.optimizers.SGD(1e-3))
-    model.fit(batches.training(), steps_per_epoch=steps, verbose=0, shuffle=False)
+    model.fit(training_input(batches), steps_per_epoch=steps, verbose=0, shuffle=False)
 
 
 def test_a_strong_anchor_holds_the_trunk():

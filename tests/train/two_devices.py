@@ -19,7 +19,13 @@ from landslide_tf.errors import LandslideTFError
 from landslide_tf.layers import Conv2D, conv_bn_relu
 from landslide_tf.losses import SegmentationCrossEntropy
 from landslide_tf.metrics import ConfusionMatrix
-from landslide_tf.pipelines import EvaluationBatches, InputSelection, TrainingBatches
+from landslide_tf.pipelines import (
+    EvaluationBatches,
+    InputSelection,
+    TrainingBatches,
+    evaluation_stream,
+    training_stream,
+)
 from landslide_tf.train import Session, load_recipe, resume, train
 from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer
 from landslide_tf.train.run.devices import replicated
@@ -95,13 +101,13 @@ def fitted(devices):
         metric = ConfusionMatrix(2, landslide_class=1)
         model.compile(CoupledSGD(0.1), SegmentationCrossEntropy(), metrics=[metric])
     model.fit(
-        training.dataset(),
+        training_stream(training),
         steps_per_epoch=training.steps_per_epoch,
         epochs=4,
         shuffle=False,
         verbose=0,
     )
-    logs = model.evaluate(validation.dataset(), return_dict=True, verbose=0)
+    logs = model.evaluate(evaluation_stream(validation), return_dict=True, verbose=0)
     return {
         "variables": {v.path: v.numpy().tolist() for v in model.variables},
         "logs": logs,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,15 @@ from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.pipelines import RegionBatches, RegionExamples
 from landslide_tf.pipelines.augment import Mask
+from landslide_tf.pipelines.batches import (
+    Arrays,
+    ArraySpec,
+    DrawnBatches,
+    GroupedBatches,
+    Specs,
+)
 
-if TYPE_CHECKING:
-    from landslide_tf.pipelines.sequences import EvaluationSequence, TrainingSequence
-
-Batch = tuple[dict[str, NDArray], dict[str, NDArray]]
+Batch: TypeAlias = tuple[Arrays, Arrays]
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,16 @@ class JoinedExamples:
     """
 
     parts: tuple[RegionExamples, ...]
+
+    @property
+    def size(self) -> int:
+        """Height and width of each example, pixels."""
+        return self.parts[0].size
+
+    @property
+    def bands(self) -> int:
+        """Channels of each image."""
+        return self.parts[0].bands
 
     @cached_property
     def ends(self) -> NDArray[np.int64]:
@@ -56,7 +70,7 @@ class JoinedExamples:
 
 
 @dataclass(frozen=True)
-class RegionwiseBatches:
+class RegionwiseBatches(DrawnBatches[Batch]):
     """Examples of several regions in batches that each are of one region.
 
     Attributes:
@@ -85,6 +99,18 @@ class RegionwiseBatches:
         if self.balance:
             return [max(1, round(sum(whole) / len(whole)))] * len(whole)
         return whole
+
+    @property
+    def inputs(self) -> Specs:
+        """The image, and the place of its region."""
+        side = self.examples.size
+        image = ArraySpec((side, side, self.examples.bands))
+        return {"image": image, "region": ArraySpec((), "int32")}
+
+    @property
+    def labels(self) -> Specs:
+        """The mask."""
+        return {"mask": ArraySpec((self.examples.size,) * 2, "uint8")}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -119,15 +145,9 @@ class RegionwiseBatches:
         region = np.full(len(images), self.examples.region(int(draws[0])), np.int32)
         return {"image": np.stack(images), "region": region}, {"mask": np.stack(masks)}
 
-    def training(self, epoch: int = 0, step: int = 0) -> TrainingSequence:
-        """Returns the endless stream from a given step on, for Keras's `fit`."""
-        from landslide_tf.pipelines.sequences import TrainingSequence
-
-        return TrainingSequence(self, epoch, step)
-
 
 @dataclass(frozen=True)
-class WholeRegions:
+class WholeRegions(GroupedBatches[Batch]):
     """Every example of several regions once, in batches that each are of one region.
 
     Attributes:
@@ -136,24 +156,28 @@ class WholeRegions:
 
     batches: RegionwiseBatches
 
-    def numbers(self) -> list[NDArray[np.int64]]:
+    @property
+    def inputs(self) -> Specs:
+        """As those of the batches."""
+        return self.batches.inputs
+
+    @property
+    def labels(self) -> Specs:
+        """As those of the batches."""
+        return self.batches.labels
+
+    def numbers(self) -> list[list[int]]:
         """Returns the numbers of each batch."""
         joined, size = self.batches.examples, self.batches.batch_size
         found = []
         for part in range(len(joined.parts)):
             own = joined.numbers(part)
-            found += [own[k : k + size] for k in range(0, len(own), size)]
+            found += [own[k : k + size].tolist() for k in range(0, len(own), size)]
         return found
 
     def load(self, numbers: Sequence[int]) -> Batch:
         """Returns a batch."""
         return self.batches.load(0, numbers)
-
-    def sequence(self) -> EvaluationSequence:
-        """Returns the batches for Keras's `evaluate` and `validation_data`."""
-        from landslide_tf.pipelines.sequences import EvaluationSequence
-
-        return EvaluationSequence(self)
 
 
 @dataclass(frozen=True)
@@ -187,7 +211,7 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class ReplayBatches:
+class ReplayBatches(DrawnBatches[Batch]):
     """Batches of a new region, each with one drawn from a buffer of old examples.
 
     Attributes:
@@ -199,9 +223,21 @@ class ReplayBatches:
     buffer: Buffer
 
     @property
-    def batch_size(self) -> int:
+    def batch_size(self) -> int:  # type: ignore[override]  # read, never set
         """New examples a batch, and old ones."""
         return self.new.batch_size
+
+    @property
+    def inputs(self) -> Specs:
+        """The images, and the place of each old one's region."""
+        image = self.new.inputs["image"]
+        old = {"old_image": image, "old_region": ArraySpec((), "int32")}
+        return {"image": image, **old}
+
+    @property
+    def labels(self) -> Specs:
+        """The masks."""
+        return {**self.new.labels, "old_mask": self.new.labels["mask"]}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -233,9 +269,3 @@ class ReplayBatches:
         }
         masks = np.stack([mask for _, mask in loaded])
         return {**images, **old}, {**labels, "old_mask": masks}
-
-    def training(self, epoch: int = 0, step: int = 0) -> TrainingSequence:
-        """Returns the endless stream from a given step on, for Keras's `fit`."""
-        from landslide_tf.pipelines.sequences import TrainingSequence
-
-        return TrainingSequence(self, epoch, step)

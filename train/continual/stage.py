@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,13 @@ from landslide_tf.errors import RunError
 from landslide_tf.losses import ResponsePreservationLoss, SoftDiceLoss
 from landslide_tf.metrics import SoftIoU
 from landslide_tf.models import tsmu
-from landslide_tf.pipelines import RegionBatches, WholeRegion
+from landslide_tf.pipelines import (
+    EvaluationData,
+    TrainingData,
+    evaluation_input,
+    training_input,
+)
+from landslide_tf.pipelines.region_batches import RegionBatch
 from landslide_tf.train.continual.recipe import ContinualTraining, StageSection
 from landslide_tf.train.optimizers import LossScaleOptimizer
 from landslide_tf.train.recipe.schema import TrainingSection
@@ -200,8 +207,8 @@ def responses(
 
 def fit_stage(
     model: UpdateModel,
-    training: RegionBatches,
-    validation: WholeRegion,
+    training: TrainingData[RegionBatch],
+    validation: EvaluationData[RegionBatch],
     section: StageSection,
     settings: ContinualTraining,
     folder: str | Path,
@@ -229,14 +236,14 @@ def fit_stage(
         DataError: If there are fewer examples than a batch takes.
     """
     plan = model.plan
-    stream = training.training
+    steps = training.steps_per_epoch
     optimizer: keras.optimizers.Optimizer = keras.optimizers.Adam(
         section.learning_rate, weight_decay=section.weight_decay or None
     )
     if settings.precision == "mixed_float16":
         optimizer = LossScaleOptimizer(optimizer)
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
-    whole = validation.sequence()
+    whole = evaluation_input(validation)
     model.evaluate(whole, steps=1, verbose=0)
     model.reset_metrics()
     model.optimizer.build(model.trainable_variables)
@@ -250,10 +257,10 @@ def fit_stage(
         recorder.start(model, {f"val_{name}": float(v) for name, v in logs.items()})
     run_fits(
         model,
-        stream,
+        partial(training_input, training),
         recorder,
         [],
-        steps=training.steps_per_epoch,
+        steps=steps,
         validation=whole,
         verbose=_verbosity(verbose),
     )

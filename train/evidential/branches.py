@@ -20,6 +20,7 @@ from landslide_tf.pipelines import (
     branch_stores,
     hold_out,
     holds_labels,
+    read_batches,
 )
 from landslide_tf.pipelines.store import Example
 from landslide_tf.train.engine import Session, train_or_resume
@@ -296,7 +297,7 @@ def predict(
         store, input_selection(recipe), recipe.classification, _BATCH
     )
     function = networks[run.path]
-    found = [(function(inputs), labels) for inputs, labels in batches]
+    found = [(function(inputs), labels) for inputs, labels in read_batches(batches)]
     labels = np.concatenate([part for _, part in found]).astype(np.int64)
     files = tuple(
         f"{CLASSES[label]}/{name}.png"

@@ -20,6 +20,7 @@ from landslide_tf.train.run.folder import versions
 from landslide_tf.train.run.recorder import RunRecorder
 from landslide_tf.train.tasks.setup import RunData, build_model
 from landslide_tf.train.transfer.adversarial import AdversarialModel
+from landslide_tf.train.transfer.paired_batches import PairedValidation
 
 
 def write_result(
@@ -59,8 +60,11 @@ def write_result(
         final.save(temporary)
     store = batches.training.store
     metadata = describe_model(recipe, final, store, arguments, run.path.name)
+    validation = batches.validation
+    if isinstance(validation, PairedValidation):
+        validation = validation.source
     decision = fit_decision(
-        final, batches.validation, recipe.decision, metadata.landslide_class
+        final, validation, recipe.decision, metadata.landslide_class
     )
     metadata.threshold = decision.threshold
     metadata.temperature = decision.temperature

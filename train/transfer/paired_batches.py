@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TypeVar, overload
 
-import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.pipelines import (
@@ -18,7 +18,7 @@ from landslide_tf.pipelines import (
     from_examples,
     load_arrays,
 )
-from landslide_tf.pipelines.batches import Batch
+from landslide_tf.pipelines.batches import Arrays, ArraySpec, Specs
 from landslide_tf.pipelines.store import Example, open_split
 from landslide_tf.train.transfer.adversarial import (
     DOMAIN,
@@ -27,8 +27,8 @@ from landslide_tf.train.transfer.adversarial import (
     TARGET_PREFIX,
 )
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+T = TypeVar("T")
+Batch = tuple[Arrays, NDArray[np.uint8]]
 
 
 class UnlabelledExamples(Sequence[Example]):
@@ -53,10 +53,9 @@ class UnlabelledExamples(Sequence[Example]):
 
     def __getitem__(self, number: int | slice) -> Example | UnlabelledExamples:
         """Returns an example, or a range of examples."""
-        found = self._examples[number]
-        return (
-            UnlabelledExamples(found) if isinstance(number, slice) else _hidden(found)
-        )
+        if isinstance(number, slice):
+            return UnlabelledExamples(self._examples[number])
+        return _hidden(self._examples[number])
 
 
 def _hidden(example: Example) -> Example:
@@ -105,9 +104,9 @@ def _all_hidden(examples: Iterable[Example]) -> Iterator[Example]:
 
 @dataclass(frozen=True)
 class PairedTraining:
-    """The endless stream of a source batch and a target batch a step.
+    """Training data of a source batch and a target batch a step.
 
-    The target's stream goes on through its own epochs, whatever the source's are.
+    The target goes on through its own epochs, whatever the source's are.
 
     Attributes:
         source: Labelled batches; an epoch is theirs.
@@ -123,41 +122,47 @@ class PairedTraining:
         return self.source.store
 
     @property
+    def batch_size(self) -> int:
+        """Examples of each region in a batch."""
+        return self.source.batch_size
+
+    @property
     def steps_per_epoch(self) -> int:
         """Whole source batches an epoch."""
         return self.source.steps_per_epoch
+
+    @property
+    def inputs(self) -> Specs:
+        """The source's inputs, and the target's under names of their own."""
+        return _both(self.source.inputs, self.target.inputs)
+
+    @property
+    def labels(self) -> ArraySpec:
+        """Class of each of the source's pixels."""
+        return self.source.labels
 
     def position(self, epoch: int, step: int) -> tuple[int, int]:
         """Returns the target's epoch and step at a step of the source."""
         number = epoch * self.source.steps_per_epoch + step
         return divmod(number, self.target.steps_per_epoch)
 
-    def dataset(self, epoch: int = 0, step: int = 0) -> tf.data.Dataset:
-        """Returns the stream from a given step on, for TensorFlow."""
-        import tensorflow as tf
-
-        source = self.source.dataset(epoch, step)
-        target = self.target.dataset(*self.position(epoch, step))
-        return tf.data.Dataset.zip((source, target)).map(_paired)
-
-    def py_dataset(self, epoch: int = 0, step: int = 0) -> keras.utils.PyDataset:
-        """Returns the stream from a given step on, for every backend."""
-        source = self.source.py_dataset(epoch, step)
-        target = self.target.py_dataset(*self.position(epoch, step))
-        return _Numbered(None, lambda number: _paired(source[number], target[number]))
+    def batch(self, epoch: int, step: int) -> Batch:
+        """Returns inputs of both regions and labels of the source."""
+        inputs, labels = self.source.batch(epoch, step)
+        others, _ = self.target.batch(*self.position(epoch, step))
+        return _both(inputs, others), labels
 
 
-def _paired(source: Batch, target: Batch) -> Batch:
-    others = {TARGET_PREFIX + name: value for name, value in target[0].items()}
-    return {**source[0], **others}, source[1]
+def _both(source: Mapping[str, T], target: Mapping[str, T]) -> dict[str, T]:
+    return {**source, **{TARGET_PREFIX + k: value for k, value in target.items()}}
 
 
 @dataclass(frozen=True)
 class PairedValidation:
-    """Every source and then every target example once, each with its region.
+    """Evaluation data of every source and then every target example, by region.
 
     Attributes:
-        source: Labelled batches.
+        source: Labelled batches, which thresholds are fitted on.
         target: Batches without labels, or, for comparison only, with them.
     """
 
@@ -169,56 +174,25 @@ class PairedValidation:
         """The labelled examples."""
         return self.source.store
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Yields the labelled batches, which thresholds are fitted on."""
-        return iter(self.source)
-
-    def dataset(self) -> tf.data.Dataset:
-        """Returns the batches as a finite `tf.data.Dataset`."""
-        import tensorflow as tf
-
-        def marked(batches: EvaluationBatches, domain: int) -> tf.data.Dataset:
-            def mark(inputs: dict[str, tf.Tensor], labels: tf.Tensor) -> tuple:
-                numbers = tf.fill(tf.shape(labels)[:1], domain)
-                return {**inputs, DOMAIN: numbers}, labels
-
-            return batches.dataset().map(mark)
-
-        return marked(self.source, SOURCE).concatenate(marked(self.target, TARGET))
-
-    def py_dataset(self) -> keras.utils.PyDataset:
-        """Returns the batches as a `keras.utils.PyDataset`."""
-        source, target = self.source.py_dataset(), self.target.py_dataset()
-        first = source.num_batches
-
-        def load(number: int) -> Batch:
-            domain = SOURCE if number < first else TARGET
-            inputs, labels = (
-                source[number] if domain == SOURCE else target[number - first]
-            )
-            return {**inputs, DOMAIN: np.full(len(labels), domain, np.int32)}, labels
-
-        return _Numbered(first + target.num_batches, load)
-
-
-class _Numbered(keras.utils.PyDataset):
-    """Batches by number.
-
-    Args:
-        count: How many; None for no end.
-        load: Returns a batch.
-    """
-
-    def __init__(self, count: int | None, load: Callable[[int], Batch]) -> None:
-        super().__init__(workers=2, max_queue_size=4)
-        self._count = count
-        self._load = load
+    @property
+    def inputs(self) -> Specs:
+        """The inputs of either, and the number of the region."""
+        return {**self.source.inputs, DOMAIN: ArraySpec((), "int32")}
 
     @property
-    def num_batches(self) -> int | None:
-        """Number of batches."""
-        return self._count
+    def labels(self) -> ArraySpec:
+        """Class of each pixel, 255 = ignore."""
+        return self.source.labels
 
-    def __getitem__(self, index: int) -> Batch:
-        """Returns a batch."""
-        return self._load(index)
+    def __len__(self) -> int:
+        """Returns the number of batches."""
+        return len(self.source) + len(self.target)
+
+    def batch(self, number: int) -> Batch:
+        """Returns inputs and labels of a batch, numbered from 0."""
+        first = len(self.source)
+        if number < first:
+            domain, (inputs, labels) = SOURCE, self.source.batch(number)
+        else:
+            domain, (inputs, labels) = TARGET, self.target.batch(number - first)
+        return {**inputs, DOMAIN: np.full(len(labels), domain, np.int32)}, labels

@@ -1,0 +1,234 @@
+"""Batches of segmentation: a class for every pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.errors import DataError
+from landslide_tf.pipelines.augment import (
+    Augmentation,
+    Mask,
+    example_generator,
+    pad_example,
+)
+from landslide_tf.pipelines.batches import (
+    ArraySpec,
+    DrawnBatches,
+    GroupedBatches,
+    Specs,
+)
+from landslide_tf.pipelines.inputs import Inputs, InputSelection
+from landslide_tf.pipelines.store import ExampleStore
+
+Batch: TypeAlias = tuple[Inputs, Mask]
+
+
+@dataclass
+class TrainingBatches(DrawnBatches[Batch]):
+    """Training data of segmentation: `image`, perhaps `factors`, and uint8 masks.
+
+    The ids of an epoch are drawn first; only the examples of the batch asked for are
+    then read and augmented, so that a stream which starts at any step costs nothing
+    for the steps before it.
+
+    Attributes:
+        store: Training examples.
+        selection: Channels that become the model's inputs.
+        batch_size: Examples a batch; an epoch's last, smaller batch is left out.
+        seed: Seed of order, sampling and augmentation.
+        augmentation: Changes the examples undergo.
+        patch: Side of a random patch in pixels; None takes whole examples.
+        draws: Times each example is drawn an epoch (with `patch`, another place).
+        positive_fraction: Share of examples with landslide in every epoch, drawn with
+            repetition where they are fewer; None draws each example equally often.
+    """
+
+    store: ExampleStore
+    selection: InputSelection
+    batch_size: int
+    seed: int
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    patch: int | None = None
+    draws: int = 1
+    positive_fraction: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what could not make a single batch."""
+        self.selection.check(self.store)
+        if self.augmentation.scale is not None and self.patch is None:
+            raise DataError(
+                "`augmentation.scale` is a multiple of the patch: expected "
+                "`training.patch`, received none."
+            )
+        total = len(self.store) * self.draws
+        if self.batch_size > total:
+            raise DataError(
+                f"Expected a batch size of at most {total} (the examples of an epoch), "
+                f"received {self.batch_size}."
+            )
+        if self.positive_fraction is not None:
+            positive = int(self.store.positive.sum())
+            if positive in (0, len(self.store)):
+                raise DataError(
+                    "`positive_fraction` needs examples with and without landslide; "
+                    f"{positive} of {len(self.store)} have any."
+                )
+        channels = self.store.description.channels
+        self._kinds = tuple(
+            "aspect" if n == "aspect" and channels[n].unit == "degree" else "other"
+            for n in self.selection.factors
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches an epoch."""
+        return len(self.store) * self.draws // self.batch_size
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Returns the draws of an epoch: example number + examples × draw number."""
+        generator = np.random.Generator(
+            np.random.Philox(np.random.SeedSequence([self.seed, epoch]))
+        )
+        count, total = len(self.store), len(self.store) * self.draws
+        if self.positive_fraction is None:
+            return generator.permutation(total)
+        wanted = round(self.positive_fraction * total)
+        positive = self.store.positive
+        numbers = np.concatenate(
+            [
+                _draw(generator, np.flatnonzero(positive), wanted),
+                _draw(generator, np.flatnonzero(~positive), total - wanted),
+            ]
+        )
+        # A repeated example is another draw of it, so that it is augmented anew.
+        seen: dict[int, int] = {}
+        for place, number in enumerate(numbers.tolist()):
+            seen[number] = seen.get(number, -1) + 1
+            numbers[place] = number + count * seen[number]
+        return generator.permutation(numbers)
+
+    @property
+    def inputs(self) -> Specs:
+        """The arrays that a network takes, by name."""
+        return self.selection.specs(*self._side())
+
+    @property
+    def labels(self) -> ArraySpec:
+        """Class of each pixel, 255 = ignore."""
+        return ArraySpec(self._side(), "uint8")
+
+    def load(self, epoch: int, draws: Sequence[int]) -> Batch:
+        """Returns chosen draws of an epoch as a batch."""
+        return collate([self._draw_example(epoch, draw) for draw in draws])
+
+    def _draw_example(self, epoch: int, draw: int) -> tuple[Inputs, Mask]:
+        number, generator = self._drawn(epoch, draw)
+        example = self.store.examples[number]
+        inputs = self.selection.inputs(example, self.store.description.channels)
+        inputs, mask = self.augmentation.place(
+            inputs, example["mask"], self.patch, generator, self._kinds
+        )
+        return self.augmentation(inputs, mask, generator, self._kinds)
+
+    def _drawn(self, epoch: int, draw: int) -> tuple[int, np.random.Generator]:
+        """Returns the number of a draw's example, and the draw's random stream."""
+        repeat, number = divmod(draw, len(self.store))
+        name = self.store.ids[number]
+        if repeat:
+            name = f"{name}#{repeat}"
+        return number, example_generator(self.seed, epoch, name)
+
+    def _side(self) -> tuple[int | None, int | None]:
+        if self.patch is not None:
+            return self.patch, self.patch
+        sizes = self.store.sizes
+        if len(sizes) > 1:
+            return None, None
+        height, width = next(iter(sizes))
+        if self.augmentation.dihedral and height != width:
+            return None, None
+        return height, width
+
+
+def _draw(
+    generator: np.random.Generator, numbers: NDArray[np.int64], wanted: int
+) -> NDArray[np.int64]:
+    """Draws `wanted` numbers, each once before any comes again."""
+    rounds = math.ceil(wanted / len(numbers))
+    drawn = [generator.permutation(numbers) for _ in range(rounds)]
+    return np.concatenate(drawn)[:wanted] if drawn else numbers[:0]
+
+
+def collate(examples: Sequence[tuple[Inputs, Mask]]) -> Batch:
+    """Stacks examples, padding unequal sizes with ignored pixels.
+
+    Args:
+        examples: Inputs and mask of each.
+
+    Returns:
+        The batch, as large as its largest example.
+    """
+    height = max(mask.shape[0] for _, mask in examples)
+    width = max(mask.shape[1] for _, mask in examples)
+    padded = [pad_example(inputs, mask, height, width) for inputs, mask in examples]
+    inputs = {
+        key: np.stack([example[key] for example, _ in padded]) for key in padded[0][0]
+    }
+    return inputs, np.stack([mask for _, mask in padded])
+
+
+@dataclass(frozen=True)
+class EvaluationBatches(GroupedBatches[Batch]):
+    """Evaluation data of segmentation: every example of a store whole, in order.
+
+    Only examples of one size share a batch: padding would reach the prediction of
+    networks with a global pool.
+
+    Attributes:
+        store: Examples.
+        selection: Channels that become the model's inputs.
+        batch_size: Most examples a batch.
+    """
+
+    store: ExampleStore
+    selection: InputSelection
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        """Refuses channels the data set does not have."""
+        self.selection.check(self.store)
+
+    @property
+    def inputs(self) -> Specs:
+        """The arrays that a network takes, by name."""
+        return self.selection.specs(None, None)
+
+    @property
+    def labels(self) -> ArraySpec:
+        """Class of each pixel, 255 = ignore."""
+        return ArraySpec((None, None), "uint8")
+
+    def numbers(self) -> list[list[int]]:
+        """Returns the example numbers of each batch."""
+        groups: list[list[int]] = []
+        last = None
+        for number, size in enumerate(self.store.shapes):
+            if size != last or len(groups[-1]) == self.batch_size:
+                groups.append([])
+            groups[-1].append(number)
+            last = size
+        return groups
+
+    def load(self, numbers: Sequence[int]) -> Batch:
+        """Returns chosen examples of one size as a batch."""
+        channels = self.store.description.channels
+        chosen = [self.store.examples[n] for n in numbers]
+        return collate(
+            [(self.selection.inputs(e, channels), e["mask"]) for e in chosen]
+        )
