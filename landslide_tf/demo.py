@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shlex
 import time
 from dataclasses import dataclass
@@ -20,23 +19,20 @@ from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_sc
 from landslide_tf.metrics import Scores
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.report import (
+    Charts,
     Code,
-    Figure,
     KeyNumbers,
     Link,
     MapDate,
-    Picture,
     Section,
     Table,
-    average_rows,
-    class_rows,
-    confusion_rows,
-    curves,
-    object_rows,
+    evaluation_section,
+    learning_curves,
     write_evaluation,
     write_map_page,
     write_page,
 )
+from landslide_tf.report.tables import Row
 from landslide_tf.serving import export
 from landslide_tf.train import (
     Evaluation,
@@ -44,10 +40,10 @@ from landslide_tf.train import (
     Session,
     evaluate_run,
     load_recipe,
+    run_facts,
     train,
 )
 
-RECIPES = ("fstf_net_synthetic", "rae_d_synthetic")
 NAMES = {"fstf_net_synthetic": "FSTF-Net", "rae_d_synthetic": "RAE-D"}
 CURVES = ("loss", "landslide_iou", "miou")
 SCENE = {"image": "image.tif", "dem": "dem.tif", "ndvi": "ndvi.tif"}
@@ -56,10 +52,16 @@ _SCENE_SEED, _SCENE_SIZE, _CELL = 20, 256, 2.0  # another seed: ground not train
 
 @dataclass(frozen=True)
 class _Result:
-    name: str
+    """A trained model: its recipe, its run and what the test tiles say of it."""
+
+    recipe: str
     run: RunFolder
     evaluation: Evaluation
-    files: dict[str, Path]
+
+    @property
+    def name(self) -> str:
+        """The model's name for readers."""
+        return NAMES[self.recipe]
 
 
 def separation(scores: Scores, first: str, second: str) -> float:
@@ -107,24 +109,24 @@ def run_demo(out: str | Path) -> Path:
 
     data_dir = out / "data"
     results = []
-    for name in RECIPES:
-        step(f"training {NAMES[name]} (recipe {name})")
-        run = train(
-            load_recipe(name),
-            out / "runs" / name,
-            Session(data_dir, command=f"landslide-tf train {name}"),
-        )
-        step(f"evaluating {NAMES[name]}")
-        results.append(_evaluate(name, run, data_dir))
+    for recipe, name in NAMES.items():
+        step(f"training {name} (recipe {recipe})")
+        session = Session(data_dir, command=f"landslide-tf train {recipe}")
+        run = train(load_recipe(recipe), out / "runs" / recipe, session)
+        step(f"evaluating {name}")
+        found = evaluate_run(run, data_dir=data_dir)
+        title = f"{name} on {found.data}"
+        write_evaluation(run.report / "test", title=title, **found.contents())
+        results.append(_Result(recipe, run, found))
     step("evaluating FSTF-Net with the factors of other tiles")
     shuffled = evaluate_run(
         results[0].run, permute="factors", pictures=0, data_dir=data_dir
     )
     winner = max(results, key=lambda result: result.evaluation.landslide_iou)
-    step(f"exporting {NAMES[winner.name]}")
+    step(f"exporting {winner.name}")
     exported = export(
         winner.run.load_model(),
-        out / "export" / winner.name,
+        out / "export" / winner.recipe,
         metadata=winner.run.read_metadata(),
     )
     step("mapping a generated scene")
@@ -132,28 +134,6 @@ def run_demo(out: str | Path) -> Path:
     page = _write_page(out, results, shuffled, winner, exported, scene)
     step("done")
     return page
-
-
-def _evaluate(name: str, run: RunFolder, data_dir: Path) -> _Result:
-    evaluation = evaluate_run(run, data_dir=data_dir)
-    files = write_evaluation(
-        run.report / "test",
-        title=f"{NAMES[name]} on {evaluation.data}",
-        scores=evaluation.scores.as_dict(),
-        objects=evaluation.object_table(),
-        classes=evaluation.metadata.classes,
-        landslide_class=evaluation.metadata.landslide_class,
-        pictures=[Picture(**picture) for picture in evaluation.pictures],
-        facts=evaluation.facts,
-    )
-    with run.metrics.open() as stream:
-        rows = list(csv.DictReader(stream))
-    chosen = [
-        {k: row[k] for k in ("epoch", *CURVES, *(f"val_{c}" for c in CURVES))}
-        for row in rows
-    ]
-    files["curves"] = curves(chosen, run.report / "curves.png")
-    return _Result(name, run, evaluation, files)
 
 
 def _map_scene(folder: Path, winner: _Result) -> Path:
@@ -189,7 +169,7 @@ def _map_scene(folder: Path, winner: _Result) -> Path:
         dem=dem,
         polygons=outputs.vectors[0],
         facts={
-            "Model": NAMES[winner.name],
+            "Model": winner.name,
             "Landslide": f"{made.landslide / max(1, made.valid):.2%}",
             "Polygons": made.objects,
         },
@@ -221,9 +201,9 @@ def _write_page(
     exported: Path,
     scene: Path,
 ) -> Path:
-    named = [(NAMES[r.name], r.evaluation) for r in results]
+    named = [(result.name, result.evaluation) for result in results]
     named.append(("FSTF-Net, factors of other tiles", shuffled))
-    compared = [
+    compared: list[Row] = [
         [
             name,
             found.landslide_iou,
@@ -233,16 +213,21 @@ def _write_page(
         ]
         for name, found in named
     ]
-    header = ["model", "landslide IoU", "mean IoU", "overall accuracy", "separation"]
     table = Table(
         caption="Test tiles. Separation: share correct among the pixels of landslide "
         "and bare ground that are predicted as one of the two; a coin gives 0.5.",
-        header=header,
+        header=[
+            "model",
+            "landslide IoU",
+            "mean IoU",
+            "overall accuracy",
+            "separation",
+        ],
         rows=compared,
         strong=results.index(winner),
     )
     numbers = KeyNumbers(
-        numbers=[(row[0], row[1], "landslide IoU") for row in compared],
+        numbers=[(name, found.landslide_iou, "landslide IoU") for name, found in named]
     )
     sections = [
         Section(
@@ -260,7 +245,7 @@ def _write_page(
         Section(
             "The exported model",
             [
-                f"{NAMES[winner.name]} as a SavedModel that TensorFlow Serving loads:",
+                f"{winner.name} as a SavedModel that TensorFlow Serving loads:",
                 Code(
                     f"saved_model_cli show --dir {exported} --tag_set serve "
                     "--signature_def serving_default"
@@ -283,41 +268,15 @@ def _write_page(
 
 
 def _map_command(winner: _Result, folder: Path) -> str:
-    files = {name: folder / file for name, file in SCENE.items()}
-    words = [
-        "landslide-tf",
-        "map",
-        str(winner.run.path),
-        *("--image", str(files["image"]), "--dem", str(files["dem"])),
-        *("--factor", f"ndvi={files['ndvi']}", "--out", str(folder / "map2.tif")),
-        *("--report", str(folder / "map2.html")),
-    ]
-    return shlex.join(words)
+    image, dem, ndvi = (folder / file for file in SCENE.values())
+    words = ["landslide-tf", "map", winner.run.path, "--image", image, "--dem", dem]
+    words += ["--factor", f"ndvi={ndvi}", "--out", folder / "map2.tif"]
+    words += ["--report", folder / "map2.html"]
+    return shlex.join(map(str, words))
 
 
 def _model_section(result: _Result) -> Section:
-    name, scores = NAMES[result.name], result.evaluation.scores.as_dict()
-    tables = (
-        ("Classes", class_rows(scores)),
-        ("Averages over classes", average_rows(scores)),
-        ("Landslide objects", object_rows(result.evaluation.object_table())),
-        ("Confusion matrix in pixels, rows are truth", confusion_rows(scores)),
-    )
-    return Section(
-        name,
-        [
-            Figure(
-                path=result.files["pictures"],
-                alt=f"Image, slope, truth, prediction of {name} and outlines of both",
-                caption="Outlines over the image: truth and prediction.",
-            ),
-            Figure(
-                path=result.files["curves"],
-                alt=f"Loss, landslide IoU and mean IoU of {name} over the epochs",
-            ),
-            *(
-                Table(caption=caption, header=header, rows=rows)
-                for caption, (header, rows) in tables
-            ),
-        ],
-    )
+    """Arranges the picture, the curves and the scores of a model."""
+    picture, *scores = evaluation_section(result.run.report / "test").blocks
+    curves = Charts(learning_curves(run_facts(result.run)["epochs"], CURVES))
+    return Section(result.name, [picture, curves, *scores])

@@ -76,6 +76,17 @@ class Evaluation:
             for match, counts in self.objects.items()
         }
 
+    def contents(self) -> dict[str, Any]:
+        """Returns the keyword arguments of `report.write_evaluation`, but the title."""
+        return {
+            "scores": self.scores.as_dict(),
+            "objects": self.object_table(),
+            "classes": self.metadata.classes,
+            "landslide_class": self.metadata.landslide_class,
+            "pictures": self.pictures,
+            "facts": self.facts,
+        }
+
 
 def evaluate_run(
     run: RunFolder,

@@ -129,7 +129,7 @@ def evaluate(
     """Score branches and every rule of fusion; write tables, plots and pictures."""
     start_backend()
     from landslide_tf import train as training
-    from landslide_tf.report import BranchPicture, write_evidential
+    from landslide_tf.report import write_evidential
 
     found = training.evaluate_branches(
         folders,
@@ -148,7 +148,7 @@ def evaluate(
         temperatures=found.temperatures,
         reliability=found.reliability,
         degraded=found.degraded,
-        pictures=[BranchPicture(**picture) for picture in found.pictures],
+        pictures=found.pictures,
     )
     for row in found.rows:
         typer.echo(f"{row['method']:17} accuracy {row['accuracy']:.4f}")

@@ -68,7 +68,7 @@ def write_reports(
     Returns:
         The written files by kind.
     """
-    from landslide_tf.report import Picture, write_evaluation, write_run_page
+    from landslide_tf.report import write_evaluation, write_run_page
     from landslide_tf.train import run_facts
 
     name = file_name(result.data)
@@ -77,12 +77,7 @@ def write_reports(
     files = write_evaluation(
         out or run.report / name,
         title=f"{result.metadata.name} on {result.data}",
-        scores=result.scores.as_dict(),
-        objects=result.object_table(),
-        classes=result.metadata.classes,
-        landslide_class=result.metadata.landslide_class,
-        pictures=[Picture(**picture) for picture in result.pictures],
-        facts=result.facts,
+        **result.contents(),
     )
     found = sorted(run.report.glob("*/evaluation.json"))
     files["page"] = write_run_page(

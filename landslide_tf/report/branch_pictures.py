@@ -1,4 +1,7 @@
-"""Why the branches of the evidential classifier decide as they do, as pictures."""
+"""Why the branches of the evidential classifier decide as they do, as pictures.
+
+They stand apart from the report in `evidential`, which arranges numbers alone.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from PIL import Image
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.report.figures import save_figure
+from landslide_tf.report.pictures import save_figure
 
 MAX_PICTURES = 40
 _PANEL = 2.1  # inches
@@ -90,7 +93,7 @@ def branch_grid(pictures: Sequence[BranchPicture], path: str | Path) -> Path:
     for row, picture in zip(axes, pictures, strict=True):
         truth = "landslide" if picture.truth else "non-landslide"
         _show(row[0], picture.image, f"{picture.id}: {truth}")
-        _show(row[1], picture.saliency, "saliency", cmap="gray", vmin=0, vmax=1)
+        _show(row[1], _grey(picture.saliency), "saliency")
         for place, branch in enumerate(branches, start=2):
             seen, looked = picture.branches[branch]
             title = f"{branch}: P = {picture.probabilities[branch]:.2f}"
@@ -99,10 +102,14 @@ def branch_grid(pictures: Sequence[BranchPicture], path: str | Path) -> Path:
     return save_figure(figure, path)
 
 
-def _show(
-    axes: Axes, image: NDArray[np.generic], title: str, **options: object
-) -> None:
-    axes.imshow(image, **options)
+def _grey(values: FloatArray) -> NDArray[np.uint8]:
+    """Returns values in [0, 1] as an image from black to white."""
+    grey = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return np.stack([grey] * 3, axis=-1)
+
+
+def _show(axes: Axes, image: NDArray[np.uint8], title: str) -> None:
+    axes.imshow(image)
     axes.set_axis_off()
     axes.set_title(title, fontsize=8, parse_math=False)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from markupsafe import Markup
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from landslide_tf.report.templates import render
 
 WIDTH, HEIGHT = 340, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 28, 34
@@ -41,7 +45,7 @@ class Chart:
     log: bool = False
 
 
-def svg(chart: Chart) -> str:
+def svg(chart: Chart) -> Markup:
     """Draws a chart.
 
     Args:
@@ -55,93 +59,46 @@ def svg(chart: Chart) -> str:
         [(x, y) for x, y in line.points if math.isfinite(x) and math.isfinite(y)]
         for line in chart.lines
     ]
-    points = [point for line in lines for point in line]
-    xs, ys = [p[0] for p in points], [p[1] for p in points]
-    across = _Axis(min(xs, default=0), max(xs, default=1), _LEFT, WIDTH - _RIGHT)
-    up = _Axis(
-        min(ys, default=0), max(ys, default=1), HEIGHT - _BOTTOM, _TOP, chart.log
-    )
-    parts = [_frame(chart, across, up)]
-    for number, (line, finite) in enumerate(zip(chart.lines, lines, strict=True)):
-        name = html.escape(line.name)
-        places = [(across.place(x), up.place(y)) for x, y in finite]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        parts.append(f'<g class="line-{number}"><polyline points="{path}"/>')
-        for (x, y), (left, top) in zip(finite, places, strict=True):
-            words = f"{name}, {html.escape(chart.x_name)} {x:g}: {y:.6g}"
-            parts.append(
-                f'<circle cx="{left:.1f}" cy="{top:.1f}" r="2.5">'
-                f"<title>{words}</title></circle>"
-            )
-        legend = _LEFT + number * 100
-        parts.append(
-            f'<rect x="{legend}" y="{HEIGHT - 11}" width="10" height="3"/>'
-            f'<text x="{legend + 14}" y="{HEIGHT - 6}">{name}</text></g>'
-        )
-    title = html.escape(chart.title)
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">'
-        f"{''.join(parts)}</svg>"
+    xs = [x for line in lines for x, _ in line]
+    ys = [y for line in lines for _, y in line]
+    right, bottom = WIDTH - _RIGHT, HEIGHT - _BOTTOM
+    across, columns = _axis(xs, _LEFT, right)
+    up, rows = _axis(ys, bottom, _TOP, log=chart.log)
+    return render(
+        "chart.svg.jinja",
+        chart=chart,
+        width=WIDTH,
+        height=HEIGHT,
+        left=_LEFT,
+        right=right,
+        columns=[(value, across(value)) for value in columns],
+        rows=[(value, up(value)) for value in rows],
+        lines=[
+            (line.name, [(across(x), up(y), x, y) for x, y in points])
+            for line, points in zip(chart.lines, lines, strict=True)
+        ],
     )
 
 
-class _Axis:
-    """Places of values between two ends of the drawing."""
+def _axis(
+    values: Sequence[float], start: float, end: float, *, log: bool = False
+) -> tuple[Callable[[float], float], list[float]]:
+    """Returns where values lie between two ends of the drawing, and round ones."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    log = log and low > 0
+    if low == high:  # a single value stands in the middle
+        low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
+    scale = math.log if log else float
 
-    def __init__(
-        self, low: float, high: float, start: float, end: float, log: bool = False
-    ) -> None:
-        self.log = log and low > 0
-        self.low, self.high = low, high
-        if low == high:
-            # A single value stands in the middle.
-            self.low, self.high = low - 0.5, high + 0.5
-            if self.log:
-                self.low, self.high = low / 2, high * 2
-        self.start, self.end = start, end
+    def place(value: float) -> float:
+        part = (scale(value) - scale(low)) / (scale(high) - scale(low))
+        return start + part * (end - start)
 
-    def place(self, value: float) -> float:
-        low, high = self.low, self.high
-        if self.log:
-            low, high, value = (math.log(v) for v in (low, high, value))
-        return self.start + (value - low) / (high - low) * (self.end - self.start)
-
-    def ticks(self, whole: bool = False) -> list[float]:
-        """Three to six round values within the range."""
-        if self.log:
-            first, last = math.log10(self.low), math.log10(self.high)
-            powers = range(math.ceil(first), math.floor(last) + 1)
-            every = max(1, math.ceil(len(powers) / 5))
-            if len(powers) >= 2:
-                return [10.0**p for p in powers[::every]]
-            return [self.low, self.high]
-        step = 10.0 ** math.floor(math.log10((self.high - self.low) / 3))
-        span = (self.high - self.low) / 5
-        step *= next(factor for factor in (1, 2, 5, 10) if step * factor >= span)
-        if whole:
-            step = max(1.0, round(step))
-        first, last = math.ceil(self.low / step), math.floor(self.high / step)
-        return [number * step for number in range(first, last + 1)]
-
-
-def _frame(chart: Chart, across: _Axis, up: _Axis) -> str:
-    """The title, the grid and the labels of both axes."""
-    parts = [
-        f'<text class="title" x="{_LEFT}" y="16">{html.escape(chart.title)}</text>'
-    ]
-    for value in up.ticks():
-        y = up.place(value)
-        parts.append(
-            f'<path d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>'
-            f'<text class="end" x="{_LEFT - 6}" y="{y + 3.5:.1f}">{value:.4g}</text>'
-        )
-    for value in across.ticks(whole=True):
-        x = across.place(value)
-        parts.append(
-            f'<text class="middle" x="{x:.1f}" y="{HEIGHT - 20}">{value:g}</text>'
-        )
-    name = html.escape(chart.x_name)
-    parts.append(
-        f'<text class="end" x="{WIDTH - _RIGHT}" y="{HEIGHT - 6}">{name}</text>'
+    whole = all(float(value).is_integer() for value in values)
+    locator = (
+        LogLocator(numticks=5)
+        if log
+        else MaxNLocator(5, steps=[1, 2, 5, 10], integer=whole)
     )
-    return "".join(parts)
+    ticks = [float(v) for v in locator.tick_values(low, high) if low <= v <= high]
+    return place, [low, high] if len(ticks) < 1 + log else ticks

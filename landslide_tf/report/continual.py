@@ -7,9 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from landslide_tf.files import atomic_path
-from landslide_tf.report.page import Block, Figure, Section, Table, write_page
-from landslide_tf.report.tables import UNDEFINED, json_text, markdown_table
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from landslide_tf.report.page import (
+    Block,
+    Figure,
+    Section,
+    Table,
+    markdown,
+    write_page,
+)
+from landslide_tf.report.pictures import save_figure
+from landslide_tf.report.tables import UNDEFINED, Row, json_text, write_texts
 
 # As `train.summarize_matrix` gives it: nested JSON values.
 Summary = Mapping[str, Any]
@@ -44,58 +54,23 @@ def write_continual(folder: str | Path, *, summary: Summary) -> dict[str, Path]:
         (`matrix.png`) and `page` (`matrix.html`).
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "matrix.md": continual_markdown(summary),
-        "matrix.json": json_text(summary),
-    }
-    for name, text in texts.items():
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    picture = _draw(folder / "matrix.png", summary)
+    title = " ".join(summary["title"].split())
     sections = _sections(summary)
+    files = write_texts(
+        folder,
+        markdown=("matrix.md", markdown(title, sections)),
+        json=("matrix.json", json_text(summary)),
+    )
+    files["picture"] = _draw(folder / "matrix.png", summary)
     figure = Figure(
-        path=picture,
+        path=files["picture"],
         alt="region by step matrices of IoU, one a method",
         caption="IoU after every step (rows) on every region (columns): mean over "
         "seeds.",
     )
-    sections[0] = Section(sections[0].heading, [*sections[0].blocks, figure])
-    page = write_page(folder / "matrix.html", _title(summary), sections)
-    return {
-        "markdown": folder / "matrix.md",
-        "json": folder / "matrix.json",
-        "picture": picture,
-        "page": page,
-    }
-
-
-def continual_markdown(summary: Summary) -> str:
-    """Arranges a comparison of continual methods as Markdown.
-
-    Args:
-        summary: As in `write_continual`.
-
-    Returns:
-        Averages, final scores by region, every matrix and the cross-region matrix.
-    """
-    parts = [f"# {_title(summary)}\n"]
-    for section in _sections(summary):
-        if section.heading:
-            parts.append(f"## {section.heading}\n")
-        for block in section.blocks:
-            if isinstance(block, Table):
-                parts += [
-                    f"{block.caption}\n",
-                    markdown_table(block.header, block.rows),
-                ]
-            else:
-                parts.append(f"{block}\n")
-    return "\n".join(parts)
-
-
-def _title(summary: Summary) -> str:
-    return " ".join(summary["title"].split())
+    sections[0] = Section("", [*sections[0].blocks, figure])
+    files["page"] = write_page(folder / "matrix.html", title, sections)
+    return files
 
 
 def _sections(summary: Summary) -> list[Section]:
@@ -103,11 +78,8 @@ def _sections(summary: Summary) -> list[Section]:
     sections = [Section("", _introduction(summary))]
     for score, name in _NAMES.items():
         blocks: list[Block] = [_averages(summary, score), _final(summary, score)]
-        blocks += [
-            table
-            for key, caption in _BY_REGION.items()
-            if (table := _by_region(summary, score, key, caption)) is not None
-        ]
+        for key, caption in _BY_REGION.items():
+            blocks += _by_region(summary, score, key, caption)
         sections.append(Section(name, blocks))
     for score, name in _NAMES.items():
         blocks = [
@@ -149,12 +121,12 @@ def _introduction(summary: Summary) -> list[Block]:
 
 
 def _averages(summary: Summary, score: str) -> Table:
-    rows = []
+    rows: list[Row] = []
     for method, entry in summary["methods"].items():
         scores = entry[score]["scores"]
-        cells = [
+        cells = (
             _text(scores[name]) if name in scores else UNDEFINED for name in _COLUMNS
-        ]
+        )
         rows.append([method, len(entry["seeds"]), *cells])
     return Table(
         caption=f"{_NAMES[score]}: averages over the regions.",
@@ -164,10 +136,10 @@ def _averages(summary: Summary, score: str) -> Table:
 
 
 def _final(summary: Summary, score: str) -> Table:
-    rows = []
-    for method, entry in summary["methods"].items():
-        last = _part(entry[score]["matrix"], -1)
-        rows.append([method, *_cells(last)])
+    rows: list[Row] = [
+        [method, *_cells(_part(entry[score]["matrix"], -1))]
+        for method, entry in summary["methods"].items()
+    ]
     if "cross" in summary:
         cross, count = summary["cross"][score], len(summary["regions"])
         own = [_text(_part(_part(cross, k), k)) for k in range(count)]
@@ -180,17 +152,18 @@ def _final(summary: Summary, score: str) -> Table:
     )
 
 
-def _by_region(summary: Summary, score: str, key: str, caption: str) -> Table | None:
-    rows = []
+def _by_region(summary: Summary, score: str, key: str, caption: str) -> list[Table]:
+    """Returns a table of a score of each region; none where no method has it."""
+    count = len(summary["regions"])
+    rows: list[Row] = []
     for method, entry in summary["methods"].items():
         found = entry[score]["scores"].get(key)
         if found is not None:
             cells = _cells(found)
-            missing = len(summary["regions"]) - len(cells)
-            rows.append([method, *cells, *[UNDEFINED] * missing])
+            rows.append([method, *cells, *[UNDEFINED] * (count - len(cells))])
     if not any(cell != UNDEFINED for row in rows for cell in row[1:]):
-        return None
-    return Table(caption=caption, header=["method", *summary["regions"]], rows=rows)
+        return []
+    return [Table(caption=caption, header=["method", *summary["regions"]], rows=rows)]
 
 
 def _matrix(summary: Summary, title: str, entry: Summary) -> Table:
@@ -246,8 +219,6 @@ def _text(entry: Summary) -> str:
 
 def _draw(path: Path, summary: Summary) -> Path:
     """Draws the matrices of IoU as squares of colour with their numbers."""
-    from matplotlib.figure import Figure as Canvas  # takes a while
-
     matrices = {
         method: entry["iou"]["matrix"]["mean"]
         for method, entry in summary["methods"].items()
@@ -265,16 +236,10 @@ def _draw(path: Path, summary: Summary) -> Path:
     for axis, (method, values) in zip(axes, matrices.items(), strict=False):
         axis.set_axis_on()
         _draw_matrix(axis, method, values)
-    with atomic_path(path) as temporary:
-        canvas.savefig(temporary, format="png", dpi=130)
-    return path
+    return save_figure(canvas, path, dpi=130)
 
 
-def _draw_matrix(
-    axis: Any,  # noqa: ANN401 - matplotlib's own type
-    title: str,
-    values: Sequence[Sequence[float]],
-) -> None:
+def _draw_matrix(axis: Axes, title: str, values: Sequence[Sequence[float]]) -> None:
     axis.imshow(values, vmin=0, vmax=1, cmap="viridis")
     axis.set_title(title, fontsize=9)
     ticks = range(len(values))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from landslide_tf.errors import DataError
-from landslide_tf.files import atomic_path
+from landslide_tf.report.page import Figure, Section, Table, markdown
 from landslide_tf.report.pictures import Picture, prediction_grid
-from landslide_tf.report.tables import Cell, Row, csv_text, json_text, markdown_table
+from landslide_tf.report.tables import Cell, Row, csv_text, json_text, write_texts
 
 # Scores as `metrics.Scores.as_dict()` gives them: nested JSON values.
 ScoreDict = Mapping[str, Any]
@@ -40,6 +41,17 @@ _OBJECT_COLUMNS = {
     "ce": "CE",
     "ce_ref": "CE (reference)",
 }
+# What Markdown says of the tables of `score_tables`: heading and text of each.
+_HEADINGS = (
+    ("Classes", "The landslide class is **{landslide}**."),
+    ("Averages", "Means run over the classes where a score is defined."),
+    ("Confusion matrix", "Pixels; rows are truth, columns prediction."),
+    (
+        "Landslide objects",
+        "DP detection, QP quality, OE omission and CE commission as fractions; CE "
+        "(reference) is FP over the truth's count.",
+    ),
+)
 
 
 def write_evaluation(
@@ -50,7 +62,7 @@ def write_evaluation(
     objects: ObjectScores,
     classes: Sequence[str],
     landslide_class: int | Literal["sigmoid"],
-    pictures: Sequence[Picture],
+    pictures: Sequence[Picture | Mapping[str, Any]],
     facts: Mapping[str, Cell],
 ) -> dict[str, Path]:
     """Writes everything a reader or a program wants to know of an evaluation.
@@ -64,7 +76,8 @@ def write_evaluation(
             `fp`, `fn`, `dp`, `qp`, `oe`, `ce`, `ce_ref`; may be empty.
         classes: Class names in label order.
         landslide_class: Index of the landslide class, or `"sigmoid"` (label 1).
-        pictures: Examples to show, at most 60; none, and no picture is written.
+        pictures: Examples to show, at most 60, or the keyword arguments of each; none,
+            and no picture is written.
         facts: What was evaluated, on what, when and how, by name.
 
     Returns:
@@ -80,11 +93,24 @@ def write_evaluation(
             f"`scores` must be of the classes `{list(classes)}`, received "
             f"`{list(scores['classes'])}`: pass the names the scores were made with."
         )
-    landslide = 1 if landslide_class == "sigmoid" else landslide_class
-    files = {}
+    landslide = classes[1 if landslide_class == "sigmoid" else landslide_class]
+    files: dict[str, Path] = {}
+    shown: list[Section] = []
     if pictures:
         path = folder / "pictures.png"
-        files["pictures"] = prediction_grid(pictures, classes, landslide_class, path)
+        examples = [p if isinstance(p, Picture) else Picture(**p) for p in pictures]
+        files["pictures"] = prediction_grid(examples, classes, landslide_class, path)
+        figure = Figure(path=path, alt="Images, truth and predictions")
+        shown.append(Section("Pictures", [figure]))
+    told = Table(
+        caption="", header=("fact", "value"), rows=list(facts.items()), digits=4
+    )
+    tables = zip(_HEADINGS, score_tables(scores, objects), strict=False)
+    sections = [
+        Section(heading, [text.format(landslide=landslide), replace(table, caption="")])
+        for (heading, text), table in tables
+    ]
+    sections = [Section("", [told] if facts else []), *sections, *shown]
     record = {
         "title": title,
         "facts": facts,
@@ -93,107 +119,60 @@ def write_evaluation(
         "scores": scores,
         "objects": objects,
     }
-    page = _markdown(title, scores, objects, classes[landslide], bool(pictures), facts)
     table = csv_text(("group", "item", "name", "value"), _records(scores, objects))
-    for kind, name, text in (
-        ("markdown", "evaluation.md", page),
-        ("json", "evaluation.json", json_text(record)),
-        ("csv", "evaluation.csv", table),
-    ):
-        files[kind] = folder / name
-        with atomic_path(files[kind]) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return files
+    return files | write_texts(
+        folder,
+        markdown=("evaluation.md", markdown(title, sections)),
+        json=("evaluation.json", json_text(record)),
+        csv=("evaluation.csv", table),
+    )
 
 
-def class_rows(scores: ScoreDict) -> tuple[list[str], list[Row]]:
-    """Arranges the scores of the classes as a table.
+def score_tables(
+    scores: ScoreDict, objects: ObjectScores, digits: int = 4
+) -> list[Table]:
+    """Arranges the scores of an evaluation.
 
     Args:
         scores: `metrics.Scores.as_dict()`.
+        objects: Object scores by way of matching; may be empty.
+        digits: Digits after the point of real numbers.
 
     Returns:
-        The header and one row a class, with its truth pixels.
+        A row a class with its truth pixels; the averages; the confusion matrix, rows
+        are truth; and, if there are objects, a row a way of matching.
     """
     matrix = scores["confusion_matrix"]
-    header = ["class", *_CLASS_COLUMNS.values(), "truth pixels"]
-    rows = [
+    classes: list[Row] = [
         [name, *(values[key] for key in _CLASS_COLUMNS), sum(matrix[index])]
         for index, (name, values) in enumerate(scores["classes"].items())
     ]
-    return header, rows
-
-
-def average_rows(scores: ScoreDict) -> tuple[list[str], list[Row]]:
-    """Arranges the averages over classes as a table.
-
-    Args:
-        scores: `metrics.Scores.as_dict()`.
-
-    Returns:
-        The header and one row of values.
-    """
-    return list(_AVERAGES.values()), [[scores[name] for name in _AVERAGES]]
-
-
-def object_rows(objects: ObjectScores) -> tuple[list[str], list[Row]]:
-    """Arranges the object scores as a table.
-
-    Args:
-        objects: Object scores by way of matching.
-
-    Returns:
-        The header and one row a way of matching.
-    """
-    header = ["match", *_OBJECT_COLUMNS.values()]
-    return header, [
+    confusion: list[Row] = [
+        [name, *counts] for name, counts in zip(scores["classes"], matrix, strict=True)
+    ]
+    counted: list[Row] = [
         [match, *(values[key] for key in _OBJECT_COLUMNS)]
         for match, values in objects.items()
     ]
-
-
-def confusion_rows(scores: ScoreDict) -> tuple[list[str], list[Row]]:
-    """Arranges the confusion matrix as a table.
-
-    Args:
-        scores: `metrics.Scores.as_dict()`.
-
-    Returns:
-        The header and one row a class of the truth; the columns are predictions.
-    """
-    names = list(scores["classes"])
-    rows = zip(names, scores["confusion_matrix"], strict=True)
-    return ["truth \\ prediction", *names], [[name, *counts] for name, counts in rows]
-
-
-def _markdown(
-    title: str,
-    scores: ScoreDict,
-    objects: ObjectScores,
-    landslide: str,
-    with_pictures: bool,
-    facts: Mapping[str, Cell],
-) -> str:
-    parts = [f"# {' '.join(title.split())}\n"]
-    if facts:
-        parts.append(markdown_table(("fact", "value"), list(facts.items())))
-    parts.append(f"## Classes\n\nThe landslide class is **{landslide}**.\n")
-    parts.append(markdown_table(*class_rows(scores)))
-    parts.append(
-        "## Averages\n\nMeans run over the classes where a score is defined.\n"
-    )
-    parts.append(markdown_table(*average_rows(scores)))
-    parts.append("## Confusion matrix\n\nPixels; rows are truth, columns prediction.\n")
-    parts.append(markdown_table(*confusion_rows(scores)))
-    if objects:
-        parts.append(
-            "## Landslide objects\n\nDP detection, QP quality, OE omission and CE "
-            "commission as fractions; CE (reference) is FP over the truth's count.\n"
-        )
-        parts.append(markdown_table(*object_rows(objects)))
-    if with_pictures:
-        parts.append("## Pictures\n\n![Images, truth and predictions](pictures.png)\n")
-    return "\n".join(parts)
+    tables: list[tuple[str, list[str], list[Row]]] = [
+        ("Classes", ["class", *_CLASS_COLUMNS.values(), "truth pixels"], classes),
+        (
+            "Averages over the classes where they are defined",
+            list(_AVERAGES.values()),
+            [[scores[name] for name in _AVERAGES]],
+        ),
+        (
+            "Confusion matrix in pixels, rows are truth",
+            ["truth \\ prediction", *scores["classes"]],
+            confusion,
+        ),
+        ("Landslide objects", ["match", *_OBJECT_COLUMNS.values()], counted),
+    ]
+    return [
+        Table(caption=caption, header=header, rows=rows, digits=digits)
+        for caption, header, rows in tables
+        if rows
+    ]
 
 
 def _records(scores: ScoreDict, objects: ObjectScores) -> list[Row]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from landslide_tf.files import atomic_path
 from landslide_tf.report.branch_pictures import BranchPicture, branch_grid
 from landslide_tf.report.chart import Chart, Line
 from landslide_tf.report.page import (
@@ -16,6 +15,7 @@ from landslide_tf.report.page import (
     KeyNumbers,
     Section,
     Table,
+    markdown,
     write_page,
 )
 from landslide_tf.report.tables import (
@@ -24,7 +24,7 @@ from landslide_tf.report.tables import (
     csv_text,
     format_cell,
     json_text,
-    markdown_table,
+    write_texts,
 )
 
 # Scores by name, as `train.fusion.summarise` gives them.
@@ -67,7 +67,7 @@ def write_evidential(
     temperatures: Mapping[str, Sequence[float]],
     reliability: Mapping[str, Sequence[Mapping[str, Any]]],
     degraded: Mapping[str, Mapping[str, float]],
-    pictures: Sequence[BranchPicture] = (),
+    pictures: Sequence[BranchPicture | Mapping[str, Any]] = (),
 ) -> dict[str, Path]:
     """Writes everything a reader or a program wants to know of branches and fusion.
 
@@ -83,7 +83,8 @@ def write_evidential(
         reliability: By method, rows with `confidence`, `accuracy` and `pixels` (images
             in the bin).
         degraded: Accuracy by method, then by degradation, `none` first; may be empty.
-        pictures: Images to explain; none, and no picture is written.
+        pictures: Images to explain, or the keyword arguments of each; none, and no
+            picture is written.
 
     Returns:
         The written files: `page`, `markdown`, `json`, `csv`, and `pictures` if there
@@ -94,15 +95,19 @@ def write_evidential(
     """
     folder = Path(folder)
     files: dict[str, Path] = {}
+    explained: list[Section] = []
     if pictures:
-        files["pictures"] = branch_grid(pictures, folder / "pictures.png")
-    tables = [
-        _scores("Branches and rules, after calibration", rows),
-        _confusions(rows),
-        _before(raw, temperatures),
-    ]
-    if degraded:
-        tables.append(_degradations(degraded))
+        images = [
+            p if isinstance(p, BranchPicture) else BranchPicture(**p) for p in pictures
+        ]
+        files["pictures"] = branch_grid(images, folder / "pictures.png")
+        figure = Figure(
+            path=files["pictures"],
+            alt="Images, saliency, where each branch looks, and their weights",
+            caption="Image, saliency, Grad-CAM of landslide over what each branch "
+            "sees (each scaled by its own maximum), weights in the fusion.",
+        )
+        explained.append(Section("Explanations", [figure]))
     record = {
         "title": title,
         "facts": facts,
@@ -114,57 +119,32 @@ def write_evidential(
     }
     names = ["method", *(n for n in rows[0] if n not in ("method", "confusion"))]
     table = csv_text(names, [[row[n] for n in names] for row in rows])
-    for kind, name, text in (
-        ("markdown", "evaluation.md", _markdown(title, facts, tables)),
-        ("json", "evaluation.json", json_text(record)),
-        ("csv", "evaluation.csv", table),
-    ):
-        files[kind] = folder / name
-        with atomic_path(files[kind]) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    sections = _sections(rows, facts, tables, reliability, files.get("pictures"))
-    files["page"] = write_page(folder / "index.html", title, sections)
-    return files
-
-
-def _sections(
-    rows: Sequence[MethodRow],
-    facts: Mapping[str, Cell],
-    tables: Sequence[Table],
-    reliability: Mapping[str, Sequence[Mapping[str, Any]]],
-    picture: Path | None,
-) -> list[Section]:
     shown = {row["method"]: row for row in rows}
-    numbers = [
-        (f"accuracy, {_name(name)}", shown[name]["accuracy"], "")
-        for name in ("original", "probability_mean", FUSED)
-        if name in shown
-    ]
-    told = Table(
-        caption="What was evaluated",
-        header=["fact", "value"],
-        rows=[[name, format_cell(value)] for name, value in facts.items()],
-    )
-    explained: list[Block] = []
-    if picture is not None:
-        explained = [
-            Figure(
-                path=picture,
-                alt="Images, saliency, where each branch looks, and their weights",
-                caption="Image, saliency, Grad-CAM of landslide over what each branch "
-                "sees (each scaled by its own maximum), weights in the fusion.",
-            )
+    numbers = KeyNumbers(
+        numbers=[
+            (f"accuracy, {_name(name)}", shown[name]["accuracy"], "")
+            for name in ("original", "probability_mean", FUSED)
+            if name in shown
         ]
+    )
+    told = [[name, format_cell(value)] for name, value in facts.items()]
+    what = Table(caption="What was evaluated", header=["fact", "value"], rows=told)
+    calibration: list[Block] = [_BOUND, _before(raw, temperatures)]
     sections = [
-        Section("", [KeyNumbers(numbers=numbers), told]),
-        Section("Scores", [_MEANING, tables[0], tables[1]]),
-        Section("Calibration", [_BOUND, tables[2], Charts(_diagrams(reliability))]),
+        Section("", [numbers, what]),
+        Section("Scores", [_MEANING, _scores(rows), _confusions(rows)]),
+        Section("Calibration", [*calibration, Charts(_diagrams(reliability))]),
     ]
-    if len(tables) > 3:
-        sections.append(Section("Noise and blur", [tables[3]]))
-    if explained:
-        sections.append(Section("Explanations", explained))
-    return sections
+    if degraded:
+        sections.append(Section("Noise and blur", [_degradations(degraded)]))
+    files |= write_texts(
+        folder,
+        markdown=("evaluation.md", markdown(title, sections)),
+        json=("evaluation.json", json_text(record)),
+        csv=("evaluation.csv", table),
+    )
+    files["page"] = write_page(folder / "index.html", title, [*sections, *explained])
+    return files
 
 
 _MEANING = (
@@ -184,15 +164,18 @@ def _name(method: str) -> str:
     return _NAMES.get(method, f"variant {method}")
 
 
-def _scores(caption: str, rows: Sequence[MethodRow]) -> Table:
-    body: list[Row] = []
-    for row in rows:
-        cells: list[Cell] = [_name(row["method"])]
-        cells += [_spread(row, score) for score in _MAIN]
-        body.append([*cells, _interval(row)])
+def _scores(rows: Sequence[MethodRow]) -> Table:
+    body: list[Row] = [
+        [
+            _name(row["method"]),
+            *(_spread(row, score) for score in _MAIN),
+            _interval(row),
+        ]
+        for row in rows
+    ]
     best = max(range(len(rows)), key=lambda n: rows[n]["accuracy"])
     return Table(
-        caption=caption,
+        caption="Branches and rules, after calibration",
         header=["method", *(_COLUMNS[score] for score in _MAIN), "difference"],
         rows=body,
         strong=best,
@@ -259,27 +242,21 @@ def _diagrams(
     reliability: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> list[Chart]:
     """One reliability diagram a method: accuracy over confidence, first seed."""
-    charts = []
-    for method, rows in reliability.items():
-        filled = [row for row in rows if row["pixels"]]
-        points = [(row["confidence"], row["accuracy"]) for row in filled]
-        charts.append(
-            Chart(
-                title=_name(method),
-                lines=[
-                    Line("observed", points),
-                    Line("calibrated", [(0.5, 0.5), (1.0, 1.0)]),
-                ],
-                x_name="confidence",
-            )
+    return [
+        Chart(
+            title=_name(method),
+            lines=[
+                Line(
+                    "observed",
+                    [
+                        (row["confidence"], row["accuracy"])
+                        for row in rows
+                        if row["pixels"]
+                    ],
+                ),
+                Line("calibrated", [(0.5, 0.5), (1.0, 1.0)]),
+            ],
+            x_name="confidence",
         )
-    return charts
-
-
-def _markdown(title: str, facts: Mapping[str, Cell], tables: Sequence[Table]) -> str:
-    lines = [f"# {title}", "", markdown_table(["fact", "value"], list(facts.items()))]
-    lines += [_MEANING, "", _BOUND, ""]
-    for table in tables:
-        lines += [f"{table.caption}:", ""]
-        lines.append(markdown_table(table.header, table.rows, table.digits))
-    return "\n".join(lines)
+        for method, rows in reliability.items()
+    ]

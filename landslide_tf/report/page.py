@@ -1,11 +1,9 @@
-"""Self-contained HTML pages: text, tables and pictures, light and dark."""
+"""Self-contained HTML pages and Markdown: text, tables, charts and pictures."""
 
 from __future__ import annotations
 
 import base64
-import html
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,9 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from landslide_tf.errors import DataError
-from landslide_tf.files import atomic_path
 from landslide_tf.report.chart import Chart, svg
-from landslide_tf.report.style import STYLE
-from landslide_tf.report.tables import Row, check_rows, format_cell, is_number
+from landslide_tf.report.tables import Cell, Row, markdown_table, write_texts
+from landslide_tf.report.templates import asset, render
 
 _MEDIA_TYPES = {
     ".png": "image/png",
@@ -31,7 +28,8 @@ class Table:
     """A table of a page.
 
     Attributes:
-        caption: What the table shows, one sentence.
+        caption: What the table shows, one sentence; empty where the text before it
+            says so, as in Markdown.
         header: Column names.
         rows: Rows of as many cells; the first cell names the row.
         digits: Digits after the point of real numbers.
@@ -71,7 +69,7 @@ class KeyNumbers:
         digits: Digits after the point of real numbers.
     """
 
-    numbers: Sequence[tuple[str, str | float, str]]
+    numbers: Sequence[tuple[str, Cell, str]]
     digits: int = 3
 
 
@@ -143,91 +141,42 @@ def write_page(path: str | Path, title: str, sections: Sequence[Section]) -> Pat
             table's row has another number of cells than its header.
     """
     path = Path(path)
-    named = [section for section in sections if section.heading]
-    body = [f"<h1>{html.escape(title)}</h1>"]
-    if len(named) > 2:
-        links = (
-            f'<li><a href="#part-{sections.index(section)}">'
-            f"{html.escape(section.heading)}</a></li>"
-            for section in named
-        )
-        body.append(f'<nav aria-label="Contents"><ul>{"".join(links)}</ul></nav>')
-    for index, section in enumerate(sections):
-        blocks = "\n".join(_block(block, path.parent) for block in section.blocks)
+    document = render(
+        "page.html.jinja",
+        title=title,
+        sections=sections,
+        style=asset("page.css"),
+        svg=svg,
+        place=lambda file: _place(file, path.parent),
+        source=lambda figure: _source(figure, path.parent),
+    )
+    return write_texts(path.parent, page=(path.name, document))["page"]
+
+
+def markdown(title: str, sections: Sequence[Section]) -> str:
+    """Returns a report as Markdown: its headings, paragraphs, tables and pictures.
+
+    Args:
+        title: The first heading.
+        sections: The parts in order; what only a page can show is left out.
+    """
+    parts = [f"# {' '.join(title.split())}\n"]
+    for section in sections:
         if section.heading:
-            heading = f'<h2 id="part-{index}">{html.escape(section.heading)}</h2>'
-            label = f' aria-labelledby="part-{index}"'
-            body.append(f"<section{label}>\n{heading}\n{blocks}\n</section>")
-        else:
-            body.append(f"<section>\n{blocks}\n</section>")
-    document = (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{html.escape(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n"
-        f"<body>\n<main>\n{chr(10).join(body)}\n</main>\n</body>\n</html>\n"
-    )
-    with atomic_path(path) as temporary:
-        temporary.write_text(document, encoding="utf-8")
-    return path
+            parts.append(f"## {section.heading}\n")
+        for block in section.blocks:
+            if isinstance(block, Table):
+                parts += [f"{block.caption}\n"] if block.caption else []
+                parts.append(markdown_table(block.header, block.rows, block.digits))
+            elif isinstance(block, Figure):
+                parts.append(f"![{block.alt}]({Path(block.path).name})\n")
+            elif isinstance(block, str):
+                parts.append(f"{block}\n")
+    return "\n".join(parts)
 
 
-def _block(block: Block, folder: Path) -> str:
-    if isinstance(block, Table):
-        return _table(block)
-    if isinstance(block, Figure):
-        return _figure(block, folder)
-    if isinstance(block, Charts):
-        return f'<div class="charts">{"".join(map(svg, block.charts))}</div>'
-    if isinstance(block, KeyNumbers):
-        return _numbers(block)
-    if isinstance(block, Link):
-        place = _relative(Path(block.path), folder)
-        return f'<p><a href="{place}">{html.escape(block.text)}</a></p>'
-    if isinstance(block, Code):
-        return f'<pre tabindex="0"><code>{html.escape(block.text.strip())}</code></pre>'
-    return f"<p>{_inline(block)}</p>"
-
-
-def _inline(text: str) -> str:
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
-
-
-def _table(table: Table) -> str:
-    check_rows(table.header, table.rows)
-    right = [
-        bool(table.rows) and all(is_number(row[column]) for row in table.rows)
-        for column in range(len(table.header))
-    ]
-    heads = "".join(
-        f'<th scope="col"{_align(is_right)}>{_inline(name)}</th>'
-        for name, is_right in zip(table.header, right, strict=True)
-    )
-    lines = []
-    for number, row in enumerate(table.rows):
-        cells = [_inline(format_cell(cell, table.digits)) for cell in row]
-        parts = [f'<th scope="row"{_align(right[0])}>{cells[0]}</th>']
-        parts += [
-            f"<td{_align(is_right)}>{cell}</td>"
-            for cell, is_right in zip(cells[1:], right[1:], strict=True)
-        ]
-        strong = ' class="strong"' if number == table.strong else ""
-        lines.append(f"<tr{strong}>{''.join(parts)}</tr>")
-    # A wide table scrolls in its own frame, which the keyboard must reach.
-    return (
-        f'<div class="scroll" role="region" tabindex="0" '
-        f'aria-label="{html.escape(table.caption)}"><table>\n'
-        f"<caption>{_inline(table.caption)}</caption>\n"
-        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{chr(10).join(lines)}\n</tbody>\n"
-        "</table></div>"
-    )
-
-
-def _align(right: bool) -> str:
-    return ' class="number"' if right else ""
-
-
-def _figure(figure: Figure, folder: Path) -> str:
+def _source(figure: Figure, folder: Path) -> str:
+    """Returns the address of a picture: what it holds, or its place."""
     file = Path(figure.path)
     media_type = _MEDIA_TYPES.get(file.suffix.lower())
     if media_type is None or not file.is_file():
@@ -236,27 +185,13 @@ def _figure(figure: Figure, folder: Path) -> str:
         )
     if not figure.alt.strip():
         raise DataError(f"Picture `{file}` needs `alt`: say in a line what it shows.")
-    if figure.embed:
-        content = base64.b64encode(file.read_bytes()).decode("ascii")
-        source = f"data:{media_type};base64,{content}"
-    else:
-        source = _relative(file, folder)
-    caption = f"<figcaption>{_inline(figure.caption)}</figcaption>"
-    return (
-        f'<figure><img src="{source}" alt="{html.escape(figure.alt)}">'
-        f"{caption if figure.caption else ''}</figure>"
+    if not figure.embed:
+        return _place(file, folder)
+    return f"data:{media_type};base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+
+def _place(file: str | Path, folder: Path) -> str:
+    """Returns the address of a file as seen from a folder."""
+    return quote(
+        Path(os.path.relpath(Path(file).resolve(), folder.resolve())).as_posix()
     )
-
-
-def _relative(file: Path, folder: Path) -> str:
-    place = Path(os.path.relpath(file.resolve(), folder.resolve()))
-    return quote(place.as_posix())
-
-
-def _numbers(block: KeyNumbers) -> str:
-    items = []
-    for label, value, remark in block.numbers:
-        shown = html.escape(format_cell(value, block.digits))
-        note = f'<dd class="remark">{_inline(remark)}</dd>' if remark else ""
-        items.append(f"<div><dt>{_inline(label)}</dt><dd>{shown}</dd>{note}</div>")
-    return f'<dl class="numbers">{"".join(items)}</dl>'

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
@@ -18,10 +19,11 @@ from PIL import Image
 from landslide_tf import palette
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
+from landslide_tf.files import atomic_path
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import boundaries
-from landslide_tf.report.figures import DPI, save_figure
 
+DPI = 100
 MAX_PICTURES = 60
 _PANEL = 240  # pixels of a panel's longer side
 _GAP = 6
@@ -31,8 +33,10 @@ _LEGEND_ROW = 20
 _LEGEND_WIDTH = 165
 _STRIPES = 6
 
-# Fixed ranges, so that pictures of different runs compare; (low, high, map, unit).
-_FACTOR_STYLES: dict[str, tuple[float, float, str, str]] = {
+# (low, high, colour map, unit) of a factor's panels.
+_Style: TypeAlias = tuple[float, float, str, str]
+# Fixed ranges, so that pictures of different runs compare.
+_FACTOR_STYLES: dict[str, _Style] = {
     "slope": (0.0, 60.0, "YlOrBr", "°"),
     "aspect": (0.0, 360.0, "twilight", "°"),
     "ndvi": (-0.3, 0.9, "RdYlGn", ""),
@@ -81,6 +85,25 @@ class Picture:
             )
 
 
+def save_figure(figure: Figure, path: str | Path, dpi: int = DPI) -> Path:
+    """Writes a figure as PNG: complete or not at all, equal bytes for equal content.
+
+    Args:
+        figure: A figure made without `pyplot`, matplotlib's global state.
+        path: The file.
+        dpi: Pixels an inch of the figure's size.
+
+    Returns:
+        The path.
+    """
+    with atomic_path(path) as temporary:
+        # The name of the writing software would change the bytes with its version.
+        FigureCanvasAgg(figure).print_figure(
+            temporary, format="png", dpi=dpi, metadata={"Software": None}
+        )
+    return Path(path)
+
+
 def prediction_grid(
     pictures: Sequence[Picture],
     classes: Sequence[str],
@@ -118,21 +141,27 @@ def prediction_grid(
     shown = [n for n in factors if any(n in p.factor_names for p in pictures)]
     scales = {name: _factor_scale(name, pictures) for name in shown}
     with_truth = any(p.truth is not None for p in pictures)
-    titles = ["image"]
-    titles += [_factor_title(name, scales[name]) for name in shown]
-    titles += ["truth"] * with_truth + ["prediction", "outlines"]
+    titles = [
+        "image",
+        *(
+            f"{name} ({low:.3g} to {high:.3g}{unit})"
+            for name, (low, high, _, unit) in scales.items()
+        ),
+        *["truth"] * with_truth,
+        "prediction",
+        "outlines",
+    ]
     rows = []
     for picture in pictures:
-        panels: list[NDArray[np.uint8] | None] = [_fit_image(picture)]
-        panels += [_factor_panel(picture, name, scales[name]) for name in shown]
-        if with_truth:
-            panels.append(_class_panel(picture, picture.truth, colours))
-        panels.append(_class_panel(picture, picture.prediction, colours))
-        panels.append(_outline_panel(picture, landslide))
-        rows.append(panels)
-    figure = _grid(
-        rows, titles, [p.id for p in pictures], _legend(classes, colours, with_truth)
-    )
+        labels = [*[picture.truth] * with_truth, picture.prediction]
+        rows.append(
+            [
+                *(_factor_panel(picture, name, scales[name]) for name in shown),
+                *(_class_panel(picture, label, colours) for label in labels),
+                _outline_panel(picture, landslide),
+            ]
+        )
+    figure = _grid(pictures, rows, titles, _legend(classes, colours, with_truth))
     return save_figure(figure, path)
 
 
@@ -215,10 +244,8 @@ def _line(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return line | boundaries(mask & ~line)
 
 
-def _factor_scale(
-    name: str, pictures: Sequence[Picture]
-) -> tuple[float, float, str, str]:
-    """The range of values, colour map and unit of a factor's panels."""
+def _factor_scale(name: str, pictures: Sequence[Picture]) -> _Style:
+    """Returns the style of a factor, by its values where none is fixed."""
     if name in _FACTOR_STYLES:
         return _FACTOR_STYLES[name]
     values = np.concatenate(
@@ -235,13 +262,8 @@ def _factor_scale(
     return float(low), float(max(high, low + 1e-6)), "viridis", ""
 
 
-def _factor_title(name: str, scale: tuple[float, float, str, str]) -> str:
-    low, high, _, unit = scale
-    return f"{name} ({low:.3g} to {high:.3g}{unit})"
-
-
 def _factor_panel(
-    picture: Picture, name: str, scale: tuple[float, float, str, str]
+    picture: Picture, name: str, scale: _Style
 ) -> NDArray[np.uint8] | None:
     if picture.factors is None or name not in picture.factor_names:
         return None
@@ -258,59 +280,77 @@ def _factor_panel(
 def _legend(
     classes: Sequence[str], colours: NDArray[np.uint8], with_truth: bool
 ) -> list[Patch]:
-    handles: list[Patch] = [
-        Patch(facecolor=colour / 255, edgecolor="0.5", label=name)
-        for name, colour in zip(classes, colours, strict=True)
+    entries = [
+        (colour, "0.5", name)
+        for name, colour in zip(classes, colours.tolist(), strict=True)
     ]
-    grey = np.array(palette.IGNORE) / 255
-    handles.append(
-        Patch(facecolor=grey, hatch="////", edgecolor="0.85", label="no value")
-    )
-    lines = [(palette.PREDICTION_OUTLINE, "outline of prediction")]
-    if with_truth:
-        lines.insert(0, (palette.TRUTH_OUTLINE, "outline of truth"))
-        lines.append((palette.BOTH_OUTLINE, "outline of both"))
     # The outlines are bright, as they lie over dark images: framed on white paper.
-    handles += [
-        Patch(facecolor=np.array(colour) / 255, edgecolor="0.2", label=label)
-        for colour, label in lines
+    lines = [(palette.PREDICTION_OUTLINE, "0.2", "outline of prediction")]
+    if with_truth:
+        lines.insert(0, (palette.TRUTH_OUTLINE, "0.2", "outline of truth"))
+        lines.append((palette.BOTH_OUTLINE, "0.2", "outline of both"))
+    handles = [
+        Patch(facecolor=_shade(colour), edgecolor=edge, label=label)
+        for colour, edge, label in (*entries, *lines)
     ]
+    missing = Patch(
+        facecolor=_shade(palette.IGNORE),
+        hatch="////",
+        edgecolor="0.85",
+        label="no value",
+    )
+    handles.insert(len(entries), missing)
     return handles
 
 
+def _shade(colour: Sequence[int]) -> tuple[float, float, float]:
+    """Returns a colour as matplotlib takes it."""
+    red, green, blue = colour
+    return red / 255, green / 255, blue / 255
+
+
 def _grid(
+    pictures: Sequence[Picture],
     rows: Sequence[Sequence[NDArray[np.uint8] | None]],
     titles: Sequence[str],
-    ids: Sequence[str],
     handles: list[Patch],
 ) -> Figure:
-    """Places panels at exact pixel positions, so that they line up and stay sharp."""
-    heights = [row[0].shape[0] for row in rows]
+    """Places panels at exact pixel positions, so that they line up and stay sharp.
+
+    Args:
+        pictures: The examples; their images are the first panels.
+        rows: The other panels of each, of its image's size.
+        titles: One a column, the image's first.
+        handles: The legend.
+    """
+    images = [_fit_image(picture) for picture in pictures]
     width = _LEFT + len(titles) * (_PANEL + _GAP)
     legend_columns = max(1, width // _LEGEND_WIDTH)
     legend = _LEGEND_ROW * math.ceil(len(handles) / legend_columns) + _GAP
-    height = _TOP + sum(heights) + len(rows) * _GAP + legend
+    height = _TOP + sum(len(image) + _GAP for image in images) + legend
     figure = Figure(figsize=(width / DPI, height / DPI))
-    below = height - _TOP
-    for row, row_height, name in zip(rows, heights, ids, strict=True):
-        below -= row_height
-        for column, panel in enumerate(row):
-            panel_width = row[0].shape[1]
-            left = _LEFT + column * (_PANEL + _GAP) + (_PANEL - panel_width) // 2
-            place = (left, below, panel_width, row_height)
-            _draw(figure, place, (width, height), panel)
-        middle = (below + row_height / 2) / height
+
+    def write(
+        text: str, across: float, up: float, size: float, rotation: float = 0
+    ) -> None:
         figure.text(
-            _LEFT / 2 / width, middle, name, rotation=90, ha="center", va="center",
-            fontsize=8, parse_math=False,
+            across / width, up / height, text, ha="center", va="center",
+            fontsize=size, rotation=rotation, parse_math=False,
         )  # fmt: skip
+
+    below = height - _TOP
+    for picture, image, row in zip(pictures, images, rows, strict=True):
+        high, wide = image.shape[:2]
+        below -= high
+        for column, panel in enumerate((image, *row)):
+            left = _LEFT + column * (_PANEL + _GAP) + (_PANEL - wide) // 2
+            place = (left / width, below / height, wide / width, high / height)
+            _draw(figure, place, panel)
+        write(picture.id, _LEFT / 2, below + high / 2, 8, rotation=90)
         below -= _GAP
     for column, title in enumerate(titles):
         centre = _LEFT + column * (_PANEL + _GAP) + _PANEL / 2
-        figure.text(
-            centre / width, 1 - _TOP / 2 / height, title, ha="center", va="center",
-            fontsize=9, parse_math=False,
-        )  # fmt: skip
+        write(title, centre, height - _TOP / 2, 9)
     figure.legend(
         handles=handles, loc="lower center", ncols=legend_columns, frameon=False,
         fontsize=8, borderaxespad=0.2, handlelength=1.6,
@@ -321,13 +361,9 @@ def _grid(
 def _draw(
     figure: Figure,
     place: tuple[float, float, float, float],
-    size: tuple[int, int],
     panel: NDArray[np.uint8] | None,
 ) -> None:
-    left, below, width, height = place
-    axes = figure.add_axes(
-        (left / size[0], below / size[1], width / size[0], height / size[1])
-    )
+    axes = figure.add_axes(place)
     axes.set_axis_off()
     if panel is None:
         axes.text(0.5, 0.5, "none", ha="center", va="center", color="0.5")

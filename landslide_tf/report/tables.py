@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from landslide_tf.errors import DataError
+from landslide_tf.files import atomic_path
 
 Cell: TypeAlias = str | int | float | None
 Row: TypeAlias = Sequence[Cell]
@@ -21,11 +22,11 @@ UNDEFINED = "\u2013"  # en dash
 _MINUS = "\u2212"
 
 
-def format_cell(value: Cell, digits: int = 4) -> str:
+def format_cell(value: object, digits: int = 4) -> str:
     """Writes one cell for readers.
 
     Args:
-        value: Text, a count, a real number or nothing.
+        value: Text, a count, a real number, nothing, or what has a text.
         digits: Digits after the point of a real number.
 
     Returns:
@@ -47,8 +48,25 @@ def format_cell(value: Cell, digits: int = 4) -> str:
     return str(value)
 
 
-def is_number(value: Cell) -> bool:
-    """Whether a cell belongs in a right-aligned column."""
+def number_columns(header: Sequence[str], rows: Sequence[Row]) -> list[bool]:
+    """Returns for each column whether it holds numbers alone, which stand at the right.
+
+    Raises:
+        DataError: If a row has another number of cells than the header.
+    """
+    for number, row in enumerate(rows):
+        if len(row) != len(header):
+            raise DataError(
+                f"Row {number} must have {len(header)} cells, one a column, received "
+                f"{len(row)}: `{list(row)}`."
+            )
+    return [
+        bool(rows) and all(_is_number(row[column]) for row in rows)
+        for column in range(len(header))
+    ]
+
+
+def _is_number(value: Cell) -> bool:
     return value is None or (
         isinstance(value, int | float | np.integer | np.floating)
         and not isinstance(value, bool)
@@ -69,13 +87,9 @@ def markdown_table(header: Sequence[str], rows: Sequence[Row], digits: int = 4) 
     Raises:
         DataError: If a row has another number of cells than the header.
     """
-    check_rows(header, rows)
+    right = number_columns(header, rows)
     lines = [[_escape(name) for name in header]]
-    aligned = [
-        bool(rows) and all(is_number(row[i]) for row in rows)
-        for i in range(len(header))
-    ]
-    lines.append(["---:" if right else ":---" for right in aligned])
+    lines.append(["---:" if number else ":---" for number in right])
     lines += [[_escape(format_cell(cell, digits)) for cell in row] for row in rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
@@ -93,7 +107,7 @@ def csv_text(header: Sequence[str], rows: Sequence[Row]) -> str:
     Raises:
         DataError: If a row has another number of cells than the header.
     """
-    check_rows(header, rows)
+    number_columns(header, rows)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -117,14 +131,22 @@ def json_text(value: object) -> str:
     return document + "\n"
 
 
-def check_rows(header: Sequence[str], rows: Sequence[Row]) -> None:
-    """Raises `DataError` for a row that does not have a cell for every column."""
-    for number, row in enumerate(rows):
-        if len(row) != len(header):
-            raise DataError(
-                f"Row {number} must have {len(header)} cells, one a column, received "
-                f"{len(row)}: `{list(row)}`."
-            )
+def write_texts(folder: str | Path, **texts: tuple[str, str]) -> dict[str, Path]:
+    """Writes the texts of a report.
+
+    Args:
+        folder: Where the files go; made when missing, files of these names replaced.
+        texts: (file name, content) by kind.
+
+    Returns:
+        The written files by kind.
+    """
+    files = {}
+    for kind, (name, text) in texts.items():
+        files[kind] = Path(folder, name)
+        with atomic_path(files[kind]) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return files
 
 
 def _escape(text: str) -> str:

@@ -4,7 +4,7 @@ from PIL import Image
 
 from landslide_tf import palette
 from landslide_tf.errors import DataError
-from landslide_tf.report import Picture, class_palette, curves, prediction_grid
+from landslide_tf.report import Picture, class_palette, prediction_grid
 
 CLASSES = ["background", "landslide"]
 PANEL, GAP, LEFT, TOP = 240, 6, 22, 24  # pixels, as drawn
@@ -166,27 +166,6 @@ def test_drawing_leaves_pyplot_alone(tmp_path):
     before = matplotlib.get_backend(auto_select=False)
     draw(tmp_path / "grid.png", [make_picture()])
     assert matplotlib.get_backend(auto_select=False) == before
-
-
-def test_curves_draw_a_panel_a_metric(tmp_path):
-    rows = [
-        {"epoch": str(e), "loss": str(1 / (e + 1)), "val_loss": "" if e % 2 else "0.5",
-         "val_miou": "nan", "learning_rate": str(0.1**e), "note": "text"}
-        for e in range(5)
-    ]  # fmt: skip
-    path = curves(rows, tmp_path / "curves.png")
-    drawn = np.asarray(Image.open(path).convert("RGB"))
-    # Loss and learning rate; what never has a number gets no panel.
-    assert drawn.shape == (280, 800, 3)
-    for colour in ((0x1F, 0x6F, 0xB4), (0xD1, 0x49, 0x5B)):
-        assert count(drawn[:, :400].astype(int), colour) > 20
-    curves(rows[:1], tmp_path / "one.png")
-
-
-def test_curves_without_numbers_are_refused(tmp_path):
-    for rows in ([], [{"epoch": "0", "loss": ""}]):
-        with pytest.raises(DataError, match="at least one epoch"):
-            curves(rows, tmp_path / "curves.png")
 
 
 def test_class_panels_use_the_palette(tmp_path):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from landslide_tf.report import benchmark_markdown, write_benchmark
+from landslide_tf.report import write_benchmark
 from landslide_tf.train import GridChoice, Session, load_grid, run_grid, summarize
 from landslide_tf.train.benchmark.runner import runner as module
 from tests.datasets import cas_files
@@ -50,9 +50,10 @@ def test_one_network_on_files_in_the_layout(manual, tmp_path, monkeypatch):
     ]
     summary = summarize(planned, tmp_path / "out")
     check(summary, ["FCN"])
-    text = write_benchmark(tmp_path / "out", title="CAS", summary=summary)["markdown"]
-    assert text.read_text() == benchmark_markdown("CAS", summary)
-    assert "| FCN, UAV random, published | \u2013 | 0.6506 |" in text.read_text()
+    files = write_benchmark(tmp_path / "out", title="CAS", summary=summary)
+    text = files["markdown"].read_text()
+    assert text.startswith("# CAS\n\nData: cas_landslide/uav-random:test (")
+    assert "| FCN, UAV random, published | \u2013 | 0.6506 |" in text
     (line,) = (tmp_path / "out" / "records.jsonl").read_text().splitlines()
     assert json.loads(line)["classes"] == ["background", "landslide"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from landslide_tf.errors import DataError, RecipeError, RunError
 from landslide_tf.metrics import Scores
-from landslide_tf.report import benchmark_markdown, write_benchmark
+from landslide_tf.report import write_benchmark
 from landslide_tf.train import (
     GridChoice,
     Session,
@@ -302,7 +302,8 @@ def test_one_seed_has_no_spread_and_other_images_no_difference(grid, made_up, tm
     summary = summarize(planned, tmp_path)
     assert [row["std"]["oa"] for row in summary["rows"]] == [None, None]
     assert summary["rows"][1]["difference"] is None
-    assert "| slow | \u2013 |" in benchmark_markdown("T", summary)
+    files = write_benchmark(tmp_path, title="T", summary=summary)
+    assert "| slow | \u2013 |" in files["markdown"].read_text()
 
 
 def test_published_scores_stand_below_ours(grid, made_up, tmp_path):
@@ -313,7 +314,8 @@ def test_published_scores_stand_below_ours(grid, made_up, tmp_path):
     assert [row["published"] for row in summary["rows"]] == [
         None, pytest.approx({"miou": 0.8125, "oa": 0.9}),
     ]  # fmt: skip
-    lines = benchmark_markdown("T", summary).splitlines()
+    files = write_benchmark(tmp_path, title="T", summary=summary)
+    lines = files["markdown"].read_text().splitlines()
     header = next(line for line in lines if line.startswith("| model | seeds"))
     at = next(k for k, line in enumerate(lines) if line.startswith("| slow |"))
     names = [name.strip() for name in header.strip("|").split("|")]

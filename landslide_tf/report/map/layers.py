@@ -72,11 +72,11 @@ class Overview:
         t = self.grid.transform
         x = columns * t.a * self.grid.width / self.stored.width
         y = rows * t.e * self.grid.height / self.stored.height
-        grids = (
+        stored, grid = (
             replace(grid, transform=Affine.translation(x, y) @ grid.transform)
             for grid in (self.stored, self.grid)
         )
-        return Overview(*grids, self.back)
+        return Overview(stored, grid, self.back)
 
     def read(
         self,
@@ -245,13 +245,15 @@ def class_layer(
     valid &= classes != _NODATA
     found = [int(k) for k in np.unique(classes[valid])]
     names += [f"class {k}" for k in range(len(names), max(found, default=-1) + 1)]
-    palette = np.array(class_palette(names), np.uint8).reshape(-1, 3)
-    for number, colour in stored.items():
-        if number < len(palette):
-            palette[number] = colour[:3]
     table = np.zeros((256, 3), np.uint8)
-    table[: len(palette)] = palette
-    legend = [(names[k], (*map(int, palette[k]),)) for k in found]
+    table[: len(names)] = class_palette(names)
+    for number, colour in stored.items():
+        if number < len(names):
+            table[number] = colour[:3]
+    legend: list[tuple[str, Colour]] = []
+    for number in found:
+        red, green, blue = map(int, table[number])
+        legend.append((names[number], (red, green, blue)))
     return _png(table[classes], valid), legend
 
 

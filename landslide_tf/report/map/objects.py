@@ -101,12 +101,12 @@ def read_objects(path: str | Path, grid: Grid) -> MapObjects:
     names += [n for n in table if n not in _COLUMNS and n not in _LEFT_OUT]
     ids = table.get("id", np.arange(1, len(shapes) + 1))
     pixels = _in_pixels(shapes[order], meta["crs"], grid)
-    boxes = shapely.bounds(pixels)
+    boxes = shapely.bounds(pixels).round(1).tolist()
     found = tuple(
         MapObject(
             str(ids[index]),
             " ".join(_rings(shape)),
-            tuple(round(float(side), 1) for side in box),
+            (box[0], box[1], box[2], box[3]),
             tuple(_value(table[name][index]) for name in names),
         )
         for index, shape, box in zip(order, pixels, boxes, strict=True)

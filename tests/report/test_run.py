@@ -9,8 +9,12 @@ import pytest
 
 from landslide_tf.errors import DataError
 from landslide_tf.metrics import Scores
-from landslide_tf.report import Picture, write_evaluation, write_run_page
-from landslide_tf.report.chart import Chart, Line, svg
+from landslide_tf.report import (
+    Picture,
+    learning_curves,
+    write_evaluation,
+    write_run_page,
+)
 
 HOSTILE = '<script>alert("x")</script> & `<b>`'
 EPOCHS = """epoch,learning_rate,loss,landslide_iou,val_loss,val_landslide_iou,seconds
@@ -168,33 +172,26 @@ def test_a_harmed_evaluation_is_named_and_leaves_the_page(tmp_path, evaluation):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["report", "report.html"]
 
 
-@pytest.mark.parametrize("log", [False, True])
-@pytest.mark.parametrize(
-    "points",
-    [
-        [(1, 0.5)],
-        [(1, 1e-9), (2, 1e9)],
-        [(1, 2.0), (2, 2.0)],
-        [(1, 0.0), (2, 5.0)],
-        [(1, -3.0), (1000, 7.0)],
-        [(1, math.nan), (2, math.inf)],
-    ],
-)
-def test_every_point_and_label_lies_within_the_chart(points, log):
-    text = svg(Chart(title="t", lines=[Line("a", points)], log=log))
-    finite = [p for p in points if math.isfinite(p[1])]
-    assert text.count("<circle") == len(finite)
-    assert "nan" not in text and "inf" not in text
-    for name, limit in (("x", 340), ("y", 220), ("cx", 340), ("cy", 220)):
-        for value in re.findall(rf' {name}="([^"]+)"', text):
-            assert 0 <= float(value) <= limit
-    assert len(re.findall('class="end"', text)) >= 2  # a value and the axis's name
+def test_curves_are_a_chart_a_metric():
+    rows = [
+        {"epoch": str(e), "loss": str(1 / (e + 1)), "val_loss": "" if e % 2 else "0.5",
+         "val_miou": "nan", "learning_rate": str(0.1**e), "note": "text"}
+        for e in range(5)
+    ]  # fmt: skip
+    loss, rate = learning_curves(rows)  # what never has a number has no chart
+    assert (loss.title, loss.log) == ("loss", False)
+    # An epoch without validation does not break the line.
+    assert [line.points for line in loss.lines] == [
+        [(e + 1, 1 / (e + 1)) for e in range(5)],
+        [(1, 0.5), (3, 0.5), (5, 0.5)],
+    ]
+    assert (rate.title, rate.log) == ("learning_rate", True)
+    assert [chart.title for chart in learning_curves(rows, ("miou", "loss"))] == [
+        "loss"
+    ]
+    assert learning_curves([{**rows[0], "learning_rate": "0"}])[1].log is False
 
 
-def test_higher_values_are_drawn_higher():
-    text = svg(
-        Chart(title="t", lines=[Line("a", [(1, 1), (2, 10), (3, 100)])], log=True)
-    )
-    tops = [float(value) for value in re.findall(r'cy="([^"]+)"', text)]
-    assert tops[0] - tops[1] == pytest.approx(tops[1] - tops[2], abs=0.2)
-    assert tops[0] > tops[1] > tops[2]
+def test_without_numbers_there_are_no_curves():
+    for rows in ([], [{"epoch": "0", "loss": ""}]):
+        assert learning_curves(rows) == []

@@ -1,0 +1,1 @@
+"""Pages to look at maps: layers, polygons, two dates side by side."""

@@ -1,0 +1,164 @@
+"""A page to look at a map: layers, two dates side by side, a table of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+from landslide_tf.errors import DataError
+from landslide_tf.palette import Colour
+from landslide_tf.report.map.layers import (
+    PROBABILITY_MAP,
+    Overview,
+    class_layer,
+    hillshade_layer,
+    image_layer,
+    probability_layer,
+)
+from landslide_tf.report.map.objects import MapObjects, read_objects
+from landslide_tf.report.tables import Cell, write_texts
+from landslide_tf.report.templates import asset, render
+from landslide_tf.terrain import Z_UNITS
+
+MAX_SIDE = 1200
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapDate:
+    """What a page shows of one date.
+
+    Attributes:
+        name: What the reader calls it: a date, or the file's name.
+        map: Class map, as `scene.map_scene` writes it.
+        image: File and band number of red, green and blue, or of one grey band; empty
+            for no image.
+        probabilities: Probabilities, as `scene.map_scene` writes them.
+        shift: Rows and columns by which these files lie below and to the right of the
+            first map; they are shown moved back.
+    """
+
+    name: str
+    map: str | Path
+    image: Sequence[tuple[str, int]] = ()
+    probabilities: str | Path | None = None
+    shift: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """Data URIs by kind of layer, and the classes that occur."""
+
+    name: str
+    pictures: dict[str, str]
+    legend: list[tuple[str, Colour]]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A kind of layer that can be switched."""
+
+    kind: str
+    label: str
+    shown: bool
+    opacity: int  # percent
+
+    def shown_of(self, *dates: _Layers) -> bool:
+        """Whether it is shown at first; where there is no image the classes are."""
+        bare = any("image" not in date.pictures for date in dates)
+        return self.shown or (self.kind == "classes" and bare)
+
+
+_LAYERS = (  # in drawing order
+    _Layer("image", "Image", True, 100),
+    _Layer("hillshade", "Hillshade", False, 60),
+    _Layer("classes", "Classes", False, 70),
+    _Layer("probability", "Probability of landslide", False, 70),
+    _Layer("polygons", "Polygons", True, 100),
+)
+
+
+def write_map_page(
+    path: str | Path,
+    title: str,
+    dates: Sequence[MapDate],
+    *,
+    dem: str | Path | None = None,
+    dem_unit: str = "metre",
+    polygons: str | Path | None = None,
+    facts: Mapping[str, Cell] | None = None,
+    max_side: int = MAX_SIDE,
+) -> Path:
+    """Writes one HTML file that shows a map, opens from disk and needs no network.
+
+    Image, hillshade, classes, probability and polygons are layers to switch; with two
+    dates a slider swipes between them; the table of polygons sorts, and zooms to the
+    one that is chosen. All of it works from the keyboard. Rasters are shown as
+    overviews, so that the page stays small whatever the scene's size.
+
+    Args:
+        path: The file to write.
+        title: Title and heading.
+        dates: One date, or two, the earlier first; shown on the grid of the first map.
+        dem: Elevations of any grid, for the hillshade.
+        dem_unit: Their unit, of `terrain.Z_UNITS`.
+        polygons: Vector file of the (new) landslides.
+        facts: What else to say of the map, by name.
+        max_side: Most rows and columns of an overview.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: If there are no or more than two dates, or a file cannot be read.
+    """
+    if not 1 <= len(dates) <= 2:
+        raise DataError(
+            f"A map page must show one date or two, received {len(dates)}: choose two."
+        )
+    overview = Overview.of(dates[0].map, max_side)
+    shade = None
+    if dem is not None:
+        shade = hillshade_layer(overview, dem, Z_UNITS[dem_unit])
+    shown = [_layers_of(date, overview, shade) for date in dates]
+    objects = MapObjects((), (), 0)
+    if polygons is not None:
+        objects = read_objects(polygons, overview.grid)
+    height, width = overview.grid.shape
+    kinds = {kind for date in shown for kind in date.pictures}
+    ramp = matplotlib.colormaps[PROBABILITY_MAP](range(0, 256, 17), bytes=True)
+    document = render(
+        "map/page.html.jinja",
+        title=title,
+        style=asset("page.css") + asset("map/page.css"),
+        script=asset("map/page.js"),
+        facts=facts or {},
+        width=width,
+        height=height,
+        layers=_LAYERS,
+        panel=[layer for layer in _LAYERS if layer.kind in kinds]
+        + [_LAYERS[-1]] * (polygons is not None),
+        dates=shown,
+        legend=dict(entry for date in shown for entry in date.legend),
+        ramp=ramp.tolist() if "probability" in kinds else [],
+        polygons=polygons is not None,
+        objects=objects,
+    )
+    path = Path(path)
+    return write_texts(path.parent, page=(path.name, document))["page"]
+
+
+def _layers_of(date: MapDate, overview: Overview, shade: str | None) -> _Layers:
+    pictures = {}
+    if any(date.shift):
+        overview = overview.moved(*date.shift)
+    if date.image:
+        pictures["image"] = image_layer(overview, date.image)
+    if shade is not None:
+        pictures["hillshade"] = shade
+    pictures["classes"], legend = class_layer(overview, date.map)
+    if date.probabilities is not None:
+        pictures["probability"] = probability_layer(overview, date.probabilities)
+    return _Layers(date.name, pictures, legend)

@@ -1,0 +1,214 @@
+"""The page of one training run, from what its folder holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from landslide_tf.errors import DataError
+from landslide_tf.report.chart import Chart, Line
+from landslide_tf.report.evaluation import score_tables
+from landslide_tf.report.page import (
+    Block,
+    Charts,
+    Code,
+    Figure,
+    KeyNumbers,
+    Section,
+    Table,
+    write_page,
+)
+from landslide_tf.report.tables import Cell, format_cell
+
+# Shown first and in this order, where a run has them; others follow.
+FIRST = ("loss", "landslide_iou", "miou", "landslide_f1", "oa")
+
+
+def write_run_page(
+    path: str | Path,
+    *,
+    title: str,
+    facts: Mapping[str, Cell],
+    epochs: Sequence[Mapping[str, str]],
+    recipe: str,
+    environment: Mapping[str, Any],
+    evaluations: Sequence[str | Path],
+) -> Path:
+    """Writes a page about a run that needs no other file.
+
+    Args:
+        path: The HTML file.
+        title: Heading.
+        facts: What was trained, on what, for how long and with what result, by name.
+        epochs: Rows of `metrics.csv`, as `csv.DictReader` gives them; may be empty.
+        recipe: The resolved recipe as YAML.
+        environment: JSON values of `environment.json`.
+        evaluations: Folders that `write_evaluation` wrote.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: If an evaluation cannot be read.
+    """
+    found = [Path(folder) for folder in evaluations]
+    records = [_read_evaluation(folder) for folder in found]
+    told: list[Block] = [_facts("The run", facts)]
+    if records:
+        numbers = [
+            (f"landslide IoU, {record['facts'].get('data', '')}", _iou(record), "")
+            for record in records
+        ]
+        told.insert(0, KeyNumbers(numbers=numbers, digits=4))
+    sections = [Section("", told)]
+    if epochs:
+        charts = Charts(learning_curves(epochs))
+        sections.append(Section("Training", ["Epochs are counted from 1.", charts]))
+    sections += map(evaluation_section, found)
+    if epochs:
+        sections.append(Section("Log", [_log(epochs)]))
+    sections += [
+        Section("Environment", [_facts("Where it ran", _flat(environment))]),
+        Section("Recipe", [Code(recipe)]),
+    ]
+    return write_page(path, title, sections)
+
+
+def learning_curves(
+    epochs: Sequence[Mapping[str, str]], names: Sequence[str] | None = None
+) -> list[Chart]:
+    """Draws training and validation values over the epochs, one chart a metric.
+
+    Args:
+        epochs: Rows of `metrics.csv`, as `csv.DictReader` gives them: `epoch`, counted
+            from 0, and numbers named `x` and `val_x`; empty text means no value.
+        names: The metrics `x` to show; None is all of them.
+
+    Returns:
+        The charts of the metrics that have numbers, their epochs counted from 1.
+    """
+    if names is None:
+        known = {name.removeprefix("val_") for row in epochs for name in row}
+        known -= {"epoch", "seconds"}
+        names = [name for name in FIRST if name in known]
+        names += sorted(known.difference(FIRST))
+    charts = []
+    for name in names:
+        lines = [
+            Line(label, _points(epochs, key))
+            for label, key in (("training", name), ("validation", f"val_{name}"))
+        ]
+        lines = [line for line in lines if line.points]
+        if lines:
+            log = name == "learning_rate" and all(
+                y > 0 for line in lines for _, y in line.points
+            )
+            charts.append(Chart(title=name, lines=lines, log=log))
+    return charts
+
+
+def _facts(caption: str, facts: Mapping[str, object]) -> Table:
+    rows = [[name, _text(value)] for name, value in facts.items()]
+    return Table(caption=caption, header=["fact", "value"], rows=rows)
+
+
+def evaluation_section(folder: Path) -> Section:
+    """Arranges what `write_evaluation` wrote: pictures, scores, and how they came.
+
+    Args:
+        folder: The folder it wrote.
+
+    Returns:
+        The part of a page; the picture, if there is one, is its first block.
+
+    Raises:
+        DataError: If the evaluation cannot be read.
+    """
+    record, picture = _read_evaluation(folder), folder / "pictures.png"
+    blocks: list[Block] = [*score_tables(record["scores"], record["objects"])]
+    if picture.is_file():
+        data = record["facts"].get("data", "")
+        figure = Figure(
+            path=picture,
+            alt=f"Image, truth and prediction of a few examples of {data}",
+            caption="Outlines over the image: truth and prediction.",
+        )
+        blocks.insert(0, figure)
+    blocks.append("; ".join(f"{k}: {_text(v)}" for k, v in record["facts"].items()))
+    return Section(str(record["title"]), blocks)
+
+
+def _read_evaluation(folder: Path) -> dict[str, Any]:
+    file = folder / "evaluation.json"
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        score_tables(record["scores"], record["objects"]), record["facts"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"`{file}` is not an evaluation ({type(error).__name__}): remove its "
+            "folder or evaluate anew."
+        ) from error
+    return record
+
+
+def _iou(record: Mapping[str, Any]) -> float | None:
+    """Returns the IoU of the landslide class."""
+    index = record["landslide_class"]
+    name = record["classes"][1 if index == "sigmoid" else index]
+    return record["scores"]["classes"][name]["iou"]
+
+
+def _points(epochs: Sequence[Mapping[str, str]], key: str) -> list[tuple[float, float]]:
+    points = [
+        (float(_epoch(row, number)), _number(row.get(key)))
+        for number, row in enumerate(epochs)
+    ]
+    return [(x, y) for x, y in points if math.isfinite(y)]
+
+
+def _epoch(row: Mapping[str, str], number: int) -> int:
+    """The epoch counted from 1; the file counts from 0."""
+    value = _number(row.get("epoch"))
+    return 1 + (int(value) if math.isfinite(value) else number)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text) if text else math.nan
+    except ValueError:
+        return math.nan
+
+
+def _log(epochs: Sequence[Mapping[str, str]]) -> Table:
+    names = [n for n in dict.fromkeys(n for row in epochs for n in row) if n != "epoch"]
+    rows = [
+        [_epoch(row, number), *(_number(row.get(name)) for name in names)]
+        for number, row in enumerate(epochs)
+    ]
+    return Table(
+        caption="Every epoch; exact values are in `metrics.csv`",
+        header=["epoch", *names],
+        rows=rows,
+        digits=4,
+    )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values in one, their names joined by dots."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        key = prefix + name
+        found |= _flat(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
+    return found
+
+
+def _text(value: object) -> str:
+    """A value of JSON for readers; numbers keep their digits."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:.6g}"
+    return format_cell(value)
