@@ -47,6 +47,7 @@ from landslide_tf.train import (
 NAMES = {"fstf_net_synthetic": "FSTF-Net", "rae_d_synthetic": "RAE-D"}
 CURVES = ("loss", "landslide_iou", "miou")
 SCENE = {"image": "image.tif", "dem": "dem.tif", "ndvi": "ndvi.tif"}
+_HEADER = ["model", "landslide IoU", "mean IoU", "overall accuracy", "separation"]
 _SCENE_SEED, _SCENE_SIZE, _CELL = 20, 256, 2.0  # another seed: ground not trained on
 
 
@@ -216,13 +217,7 @@ def _write_page(
     table = Table(
         caption="Test tiles. Separation: share correct among the pixels of landslide "
         "and bare ground that are predicted as one of the two; a coin gives 0.5.",
-        header=[
-            "model",
-            "landslide IoU",
-            "mean IoU",
-            "overall accuracy",
-            "separation",
-        ],
+        header=_HEADER,
         rows=compared,
         strong=results.index(winner),
     )

@@ -48,22 +48,15 @@ def class_palette(classes: Sequence[str]) -> NDArray[np.uint8]:
     Returns:
         RGB colours, uint8 (classes, 3).
     """
-    wanted = [_known_colour(name) for name in classes]
-    used: list[Colour] = []
     colours: list[Colour | None] = []
-    for colour in wanted:
-        taken = colour is not None and colour in used
-        colours.append(None if taken else colour)
-        if colour is not None and not taken:
-            used.append(colour)
+    for colour in map(_known_colour, classes):
+        colours.append(None if colour in colours else colour)
     candidates = _candidates()
-    result = []
-    for colour in colours:
+    for index, colour in enumerate(colours):
         if colour is None:
-            colour = _most_distant(candidates, used)
-            used.append(colour)
-        result.append(colour)
-    return np.array(result, np.uint8).reshape(-1, 3)
+            used = [other for other in colours if other is not None]
+            colours[index] = _most_distant(candidates, used)
+    return np.array(colours, np.uint8).reshape(-1, 3)
 
 
 def _known_colour(name: str) -> Colour | None:
@@ -79,21 +72,21 @@ def _known_colour(name: str) -> Colour | None:
 
 def _candidates() -> list[Colour]:
     """Saturated and muted colours around the hue circle, in a fixed order."""
-    colours = []
-    for value, saturation in ((0.85, 0.75), (0.55, 0.6), (0.95, 0.4), (0.4, 0.9)):
-        for step in range(24):
-            # The golden ratio keeps every prefix of the sequence well spread.
-            hue = (0.75 + step * 0.6180339887) % 1.0
-            red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
-            colours.append((round(red * 255), round(green * 255), round(blue * 255)))
-    return colours
+    # The golden ratio keeps every prefix of the sequence well spread.
+    hues = [(0.75 + step * 0.6180339887) % 1.0 for step in range(24)]
+    shades = ((0.85, 0.75), (0.55, 0.6), (0.95, 0.4), (0.4, 0.9))
+    return [
+        (round(red * 255), round(green * 255), round(blue * 255))
+        for value, saturation in shades
+        for red, green, blue in (
+            colorsys.hsv_to_rgb(h, saturation, value) for h in hues
+        )
+    ]
 
 
 def _most_distant(candidates: list[Colour], used: list[Colour]) -> Colour:
     """The first candidate far enough from all used colours, else the farthest."""
     taken = np.array([*used, IGNORE], float)
     apart = [np.linalg.norm(taken - np.array(c), axis=1).min() for c in candidates]
-    for candidate, distance in zip(candidates, apart, strict=True):
-        if distance >= _DISTANCE:
-            return candidate
-    return candidates[int(np.argmax(apart))]
+    far = [c for c, d in zip(candidates, apart, strict=True) if d >= _DISTANCE]
+    return far[0] if far else candidates[int(np.argmax(apart))]

@@ -44,7 +44,7 @@ def adapt(
         run,
         target,
         options.run_folder(out, f"{run.name}-to-{target}"),
-        method=recipe,
+        recipe=recipe,
         aux_layer=aux_layer,
         changes=changes or (),
         session=options.session(data_dir, manual_dir, arrays),

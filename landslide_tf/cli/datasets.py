@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import track
 
 from landslide_tf.cli.options import DataDir, ManualDir
 from landslide_tf.cli.startup import start_tensorflow
@@ -59,7 +60,12 @@ def build(
     ] = None,
 ) -> None:
     """Build a data set; nothing of it is visible until it is complete."""
-    builder = _built(data, data_dir, manual_dir, beam_runner)
+    start_tensorflow()
+    from landslide_tf.pipelines import prepared_builder
+
+    builder = prepared_builder(
+        data, data_dir=data_dir, manual_dir=manual_dir, beam_runner=beam_runner
+    )
     for name, split in builder.info.splits.items():
         typer.echo(f"{builder.info.full_name} {name}: {split.num_examples} examples")
 
@@ -88,10 +94,12 @@ def check(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) ->
     Prints class shares, files left out, equal images and every pair of examples of
     different parts that shows the same ground. Builds the data set where it is missing.
     """
-    builder = _built(data, data_dir, manual_dir)
+    start_tensorflow()
     from landslide_tf.datasets import check_dataset
+    from landslide_tf.pipelines import prepared_builder
 
-    found = check_dataset(builder, track=_track if sys.stderr.isatty() else None)
+    builder = prepared_builder(data, data_dir=data_dir, manual_dir=manual_dir)
+    found = check_dataset(builder, track=_track)
     for line in found.lines():
         typer.echo(line)
     if found.leaks:
@@ -150,27 +158,13 @@ def collect(
         raise typer.Exit(1)
 
 
-def _built(
-    data: str,
-    data_dir: Path | None,
-    manual_dir: Path | None,
-    beam_runner: str | None = None,
-) -> Any:  # noqa: ANN401 - TFDS's own type
-    """Returns the builder of a data set, built where it was not."""
-    start_tensorflow()
-    from landslide_tf.pipelines import build as build_dataset
-    from landslide_tf.pipelines import find_builder
-
-    builder = find_builder(data, data_dir=data_dir)
-    if not builder.is_prepared():
-        build_dataset(builder, manual_dir=manual_dir, beam_runner=beam_runner)
-    return builder
-
-
 def _track(examples: Iterable[Any], split: str, total: int) -> Iterable[Any]:
-    """Shows on standard error how many of a split's examples have been read."""
-    from rich.console import Console
-    from rich.progress import track
-
+    """Shows on a terminal how many of a split's examples have been read."""
     console = Console(stderr=True)
-    return track(examples, f"reading {split}", total=total, console=console)
+    return track(
+        examples,
+        f"reading {split}",
+        total=total,
+        console=console,
+        disable=not console.is_terminal,
+    )

@@ -13,6 +13,7 @@ from landslide_tf.cli.startup import start_tensorflow
 def doctor(data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
     """Print versions, backend, GPUs, precision, threads, folders and data sets."""
     start_tensorflow()
+    import rasterio
     from rich.console import Console
     from rich.table import Table
 
@@ -20,26 +21,25 @@ def doctor(data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
     from landslide_tf.train import environment
 
     facts = environment()
-    table = Table(show_header=False, box=None)
-    for name, version in facts["versions"].items():
-        table.add_row(name, version)
-    table.add_row("GDAL", _gdal_version())
-    table.add_row("platform", facts["platform"])
-    table.add_row("cores", str(facts["cores"]))
-    table.add_row("backend", facts["backend"])
-    table.add_row("precision", facts["precision"])
-    threads = facts.get("threads", 0)
-    table.add_row("threads", str(threads or "TensorFlow's choice"))
-    table.add_row("oneDNN", "on" if facts.get("onednn") else "off")
-    table.add_row("GPUs", ", ".join(facts.get("gpus", [])) or "none")
     built = datasets.data_dir(data_dir)
     manual = datasets.manual_dir(manual_dir, download_dir=built / "downloads")
-    for name, folder in (("data folder", built), ("manual folder", manual)):
-        table.add_row(name, f"{folder} ({_state(folder)})")
-    table.add_row("temporary folder", tempfile.gettempdir())
+    rows = {
+        **facts["versions"],
+        "GDAL": f"{rasterio.__gdal_version__} (rasterio {rasterio.__version__})",
+        **{name: facts[name] for name in ("platform", "cores", "backend", "precision")},
+        "threads": facts.get("threads") or "TensorFlow's choice",
+        "oneDNN": "on" if facts.get("onednn") else "off",
+        "GPUs": ", ".join(facts.get("gpus", [])) or "none",
+        "data folder": f"{built} ({_state(built)})",
+        "manual folder": f"{manual} ({_state(manual)})",
+        "temporary folder": tempfile.gettempdir(),
+    }
     for name, configs in datasets.configurations().items():
         found = [c for c in configs if (built / name / c).is_dir()]
-        table.add_row(f"data set {name}", ", ".join(found) or "not built")
+        rows[f"data set {name}"] = ", ".join(found) or "not built"
+    table = Table(show_header=False, box=None)
+    for name, value in rows.items():
+        table.add_row(name, str(value))
     Console(width=max(80, Console().width)).print(table)
 
 
@@ -49,9 +49,3 @@ def _state(folder: Path) -> str:
     above = next(p for p in folder.parents if p.exists())
     writable = os.access(above, os.W_OK)
     return "made when needed" if writable else f"missing, {above} is not writable"
-
-
-def _gdal_version() -> str:
-    import rasterio
-
-    return f"{rasterio.__gdal_version__} (rasterio {rasterio.__version__})"

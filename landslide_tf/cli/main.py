@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from typing import TextIO
 
 # TensorFlow reads this when it is first imported. Its C++ log is notes about the
@@ -46,24 +47,32 @@ app = typer.Typer(
     rich_markup_mode=None,  # square brackets in help texts are square brackets
     add_completion=False,
 )
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
-app.command("prepare")(prepare.prepare)
-app.command("train")(train.train)
-app.command("tune")(tune.tune)
-app.command("benchmark")(benchmark.benchmark)
-app.command("finetune")(finetune.finetune)
-app.command("adapt")(adapt.adapt)
-app.command("evaluate")(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("changes")(changes.changes)
-app.command("evaluate-map")(evaluate_map.evaluate_map)
-app.command("map")(map.map_scene)
-app.command("import-weights")(import_weights.import_weights)
-app.add_typer(continual.app, name="continual")
-app.add_typer(datasets.app, name="datasets")
-app.add_typer(evidential.app, name="evidential")
-app.add_typer(recipes.app, name="recipes")
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo.demo,
+    "doctor": doctor.doctor,
+    "prepare": prepare.prepare,
+    "train": train.train,
+    "tune": tune.tune,
+    "benchmark": benchmark.benchmark,
+    "finetune": finetune.finetune,
+    "adapt": adapt.adapt,
+    "evaluate": evaluate.evaluate,
+    "export": export.export,
+    "changes": changes.changes,
+    "evaluate-map": evaluate_map.evaluate_map,
+    "map": map.map_scene,
+    "import-weights": import_weights.import_weights,
+}
+_GROUPS = {
+    "continual": continual.app,
+    "datasets": datasets.app,
+    "evidential": evidential.app,
+    "recipes": recipes.app,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
+for _name, _group in _GROUPS.items():
+    app.add_typer(_group, name=_name)
 
 
 def _show_warning(

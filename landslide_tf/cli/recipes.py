@@ -21,11 +21,17 @@ def list_recipes() -> None:
     start_tensorflow()
     from landslide_tf import train
 
-    for name in train.shipped_recipes():
-        typer.echo(f"{name:28} {train.load_recipe(name).description}")
-    typer.echo("\nfor `landslide-tf continual train`:")
-    for name in train.shipped_continual_recipes():
-        typer.echo(f"{name:28} {train.load_continual_recipe(name).description}")
+    for names, load, heading in (
+        (train.shipped_recipes(), train.load_recipe, ""),
+        (
+            train.shipped_continual_recipes(),
+            train.load_continual_recipe,
+            "\nfor `landslide-tf continual train`:\n",
+        ),
+    ):
+        typer.echo(heading, nl=False)
+        for name in names:
+            typer.echo(f"{name:28} {load(name).description}")
 
 
 @app.command("show")

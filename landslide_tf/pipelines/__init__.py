@@ -63,6 +63,7 @@ from landslide_tf.pipelines.store import (
     find_builder,
     from_examples,
     load,
+    prepared_builder,
     split_name,
 )
 from landslide_tf.pipelines.subset import sample_examples
@@ -110,6 +111,7 @@ __all__ = [
     "load_arrays",
     "load_region",
     "pad_example",
+    "prepared_builder",
     "random_patch",
     "read_arrays",
     "read_batches",

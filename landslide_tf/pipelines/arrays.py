@@ -130,7 +130,7 @@ def export_arrays(
     folders = {"data_dir": data_dir, "manual_dir": manual_dir}
     counts = {}
     with atomic_folder(out) as temporary:
-        builder = prepared_builder(name, **folders)
+        builder = prepared_builder(name, data_dir=data_dir, manual_dir=manual_dir)
         for part in [split] if split else list(builder.info.splits):
             examples, description = open_split(name, split=part, **folders)
             counts[part] = write_arrays(temporary / part, examples, description)

@@ -420,6 +420,7 @@ def prepared_builder(
     *,
     data_dir: str | Path | None = None,
     manual_dir: str | Path | None = None,
+    beam_runner: str | None = None,
 ) -> Any:  # noqa: ANN401 - TFDS's own type, imported late
     """Returns the TFDS builder of a data set, built where it was missing.
 
@@ -427,6 +428,7 @@ def prepared_builder(
         name: `name[/config]`.
         data_dir: Folder of built data sets.
         manual_dir: Folder with files the user has to provide.
+        beam_runner: As for `build`.
 
     Returns:
         A `tfds.core.DatasetBuilder`.
@@ -436,7 +438,7 @@ def prepared_builder(
     """
     builder = find_builder(name, data_dir=data_dir)
     if not builder.is_prepared():
-        build(builder, manual_dir=manual_dir)
+        build(builder, manual_dir=manual_dir, beam_runner=beam_runner)
     return builder
 
 

@@ -117,7 +117,7 @@ def recipes(
     """Returns the recipe of every row but the first, from the source's run."""
     changed, layer = NETWORKS[network]
     adapted = partial(
-        adapt_recipe, source, study.unlabelled, method=study.method, aux_layer=layer
+        adapt_recipe, source, study.unlabelled, recipe=study.method, aux_layer=layer
     )
     seed = source.read_recipe().training.seed
     changes = {

@@ -74,13 +74,13 @@ def test_a_run_adapts_and_stays_the_same_kind_of_run(command, run, tiny_data, tm
 
 
 def test_methods_fit_the_network_they_are_for(run):
-    recipe = adapt_recipe(run, "other:unlabelled", method="ada_net")
+    recipe = adapt_recipe(run, "other:unlabelled", recipe="ada_net")
     assert recipe.adaptation.aux_layer is None  # `aspp_dropout` is MFFENet's
     assert recipe.adaptation.target == "other:unlabelled"
     assert recipe.training.patch == 32 and recipe.training.epochs == 15
     assert recipe.optimizer.head_multiplier == 10
     assert (recipe.adaptation.weight, recipe.adaptation.aux_weight) == (0.01, 0.002)
-    recipe = adapt_recipe(run, "other", method="adaptsegnet")
+    recipe = adapt_recipe(run, "other", recipe="adaptsegnet")
     section = recipe.adaptation
     assert (section.weight, section.aux_weight) == (0.001, 0.0002)
     assert (section.label_noise, section.freeze_affine) == (0, True)

@@ -1,5 +1,6 @@
 """`landslide-tf datasets`: building and checking, as a user runs them."""
 
+import csv
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,11 @@ import pytest
 
 from landslide_tf.datasets import bijie_landslide
 from tests.datasets import bijie_files
+
+TABLE = """no,region,ll_lat,ll_lon,ur_lat,ur_lon,pre,post
+1,ETF,40.0,-85.0,40.001,-84.998,20120101,20140101
+2,NAD,36.9,-113.8,36.901,-113.798,20130501,20150601
+"""
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
@@ -142,3 +148,31 @@ def test_info_of_a_set_that_is_not_built(command, tmp_path):
     assert code == 0
     assert "green" in out and "class 1  landslide (landslide)" in out
     assert "not built: landslide-tf datasets build cas_landslide/palu" in out
+
+
+def test_plan_and_collect(command, tmp_path):
+    table, folder = tmp_path / "table.csv", tmp_path / "ecoregion_landslides"
+    table.write_text(TABLE)
+    code, out, _ = command(
+        "datasets", "plan", table, "--out", folder, "--regions", "etf"
+    )
+    assert code == 0
+    assert "EASTERN_TEMPERATE_FORESTS: 1 pairs" in out
+    assert f"datasets collect {folder}" in out.replace("\n", " ")
+    rows = list(csv.DictReader((folder / "plan.csv").read_text().splitlines()))
+    assert [row["no"] for row in rows] == ["1"]
+    code, out, _ = command("datasets", "collect", folder)
+    assert code == 0
+    assert "1 planned: 1 lacks pre and post and label" in out
+    for key in ("pre_file", "post_file", "label_file"):
+        (folder / rows[0][key]).write_text("no picture")
+    code, out, err = command("datasets", "collect", folder)
+    assert code == 1
+    assert "1 faulty" in out and "Traceback" not in err
+
+
+@pytest.mark.parametrize("words", [("plan", "a.csv", "--out", "b"), ("collect", "b")])
+def test_missing_files_are_refused(command, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    command.refuses("datasets", *words, message="")
+    assert not (tmp_path / "b").exists()

@@ -1,4 +1,4 @@
-"""`landslide-tf finetune`, and what can be chosen of a benchmark."""
+"""`landslide-tf finetune`."""
 
 import json
 
@@ -65,20 +65,3 @@ def test_what_does_not_fit_is_one_line(
 def test_a_folder_that_is_no_run_is_refused(command, tmp_path):
     arguments = ("finetune", tmp_path / "none", "--data", DATA, "--samples", "1")
     command.refuses(*arguments, message=str(tmp_path / "none"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--models", "unett"), "Did you mean `unet`"),
-        (("--data", "mmlz"), "`mmls`"),
-        (("--seeds", "1", "--seeds", "1"), "repeats one"),
-        (("--set", "training.epoch=2"), "unknown key"),
-    ],
-)
-def test_a_choice_of_a_benchmark_that_does_not_fit(
-    command, tmp_path, arguments, message
-):
-    out = ("--out", tmp_path / "out")
-    command.refuses("benchmark", "cas", *arguments, *out, message=message)
-    assert not (tmp_path / "out").exists()

@@ -19,7 +19,7 @@ def adapt_recipe(
     source: RunFolder,
     target: str,
     *,
-    method: str | Path = METHOD,
+    recipe: str | Path = METHOD,
     aux_layer: str | None = None,
     changes: Sequence[str] = (),
 ) -> Recipe:
@@ -31,7 +31,7 @@ def adapt_recipe(
     Args:
         source: A finished run of any segmentation network.
         target: `name[/config][:split]` of the target, by default its `train`.
-        method: Shipped recipe or YAML file with a section `adaptation`.
+        recipe: Of the method: shipped recipe or YAML file with a section `adaptation`.
         aux_layer: Layer for a second level; None is the method's where the network
             has that layer, else there is one level.
         changes: Values to change, each `section.key=value`.
@@ -46,10 +46,10 @@ def adapt_recipe(
         RunError: If the run has not ended.
     """
     split_name(target)
-    recipe = load_recipe(method).model_copy(deep=True)
-    if recipe.adaptation is None:
+    chosen = load_recipe(recipe).model_copy(deep=True)
+    if chosen.adaptation is None:
         raise RecipeError(
-            f"Recipe `{method}` has no section `adaptation`: name another method, such "
+            f"Recipe `{recipe}` has no section `adaptation`: name another method, such "
             f"as `{METHOD}`."
         )
     metadata, own = source.read_metadata(), source.read_recipe()
@@ -59,21 +59,21 @@ def adapt_recipe(
             f"`aux_layer`: `{metadata.builder}` has no layer `{aux_layer}`."
             f"{did_you_mean(aux_layer, names)}"
         )
-    if aux_layer is None and recipe.adaptation.aux_layer in names:
-        aux_layer = recipe.adaptation.aux_layer
-    recipe.description = f"{metadata.name} adapted to {target}: {recipe.description}"
-    recipe.data = own.data
-    recipe.model.name = metadata.builder
-    recipe.model.arguments = {
+    if aux_layer is None and chosen.adaptation.aux_layer in names:
+        aux_layer = chosen.adaptation.aux_layer
+    chosen.description = f"{metadata.name} adapted to {target}: {chosen.description}"
+    chosen.data = own.data
+    chosen.model.name = metadata.builder
+    chosen.model.arguments = {
         k: v for k, v in metadata.arguments.items() if k not in DERIVED
     }
-    recipe.model.stem, recipe.model.prior_bias = None, False
-    recipe.model.start = str(source.path.resolve())
-    recipe.training.seed = own.training.seed
-    recipe.training.patch = own.training.patch
-    recipe.adaptation.target = target
-    recipe.adaptation.aux_layer = aux_layer
-    return change_recipe(recipe, changes)
+    chosen.model.stem, chosen.model.prior_bias = None, False
+    chosen.model.start = str(source.path.resolve())
+    chosen.training.seed = own.training.seed
+    chosen.training.patch = own.training.patch
+    chosen.adaptation.target = target
+    chosen.adaptation.aux_layer = aux_layer
+    return change_recipe(chosen, changes)
 
 
 def adapt(
@@ -81,7 +81,7 @@ def adapt(
     target: str,
     folder: str | Path,
     *,
-    method: str | Path = METHOD,
+    recipe: str | Path = METHOD,
     aux_layer: str | None = None,
     changes: Sequence[str] = (),
     session: Session | None = None,
@@ -92,7 +92,7 @@ def adapt(
         source: Folder of a finished run.
         target: As for `adapt_recipe`.
         folder: The new run's folder; missing or empty.
-        method: As for `adapt_recipe`.
+        recipe: As for `adapt_recipe`.
         aux_layer: As for `adapt_recipe`.
         changes: As for `adapt_recipe`.
         session: Folders of data and output.
@@ -106,11 +106,11 @@ def adapt(
         RunError: If the source has not ended, the folder is in use, or the adaptation
             has collapsed.
     """
-    recipe = adapt_recipe(
+    chosen = adapt_recipe(
         RunFolder(Path(source)),
         target,
-        method=method,
+        recipe=recipe,
         aux_layer=aux_layer,
         changes=changes,
     )
-    return train(recipe, folder, session)
+    return train(chosen, folder, session)

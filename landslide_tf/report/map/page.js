@@ -23,10 +23,10 @@
     view.dataset.scale = at.k.toFixed(4);
   }
 
-  function show(left, top, right, bottom, room) {
+  function show(left, top, right, bottom, share) {
     const w = Math.max(right - left, 1), h = Math.max(bottom - top, 1);
     at.k = Math.min(
-      view.clientWidth / w * room, view.clientHeight / h * room, LARGEST / 2);
+      view.clientWidth / w * share, view.clientHeight / h * share, LARGEST / 2);
     at.x = view.clientWidth / 2 - (left + right) / 2 * at.k;
     at.y = view.clientHeight / 2 - (top + bottom) / 2 * at.k;
     draw();
