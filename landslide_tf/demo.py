@@ -149,17 +149,17 @@ def _map_scene(folder: Path, winner: _Result) -> Path:
     outputs = Outputs(
         folder / "map.tif",
         probabilities=folder / "probabilities.tif",
-        vectors=(folder / "landslides.geojson",),
+        vector=(folder / "landslides.geojson",),
     )
     made = map_scene(
         [Member(prediction_function(winner.run.load_model()), metadata)],
-        SceneFiles((str(image),), dem=str(dem), factors={"ndvi": str(ndvi)}),
+        SceneFiles((str(image),), dem=str(dem), factor={"ndvi": str(ndvi)}),
         outputs,
         MapOptions(tile=_SCENE_SIZE // 2, overlap=_SCENE_SIZE // 8),
     )
     date = MapDate(
         name=image.name,
-        map=outputs.map,
+        map=outputs.out,
         image=[(str(image), band) for band in (1, 2, 3)],
         probabilities=outputs.probabilities,
     )
@@ -168,7 +168,7 @@ def _map_scene(folder: Path, winner: _Result) -> Path:
         "Landslides in a generated scene",
         [date],
         dem=dem,
-        polygons=outputs.vectors[0],
+        polygons=outputs.vector[0],
         facts={
             "Model": winner.name,
             "Landslide": f"{made.landslide / max(1, made.valid):.2%}",

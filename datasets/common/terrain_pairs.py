@@ -21,15 +21,14 @@ from landslide_tf.datasets.common.splits import (
 )
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import IGNORE_VALUE
-from landslide_tf.raster.aligned import (
-    AlignedRaster,
+from landslide_tf.raster.aligned import AlignedDem, AlignedRaster
+from landslide_tf.raster.grid import (
     Window,
     bounds_in,
     check_overlap,
     grid_of,
     open_raster,
 )
-from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.vector import Burner, Shapes, read_shapes
 from landslide_tf.terrain import Grid
 

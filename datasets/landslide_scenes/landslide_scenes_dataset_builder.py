@@ -23,7 +23,7 @@ from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
     from landslide_tf.datasets.landslide_scenes.plan import Plan
-    from landslide_tf.raster.tiles import Tile
+    from landslide_tf.datasets.landslide_scenes.tiles import Tile
 
 LAYOUT = (
     "one folder a scene with `image.tif` (or `bands.csv` and one file a band) and, "
@@ -201,7 +201,7 @@ class Builder(LandslideBuilder):
                 band["range"] = ends.tolist()
 
     def _generate_examples(self, plan: Plan, split: str, tiles: Sequence[Tile]) -> Any:  # noqa: ANN401 - a generator, or Beam's own type
-        from landslide_tf.datasets.landslide_scenes.examples import make_example
+        from landslide_tf.datasets.landslide_scenes.tiles import make_example
 
         config = self.builder_config
         if self._on_beam:
@@ -212,7 +212,7 @@ class Builder(LandslideBuilder):
     def _examples(
         self, plan: Plan, split: str, tiles: Sequence[Tile]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        from landslide_tf.datasets.landslide_scenes.examples import examples_of
+        from landslide_tf.datasets.landslide_scenes.tiles import examples_of
 
         config = self.builder_config
         labelled = False

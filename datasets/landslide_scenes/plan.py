@@ -1,25 +1,40 @@
-"""Which tiles of which scenes make which split."""
+"""Which tiles of which scenes make which split, and the scenes of a folder."""
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.datasets.landslide_scenes.zones import assign, zones_of
-from landslide_tf.raster.scene import Scene
-from landslide_tf.raster.sources import BINARY, find_scenes
-from landslide_tf.raster.tiles import (
+from landslide_tf.datasets.landslide_scenes.tiles import (
     Survey,
     Tile,
     grid_tiles,
     survey,
 )
+from landslide_tf.datasets.landslide_scenes.zones import Zones, assign, zones_of
+from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.raster.bands import BandSource
+from landslide_tf.raster.labels import BACKGROUND, BINARY, LabelOptions
+from landslide_tf.raster.scene import NDVI, Scene, make_scene
+
+_LABELS = (
+    "polygons.geojson",
+    "polygons.gpkg",
+    "polygons.shp",
+    "labels.tif",
+    "labels.tiff",
+    "labels.png",
+    "labels.json",
+)
+_SCENE_KEYS = {"positive_classes", "all_touched", "outside", "sensor", "date"}
 
 
 @dataclass(frozen=True)
@@ -50,16 +65,56 @@ def ranges_of(surveys: Iterable[Survey]) -> NDArray[np.float64]:
     return np.stack([ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)], axis=-1)
 
 
-def drop_unlabelled(
-    scenes: Mapping[str, Scene], tiles: Sequence[Tile]
-) -> tuple[list[Tile], int]:
-    """Leaves out tiles without a label in scenes that have labels.
+@dataclass(frozen=True)
+class Parts:
+    """Tiles of scenes given to splits.
+
+    Attributes:
+        zones: The ground of each split, by scene.
+        tiles: Tiles by split.
+        report: How many tiles have no label, and how many lie in gaps.
+    """
+
+    zones: Zones
+    tiles: dict[str, list[Tile]]
+    report: dict[str, int]
+
+
+def split_tiles(
+    scenes: Mapping[str, Scene],
+    tiles: Sequence[Tile],
+    landslide: int,
+    *,
+    gap: int,
+    seed: int = 0,
+) -> Parts:
+    """Gives tiles to splits that share no ground (`zones_of`).
+
+    Tiles without a label in scenes that have labels are left out.
+
+    Args:
+        scenes: The scenes by id.
+        tiles: Tiles of all scenes, with their counts.
+        landslide: Number of the landslide class.
+        gap: Rows or columns between the splits of a scene.
+        seed: Seed of the split by scene.
 
     Returns:
-        The tiles that stay, and how many went.
+        Zones and tiles of each split.
+
+    Raises:
+        DataError: If no tile has a label, or a split would have no tile.
     """
     kept = [t for t in tiles if sum(t.counts) or scenes[t.scene].labels is None]
-    return kept, len(tiles) - len(kept)
+    if not kept:
+        raise DataError(
+            "Expected labels where the images have pixels, received none; check that "
+            "labels and images show the same ground."
+        )
+    zones = zones_of(scenes, kept, landslide, gap=gap, seed=seed)
+    parts, in_gaps = assign(scenes, zones, kept)
+    report = {"tiles_without_label": len(tiles) - len(kept), "tiles_in_gaps": in_gaps}
+    return Parts(zones, parts, report)
 
 
 def plan_of_folder(
@@ -97,14 +152,98 @@ def plan_of_folder(
             for scene in scenes.values()
             for tile in grid_tiles(scene, size, stride, classes, workers=workers)
         ]
-    kept, unlabelled = drop_unlabelled(scenes, tiles)
-    zones = zones_of(scenes, kept, BINARY.index("landslide"), gap=size)
-    parts, in_gaps = assign(scenes, zones, kept)
+    parts = split_tiles(scenes, tiles, BINARY.index("landslide"), gap=size)
     report = {
         "scenes": sorted(scenes),
         "without_labels": sorted(n for n, s in scenes.items() if s.labels is None),
         "ignored": ignored,
-        "tiles_without_label": unlabelled,
-        "tiles_in_gaps": in_gaps,
+        **parts.report,
     }
-    return Plan(scenes, parts, report, ranges_of(surveys))
+    return Plan(scenes, parts.tiles, report, ranges_of(surveys))
+
+
+def find_scenes(
+    root: Path, *, bands: Sequence[str], factors: Sequence[str]
+) -> tuple[dict[str, Scene], list[str]]:
+    """Finds the scenes of a folder.
+
+    Args:
+        root: The folder that holds one folder a scene.
+        bands: Bands of `image`, in order.
+        factors: Names of the factors.
+
+    Returns:
+        The scenes by id, and the names of folders and files that are none.
+
+    Raises:
+        DataError: If a scene's files cannot be read or do not fit each other.
+    """
+    scenes, ignored = {}, []
+    for folder in sorted(root.iterdir()):
+        images = [folder / n for n in ("image.tif", "image.tiff", "bands.csv")]
+        image = next((path for path in images if path.is_file()), None)
+        if image is None:
+            ignored.append(folder.name)
+            continue
+        options, about = _scene_json(folder / "scene.json")
+        wanted = [*bands, *(["nir"] if NDVI in factors else [])]
+        source: Path | tuple[BandSource, ...] = image
+        if image.suffix == ".csv":
+            source = _bands_csv(image, list(dict.fromkeys(wanted)))
+        index = _first(folder, ("ndvi.tif", "ndvi.tiff"))
+        scenes[folder.name] = make_scene(
+            folder.name,
+            source,
+            bands=bands,
+            factors=factors,
+            dem=_first(folder, ("dem.tif", "dem.tiff")),
+            rasters={NDVI: index} if index else {},
+            labels=_first(folder, _LABELS),
+            options=options,
+            about=about,
+        )
+    return scenes, ignored
+
+
+def _first(folder: Path, names: Sequence[str]) -> Path | None:
+    return next((folder / n for n in names if (folder / n).is_file()), None)
+
+
+def _scene_json(path: Path) -> tuple[LabelOptions, dict[str, str]]:
+    """Reads `scene.json`, which may be absent."""
+    options = LabelOptions()
+    if not path.is_file():
+        return options, {}
+    try:
+        content = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"`{path}` must be a JSON object, received: {error}."
+        ) from error
+    if unknown := sorted(content.keys() - _SCENE_KEYS):
+        raise DataError(
+            f"`{path}` has an unknown key `{unknown[0]}`."
+            f"{did_you_mean(unknown[0], _SCENE_KEYS)}"
+        )
+    options = replace(
+        options,
+        positive=tuple(map(str, content.get("positive_classes", ()))),
+        outside=content.get("outside", BACKGROUND),
+        all_touched=bool(content.get("all_touched", False)),
+    )
+    return options, {k: str(content[k]) for k in ("sensor", "date") if k in content}
+
+
+def _bands_csv(path: Path, names: Sequence[str]) -> tuple[BandSource, ...]:
+    """Finds the wanted bands in a table of one-band files: `name` and `path`."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"name", "path"} <= set(rows[0]):
+        raise DataError(f"`{path}` must have the columns `name` and `path` and rows.")
+    known = {row["name"]: str(path.parent / row["path"]) for row in rows}
+    for name in names:
+        if name not in known:
+            raise DataError(
+                f"`{path}` must name the band `{name}`, received {', '.join(known)}."
+            )
+    return tuple(BandSource(name, known[name], 1) for name in names)

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.warp import transform_bounds
 
 from landslide_tf.datasets.common.splits import overlapping_footprints, split_by_hash
+from landslide_tf.datasets.landslide_scenes.tiles import Tile
 from landslide_tf.errors import DataError
-from landslide_tf.raster.aligned import bounds_in
+from landslide_tf.raster.grid import bounds_in, wkt_of
 from landslide_tf.raster.scene import Scene
-from landslide_tf.raster.tiles import Tile
 from landslide_tf.terrain import Grid
 
 SPLITS = ("train", "validation", "test")
@@ -137,7 +136,7 @@ def assign(
 
 def _groups(scenes: Mapping[str, Scene]) -> list[tuple[str, ...]]:
     """Returns the scenes, those that share ground together."""
-    systems = {scene.grid.crs.to_wkt() for scene in scenes.values()}
+    systems = {wkt_of(scene.grid) for scene in scenes.values()}
     first = next(iter(scenes.values())).grid.crs
     crs = first if len(systems) == 1 else _DEGREES
     bounds = {name: bounds_in(scene.grid, crs) for name, scene in scenes.items()}
@@ -149,20 +148,10 @@ def _groups(scenes: Mapping[str, Scene]) -> list[tuple[str, ...]]:
 def _span(grid: Grid, tile: Tile, reference: Grid) -> NDArray[np.float64]:
     """Returns first and end row, first and end column of a tile in another grid."""
     if grid == reference:
-        rows, columns = (
-            (tile.row, tile.row + tile.size),
-            (
-                tile.column,
-                tile.column + tile.size,
-            ),
-        )
-        return np.array([rows, columns], np.float64)
+        starts = np.array([tile.row, tile.column], np.float64)
+        return np.stack([starts, starts + tile.size], axis=-1)
     part = grid.window(tile.row, tile.column, tile.size, tile.size)
-    left, bottom, right, top = bounds_in(part, part.crs)
-    if part.crs != reference.crs:
-        left, bottom, right, top = transform_bounds(
-            part.crs, reference.crs, left, bottom, right, top
-        )
+    left, bottom, right, top = bounds_in(part, reference.crs)
     columns, rows = ~reference.transform @ (
         np.array([left, right]),
         np.array([top, bottom]),

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 Report = Annotated[Path | None, typer.Option(help="Page to look at the result: .html.")]
 
-_COLOURS = ("red", "green", "blue")
-
 
 def check_report(report: Path | None) -> None:
     """Refuses the name of a page before anything expensive.
@@ -51,9 +49,9 @@ def with_layers(outputs: Outputs, report: Path | None) -> Iterator[Outputs]:
         yield outputs
         return
     with tempfile.TemporaryDirectory(prefix="landslide-tf-") as folder:
-        vectors = outputs.vectors or (Path(folder, "polygons.gpkg"),)
+        vector = outputs.vector or (Path(folder, "polygons.gpkg"),)
         chances = outputs.probabilities or Path(folder, "probabilities.tif")
-        yield replace(outputs, probabilities=chances, vectors=vectors)
+        yield replace(outputs, probabilities=chances, vector=vector)
 
 
 def write(
@@ -77,13 +75,13 @@ def write(
     """
     if report is None:
         return []
-    from landslide_tf.mapping.bands import find_bands
+    from landslide_tf.raster.bands import COLOURS, find_bands
     from landslide_tf.report import MapDate, write_map_page
 
     name = Path(files.image[0]).name
     known = [band.name for band in metadata.inputs]
-    shown = _COLOURS if set(_COLOURS) <= set(known) else known[: 3 if known[2:] else 1]
-    places = find_bands(files.image, shown, files.bands)
+    shown = COLOURS if set(COLOURS) <= set(known) else known[: 3 if known[2:] else 1]
+    bands = find_bands(files.image, shown, files.bands)
     share = made.landslide / max(1, made.valid)
     page = write_map_page(
         report,
@@ -91,20 +89,20 @@ def write(
         [
             MapDate(
                 name=name,
-                map=outputs.map,
-                image=[(place.path, place.index) for place in places],
+                map=outputs.out,
+                image=[(band.path, band.number) for band in bands],
                 probabilities=outputs.probabilities,
             )
         ],
         dem=files.dem,
         dem_unit=files.dem_unit,
-        polygons=outputs.vectors[0],
+        polygons=outputs.vector[0],
         facts={
             "Model": metadata.name,
             "Pixels with data": made.valid,
             "Landslide": f"{share:.2%}",
             "Polygons": made.objects,
-            "Map": str(outputs.map),
+            "Map": str(outputs.out),
         },
     )
     return [page]
@@ -145,28 +143,29 @@ def write_changes_report(
     Returns:
         The page.
     """
-    from landslide_tf.raster.bands import known_bands
+    from landslide_tf.raster.bands import COLOURS, known_bands
     from landslide_tf.report import MapDate, write_map_page
 
     dates = []
     for index in (0, len(maps) - 1):
         places = []
         if images:
-            numbers, _ = known_bands(images[index])
-            bands = [numbers[n] for n in _COLOURS if n in numbers]
-            chosen = bands if len(bands) == len(_COLOURS) else [1]
+            numbers = known_bands(images[index])
+            bands = [numbers[n] for n in COLOURS if n in numbers]
+            chosen = bands if len(bands) == len(COLOURS) else [1]
             places = [(str(images[index]), band) for band in chosen]
         name = f"{index + 1}: {maps[index].name}"
-        shift = (align and found.shifts[index]) or (0.0, 0.0)
+        moved = found.shifts[index] if align else None
+        shift = (0.0, 0.0) if moved is None else moved
         dates.append(MapDate(name=name, map=maps[index], image=places, shift=shift))
     facts: dict[str, int | str] = {
         "Maps": len(maps),
         "New landslides": len(found.objects),
     }
-    if (shift := found.shifts[-1]) and any(shift):
+    if (last := found.shifts[-1]) and any(last):
         what = "moved back" if align else "shown where it lies"
         facts["Last map lies off the first"] = (
-            f"{shift[0]:+.1f} rows, {shift[1]:+.1f} columns; {what}"
+            f"{last[0]:+.1f} rows, {last[1]:+.1f} columns; {what}"
         )
     return write_map_page(
         report,

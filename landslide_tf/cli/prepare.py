@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,6 +14,8 @@ from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
     from landslide_tf.prepare import Prepared
+    from landslide_tf.prepare.pool import Patches
+    from landslide_tf.prepare.sampling import SamplingMethod
 
 Files = list[Path] | None
 
@@ -55,7 +57,7 @@ def prepare(
     """Make a data set and a recipe of your own scenes; prints the next command."""
     start_tensorflow()
     from landslide_tf import prepare as preparation
-    from landslide_tf.raster.sources import LabelOptions
+    from landslide_tf.raster.labels import LabelOptions
 
     options = preparation.Options(
         bands=shared.band_numbers(bands),
@@ -65,10 +67,10 @@ def prepare(
             outside=outside,
         ),
         gsd=gsd,
-        size=tile,
+        tile=tile,
         stride=stride,
-        cutting=patches,
-        sampling=sampling,
+        patches=cast("Patches", patches),  # `Options` checks both words
+        sampling=cast("SamplingMethod", sampling),
         seed=seed,
     )
     others = {"labels": labels, "dem": dem, "ndvi": ndvi, "points": points}

@@ -1,6 +1,6 @@
 """Maps: a scene and a model in, a map out, its evaluation and what changed."""
 
-from landslide_tf.mapping.changes import Changes, map_changes
+from landslide_tf.mapping.changes import Changes, estimate_shift, map_changes
 from landslide_tf.mapping.class_changes import (
     from_class,
     new_landslides,
@@ -8,7 +8,7 @@ from landslide_tf.mapping.class_changes import (
     transition_matrix,
     vanished,
 )
-from landslide_tf.mapping.evaluation import (
+from landslide_tf.mapping.evaluate import (
     MapEvaluation,
     SizeClass,
     evaluate_map,
@@ -19,7 +19,6 @@ from landslide_tf.mapping.members import Member
 from landslide_tf.mapping.options import MapOptions, Outputs
 from landslide_tf.mapping.scene import SceneFiles
 from landslide_tf.mapping.series import NewObject, first_step, new_objects
-from landslide_tf.mapping.shift import estimate_shift
 
 __all__ = [
     "Changes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 import rasterio.features
 import shapely
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from rasterio import Affine
+from scipy import fft
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_folder
 from landslide_tf.mapping import polygons
@@ -24,20 +27,26 @@ from landslide_tf.mapping.class_changes import (
     transition_matrix,
 )
 from landslide_tf.mapping.series import NewObject, first_step, new_objects
-from landslide_tf.mapping.shift import estimate_shift
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster import cog
-from landslide_tf.raster.aligned import (
-    AlignedRaster,
+from landslide_tf.raster.aligned import AlignedRaster
+from landslide_tf.raster.cog import read_legend
+from landslide_tf.raster.grid import (
     Window,
     check_overlap,
     grid_of,
     open_raster,
+    stored_grid,
 )
 from landslide_tf.terrain import Grid, cell_size
 
 _WORTH_A_WARNING = 1.0  # pixels
 _SMALLEST = 16  # pixels of a new landslide
+_SIDE = 2048  # pixels a side that are compared for a shift, around the middle
+# Standard deviations by which a peak stands out of the correlation of noise, and how
+# much higher it is than any other: patterns that repeat have several.
+_DISTINCT, _SINGLE = 8.0, 1.5
+_AROUND = 3  # pixels around the peak that belong to it
 
 
 @dataclass(frozen=True)
@@ -108,8 +117,10 @@ def map_changes(
     areas = np.ascontiguousarray(east * north)
     if min_area is None:
         min_area = _SMALLEST * float(areas.mean()) * (1 - 1e-6)
-    how = {"landslide_class": landslide, "persist": persist, "cell_area": areas}
-    objects = new_objects(arrays, min_area=min_area, **how)
+    objects = new_objects(
+        arrays, landslide_class=landslide, persist=persist, min_area=min_area,
+        cell_area=areas,
+    )  # fmt: skip
     pairs = [(t, t + 1) for t in range(len(arrays) - 1)]
     if len(arrays) > 2:
         pairs.append((0, len(arrays) - 1))
@@ -125,7 +136,9 @@ def map_changes(
         for a, b in pairs
     )
     result = Changes(Path(out), names, tables, tuple(shifts), tuple(objects))
-    steps = first_step(arrays, min_area=min_area, **how)
+    steps = first_step(
+        arrays, landslide, persist=persist, min_area=min_area, cell_area=areas
+    )
     with atomic_folder(out) as folder:
         with cog.writable(folder):
             _write_rasters(folder, grid, arrays, landslide, steps, maps)
@@ -163,33 +176,17 @@ def _meaning(
     maps: Sequence[str | Path], landslide_class: int | None
 ) -> tuple[tuple[str, ...], int]:
     """Returns the class names, if the maps say them, and the landslide value."""
-    said = []
-    for path in maps:
-        with open_raster(path, "map") as dataset:
-            tags = dataset.tags()
-            if dataset.count != 1 or dataset.dtypes[0] != "uint8":
-                raise DataError(
-                    f"map `{path}` must have one band of classes (uint8), received "
-                    f"{dataset.count} of {dataset.dtypes[0]}: name the class map."
-                )
-        said.append((tuple(json.loads(tags.get("CLASSES", "[]"))), tags))
-    for path, (names, tags) in zip(maps, said, strict=True):
-        same = names == said[0][0]
-        index = (tags.get("LANDSLIDE_CLASS"), said[0][1].get("LANDSLIDE_CLASS"))
-        if not same or (landslide_class is None and index[0] != index[1]):
+    legends = [read_legend(path) for path in maps]
+    first = legends[0]
+    for path, legend in zip(maps, legends, strict=True):
+        asked = landslide_class is None and legend.landslide != first.landslide
+        if asked or legend.classes != first.classes:
             raise DataError(
                 f"map `{path}` must have the classes of `{maps[0]}`, "
-                f"{list(said[0][0])}, received {list(names)}; map both with one model."
+                f"{list(first.classes)}, received {list(legend.classes)}; map both "
+                "with one model."
             )
-    if landslide_class is None:
-        try:
-            landslide_class = int(said[0][1]["LANDSLIDE_CLASS"])
-        except (KeyError, ValueError) as error:
-            raise DataError(
-                f"map `{maps[0]}` does not say which value is landslide: give it with "
-                "`--landslide-class`."
-            ) from error
-    return said[0][0], landslide_class
+    return first.classes, first.landslide_value(maps[0], landslide_class)
 
 
 def _read(
@@ -199,7 +196,7 @@ def _read(
     placed = None
     if shift is not None:
         with open_raster(path, "map") as dataset:
-            placed = Grid.of(dataset)
+            placed = stored_grid(dataset)
         x, y = grid.transform.a * -shift[1], grid.transform.e * -shift[0]
         if placed.crs != grid.crs:
             raise DataError(
@@ -208,10 +205,8 @@ def _read(
             )
         placed = replace(placed, transform=Affine.translation(x, y) @ placed.transform)
     raster = AlignedRaster(path, "map", grid, kernel="nearest", placed=placed)
-    try:
-        values, known = raster.read(Window(0, 0, grid.height, grid.width))
-    finally:
-        raster.close()
+    with contextlib.closing(raster):
+        values, known = raster.read(Window(0, 0, *grid.shape))
     return np.where(known, values[0], IGNORE_VALUE).astype(np.uint8)
 
 
@@ -230,18 +225,17 @@ def _write_rasters(
         tags = {"BEFORE": str(maps[step - 1]), "AFTER": str(maps[step])}
         previous = from_class(before, after, landslide_class=landslide)
         for name, values in (("new", new), ("from", previous)):
-            layer = cog.Layer("uint8", IGNORE_VALUE, [name], tags=tags)
+            layer = cog.Layer(
+                "uint8", IGNORE_VALUE, [name], tags=tags, categorical=True
+            )
             _write(folder / f"{name}_{step}.tif", grid, layer, values)
-    layer = cog.Layer("int16", -1, ["first step"])
+    layer = cog.Layer("int16", -1, ["first step"], categorical=True)
     _write(folder / "first_step.tif", grid, layer, steps)
 
 
 def _write(path: Path, grid: Grid, layer: cog.Layer, values: NDArray[Any]) -> None:
-    plain = path.with_suffix(".plain.tif")
-    cog.write_plain(plain, grid, layer, [(0, values[None])])
-    cog.write_cog(path, plain, classes=True)
-    cog.check_written(path, [(0, values[None])])
-    plain.unlink()
+    scratch = path.with_suffix(".plain.tif")
+    cog.write_cog(path, grid, layer, [(0, values[None])], scratch=scratch)
 
 
 def _write_table(folder: Path, result: Changes, maps: Sequence[str | Path]) -> None:
@@ -286,6 +280,74 @@ def _outline(item: NewObject, grid: Grid) -> Any:  # noqa: ANN401 - shapely geom
     shapes = rasterio.features.shapes(
         mask, mask=item.mask, connectivity=8, transform=part.transform
     )
-    outlines = [shapely.geometry.shape(shape) for shape, _ in shapes]
-    parts = shapely.get_parts(shapely.make_valid(outlines))
-    return shapely.MultiPolygon([p for p in parts if p.geom_type == "Polygon"])
+    outlines = shapely.make_valid([shapely.geometry.shape(s) for s, _ in shapes])
+    return polygons.multi_polygon(outlines)
+
+
+def estimate_shift(before: ArrayLike, after: ArrayLike) -> tuple[float, float] | None:
+    """Estimates by phase correlation how far a map lies from an earlier one.
+
+    The outlines of the classes are correlated (Kuglin and Hines 1975, Proceedings of
+    the International Conference on Cybernetics and Society, 163–165), the peak is
+    refined by a parabola through its neighbours.
+
+    Args:
+        before: Class map (H, W), integers.
+        after: Class map (H, W) of the same grid.
+
+    Returns:
+        Rows and columns by which `after` lies below and to the right of `before`; None
+        where the maps have too little in common to tell.
+
+    Raises:
+        DataError: If the maps are not of one shape (H, W).
+    """
+    first, second = np.asarray(before), np.asarray(after)
+    if first.ndim != 2 or first.shape != second.shape:
+        raise DataError(
+            f"Expected two maps of one shape (H, W), received {first.shape} and "
+            f"{second.shape}; bring them onto one grid first."
+        )
+    spectra = [fft.rfft2(_outlines(_middle(values))) for values in (first, second)]
+    cross = np.conj(spectra[0]) * spectra[1]
+    size = np.abs(cross)
+    if not size.max() > 0:
+        return None
+    cross /= np.maximum(size, 1e-6 * size.max())
+    shape = _middle(first).shape
+    correlation = fft.irfft2(cross, shape)
+    peak = np.unravel_index(correlation.argmax(), shape)
+    centred = np.roll(correlation, [_AROUND - int(at) for at in peak], (0, 1))
+    top = correlation[peak]
+    centred[: 2 * _AROUND + 1, : 2 * _AROUND + 1] = 0
+    if top < max(_DISTINCT * correlation.std(), _SINGLE * centred.max()):
+        return None
+    found = [_refined(correlation, peak, axis) for axis in (0, 1)]
+    return found[0], found[1]
+
+
+def _middle(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    cuts = []
+    for size in values.shape:
+        start = max(0, (size - _SIDE) // 2)
+        cuts.append(slice(start, start + min(size, _SIDE)))
+    return values[tuple(cuts)]
+
+
+def _outlines(values: NDArray[np.generic]) -> FloatArray:
+    """Returns where the class changes, faded out towards the rim."""
+    edges = np.zeros(values.shape, np.float32)
+    edges[:-1] += values[:-1] != values[1:]
+    edges[:, :-1] += values[:, :-1] != values[:, 1:]
+    down, across = (np.hanning(size + 2)[1:-1] for size in values.shape)
+    return edges * down[:, None] * across
+
+
+def _refined(correlation: FloatArray, peak: tuple[np.intp, ...], axis: int) -> float:
+    line = np.take(correlation, peak[1 - axis], axis=1 - axis)
+    size, at = len(line), int(peak[axis])
+    low, top, high = line[at - 1], line[at], line[(at + 1) % size]
+    bend = low - 2 * top + high
+    offset = 0.5 * (low - high) / bend if size > 2 and bend < 0 else 0.0
+    whole = at if at <= size // 2 else at - size
+    return float(whole + offset)

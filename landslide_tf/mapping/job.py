@@ -19,7 +19,6 @@ import numpy as np
 from landslide_tf.errors import DataError, LandslideTFError
 from landslide_tf.files import atomic_path
 from landslide_tf.mapping import polygons
-from landslide_tf.mapping.assembly import Assembly
 from landslide_tf.mapping.members import (
     Member,
     channels_of,
@@ -31,14 +30,14 @@ from landslide_tf.mapping.members import (
     trained_tile,
 )
 from landslide_tf.mapping.options import MapOptions, Outputs
+from landslide_tf.mapping.output import Arrays, FinishedStrips, MapWriter
 from landslide_tf.mapping.predict import Strip, batch_size, predict_strips
 from landslide_tf.mapping.scene import (
-    Scene,
+    ModelScene,
     SceneFiles,
     cell_size_warning,
     open_scene,
 )
-from landslide_tf.mapping.strips import Arrays, FinishedStrips
 from landslide_tf.mapping.windows import Axis, axis, window_of
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.raster import cog
@@ -116,7 +115,7 @@ def map_scene(
         if options.strict:
             raise DataError(line)
         warnings.warn(line, stacklevel=2)
-    grid, stride = scene.upright, total_stride(members)
+    grid, stride = scene.scene.grid, total_stride(members)
     trained = trained_tile(members)
     tile, overlap = window_of(
         trained, stride, tile=options.tile, overlap=options.overlap
@@ -125,7 +124,7 @@ def map_scene(
     rows, columns = (
         axis(size, tile=tile, overlap=overlap, stride=stride) for size in grid.shape
     )
-    folder = outputs.map.with_name(outputs.map.name + ".parts")
+    folder = outputs.out.with_name(outputs.out.name + ".parts")
     unsure = outputs.uncertainty is not None
     job = _job(members, scene, options, stride) | {"uncertainty": unsure}
     with (
@@ -138,7 +137,7 @@ def map_scene(
             with contextlib.ExitStack() as stack:
                 targets = {
                     path: stack.enter_context(atomic_path(path))
-                    for path in _paths(outputs)
+                    for path in outputs.paths
                 }
                 _predict(
                     members, scene, rows, columns, options, strips, resumed, progress,
@@ -149,8 +148,7 @@ def map_scene(
                     "THRESHOLD": str(threshold_of(members, options.threshold)),
                     "LANDSLIDE_TF_VERSION": __version__,
                 }
-                metadata = members[0].metadata
-                found = Assembly(scene, rows, strips, metadata, facts, options)
+                found = MapWriter(scene, rows, strips, facts, options)
                 objects = found.write(outputs, targets)
         except LandslideTFError as error:
             if not isinstance(error, cog.NotWritten):
@@ -172,35 +170,26 @@ def map_scene(
     )
 
 
-def _paths(outputs: Outputs) -> list[Path]:
-    given = [outputs.map, outputs.probabilities, outputs.uncertainty, *outputs.vectors]
-    paths = [path for path in given if path is not None]
-    styles = dict.fromkeys(path.with_suffix(".qml") for path in outputs.vectors)
-    return [*paths, *styles]
-
-
 def _check_outputs(outputs: Outputs, files: SceneFiles) -> None:
-    paths = [path.resolve() for path in _paths(outputs)]
+    paths = [path.resolve() for path in outputs.paths]
     if len(set(paths)) < len(paths):
         raise DataError("Expected outputs with different names, received one twice.")
-    for path in outputs.vectors:
+    for path in outputs.vector:
         polygons.driver_of(path)
-    read = [*files.image, *([files.dem] if files.dem else []), *files.factors.values()]
-    for path in read:
-        if Path(path).resolve() in paths:
+    for name in files.read:
+        if Path(name).resolve() in paths:
             raise DataError(
-                f"`{path}` is read and cannot be written over: name another `--out`."
+                f"`{name}` is read and cannot be written over: name another `--out`."
             )
 
 
 def _job(
-    members: Sequence[Member], scene: Scene, options: MapOptions, stride: int
+    members: Sequence[Member], scene: ModelScene, options: MapOptions, stride: int
 ) -> dict[str, Any]:
     """Returns what the strips depend on."""
     files = scene.files
-    read = [*files.image, *([files.dem] if files.dem else []), *files.factors.values()]
     states = []
-    for path in read:
+    for path in files.read:
         with contextlib.suppress(OSError):
             state = os.stat(path)
             states.append([path, state.st_size, state.st_mtime_ns])
@@ -213,8 +202,8 @@ def _job(
         "version": __version__,
         "models": digest,
         "files": states,
-        "scene": [*files.image, files.dem, dict(files.factors), files.dem_unit],
-        "bands": [list(place) for place in (*scene.bands, *scene.ndvi_bands)],
+        "scene": [*files.image, files.dem, dict(files.factor), files.dem_unit],
+        "bands": [*scene.scene.bands, *scene.scene.ndvi_bands],
         "scale": scene.scale,
         "stride": stride,
         "options": how,
@@ -223,7 +212,7 @@ def _job(
 
 def _predict(
     members: Sequence[Member],
-    scene: Scene,
+    scene: ModelScene,
     rows: Axis,
     columns: Axis,
     options: MapOptions,
@@ -239,11 +228,11 @@ def _predict(
         return
     found = predict_strips(
         scene,
-        together(members, eight_sides=options.eight_sides, entropies=unsure),
+        together(members, tta=options.tta, entropies=unsure),
         rows,
         columns,
         channels_of(metadata) + unsure,
-        size=options.batch_size or batch_size(rows.tile),
+        size=options.batch or batch_size(rows.tile),
         start=start,
     )
     threshold = threshold_of(members, options.threshold)
@@ -275,14 +264,14 @@ def _decided(
     classes[~strip.valid] = metadata.ignore_value
     landslide = chances[..., 0 if index == "sigmoid" else index][..., None]
     layers = {"landslide": landslide}
-    if options.bands == "all":
+    if options.all_classes:
         layers["all"] = chances
     if strip.values.shape[-1] > channels:
         total, single = entropy(chances), strip.values[..., channels]
         shares = np.stack([total, np.maximum(total - single, 0)], axis=-1)
         layers["uncertainty"] = shares / np.float32(math.log(max(2, channels)))
     found = {
-        name: cog.quantised(values, strip.valid, options.dtype)
+        name: cog.quantised(values, strip.valid, float32=options.float32)
         for name, values in layers.items()
     }
     return {"classes": classes[None], **found}

@@ -97,17 +97,17 @@ def channels_of(metadata: ModelMetadata) -> int:
 
 
 def together(
-    members: Sequence[Member], *, eight_sides: bool = False, entropies: bool = False
+    members: Sequence[Member], *, tta: bool = False, entropies: bool = False
 ) -> Predict:
     """Returns one function for all members.
 
     Probabilities are calibrated with each member's temperature and averaged. With
-    `eight_sides` each member sees the window turned and mirrored in the eight ways of
+    `tta` each member sees the window turned and mirrored in the eight ways of
     the square, with the azimuths of aspects turned alike.
 
     Args:
         members: Models that passed `check_members`.
-        eight_sides: Whether to average over the symmetries of the square.
+        tta: Whether to average over the symmetries of the square.
         entropies: Adds a channel: the mean entropy of the single predictions, nats.
 
     Returns:
@@ -116,7 +116,7 @@ def together(
     from landslide_tf.metrics.calibration import apply_temperature
 
     kinds = [factor.name for factor in members[0].metadata.factors]
-    names = DIHEDRAL if eight_sides else DIHEDRAL[:1]
+    names = DIHEDRAL if tta else DIHEDRAL[:1]
 
     def predict(inputs: Inputs) -> FloatArray:
         total: FloatArray | None = None

@@ -19,13 +19,13 @@ import rasterio.features
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
-from rasterio.windows import Window as RasterWindow
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.raster.aligned import Window
-from landslide_tf.raster.aligned_dem import AlignedDem
+from landslide_tf.raster.aligned import AlignedDem, AlignedRaster
 from landslide_tf.raster.cog import NotWritten
+from landslide_tf.raster.grid import Window, system_of
+from landslide_tf.raster.vector import reprojected
 from landslide_tf.terrain import Grid
 
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
@@ -120,7 +120,7 @@ def find_landslides(
         found = shapely.simplify(
             found, simplify / metres_per_unit, preserve_topology=True
         )
-    found = np.array([_multi(geometry) for geometry in found], object)
+    found = np.array([multi_polygon(geometry) for geometry in found], object)
     return Landslides(found, table, grid)
 
 
@@ -145,35 +145,32 @@ def _apply(transform: Any, xy: FloatArray) -> FloatArray:  # noqa: ANN401 - Affi
     return np.stack(transform @ (xy[:, 0], xy[:, 1]), axis=1)
 
 
-def _multi(geometry: Any) -> Any:  # noqa: ANN401 - shapely geometries
-    parts = [p for p in shapely.get_parts(geometry) if p.geom_type == "Polygon"]
-    return shapely.MultiPolygon(parts)
+def multi_polygon(geometries: Any) -> Any:  # noqa: ANN401 - shapely geometries
+    """Returns the polygons of one geometry or several as one multi-polygon."""
+    parts = shapely.get_parts(geometries)
+    return shapely.MultiPolygon([p for p in parts if p.geom_type == "Polygon"])
 
 
 def _metric(geometries: NDArray[Any], grid: Grid) -> NDArray[Any]:
     """Returns the geometries in an equal-area projection around the scene, metres."""
     if grid.crs is None or not len(geometries):
         return geometries
-    source = pyproj.CRS.from_wkt(grid.crs.to_wkt())
+    source = system_of(grid)
     geodetic = source.geodetic_crs or source
     x, y = grid.transform @ (grid.width / 2, grid.height / 2)
     to_degrees = pyproj.Transformer.from_crs(source, geodetic, always_xy=True)
     longitude, latitude = to_degrees.transform(x, y)
     ellipsoid = geodetic.ellipsoid
+    if ellipsoid is None:
+        raise DataError(
+            f"Expected a system with an ellipsoid, to measure areas on it, received "
+            f"`{source.name}`: warp the image (`gdalwarp`)."
+        )
     equal_area = pyproj.CRS.from_proj4(
         f"+proj=laea +lat_0={latitude:.6f} +lon_0={longitude:.6f} "
         f"+a={ellipsoid.semi_major_metre} +b={ellipsoid.semi_minor_metre} +units=m"
     )
-    return _reprojected(geometries, source, equal_area)
-
-
-def _reprojected(
-    geometries: NDArray[Any], source: pyproj.CRS, target: pyproj.CRS
-) -> NDArray[Any]:
-    convert = pyproj.Transformer.from_crs(source, target, always_xy=True)
-    return shapely.transform(
-        geometries, lambda xy: np.stack(convert.transform(xy[:, 0], xy[:, 1]), axis=1)
-    )
+    return reprojected(geometries, source, equal_area)
 
 
 def _shapes(
@@ -213,16 +210,16 @@ def _pixel_values(
     if dem is not None:
         names = ("dem", "slope", "aspect")
         terrain = AlignedDem(dem, grid, names, {"z_unit": dem_unit})
-    chances = rasterio.open(probability) if probability is not None else None
+    chances = None
+    if probability is not None:
+        chances = AlignedRaster(probability, "probabilities", grid)
     try:
         for geometry in geometries:
             window, inside = _pixels(geometry, grid)
             row: dict[str, float] = {}
             if chances is not None:
-                box = RasterWindow(
-                    window.column, window.row, window.width, window.height
-                )
-                values = chances.read(1, window=box)[inside] * chances.scales[0]
+                (stored,), _ = chances.read(window)
+                values = chances.physical(stored[inside])
                 row |= {"mean_prob": values.mean(), "max_prob": values.max()}
             if terrain is not None:
                 row |= _terrain(terrain.read(window)[0][inside])
@@ -311,7 +308,7 @@ def write_landslides(landslides: Landslides, path: Path, driver: str) -> None:
                 "has no coordinate reference system; write a `.gpkg`."
             )
         lonlat = pyproj.CRS.from_epsg(4326)
-        geometries = _reprojected(geometries, pyproj.CRS.from_wkt(crs.to_wkt()), lonlat)
+        geometries = reprojected(geometries, system_of(landslides.grid), lonlat)
         system = "EPSG:4326"
         options = {"COORDINATE_PRECISION": "8"}
     with warnings.catch_warnings():

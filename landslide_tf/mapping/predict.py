@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.mapping.members import Predict
-from landslide_tf.mapping.scene import Scene, SceneReader
+from landslide_tf.mapping.scene import ModelScene
 from landslide_tf.mapping.windows import Axis, Blender, batched
-from landslide_tf.raster.aligned import Window
+from landslide_tf.raster.grid import Window
+from landslide_tf.raster.scene import SceneReader
 
 T = TypeVar("T")
 _AHEAD = 2  # batches that are read before they are needed
@@ -49,7 +50,7 @@ def batch_size(tile: int) -> int:
 
 
 def predict_strips(
-    scene: Scene,
+    scene: ModelScene,
     predict: Predict,
     rows: Axis,
     columns: Axis,
@@ -57,7 +58,7 @@ def predict_strips(
     *,
     size: int,
     start: int = 0,
-) -> Iterator[Strip]:
+) -> Generator[Strip, None, None]:
     """Yields the strips of a scene, from top to bottom.
 
     Windows without a valid pixel are not predicted.
@@ -105,9 +106,9 @@ def predict_strips(
 
 
 def _batches(
-    scene: Scene, rows: Axis, columns: Axis, size: int, first: int
+    scene: ModelScene, rows: Axis, columns: Axis, size: int, first: int
 ) -> Iterator[_Batch]:
-    with SceneReader(scene) as reader:
+    with SceneReader(scene.scene, skip_empty=True) as reader:
         for row in range(first, len(rows.offsets)):
             top = rows.offsets[row]
             height = rows.end(row) - top
@@ -115,7 +116,8 @@ def _batches(
                 left = columns.offsets[group[0]]
                 # At once, since windows share pixels.
                 window = Window(top, left, height, columns.end(group[-1]) - left)
-                found, whole = reader.read(window)
+                pixels = reader.read(window)
+                found, whole = scene.inputs(pixels), pixels.valid
                 spans = {
                     k: slice(columns.offsets[k] - left, columns.end(k) - left)
                     for k in group

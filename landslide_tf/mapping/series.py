@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError
-from landslide_tf.mapping.class_maps import (
+from landslide_tf.mapping.class_changes import (
     VALUES,
     checked_integer,
     checked_maps,

@@ -1,7 +1,8 @@
 """From a user's own scenes to a data set, a recipe and the command that trains."""
 
+from landslide_tf.prepare.folder import Prepared, prepare
 from landslide_tf.prepare.patches import Patch, superpixel_patches
-from landslide_tf.prepare.plan import Inputs, Options, Prepared, prepare
+from landslide_tf.prepare.plan import Inputs, Options
 from landslide_tf.prepare.sampling import Draw, multistage_sample
 
 __all__ = [

@@ -1,4 +1,7 @@
-"""Where training patches may be cut: by grid, around superpixels, around points."""
+"""Where training patches may be cut: by grid, around superpixels, around points.
+
+Apart from `plan`, its only caller, for memory does not grow with scenes here.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,21 @@ from typing import Literal
 import numpy as np
 import shapely
 
-from landslide_tf.prepare.patches import Patch, superpixel_patches
-from landslide_tf.prepare.sampling import SamplingMethod, multistage_sample
-from landslide_tf.raster.aligned import Window
-from landslide_tf.raster.scene import Pixels, Scene
-from landslide_tf.raster.tiles import (
+from landslide_tf.datasets.landslide_scenes.tiles import (
     Tile,
     check_size,
     counted_tiles,
-    map_windows,
 )
+from landslide_tf.prepare.patches import Patch, superpixel_patches
+from landslide_tf.prepare.sampling import SamplingMethod, multistage_sample
+from landslide_tf.raster.bands import COLOURS
+from landslide_tf.raster.grid import Window
+from landslide_tf.raster.scene import Pixels, Scene, map_windows
 from landslide_tf.raster.vector import Shapes
 
 BLOCK = 2048  # side of the blocks that superpixels are found in, pixels
-COLOURS = ("red", "green", "blue")
 
-Cutting = Literal["grid", "superpixels"]
+Patches = Literal["grid", "superpixels"]
 
 
 def blocks(scene: Scene, size: int) -> Iterator[Window]:
@@ -47,7 +49,7 @@ def superpixel_pool(
 ) -> list[Patch]:
     """Lists the patches around the superpixels of a scene, block by block.
 
-    As `pipelines.superpixel_patches`; no patch crosses the edge of a block, so that
+    As `superpixel_patches`; no patch crosses the edge of a block, so that
     memory does not grow with the scene.
 
     Args:
@@ -150,7 +152,7 @@ def sampled(patches: Sequence[Patch], method: SamplingMethod, seed: int) -> list
 
     Args:
         patches: The pool.
-        method: As in `pipelines.multistage_sample`.
+        method: As in `multistage_sample`.
         seed: Seed of the draw.
 
     Returns:

@@ -84,9 +84,9 @@ def multistage_sample(
         return [Draw(patch, DIHEDRAL[0]) for patch in patches]
     generator = np.random.default_rng(seed)
     # The order in which each patch uses its transforms, the unchanged one first.
-    order = generator.random((len(patches), len(DIHEDRAL)))
-    order[:, 0] = -1
-    order = order.argsort(axis=1)
+    drawn = generator.random((len(patches), len(DIHEDRAL)))
+    drawn[:, 0] = -1
+    order = drawn.argsort(axis=1)
     labels = np.array([patch.label for patch in patches])
     chosen = _even_patches(labels, repeats, generator)
     if method == "mus2":

@@ -1,205 +1,55 @@
-"""Windows of raster files on the grid of an image, whatever grid the files have."""
+"""Windows of raster files on the grid of an image, whatever grid the files have.
+
+How nodata, masks and resampling are understood, of images as of elevation models, is
+said here and nowhere else.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import warnings
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform_bounds
-from rasterio.windows import Window as RasterWindow
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.terrain import Grid, cell_size
+from landslide_tf.raster import grid as grids
+from landslide_tf.raster.grid import AS_STORED, Window
+from landslide_tf.terrain import Grid, TerrainFactors, factors_on_grid
+from landslide_tf.terrain.elevation import NoElevation
 
-# Grids whose cells coincide to a thousandth of a cell are one grid.
-_SAME = 1e-3
 # A cell this much larger than the source's is made of the mean of what it covers.
 _COARSER = 1.5
-
-Bounds = tuple[float, float, float, float]
-
-
-class Window(NamedTuple):
-    """Part of a grid."""
-
-    row: int
-    column: int
-    height: int
-    width: int
+# Cells around a window that the resampling kernel of elevations reaches.
+_REACH = 4
 
 
-def stored_grid(dataset: DatasetReader) -> Grid:
-    """Returns the grid of an open file as it is stored, without rasterio's warning."""
-    with warnings.catch_warnings():
-        # Our own errors say more than rasterio's warning.
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return Grid.of(dataset)
+def alpha_bands(dataset: DatasetReader) -> list[int]:
+    """Returns the bands, from 1, that say where an image is transparent.
 
-
-def open_dataset(path: str | os.PathLike[str], what: str) -> DatasetReader:
-    """Opens a file, to be closed by the caller; otherwise as `open_raster`."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
-    except RasterioError as error:
-        raise DataError(
-            f"{what} `{path}` must be a raster that can be read, received: "
-            f"{str(error).splitlines()[0]}; check that the file is there and whole."
-        ) from error
-
-
-@contextlib.contextmanager
-def open_raster(path: str | os.PathLike[str], what: str) -> Iterator[DatasetReader]:
-    """Opens a raster file.
-
-    Args:
-        path: The file.
-        what: What it is, for messages (`"image"`).
-
-    Yields:
-        The open dataset.
-
-    Raises:
-        DataError: If it cannot be opened or read.
+    GDAL takes the fourth band of a byte image for it where nothing else is said; a band
+    with a name is data.
     """
-    with open_dataset(path, what) as dataset, readable(path, what):
-        yield dataset
-
-
-@contextlib.contextmanager
-def readable(path: str | os.PathLike[str], what: str) -> Iterator[None]:
-    """Turns a failure to read a file's pixels into one line that names the file."""
-    try:
-        yield
-    except RasterioIOError as error:
-        raise DataError(
-            f"{what} `{path}` must be a whole raster, received: "
-            f"{str(error).splitlines()[0]}; the file is truncated or corrupt."
-        ) from error
-
-
-def grid_of(path: str | os.PathLike[str], what: str) -> Grid:
-    """Returns the grid of a file, north up.
-
-    Args:
-        path: The file.
-        what: What it is, for messages.
-
-    Returns:
-        Its grid; where the file has the south on top, that of its mirror image.
-
-    Raises:
-        DataError: If it cannot be read, has no CRS, or is rotated.
-    """
-    with open_raster(path, what) as dataset:
-        grid = stored_grid(dataset)
-    if grid.crs is None:
-        raise DataError(
-            f"{what} `{path}` must have a coordinate reference system, received none; "
-            "assign it (`rio edit-info --crs EPSG:… --transform …`)."
+    return [
+        number
+        for number, (meaning, name) in enumerate(
+            zip(dataset.colorinterp, dataset.descriptions, strict=True), 1
         )
-    try:
-        upright, _ = grid.upright()
-        cell_size(upright)
-    except DataError as error:
-        raise DataError(f"{what} `{path}`: {error}") from error
-    return upright
-
-
-def mean_cell(grid: Grid) -> float:
-    """Returns the size of a grid's cells in metres, in the middle, both ways."""
-    sizes = [np.broadcast_to(size, grid.height) for size in cell_size(grid)]
-    east, north = (float(size[grid.height // 2]) for size in sizes)
-    return (east * north) ** 0.5
-
-
-def with_cell(grid: Grid, gsd: float | None) -> Grid:
-    """Returns the grid of the same ground with square cells of another size.
-
-    Args:
-        grid: A north-up grid.
-        gsd: Cell size, metres; None keeps the grid.
-
-    Returns:
-        The grid, from the same upper left corner.
-
-    Raises:
-        DataError: If the size is not above 0 or leaves no cell.
-    """
-    if gsd is None:
-        return grid
-    if not (np.isfinite(gsd) and gsd > 0):
-        raise DataError(f"Expected `gsd` above 0 metres, received {gsd}.")
-    sizes = [np.broadcast_to(size, grid.height) for size in cell_size(grid)]
-    east, north = (float(size[grid.height // 2]) for size in sizes)
-    across, down = gsd / east, gsd / north
-    if max(abs(across - 1), abs(down - 1)) < _SAME:
-        return grid
-    # Whole cells only: a last one that the image covers in part would be half empty.
-    width, height = int(grid.width / across), int(grid.height / down)
-    if min(width, height) < 1:
-        raise DataError(
-            f"Expected `gsd` smaller than the image, received {gsd} m for an image of "
-            f"{grid.width * east:.4g} m by {grid.height * north:.4g} m."
-        )
-    scaled = grid.transform @ rasterio.Affine.scale(across, down)
-    return replace(grid, transform=scaled, height=height, width=width)
-
-
-def bounds_in(grid: Grid, crs: Any) -> Bounds:  # noqa: ANN401 - rasterio's CRS
-    """Returns left, bottom, right and top of a north-up grid in another system."""
-    t = grid.transform
-    box = (t.c, t.f + grid.height * t.e, t.c + grid.width * t.a, t.f)
-    return box if grid.crs == crs else transform_bounds(grid.crs, crs, *box)
-
-
-def check_overlap(path: str | os.PathLike[str], what: str, grid: Grid) -> None:
-    """Refuses a raster that has no place on the ground or none in common.
-
-    Args:
-        path: The raster file.
-        what: What it is, for messages.
-        grid: Grid of the image.
-
-    Raises:
-        DataError: If it has no CRS or shows other ground.
-    """
-    own = grid_of(path, what)
-    a, b = bounds_in(own, grid.crs), bounds_in(grid, grid.crs)
-    if min(a[2], b[2]) <= max(a[0], b[0]) or min(a[3], b[3]) <= max(a[1], b[1]):
-        raise DataError(
-            f"{what} `{path}` must overlap the image, received {own} beside {grid}: "
-            "they share no ground; check the systems of both."
-        )
-
-
-def _same_cells(own: Grid, grid: Grid) -> bool:
-    if own.crs != grid.crs or own.shape != grid.shape:
-        return False
-    between = ~own.transform @ grid.transform
-    drift = max(abs(between.a - 1), abs(between.e - 1), abs(between.b), abs(between.d))
-    return (
-        drift * max(grid.shape) < _SAME and max(abs(between.c), abs(between.f)) < _SAME
-    )
+        if meaning == ColorInterp.alpha and not name
+    ]
 
 
 class AlignedRaster:
     """Bands of a file on a grid, read window by window.
 
-    An instance belongs to one thread, as GDAL's datasets do.
+    Where the file has the grid's cells, in its order or mirrored, they are read as
+    they are stored; otherwise they are resampled. An instance belongs to one thread, as
+    GDAL's datasets do.
 
     Args:
         path: The file.
@@ -212,13 +62,16 @@ class AlignedRaster:
             them as nodata: masks often say that 0 is no value.
         placed: Grid of a file that has no CRS.
 
+    Attributes:
+        dtype: Type of the first band.
+
     Raises:
         DataError: If the file cannot be opened or lacks a band.
     """
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: grids.FilePath,
         what: str,
         grid: Grid,
         *,
@@ -228,27 +81,29 @@ class AlignedRaster:
         placed: Grid | None = None,
     ) -> None:
         self.path, self.what, self.indexes = Path(path), what, list(indexes)
-        self._source: DatasetReader | WarpedVRT = open_dataset(path, what)
-        if max(self.indexes) > self._source.count:
+        self._base = grids.open_dataset(path, what)
+        self._source: DatasetReader | WarpedVRT = self._base
+        if max(self.indexes) > self._base.count:
             raise DataError(
                 f"{what} `{path}` must have a band {max(self.indexes)}, received "
-                f"{self._source.count} bands."
+                f"{self._base.count} bands."
             )
-        self.dtype = np.dtype(self._source.dtypes[self.indexes[0] - 1])
-        self.scales = [self._source.scales[k - 1] for k in self.indexes]
-        self.offsets = [self._source.offsets[k - 1] for k in self.indexes]
-        self._base = self._source
-        self._meant = frozenset(values) & {self._source.nodata}
-        own = placed or stored_grid(self._source)
-        if not _same_cells(own, grid):
+        self.dtype = np.dtype(self._base.dtypes[self.indexes[0] - 1])
+        # GDAL's masks know of alpha bands of grey and RGB images only.
+        self._alpha = [k for k in alpha_bands(self._base) if k not in self.indexes]
+        self._meant = frozenset(values) & {self._base.nodata}
+        self._grid = grid
+        own = placed or grids.stored_grid(self._base)
+        turn = grids.same_cells(own, grid)
+        if turn is None:
             self._source = self._warped(placed, grid, kernel)
+        self._turn = turn or AS_STORED
 
     def _warped(self, placed: Grid | None, grid: Grid, kernel: str) -> WarpedVRT:
-        own = placed or grid_of(self.path, self.what)
-        coarser = mean_cell(grid) > _COARSER * mean_cell(own)
+        own = placed or grids.grid_of(self.path, self.what)
+        coarser = grids.mean_cell(grid) > _COARSER * grids.mean_cell(own)
         if kernel != "nearest" and coarser:
             kernel = "average"
-        alpha = ColorInterp.alpha in self._base.colorinterp
         place = {}
         if placed is not None:
             place = {"src_crs": placed.crs, "src_transform": placed.transform}
@@ -264,7 +119,7 @@ class AlignedRaster:
             width=grid.width,
             resampling=Resampling[kernel],
             # Without a nodata value, cells beyond the file would read as 0.
-            add_alpha=no_tag and not alpha,
+            add_alpha=no_tag and ColorInterp.alpha not in self._base.colorinterp,
         )
 
     def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -274,23 +129,148 @@ class AlignedRaster:
             window: Part of the grid, inside it.
 
         Returns:
-            Bands (C, h, w) in the file's dtype, and where all of them hold a value,
-            bool (h, w).
+            Bands (C, h, w) in the file's dtype, and where all of them hold a value and
+            nothing is transparent, bool (h, w).
 
         Raises:
             DataError: If the file is truncated or corrupt.
         """
-        box = RasterWindow(window.column, window.row, window.width, window.height)
-        with readable(self.path, self.what):
+        row, column, height, width = window
+        if self._turn[0].step == -1:
+            row = self._grid.height - row - height
+        if self._turn[1].step == -1:
+            column = self._grid.width - column - width
+        box = Window(row, column, height, width).box
+        with grids.readable(self.path, self.what):
             values = self._source.read(self.indexes, window=box)
             valid = (self._source.read_masks(self.indexes, window=box) > 0).all(axis=0)
+            if self._alpha:
+                valid &= (self._source.read(self._alpha, window=box) > 0).all(axis=0)
         if self._meant and self._source is self._base:
             valid[:] = True
         if values.dtype.kind == "f":
             valid &= np.isfinite(values).all(axis=0)
-        return values, valid
+        return values[(slice(None), *self._turn)], valid[self._turn]
+
+    def physical(self, values: NDArray[Any], position: int = 0) -> FloatArray:
+        """Returns what stored values stand for, by the file's scale and offset.
+
+        Args:
+            values: Values of one band, as `read` gives them, any shape.
+            position: Which of `indexes` the band is.
+
+        Returns:
+            The values in the unit of the band.
+        """
+        index = self.indexes[position] - 1
+        return values * self._base.scales[index] + self._base.offsets[index]
 
     def close(self) -> None:
         """Closes the file."""
         self._source.close()
         self._base.close()
+
+
+def _around(start: int, length: int, size: int) -> tuple[int, int]:
+    """Returns first cell and end of a window with the cells around it, on the grid.
+
+    A grid of one or two rows or columns has slopes only with what lies beyond.
+    """
+    if size <= 2:
+        return -1, size + 1
+    return max(start - 1, 0), min(start + length + 1, size)
+
+
+class AlignedDem:
+    """Terrain factors on a grid, computed window by window.
+
+    Windows are computed with the cells around them, so that they fit together as if
+    the whole grid had been computed at once.
+
+    Args:
+        path: Elevation model of one band, any grid and system.
+        grid: The grid to read on.
+        factors: Names of `terrain.FACTORS`.
+        options: Further arguments of `terrain.factors_on_grid`.
+
+    Raises:
+        DataError: If the file cannot be opened or has several bands.
+    """
+
+    def __init__(
+        self,
+        path: grids.FilePath,
+        grid: Grid,
+        factors: Sequence[str],
+        options: Mapping[str, Any] | None = None,  # as factors_on_grid takes them
+    ) -> None:
+        self.path, self.factors = Path(path), tuple(factors)
+        self._grid, self._options = grid, dict(options or {})
+        self._dataset = grids.open_dataset(path, "DEM")
+        meanings = self._dataset.colorinterp
+        if (count := sum(m != ColorInterp.alpha for m in meanings)) != 1:
+            raise DataError(
+                f"DEM `{path}` must have one band of elevations, received {count}."
+            )
+        self._own = grids.stored_grid(self._dataset)
+
+    def read(self, window: Window) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Computes a window.
+
+        Args:
+            window: Part of the grid, inside it.
+
+        Returns:
+            float32 (h, w, F), NaN where there is no elevation, and where all
+            elevations of the 3 × 3 cells around are known, bool (h, w).
+
+        Raises:
+            DataError: If the model is truncated or corrupt, its system does not
+                convert into the grid's, or an option is not valid.
+        """
+        top, bottom = _around(window.row, window.height, self._grid.height)
+        left, right = _around(window.column, window.width, self._grid.width)
+        found = self._compute(self._grid.window(top, left, bottom - top, right - left))
+        shape = (window.height, window.width)
+        if found is None:
+            nothing = np.full((*shape, len(self.factors)), np.nan, np.float32)
+            return nothing, np.zeros(shape, bool)
+        inside = (
+            slice(window.row - top, window.row - top + window.height),
+            slice(window.column - left, window.column - left + window.width),
+        )
+        return found.values[inside], found.valid[inside]
+
+    def _compute(self, target: Grid) -> TerrainFactors | None:
+        """Returns the factors of a grid; None where there are no elevations."""
+        own = self._own
+        left, bottom, right, top = grids.bounds_in(target, own.crs)
+        corners = ~own.transform @ (np.array([left, right]), np.array([top, bottom]))
+        spans = []
+        for ends, cells, size in zip(
+            corners, target.shape[::-1], own.shape[::-1], strict=True
+        ):
+            low, high = np.sort(ends)
+            margin = _REACH * max(1.0, (high - low) / cells) + 2
+            spans.append((max(int(low - margin), 0), min(int(high + margin), size)))
+        (column, end), (row, bottom_row) = spans
+        if column >= end or row >= bottom_row:
+            return None
+        place = Window(row, column, bottom_row - row, end - column)
+        with grids.readable(self.path, "DEM"):
+            values = self._dataset.read(1, window=place.box).astype(np.float64)
+            values[self._dataset.read_masks(1, window=place.box) == 0] = np.nan
+        values = values * self._dataset.scales[0] + self._dataset.offsets[0]
+        try:
+            return factors_on_grid(
+                (values, own.window(*place), None),
+                target,
+                factors=self.factors,
+                **self._options,
+            )
+        except NoElevation:
+            return None  # the elevations end, or have a hole, where the window lies
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._dataset.close()

@@ -1,10 +1,12 @@
-"""Rasters written row by row, and as cloud optimised GeoTIFFs."""
+"""Rasters written row by row as cloud optimised GeoTIFFs, and what class maps say."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +21,13 @@ from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
-from rasterio.windows import Window
 
 from landslide_tf.errors import DataError
+from landslide_tf.raster.grid import FilePath, Window, open_raster
 from landslide_tf.terrain import Grid
+
+Blocks = Iterable[tuple[int, NDArray[Any]]]
+"""First row and values (bands, h, W) of each block of rows."""
 
 BLOCK = 512
 _CACHE_MB = 64
@@ -40,6 +45,8 @@ class Layer:
         scale: What a stored value is multiplied by.
         colours: RGBA by value, for class maps.
         tags: Further facts.
+        categorical: Whether values are classes, of which overviews take the most
+            frequent, and not the mean.
     """
 
     dtype: str
@@ -48,6 +55,7 @@ class Layer:
     scale: float = 1.0
     colours: Mapping[int, tuple[int, int, int, int]] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    categorical: bool = False
 
 
 class NotWritten(DataError):
@@ -74,12 +82,7 @@ def writable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_plain(
-    path: Path,
-    grid: Grid,
-    layer: Layer,
-    blocks: Iterable[tuple[int, NDArray[Any]]],
-) -> None:
+def write_plain(path: Path, grid: Grid, layer: Layer, blocks: Blocks) -> None:
     """Writes a tiled GeoTIFF, block of rows by block of rows.
 
     Args:
@@ -87,11 +90,25 @@ def write_plain(
         grid: Its grid.
         layer: What it says of itself.
         blocks: First row and values (bands, h, W) of each block.
+
+    Raises:
+        NotWritten: If the disk is full or the file cannot be written.
+
+    >>> import tempfile
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 4, 3)
+    >>> rows = [(row, np.full((1, 2, 3), row, np.uint8)) for row in (0, 2)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "rows.tif")
+    ...     write_plain(path, grid, Layer("uint8", 255, ["row"]), rows)
+    ...     with open_raster(path, "rows") as dataset:
+    ...         dataset.read(1)[:, 0].tolist()
+    [0, 0, 2, 2]
     """
     with writable(path), _created(path, grid, layer) as dataset:
         for row, values in blocks:
-            window = Window(0, row, grid.width, values.shape[1])
-            dataset.write(values, window=window)
+            window = Window(row, 0, values.shape[1], grid.width)
+            dataset.write(values, window=window.box)
 
 
 def _created(path: Path, grid: Grid, layer: Layer) -> DatasetWriter:
@@ -124,79 +141,154 @@ def _created(path: Path, grid: Grid, layer: Layer) -> DatasetWriter:
     return dataset
 
 
-def write_cog(path: Path, plain: Path, *, classes: bool) -> None:
-    """Copies a GeoTIFF as a cloud optimised one, with overviews.
+def write_cog(
+    path: Path, grid: Grid, layer: Layer, blocks: Blocks, *, scratch: Path
+) -> None:
+    """Writes a cloud optimised GeoTIFF with overviews, and reads it back.
+
+    On a full disk GDAL may say nothing, and blocks are missing.
 
     Args:
         path: The new file.
-        plain: What `write_plain` wrote.
-        classes: Overviews take the most frequent value, not the mean.
+        grid: Its grid.
+        layer: What it says of itself.
+        blocks: First row and values (bands, h, W) of each block; taken once.
+        scratch: A file to write in between; removed.
+
+    Raises:
+        NotWritten: If the disk is full, the file cannot be written, or something else
+            is in it.
     """
+    sums: list[tuple[Window, int]] = []
+
+    def summed() -> Iterator[tuple[int, NDArray[Any]]]:
+        for row, values in blocks:
+            window = Window(row, 0, values.shape[1], grid.width)
+            sums.append((window, _checksum(values)))
+            yield row, values
+
+    write_plain(scratch, grid, layer, summed())
     # Differences of neighbours are smaller than the default level makes fractions, and
     # twice as fast; runs of one class are not.
-    how = {} if classes else {"LEVEL": 1, "PREDICTOR": "YES"}
+    how = {} if layer.categorical else {"LEVEL": 1, "PREDICTOR": "YES"}
     with writable(path):
         rasterio.shutil.copy(
-            plain,
+            scratch,
             path,
             driver="COG",
             BLOCKSIZE=BLOCK,
             COMPRESS="DEFLATE",
-            OVERVIEW_RESAMPLING="MODE" if classes else "AVERAGE",
+            OVERVIEW_RESAMPLING="MODE" if layer.categorical else "AVERAGE",
             BIGTIFF="IF_SAFER",
             NUM_THREADS=_THREADS,
             **how,
         )
-
-
-def check_written(path: Path, blocks: Iterable[tuple[int, NDArray[Any]]]) -> None:
-    """Reads a raster back: on a full disk GDAL may say nothing, and blocks are missing.
-
-    Args:
-        path: The file.
-        blocks: What was written, as in `write_plain`.
-
-    Raises:
-        NotWritten: If something else is in the file.
-    """
     with writable(path), rasterio.open(path) as dataset:
-        for row, values in blocks:
-            window = Window(0, row, dataset.width, values.shape[1])
-            same = np.array_equal(
-                dataset.read(window=window), values, equal_nan=values.dtype.kind == "f"
-            )
-            if not same:
+        for window, expected in sums:
+            if _checksum(dataset.read(window=window.box)) != expected:
                 raise OSError(errno.EIO, "what was written cannot be read back")
+    scratch.unlink()
 
 
-def quantised(
-    values: NDArray[np.float32], valid: NDArray[np.bool_], dtype: str
-) -> NDArray[Any]:
-    """Stores fractions as `dtype`, nodata where not valid.
-
-    Args:
-        values: float32 (h, W, bands) in [0, 1].
-        valid: bool (h, W).
-        dtype: `"uint8"` or `"float32"`.
-
-    Returns:
-        (bands, h, W); with `uint8` 250 is 1, and 255 nodata.
-    """
-    layers = np.moveaxis(values, -1, 0)
-    if dtype == "uint8":
-        stored = np.rint(np.clip(layers, 0, 1) * UNITS).astype(np.uint8)
-        stored[:, ~valid] = NODATA
-        return stored
-    stored = np.ascontiguousarray(layers, np.float32)
-    stored[:, ~valid] = np.nan
-    return stored
+def _checksum(values: NDArray[Any]) -> int:
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), np.asarray(np.nan, values.dtype), values)
+    return zlib.crc32(np.ascontiguousarray(values).data)
 
 
 UNITS, NODATA = 250, 255
 
 
-def fractions(dtype: str, names: Sequence[str], tags: Mapping[str, str]) -> Layer:
+def quantised(
+    values: NDArray[np.float32], valid: NDArray[np.bool_], *, float32: bool
+) -> NDArray[Any]:
+    """Stores fractions as bytes or as they are, nodata where not valid.
+
+    Args:
+        values: float32 (h, W, bands) in [0, 1].
+        valid: bool (h, W).
+        float32: Whether they stay float32.
+
+    Returns:
+        (bands, h, W): uint8, where 250 is 1 and 255 nodata, or float32, where NaN is.
+
+    >>> chances = np.array([[[0.0], [0.5], [1.0]]], np.float32)
+    >>> quantised(chances, np.array([[True, True, False]]), float32=False).tolist()
+    [[[0, 125, 255]]]
+    """
+    layers = np.moveaxis(values, -1, 0)
+    if float32:
+        stored: NDArray[Any] = np.array(layers, np.float32, order="C")
+    else:
+        stored = np.rint(np.clip(layers, 0, 1) * UNITS).astype(np.uint8)
+    stored[:, ~valid] = np.nan if float32 else NODATA
+    return stored
+
+
+def fractions(names: Sequence[str], tags: Mapping[str, str], *, float32: bool) -> Layer:
     """Describes a raster of what `quantised` returns."""
-    if dtype == "uint8":
-        return Layer("uint8", NODATA, names, 1 / UNITS, tags=tags)
-    return Layer("float32", float("nan"), names, tags=tags)
+    if float32:
+        return Layer("float32", float("nan"), names, tags=tags)
+    return Layer("uint8", NODATA, names, 1 / UNITS, tags=tags)
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the values of a class map mean.
+
+    Attributes:
+        classes: Class names in the order of the values; empty where they are not known.
+        landslide: Value of the landslide class, if known.
+    """
+
+    classes: tuple[str, ...]
+    landslide: int | None
+
+    def tags(self) -> dict[str, str]:
+        """Returns the legend as tags of a raster."""
+        return {
+            "LANDSLIDE_CLASS": str(self.landslide),
+            "CLASSES": json.dumps(self.classes),
+        }
+
+    def landslide_value(self, path: FilePath, wanted: int | None = None) -> int:
+        """Returns the wanted landslide value, else the one that the map says.
+
+        Args:
+            path: The map, for messages.
+            wanted: The value, if the user names it.
+
+        Raises:
+            DataError: If nobody says.
+        """
+        value = self.landslide if wanted is None else wanted
+        if value is None:
+            raise DataError(
+                f"map `{path}` does not say which value is landslide: give it with "
+                "`--landslide-class`."
+            )
+        return value
+
+
+def read_legend(path: FilePath) -> Legend:
+    """Reads what a class map says of its values.
+
+    Args:
+        path: The map.
+
+    Returns:
+        The legend.
+
+    Raises:
+        DataError: If the file cannot be read or is no class map.
+    """
+    with open_raster(path, "map") as dataset:
+        tags, count, kind = dataset.tags(), dataset.count, dataset.dtypes[0]
+    if count != 1 or kind != "uint8":
+        raise DataError(
+            f"map `{path}` must have one band of classes (uint8), received {count} of "
+            f"{kind}: name the class map."
+        )
+    landslide = tags.get("LANDSLIDE_CLASS", "")
+    names = tuple(map(str, json.loads(tags.get("CLASSES", "[]"))))
+    return Legend(names, int(landslide) if landslide.isdecimal() else None)

@@ -1,12 +1,16 @@
-"""A scene: image, elevations, vegetation index and labels on one grid."""
+"""A scene: image, elevations, further factors and labels on one grid."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from queue import SimpleQueue
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,58 +18,33 @@ from numpy.typing import NDArray
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
-from landslide_tf.raster.aligned import AlignedRaster, Window
-from landslide_tf.raster.aligned_dem import AlignedDem
-from landslide_tf.raster.bands import BandSource
-from landslide_tf.raster.vector import Burner
+from landslide_tf.raster.aligned import AlignedDem, AlignedRaster
+from landslide_tf.raster.bands import BandSource, find_bands
+from landslide_tf.raster.grid import (
+    FilePath,
+    Window,
+    check_overlap,
+    grid_of,
+    north_up,
+    open_raster,
+    stored_grid,
+    with_cell,
+)
+from landslide_tf.raster.labels import LabelOptions, LabelReader, Labels, read_labels
 from landslide_tf.terrain import FACTORS, Grid, ndvi
+
+
+class _Closes(Protocol):
+    def close(self) -> None: ...
+
+
+T = TypeVar("T")
+Opened = TypeVar("Opened", bound=_Closes)
 
 NDVI = "ndvi"
 FACTOR_NAMES = (*FACTORS, NDVI)
-
-
-@dataclass(frozen=True)
-class RasterLabels:
-    """Labels in a raster of class values.
-
-    Attributes:
-        path: The file, any grid.
-        numbers: Class number by stored value.
-        placed: Grid of a file that has no CRS.
-    """
-
-    path: Path
-    numbers: Mapping[int, int]
-    placed: Grid | None = None
-
-    def __post_init__(self) -> None:
-        table = np.full(256, -1, np.int16)
-        for value, number in self.numbers.items():
-            table[value] = number
-        object.__setattr__(self, "_table", table)
-
-    def convert(
-        self, values: NDArray[Any], known: NDArray[np.bool_]
-    ) -> NDArray[np.uint8]:
-        """Returns class numbers, uint8 (h, w), 255 where no value is known.
-
-        Raises:
-            DataError: If a value is no class.
-        """
-        whole = np.where(known, values, 0)
-        fits = (whole >= 0) & (whole <= 255) & (whole == np.floor(whole))
-        numbers = self._table[np.where(fits, whole, 0).astype(np.uint8)]
-        wrong = known & (~fits | (numbers < 0))
-        if wrong.any():
-            listed = ", ".join(map(str, sorted(self.numbers)))
-            raise DataError(
-                f"labels `{self.path}` must hold the values {listed}, received "
-                f"{values[wrong][0]:g}; name the landslide's value with `--positive`."
-            )
-        return np.where(known, numbers, IGNORE_VALUE).astype(np.uint8)
-
-
-Labels = RasterLabels | Burner
+# Windows that wait for the reader of results, for each one that is being read.
+_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -74,38 +53,136 @@ class Scene:
 
     Attributes:
         id: Name of the scene.
-        grid: The common grid, north up.
-        bands: Bands of `image`, and `nir` where only the index needs it.
-        image: Names of the bands of `image`.
-        factors: Names of the factors, of `FACTOR_NAMES`.
+        stored: Grid of the image's first file, as it is stored.
+        grid: The common grid; north up where the image has a place and is not rotated.
+        bands: Where the bands of `image` are.
+        factors: Names of the factors.
+        ndvi_bands: Where near infrared and red are, if the vegetation index is made of
+            them.
         dem: Elevation model; factors of the terrain are NaN without one.
-        ndvi: Raster of the vegetation index; made from `nir` and `red` without one.
+        rasters: Rasters of factors by name, such as the vegetation index.
         labels: What is where; None = nothing is known.
         terrain: Further arguments of `terrain.factors_on_grid`.
+        calibrated: Whether `image` holds values in their unit, by the files' scale and
+            offset, or as stored.
         about: Facts of the scene, such as sensor and date.
     """
 
     id: str
+    stored: Grid
     grid: Grid
     bands: tuple[BandSource, ...]
-    image: tuple[str, ...]
     factors: tuple[str, ...] = ()
-    dem: Path | None = None
-    ndvi: Path | None = None
+    ndvi_bands: tuple[BandSource, ...] = ()
+    dem: FilePath | None = None
+    rasters: Mapping[str, FilePath] = field(default_factory=dict)
     labels: Labels | None = None
     terrain: Mapping[str, Any] = field(default_factory=dict)
+    calibrated: bool = False
     about: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def image(self) -> tuple[str, ...]:
+        """Names of the bands of `image`."""
+        return tuple(band.name for band in self.bands)
+
+
+def make_scene(
+    name: str,
+    image: FilePath | Sequence[FilePath] | Sequence[BandSource],
+    *,
+    bands: Sequence[str],
+    factors: Sequence[str],
+    numbers: Mapping[str, int] | None = None,
+    gsd: float | None = None,
+    dem: FilePath | None = None,
+    rasters: Mapping[str, FilePath] | None = None,
+    labels: Path | None = None,
+    options: LabelOptions | None = None,
+    terrain: Mapping[str, Any] | None = None,
+    calibrated: bool = False,
+    anywhere: bool = False,
+    about: Mapping[str, str] | None = None,
+) -> Scene:
+    """Checks a user's files and makes a scene of them; reads no pixels yet.
+
+    Args:
+        name: Id of the scene.
+        image: The image, one file or several, or where its bands are.
+        bands: Bands of `image`, in order.
+        factors: Names of the factors; `ndvi` needs a raster of it or the bands `nir`
+            and `red`.
+        numbers: Number of each band in the image, from 1; None = found by name.
+        gsd: Cell size to bring everything to, metres; None = that of the image.
+        dem: Elevation model of any grid and system.
+        rasters: Rasters of factors by name, any grid and system.
+        labels: Polygons, a raster, or a labelme file; None = no labels.
+        options: How labels are read.
+        terrain: Further arguments of `terrain.factors_on_grid`.
+        calibrated: As in `Scene`.
+        anywhere: Takes an image without a place or a rotated one.
+        about: Facts of the scene.
+
+    Returns:
+        The scene.
+
+    Raises:
+        DataError: If a file cannot be read or does not fit the image.
+    """
+    rasters = dict(rasters or {})
+    index = ("nir", "red") if NDVI in factors and NDVI not in rasters else ()
+    given = [image] if isinstance(image, str | os.PathLike) else list(image)
+    files = [path for path in given if not isinstance(path, BandSource)]
+    known = {band.name: band for band in given if isinstance(band, BandSource)}
+    sources, index_sources = (
+        find_bands(files, part, numbers) if files else tuple(known[n] for n in part)
+        for part in (bands, index)
+    )
+    first = files[0] if files else sources[0].path
+    with open_raster(first, "image") as dataset:
+        stored = stored_grid(dataset)
+    own = north_up(stored)[0] if anywhere else grid_of(first, "image")
+    grid = with_cell(own, gsd)
+    upright = grid.crs is not None and not grid.is_rotated
+    if dem is not None and not upright:
+        raise DataError(
+            f"image `{first}` must have a coordinate reference system and must not be "
+            f"rotated for factors made of elevations, received {grid}: assign it (`rio "
+            "edit-info`), or warp it to a north-up grid first (`gdalwarp`)."
+        )
+    if dem is not None:
+        AlignedDem(dem, grid, ("dem",)).close()  # refuses more than one band
+        check_overlap(dem, "DEM", grid)
+    for kind, path in rasters.items() if upright else ():
+        check_overlap(path, kind.upper() if kind == NDVI else kind, grid)
+    read = None
+    if labels is not None:
+        read = read_labels(labels, grid, own, options or LabelOptions())
+    return Scene(
+        id=name,
+        stored=stored,
+        grid=grid,
+        bands=sources,
+        factors=tuple(factors),
+        ndvi_bands=index_sources,
+        dem=dem,
+        rasters=rasters,
+        labels=read,
+        terrain=dict(terrain or {}),
+        calibrated=calibrated,
+        about=dict(about or {}),
+    )
 
 
 class Pixels(NamedTuple):
     """A window of a scene.
 
     Attributes:
-        image: (h, w, C) as stored, 0 where not valid.
+        image: (h, w, C), 0 where not valid.
         factors: float32 (h, w, F), NaN = no value.
         mask: uint8 (h, w), 255 = no label, or no valid pixel to see it by.
-        valid: bool (h, w): all bands hold a value and, where there is a DEM, so do
-            the elevations of the 3 × 3 cells around.
+        valid: bool (h, w): all bands of `image` hold a value and, where there is a
+            DEM, so do the elevations of the 3 × 3 cells around.
     """
 
     image: NDArray[Any]
@@ -114,62 +191,103 @@ class Pixels(NamedTuple):
     valid: NDArray[np.bool_]
 
 
+class _Bands:
+    """Bands in the files they are in, each of which is opened once."""
+
+    def __init__(self, sources: Sequence[BandSource], scene: Scene) -> None:
+        by_path: dict[str, list[int]] = {}
+        for position, source in enumerate(sources):
+            by_path.setdefault(source.path, []).append(position)
+        self._files: list[tuple[AlignedRaster, list[int]]] = []
+        self._at: dict[int, tuple[AlignedRaster, int]] = {}
+        for path, positions in by_path.items():
+            with open_raster(path, "image") as dataset:
+                own = stored_grid(dataset)
+            placed = scene.stored if own.crs is None else None
+            if placed is not None and own.shape != placed.shape:
+                raise DataError(
+                    f"image `{path}` must have {placed.shape} rows and columns as the "
+                    f"first, or a coordinate system, received {own.shape}."
+                )
+            raster = AlignedRaster(
+                path, "image", scene.grid,
+                indexes=[sources[k].number for k in positions], placed=placed,
+            )  # fmt: skip
+            self._files.append((raster, positions))
+            self._at |= {position: (raster, k) for k, position in enumerate(positions)}
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.result_type(*(raster.dtype for raster, _ in self._files))
+
+    def read(
+        self, window: Window, *, calibrated: bool = False
+    ) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
+        """Returns the bands in order, and where all of them hold a value."""
+        valid = np.ones((window.height, window.width), bool)
+        layers: dict[int, NDArray[Any]] = {}
+        for raster, positions in self._files:
+            values, whole = raster.read(window)
+            valid &= whole
+            layers |= zip(positions, values, strict=True)
+        ordered = [layers[k] for k in range(len(layers))]
+        if calibrated:
+            ordered = [self.physical(k, layer) for k, layer in enumerate(ordered)]
+        return ordered, valid
+
+    def physical(self, position: int, values: NDArray[Any]) -> FloatArray:
+        raster, k = self._at[position]
+        return raster.physical(values, k)
+
+    def close(self) -> None:
+        for raster, _ in self._files:
+            raster.close()
+
+
 class SceneReader:
     """Reads windows of a scene; an instance belongs to one thread.
 
     Args:
         scene: The scene.
         factors: Whether `read` makes the factors, which cost most of its time.
+        skip_empty: Leaves the factors of windows without a valid pixel NaN.
     """
 
-    def __init__(self, scene: Scene, *, factors: bool = True) -> None:
-        self.scene = scene
-        self._open: list[Any] = []
-        by_path: dict[Path, list[BandSource]] = {}
-        for band in scene.bands:
-            by_path.setdefault(band.path, []).append(band)
-        self._images = [
-            (bands, self._raster(path, "image", [b.index for b in bands]))
-            for path, bands in by_path.items()
-        ]
+    def __init__(
+        self, scene: Scene, *, factors: bool = True, skip_empty: bool = False
+    ) -> None:
+        self.scene, self._skip_empty = scene, skip_empty
+        self._open = contextlib.ExitStack()
         self._factors = scene.factors if factors else ()
-        self._terrain = [name for name in self._factors if name != NDVI]
-        self._dem = self._ndvi = self._labels = None
+        self._bands = self._kept(_Bands(scene.bands, scene))
+        self._labels = self._kept(LabelReader(scene.labels, scene.grid))
+        self._rasters = {
+            name: self._kept(AlignedRaster(path, name, scene.grid))
+            for name, path in scene.rasters.items()
+            if name in self._factors
+        }
+        rest = [name for name in self._factors if name not in self._rasters]
+        self._terrain = [name for name in rest if name in FACTORS]
+        self._dem: AlignedDem | None = None
         if self._terrain and scene.dem is not None:
             self._dem = self._kept(
-                AlignedDem(scene.dem, scene.grid, self._terrain, dict(scene.terrain))
+                AlignedDem(scene.dem, scene.grid, self._terrain, scene.terrain)
             )
-        if NDVI in self._factors and scene.ndvi is not None:
-            self._ndvi = self._raster(scene.ndvi, "NDVI", [1])
-        if isinstance(scene.labels, RasterLabels):
-            self._labels = self._kept(
-                AlignedRaster(
-                    scene.labels.path,
-                    "labels",
-                    scene.grid,
-                    kernel="nearest",
-                    values=list(scene.labels.numbers),
-                    placed=scene.labels.placed,
-                )
-            )
+        # Bands of the image are not read a second time for the index.
+        self._index: _Bands | list[int] | None = None
+        if NDVI in rest and set(scene.ndvi_bands) <= set(scene.bands):
+            self._index = [scene.bands.index(band) for band in scene.ndvi_bands]
+        elif NDVI in rest:
+            self._index = self._kept(_Bands(scene.ndvi_bands, scene))
 
-    def _raster(
-        self, path: str | os.PathLike[str], what: str, indexes: list[int]
-    ) -> AlignedRaster:
-        return self._kept(AlignedRaster(path, what, self.scene.grid, indexes=indexes))
-
-    def _kept(self, raster: Any) -> Any:  # noqa: ANN401 - AlignedRaster or AlignedDem
-        self._open.append(raster)
-        return raster
+    def _kept(self, opened: Opened) -> Opened:
+        self._open.callback(opened.close)
+        return opened
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What holds the values of all bands of `image`."""
-        named = [r.dtype for bands, r in self._images if self._seen(bands)]
-        return np.result_type(*named)
-
-    def _seen(self, bands: list[BandSource]) -> bool:
-        return any(band.name in self.scene.image for band in bands)
+        """What holds the stored values of all bands of `image`."""
+        return self._bands.dtype
 
     def read(self, window: Window) -> Pixels:
         """Reads a window.
@@ -183,66 +301,108 @@ class SceneReader:
         Raises:
             DataError: If a file is truncated or corrupt, or a label is no class.
         """
-        valid = np.ones((window.height, window.width), bool)
-        layers, physical = {}, {}
-        for bands, raster in self._images:
-            values, whole = raster.read(window)
-            valid &= whole
-            for k, band in enumerate(bands):
-                layers[band.name] = values[k]
-                if band.name in ("red", "nir"):
-                    layer = values[k] * raster.scales[k] + raster.offsets[k]
-                    physical[band.name] = layer
-        image = np.stack([layers[name] for name in self.scene.image], axis=-1)
+        layers, valid = self._bands.read(window)
+        shown = layers
+        if self.scene.calibrated:
+            shown = [self._bands.physical(k, values) for k, values in enumerate(layers)]
+        image = np.stack(shown, axis=-1)
         image[~valid] = 0
-        factors, known = self._read_factors(window, physical, valid)
-        valid = valid & known
-        mask = self._read_labels(window)
+        factors = np.full((*valid.shape, len(self._factors)), np.nan, np.float32)
+        if valid.any() or not self._skip_empty:
+            valid = valid & self._read_factors(window, layers, valid, factors)
+        mask = self._labels.read(window)
         mask[~valid] = IGNORE_VALUE
         return Pixels(image, factors, mask, valid)
 
     def _read_factors(
         self,
         window: Window,
-        physical: Mapping[str, FloatArray],
+        layers: Sequence[NDArray[Any]],
         valid: NDArray[np.bool_],
-    ) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Returns the factors and where the elevations around are known."""
-        shape, known = valid.shape, np.ones_like(valid)
-        out = np.full((*shape, len(self._factors)), np.nan, np.float32)
+        out: NDArray[np.float32],
+    ) -> NDArray[np.bool_]:
+        """Fills in the factors; returns where the elevations around are known."""
+        known = np.ones_like(valid)
+        at = self._factors.index
         if self._dem is not None:
             values, known = self._dem.read(window)
-            for k, name in enumerate(self._terrain):
-                out[..., self._factors.index(name)] = values[..., k]
-        if NDVI in self._factors:
-            if self._ndvi is not None:
-                values, has = self._ndvi.read(window)
-                raster = self._ndvi
-                index = values[0] * raster.scales[0] + raster.offsets[0]
-                # Cubic convolution overshoots.
-                index = np.where(has, np.clip(index, -1, 1), np.nan)
+            out[..., [at(name) for name in self._terrain]] = values
+        for name, raster in self._rasters.items():
+            (stored,), has = raster.read(window)
+            layer = raster.physical(stored)
+            if name == NDVI:
+                layer = np.clip(layer, -1, 1)  # cubic convolution overshoots
+            out[..., at(name)] = np.where(has, layer, np.nan)
+        if self._index is not None:
+            if isinstance(self._index, list):
+                bands = [self._bands.physical(k, layers[k]) for k in self._index]
+                has = valid
             else:
-                index = ndvi(physical["nir"], physical["red"], fill=np.nan)
-                index[~valid] = np.nan
-            out[..., self._factors.index(NDVI)] = index
-        return out, known
-
-    def _read_labels(self, window: Window) -> NDArray[np.uint8]:
-        labels = self.scene.labels
-        if labels is None:
-            return np.full((window.height, window.width), IGNORE_VALUE, np.uint8)
-        if isinstance(labels, Burner):
-            return labels.read(window)
-        values, known = self._labels.read(window)
-        return labels.convert(values[0], known)
+                bands, has = self._index.read(window, calibrated=True)
+            index = ndvi(*bands, fill=np.nan)
+            index[~(has & valid)] = np.nan
+            out[..., at(NDVI)] = index
+        return known
 
     def close(self) -> None:
         """Closes all files."""
-        for raster in self._open:
-            raster.close()
+        self._open.close()
 
     def __enter__(self) -> SceneReader:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def map_windows(
+    scene: Scene,
+    function: Callable[[Window, Pixels], T],
+    windows: Iterable[Window],
+    *,
+    factors: bool = True,
+    workers: int | None = None,
+) -> Iterator[T]:
+    """Applies a function to windows of a scene, several at a time.
+
+    Args:
+        scene: The scene.
+        function: What to do with a window and its pixels; runs in a thread.
+        windows: Which windows.
+        factors: Whether the pixels hold factors.
+        workers: Threads; None = one a core, four at most.
+
+    Yields:
+        The results in the order of the windows.
+
+    Raises:
+        DataError: As `SceneReader`.
+    """
+    workers = workers or min(4, os.cpu_count() or 1)
+    # Opened here: rasterio warns when files are opened, and Python's filters of
+    # warnings cannot be changed by several threads at a time.
+    readers = [SceneReader(scene, factors=factors) for _ in range(workers)]
+    free: SimpleQueue[SceneReader] = SimpleQueue()
+    for reader in readers:
+        free.put(reader)
+
+    def work(window: Window) -> T:
+        reader = free.get()
+        try:
+            return function(window, reader.read(window))
+        finally:
+            free.put(reader)
+
+    waiting: deque[Future[T]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="windows")
+    try:
+        for window in windows:
+            waiting.append(pool.submit(work, window))
+            if len(waiting) >= workers + _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for reader in readers:
+            reader.close()

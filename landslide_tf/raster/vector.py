@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyogrio
+import pyproj
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FieldError, GeometryError
-from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 from rasterio.features import rasterize
 
-from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.raster.aligned import Window
+from landslide_tf.errors import DataError
+from landslide_tf.raster.grid import Window, system_of
 from landslide_tf.terrain import Grid
 
 Geometries = NDArray[Any]  # shapely geometries
@@ -95,7 +95,14 @@ def read_shapes(
     if field in fields:
         column = columns[fields.index(field)][there]
         names = ["" if value is None else str(value) for value in column]
-    moved = _transformed(geometries, meta["crs"], grid, what)
+    try:
+        source = pyproj.CRS.from_user_input(meta["crs"])
+        moved = reprojected(geometries, source, system_of(grid))
+    except (CRSError, ProjError) as error:
+        raise DataError(
+            f"{what} must have a system that converts into that of the image, received "
+            f"`{meta['crs'][:40]}`: {str(error).splitlines()[0]}."
+        ) from error
     if overlap:
         _check_place(what, moved, grid)
     return Shapes(moved, tuple(names), int((~there).sum()))
@@ -171,20 +178,33 @@ def _check_kind(what: str, geometries: Geometries, kind: str) -> None:
         )
 
 
-def _transformed(geometries: Geometries, crs: str, grid: Grid, what: str) -> Geometries:
-    try:
-        source, target = CRS.from_user_input(crs), CRS.from_wkt(grid.crs.to_wkt())
-        if source == target:
-            return geometries
-        move = Transformer.from_crs(source, target, always_xy=True).transform
-        return shapely.transform(
-            geometries, lambda xy: np.stack(move(xy[:, 0], xy[:, 1]), axis=1)
-        )
-    except (CRSError, ProjError) as error:
-        raise DataError(
-            f"{what} must have a system that converts into that of the image, received "
-            f"`{crs[:40]}`: {str(error).splitlines()[0]}."
-        ) from error
+def reprojected(
+    geometries: Geometries, source: pyproj.CRS, target: pyproj.CRS
+) -> Geometries:
+    """Moves geometries from one coordinate system into another, corner by corner.
+
+    Args:
+        geometries: Shapely geometries, x = east or longitude.
+        source: Their system.
+        target: The wanted system.
+
+    Returns:
+        New geometries; the same ones where both systems are equal.
+
+    Raises:
+        pyproj.exceptions.ProjError: If the systems do not convert into each other.
+
+    >>> point = np.array([shapely.Point(15, 0)], object)
+    >>> utm = pyproj.CRS.from_epsg(32633)
+    >>> reprojected(point, pyproj.CRS.from_epsg(4326), utm)[0].wkt
+    'POINT (500000 0)'
+    """
+    if source == target:
+        return geometries
+    move = pyproj.Transformer.from_crs(source, target, always_xy=True).transform
+    return shapely.transform(
+        geometries, lambda xy: np.stack(move(xy[:, 0], xy[:, 1]), axis=1)
+    )
 
 
 def _check_place(what: str, geometries: Geometries, grid: Grid) -> None:
@@ -215,17 +235,18 @@ class Burner:
     values: NDArray[np.uint8]
     outside: int
     all_touched: bool = False
+    # Plain numbers: threads must not share the indices that GEOS builds.
+    bounds: NDArray[np.float64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_bounds", shapely.bounds(self.geometries))
+        object.__setattr__(self, "bounds", shapely.bounds(self.geometries))
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Burns a window, uint8 (h, w)."""
         part = self.grid.window(*window)
         left, top = part.transform @ (0, 0)
         right, bottom = part.transform @ (part.width, part.height)
-        # Plain numbers: threads must not share the indices that GEOS builds.
-        west, south, east, north = self._bounds.T
+        west, south, east, north = self.bounds.T
         here = np.flatnonzero(
             (west <= right) & (east >= left) & (south <= top) & (north >= bottom)
         )
@@ -240,45 +261,3 @@ class Burner:
                 all_touched=self.all_touched,
                 dtype=np.uint8,
             )
-
-
-def burner(
-    shapes: Shapes,
-    grid: Grid,
-    numbers: Mapping[str, int],
-    *,
-    path: str | os.PathLike[str],
-    other: int | None,
-    outside: int,
-    last: int,
-    all_touched: bool = False,
-) -> Burner:
-    """Gives shapes their class numbers.
-
-    Args:
-        shapes: What was read.
-        grid: The grid to burn on.
-        numbers: Class number by class name.
-        path: Where the shapes come from, for messages.
-        other: Class number of names that `numbers` lacks; None refuses them.
-        outside: Class number of pixels beyond all shapes.
-        last: Class number that wins where shapes overlap.
-        all_touched: As in `Burner`.
-
-    Returns:
-        What burns them.
-
-    Raises:
-        DataError: If a class is not known.
-    """
-    values = np.empty(len(shapes), np.uint8)
-    for k, name in enumerate(shapes.classes):
-        number = numbers.get(name, other)
-        if number is None:
-            raise DataError(
-                f"labels `{path}` must hold known classes, received `{name}`."
-                f"{did_you_mean(name, numbers)}"
-            )
-        values[k] = number
-    order = np.argsort(values == last, kind="stable")
-    return Burner(grid, shapes.geometries[order], values[order], outside, all_touched)

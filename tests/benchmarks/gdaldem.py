@@ -78,8 +78,8 @@ def strips(source: Path, target: Path, mode: str) -> None:
 
 def windows(source: Path, targets: list[Path]) -> None:
     """Slope and aspect together, as `landslide-tf map` makes them."""
-    from landslide_tf.raster.aligned import Window as Part
-    from landslide_tf.raster.aligned_dem import AlignedDem
+    from landslide_tf.raster.aligned import AlignedDem
+    from landslide_tf.raster.grid import Window as Part
     from landslide_tf.terrain import Grid
 
     with rasterio.open(source) as dem:

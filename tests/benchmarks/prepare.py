@@ -95,7 +95,7 @@ def prepare(folder, cutting, workers):
     made = run(
         [Inputs(folder / "scene.tif", folder / "polygons.geojson", folder / "dem.tif")],
         folder / cutting,
-        Options(cutting=cutting, workers=workers),
+        Options(patches=cutting, workers=workers),
     )
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

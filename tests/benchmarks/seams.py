@@ -51,11 +51,11 @@ def mapped(
         }
         outputs = Outputs(folder / "map.tif", folder / "p.tif")
         files = SceneFiles(
-            (paths["image"],), dem=paths["dem"], factors={"ndvi": paths["ndvi"]}
+            (paths["image"],), dem=paths["dem"], factor={"ndvi": paths["ndvi"]}
         )
-        map_scene([member], files, outputs, MapOptions(tile=tile, dtype="float32"))
+        map_scene([member], files, outputs, MapOptions(tile=tile, float32=True))
         found = []
-        for path in (outputs.map, outputs.probabilities):
+        for path in (outputs.out, outputs.probabilities):
             with rasterio.open(path) as dataset:
                 found.append(dataset.read(1))
     return found[0], found[1]

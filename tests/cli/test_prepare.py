@@ -61,7 +61,7 @@ def test_bad_arguments_end_in_one_line(command, scene, tmp_path):
         (("--classes", "a,b"), "`landslide` among them"),
         (("--positive", "scar"), "must hold the class `scar`"),
         (("--tile", "500"), "tiles of at most 72 pixels"),
-        (("--patches", "circles"), "`cutting` cannot be `circles`"),
+        (("--patches", "circles"), "`patches` cannot be `circles`"),
         (("--dem", scene / "none.tif"), "none.tif"),
     ):
         command.refuses(*given, *arguments, message=message)

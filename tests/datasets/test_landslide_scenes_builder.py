@@ -13,13 +13,21 @@ import tensorflow_datasets as tfds
 from rasterio import Affine
 
 from landslide_tf.datasets import IncompleteDataWarning, landslide_scenes
-from landslide_tf.datasets.landslide_scenes import sources, zones
-from landslide_tf.datasets.landslide_scenes.examples import examples_of, make_example
+from landslide_tf.datasets.landslide_scenes import zones
+from landslide_tf.datasets.landslide_scenes.plan import find_scenes
+from landslide_tf.datasets.landslide_scenes.tiles import (
+    Tile,
+    examples_of,
+    grid_tiles,
+    make_example,
+    starts,
+)
 from landslide_tf.errors import DataError
-from landslide_tf.raster.aligned import Window
-from landslide_tf.raster.scene import FACTOR_NAMES, SceneReader
-from landslide_tf.raster.sources import LabelOptions, make_scene
-from landslide_tf.raster.tiles import Tile, grid_tiles, starts
+from landslide_tf.raster.bands import find_bands
+from landslide_tf.raster.grid import Window
+from landslide_tf.raster.labels import LabelOptions
+from landslide_tf.raster.scene import FACTOR_NAMES, SceneReader, make_scene
+from landslide_tf.raster.vector import read_shapes
 from landslide_tf.terrain import DIHEDRAL, Grid, factors_on_grid
 from tests.contracts import dataset_builder
 from tests.datasets import scene_files as files
@@ -156,7 +164,7 @@ def test_the_landslide_wins_where_polygons_overlap(folder):
         scene_of(
             folder, options=LabelOptions(("background", "landslide", "x"), ("scar",))
         )
-    shapes = sources.read_shapes(path, Grid.of(rasterio.open(folder / "image.tif")))
+    shapes = read_shapes(path, Grid.of(rasterio.open(folder / "image.tif")))
     assert (len(shapes), shapes.empty) == (2, 1)
 
 
@@ -235,7 +243,7 @@ def test_ndvi_of_bands_or_of_its_own_raster(folder):
     assert pixels.image.shape[-1] == 3
     index = np.linspace(-2, 1, 64 * 64).reshape(64, 64).astype(np.float32)
     path = files.write(folder / "ndvi.tif", index)
-    pixels = read(scene_of(folder, ndvi=path, **arguments))
+    pixels = read(scene_of(folder, rasters={"ndvi": path}, **arguments))
     np.testing.assert_allclose(pixels.factors[..., 0], index.clip(-1, 1), atol=1e-6)
 
 
@@ -252,8 +260,8 @@ def test_bands_are_found_by_name_or_order(tmp_path, count, descriptions, expecte
     path = files.write(
         tmp_path / "image.tif", files.picture(32, 32, count), descriptions=descriptions
     )
-    found = sources.find_bands(path, list(expected))
-    assert {band.name: band.index for band in found} == expected
+    found = find_bands([path], list(expected))
+    assert {band.name: band.number for band in found} == expected
 
 
 def test_bands_may_be_numbered_or_lie_in_files_of_their_own(folder):
@@ -270,7 +278,7 @@ def test_bands_may_be_numbered_or_lie_in_files_of_their_own(folder):
         files.write(root / "one" / f"{name}.tif", band)
         lines.append(f"{name},{name}.tif")
     (root / "one" / "bands.csv").write_text("\n".join(lines))
-    scenes, _ = sources.find_scenes(root, bands=RGB, factors=())
+    scenes, _ = find_scenes(root, bands=RGB, factors=())
     np.testing.assert_array_equal(read(scenes["one"]).image, np.moveaxis(image, 0, -1))
 
 
@@ -372,7 +380,7 @@ def assert_equal_examples(one, two):
 def test_one_by_one_the_examples_are_the_same(tmp_path):
     manual = tmp_path / "manual"
     files.write_scenes(manual, count=6)
-    scenes, _ = sources.find_scenes(manual, bands=RGB, factors=TERRAIN)
+    scenes, _ = find_scenes(manual, bands=RGB, factors=TERRAIN)
     # As a worker of Apache Beam gets them, and in its order.
     scenes = pickle.loads(pickle.dumps(scenes))
     tiles = [Tile(name, row, 16, 32) for row in (0, 16) for name in scenes]
@@ -410,7 +418,7 @@ def broken(folder, fault):
         return "must hold uint8 values, received uint16"
     if fault == "two bands":
         files.write(image, picture[:2])
-        return "`red` is not among its 2 bands"
+        return "`red` is not found among its 2 bands"
     if fault == "tiny":
         files.write(image, picture[:, :20])
         return "tiles of at most 20 pixels"
@@ -507,9 +515,7 @@ def test_the_real_landsat_scene(shared, tmp_path):
     shutil.copytree(source, scene)
     (scene / "scene.json").write_text('{"positive_classes": ["cleared"]}')
     bands = (*RGB, "nir")
-    scenes, _ = sources.find_scenes(
-        tmp_path / "manual", bands=bands, factors=("slope", "ndvi")
-    )
+    scenes, _ = find_scenes(tmp_path / "manual", bands=bands, factors=("slope", "ndvi"))
     pixels = read(scenes["para"])
     assert pixels.image.shape == (310, 287, 4)
     assert (pixels.mask == 1).sum() == 1124

@@ -17,7 +17,7 @@ def slow(inputs):
 def run(image, folder, predict):
     """Maps into a folder and returns the summary."""
     outputs = Outputs(folder / "map.tif", folder / "chances.tif")
-    options = MapOptions(tile=16, overlap=4, batch_size=1)
+    options = MapOptions(tile=16, overlap=4, batch=1)
     member = Member(predict, files.metadata())
     return map_scene([member], SceneFiles((str(image),)), outputs, options)
 

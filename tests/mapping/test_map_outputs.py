@@ -50,7 +50,7 @@ def map_blobs(tmp_path, *, vectors=("map.gpkg", "map.geojson"), dem=None, **opti
     outputs = Outputs(
         tmp_path / "map.tif",
         tmp_path / "chances.tif",
-        vectors=tuple(tmp_path / name for name in vectors),
+        vector=tuple(tmp_path / name for name in vectors),
     )
     chosen = MapOptions(tile=32, overlap=8, **options)
     scene = SceneFiles((image,), dem=dem)
@@ -128,7 +128,7 @@ def test_objects_that_meet_at_corners_are_one_valid_polygon(tmp_path):
     landslide = np.kron(np.eye(4), np.ones((3, 3)))[None]
     scene = np.concatenate([1 - landslide, landslide]).astype(np.float32)
     image = files.write(tmp_path / "s.tif", scene, names=NAMES)
-    outputs = Outputs(tmp_path / "map.tif", vectors=(tmp_path / "map.gpkg",))
+    outputs = Outputs(tmp_path / "map.tif", vector=(tmp_path / "map.gpkg",))
     map_scene([files.identity()], SceneFiles((image,)), outputs)
     _, geometries, found = table(tmp_path / "map.gpkg")
     assert found["area_px"].tolist() == [36]
@@ -144,12 +144,12 @@ def test_rasters_are_valid_cogs_that_say_what_they_are(tmp_path):
         tmp_path / "map.tif", tmp_path / "chances.tif", tmp_path / "unsure.tif"
     )
     map_scene(
-        [files.identity()], SceneFiles((image,)), outputs, MapOptions(bands="all")
+        [files.identity()], SceneFiles((image,)), outputs, MapOptions(all_classes=True)
     )
-    for path in (outputs.map, outputs.probabilities, outputs.uncertainty):
+    for path in (outputs.out, outputs.probabilities, outputs.uncertainty):
         valid, faults, warnings = validate(path, strict=True, quiet=True)
         assert valid and not faults and not warnings
-    with rasterio.open(outputs.map) as dataset:
+    with rasterio.open(outputs.out) as dataset:
         assert dataset.overviews(1)
         assert dataset.colormap(1)[1] == (230, 0, 0, 255)
         assert json.loads(dataset.tags()["CLASSES"]) == ["background", "landslide"]
@@ -244,7 +244,7 @@ SLOPE_90 = files.of_factors(lambda f: np.clip(f[..., 0] / 90, 0, 1))
 
 def mapped_slope(tmp_path, image, dem, member=SLOPE_90, **options):
     outputs = Outputs(tmp_path / "map.tif", tmp_path / "chances.tif")
-    chosen = MapOptions(**({"tile": 16, "overlap": 4, "dtype": "float32"} | options))
+    chosen = MapOptions(**({"tile": 16, "overlap": 4, "float32": True} | options))
     map_scene([member], SceneFiles((image,), dem=dem), outputs, chosen)
     with rasterio.open(outputs.probabilities) as dataset:
         return dataset.read(1) * 90
@@ -312,7 +312,7 @@ def test_eight_sides_turn_aspects_alike(tmp_path):
     west = files.of_factors(
         lambda f: (np.abs(f[..., 0] - 270) < 1).astype(float), (files.ASPECT,)
     )
-    found = mapped_slope(tmp_path, image, dem, west, eight_sides=True) / 90
+    found = mapped_slope(tmp_path, image, dem, west, tta=True) / 90
     # Of eight sides the slope falls to the west on two.
     np.testing.assert_allclose(found, 2 / 8, atol=1e-6)
 
@@ -321,7 +321,7 @@ def test_eight_sides_bring_the_pixels_back(tmp_path):
     scene = files.chances(33, 20)
     image = files.write(tmp_path / "s.tif", scene, names=NAMES)
     outputs = Outputs(tmp_path / "map.tif", tmp_path / "chances.tif")
-    options = MapOptions(tile=16, overlap=4, eight_sides=True, dtype="float32")
+    options = MapOptions(tile=16, overlap=4, tta=True, float32=True)
     map_scene([files.identity()], SceneFiles((image,)), outputs, options)
     with rasterio.open(outputs.probabilities) as dataset:
         np.testing.assert_allclose(dataset.read(1), scene[1], atol=1e-6)

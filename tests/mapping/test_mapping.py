@@ -21,9 +21,9 @@ def run(members, image, tmp_path, *, options=None, **scene):
         tmp_path / "map.tif", tmp_path / "chances.tif", tmp_path / "unsure.tif"
     )
     images = (image,) if isinstance(image, str) else tuple(image)
-    wanted = MapOptions(**(SMALL | {"dtype": "float32"} | (options or {})))
+    wanted = MapOptions(**(SMALL | {"float32": True} | (options or {})))
     summary = map_scene(members, SceneFiles(images, **scene), outputs, wanted)
-    return summary, read(outputs.map)[0], read(outputs.probabilities)[0]
+    return summary, read(outputs.out)[0], read(outputs.probabilities)[0]
 
 
 def read(path):
@@ -103,7 +103,7 @@ def test_nodata_is_never_a_class_and_never_predicted(tmp_path):
 
     image = files.write(tmp_path / "s.tif", scene, names=NAMES, nodata=-9999)
     member = Member(predict, files.metadata())
-    options = {"overlap": 0, "dtype": "uint8"}
+    options = {"overlap": 0, "float32": False}
     summary, classes, chances = run(member, image, tmp_path, options=options)
     valid = (np.isfinite(scene) & (scene != -9999)).all(axis=0)
     np.testing.assert_array_equal(classes != 255, valid)
@@ -238,7 +238,7 @@ def test_a_stopped_job_goes_on_and_gives_the_same_file(tmp_path):
             raise Stopped
         return inputs["image"]
 
-    options = {"batch_size": 1}
+    options = {"batch": 1}
     with pytest.raises(Stopped):
         run(Member(predict, files.metadata()), image, tmp_path, options=options)
     assert [p.name for p in tmp_path.glob("*.tif")] == ["s.tif"]
@@ -264,13 +264,11 @@ def test_strips_of_another_job_are_not_taken(tmp_path):
     with pytest.raises(Stopped):
         run(
             Member(predict, files.metadata()), image, tmp_path,
-            options={"batch_size": 1},
+            options={"batch": 1},
         )  # fmt: skip
     scene = files.chances(100, 30, seed=1)
     files.write(tmp_path / "s.tif", scene, names=NAMES)
-    summary, classes, _ = run(
-        files.identity(), image, tmp_path, options={"batch_size": 1}
-    )
+    summary, classes, _ = run(files.identity(), image, tmp_path, options={"batch": 1})
     assert summary.resumed == 0
     np.testing.assert_array_equal(classes, scene[1] > 0.5)
 
@@ -307,7 +305,7 @@ def test_a_broken_image_is_named_and_nothing_is_left(tmp_path, fault):
 
 
 def test_a_full_disk_is_told_and_the_strips_stay(tmp_path, monkeypatch):
-    from landslide_tf.mapping.strips import FinishedStrips
+    from landslide_tf.mapping.output import FinishedStrips
 
     def full(self, number, arrays):
         raise OSError(28, "No space left on device")

@@ -16,7 +16,7 @@ def mapped(folder, model, image, *, stride, tile, overlap):
     metadata = files.metadata(inputs=RGB, stride=stride)
     member = Member(prediction_function(model), metadata)
     outputs = Outputs(folder / "map.tif", folder / f"chances_{tile}.tif")
-    options = MapOptions(tile=tile, overlap=overlap, dtype="float32")
+    options = MapOptions(tile=tile, overlap=overlap, float32=True)
     map_scene([member], SceneFiles((image,)), outputs, options)
     with rasterio.open(outputs.probabilities) as dataset:
         return dataset.read(1)

@@ -12,7 +12,7 @@ from tests.mapping import map_files as files
 
 def mapped(tmp_path, member, image, dem=None, **options):
     outputs = Outputs(
-        tmp_path / "map.tif", tmp_path / "p.tif", vectors=(tmp_path / "map.gpkg",)
+        tmp_path / "map.tif", tmp_path / "p.tif", vector=(tmp_path / "map.gpkg",)
     )
     chosen = MapOptions(**({"tile": 128, "overlap": 32} | options))
     scene = SceneFiles((str(image),), dem=None if dem is None else str(dem))
@@ -27,8 +27,8 @@ def test_a_park_with_a_nodata_frame_and_a_dem_of_another_grid(shared, tmp_path):
         lambda f: np.clip(f[..., 0] / 60, 0, 1),
         inputs=[{"name": n} for n in ("red", "green", "blue")],
     )
-    summary, outputs = mapped(tmp_path, steep, image, dem, dtype="float32")
-    with rasterio.open(image) as source, rasterio.open(outputs.map) as made:
+    summary, outputs = mapped(tmp_path, steep, image, dem, float32=True)
+    with rasterio.open(image) as source, rasterio.open(outputs.out) as made:
         assert made.crs == source.crs and made.transform == source.transform
         seen = (source.read_masks() > 0).all(axis=0)
         expected = factors_on_grid(str(dem), Grid.of(source), factors=("slope",))
@@ -62,7 +62,7 @@ def test_seven_bands_of_landsat_by_name(shared, tmp_path):
     member = Member(bare, files.metadata(inputs=bands))
     image, dem = folder / "image.tif", folder / "dem.tif"
     summary, outputs = mapped(tmp_path, member, image, dem)
-    with rasterio.open(image) as source, rasterio.open(outputs.map) as made:
+    with rasterio.open(image) as source, rasterio.open(outputs.out) as made:
         red, nir = source.read((3, 4)).astype(float)
         assert made.crs.to_wkt() == source.crs.to_wkt()
         expected = (nir - red) / np.maximum(nir + red, 1) <= 0.3
@@ -85,6 +85,6 @@ def test_a_virtual_raster_is_a_scene(shared, tmp_path):
 
     member = Member(dark, files.metadata(inputs=bands))
     summary, outputs = mapped(tmp_path, member, tmp_path / "view.vrt")
-    with rasterio.open(source) as dataset, rasterio.open(outputs.map) as made:
+    with rasterio.open(source) as dataset, rasterio.open(outputs.out) as made:
         np.testing.assert_array_equal(made.read(1), dataset.read(4) <= 60)
     assert summary.valid == 287 * 310

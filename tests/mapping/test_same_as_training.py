@@ -3,10 +3,9 @@
 import numpy as np
 from rasterio import Affine
 
-from landslide_tf.mapping.scene import SceneFiles, SceneReader, open_scene
-from landslide_tf.raster.aligned import Window
-from landslide_tf.raster.scene import SceneReader as Training
-from landslide_tf.raster.sources import make_scene
+from landslide_tf.mapping.scene import SceneFiles, open_scene
+from landslide_tf.raster.grid import Window
+from landslide_tf.raster.scene import SceneReader, make_scene
 from tests.mapping import map_files as files
 
 RGB = ("red", "green", "blue")
@@ -37,10 +36,11 @@ def test_windows_hold_what_prepare_gave_to_training(tmp_path):
         factors=[{"name": name, "unit": unit} for name, unit in units.items()],
     )
     scene = open_scene(SceneFiles((image,), dem=dem), metadata)
-    with Training(trained) as before, SceneReader(scene) as after:
+    with SceneReader(trained) as before, SceneReader(scene.scene) as after:
         for window in (Window(0, 0, 60, 70), Window(7, 11, 30, 40)):
             expected = before.read(window)
-            found, valid = after.read(window)
+            pixels = after.read(window)
+            found, valid = scene.inputs(pixels), pixels.valid
             np.testing.assert_array_equal(valid, expected.valid)
             assert 0.5 < valid.mean() < 1
             np.testing.assert_array_equal(found["image"], expected.image)

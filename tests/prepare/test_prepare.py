@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles
 from landslide_tf.errors import DataError
 from landslide_tf.prepare import Inputs, Options, pool, prepare, superpixel_patches
-from landslide_tf.raster.aligned import Window
-from landslide_tf.raster.sources import LabelOptions, make_scene
-from landslide_tf.raster.tiles import Tile, grid_tiles
-from landslide_tf.raster.vector import burner, read_shapes
+from landslide_tf.raster.grid import Window
+from landslide_tf.raster.labels import LabelOptions
+from landslide_tf.raster.scene import make_scene
+from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import DIHEDRAL, dihedral, dihedral_factors
 from landslide_tf.train import load_recipe
 from tests.datasets import scene_files as files
@@ -43,7 +44,7 @@ def examples(prepared, split):
 
 
 def test_a_scene_becomes_a_data_set_and_a_recipe(strip, tmp_path):
-    made = prepare([inputs(strip)], tmp_path / "out", Options(size=32))
+    made = prepare([inputs(strip)], tmp_path / "out", Options(tile=32))
     assert sorted(p.name for p in made.folder.iterdir()) == [
         "ground", "landslide_scenes", "recipe.yaml",
     ]  # fmt: skip
@@ -76,21 +77,21 @@ def test_a_scene_becomes_a_data_set_and_a_recipe(strip, tmp_path):
 
 
 def test_the_ground_of_each_split_is_that_of_its_tiles(strip, tmp_path):
-    made = prepare([inputs(strip)], tmp_path / "out", Options(size=32, stride=16))
+    made = prepare([inputs(strip)], tmp_path / "out", Options(tile=32, stride=16))
     grid = scene_of(strip).grid
     for split in ("train", "validation", "test"):
         tiles = np.zeros(grid.shape, bool)
         for example in examples(made, split):
             tiles[example["y0"] :, example["x0"] :][:32, :32] = True
         shapes = read_shapes(made.folder / "ground" / f"{split}.geojson", grid)
-        inside = burner(
-            shapes, grid, {"": 1}, path=split, other=None, outside=0, last=1
-        ).read(Window(0, 0, grid.height, grid.width))
+        ones = np.ones(len(shapes), np.uint8)
+        burner = Burner(grid, shapes.geometries, ones, outside=0)
+        inside = burner.read(Window(0, 0, *grid.shape))
         np.testing.assert_array_equal(inside == 1, tiles)
 
 
 def test_the_registered_builder_finds_what_was_prepared(strip, tmp_path):
-    made = prepare([inputs(strip)], tmp_path / "out", Options(size=32))
+    made = prepare([inputs(strip)], tmp_path / "out", Options(tile=32))
     by_name = tfds.builder("landslide_scenes/prepared", data_dir=made.folder)
     from_folder = tfds.builder_from_directory(made.dataset)
     assert by_name.is_prepared()
@@ -109,7 +110,7 @@ def test_the_registered_builder_finds_what_was_prepared(strip, tmp_path):
 
 
 def test_equal_arguments_give_equal_files(strip, tmp_path):
-    options = Options(size=32, cutting="superpixels", sampling="mus2", seed=3)
+    options = Options(tile=32, patches="superpixels", sampling="mus2", seed=3)
     one, two = (
         prepare([inputs(strip)], tmp_path / name, options) for name in ("a", "b")
     )
@@ -125,7 +126,7 @@ def test_sampling_evens_out_classes_of_training_only(strip, tmp_path, cutting):
     squares = [files.square(4, y, 34, y + 30) for y in range(10, 400, 70)]
     large = files.write_geojson(tmp_path / "large.geojson", squares)
     for method in ("original", "mus1", "mus2"):
-        options = Options(size=32, stride=16, cutting=cutting, sampling=method)
+        options = Options(tile=32, stride=16, patches=cutting, sampling=method)
         made = prepare([inputs(strip, labels=large)], tmp_path / method, options)
         counts[method] = made.counts
         report = made.report["train"]
@@ -140,7 +141,7 @@ def test_sampling_evens_out_classes_of_training_only(strip, tmp_path, cutting):
 
 
 def test_turned_examples_are_turned_as_a_whole(strip, tmp_path):
-    options = Options(size=32, stride=16, sampling="mus1")
+    options = Options(tile=32, stride=16, sampling="mus1")
     made = prepare([inputs(strip)], tmp_path / "out", options)
     names = ("slope", "aspect", "ndvi")
     whole = read(scene_of(strip, factors=names))
@@ -159,7 +160,7 @@ def test_turned_examples_are_turned_as_a_whole(strip, tmp_path):
 
 
 def test_no_ground_is_shared_between_splits(strip, tmp_path):
-    options = Options(size=32, stride=8, cutting="superpixels")
+    options = Options(tile=32, stride=8, patches="superpixels")
     made = prepare([inputs(strip)], tmp_path / "out", options)
     places = {
         split: [(int(e["y0"]), int(e["x0"])) for e in examples(made, split)]
@@ -176,7 +177,7 @@ def test_scenes_of_more_than_8_bits_are_scaled_by_the_recipe(strip, tmp_path):
     image = files.picture(420, 72, 3, dtype=np.uint16, top=3000)
     path = files.write(tmp_path / "wide.tif", image)
     made = prepare([Inputs(path, strip / "polygons.geojson")], tmp_path / "out",
-                   Options(size=32))  # fmt: skip
+                   Options(tile=32))  # fmt: skip
     assert examples(made, "test")[0]["image"].dtype == np.uint16
     recipe = load_recipe(made.recipe)
     assert recipe.model.name == "rae_d" and recipe.data.factors == []
@@ -186,7 +187,7 @@ def test_scenes_of_more_than_8_bits_are_scaled_by_the_recipe(strip, tmp_path):
 def test_several_scenes_share_one_dem_and_keep_their_names(tmp_path):
     files.write_scenes(tmp_path, count=6)
     dem = files.write(tmp_path / "all.tif", files.hills(80, 760), files.place(-8, -8))
-    options = Options(size=32)
+    options = Options(tile=32)
     made = prepare(
         [inputs(tmp_path / f"s{k}", dem="../all.tif") for k in range(6)],
         tmp_path / "out", options,
@@ -206,9 +207,9 @@ def test_points_guide_where_training_tiles_lie(strip, tmp_path):
         for x, y in ((11, 374), (60, 390), (900, 374))
     ]  # fmt: skip
     path = files.write_geojson(tmp_path / "points.geojson", features)
-    plain = prepare([inputs(strip)], tmp_path / "plain", Options(size=32))
+    plain = prepare([inputs(strip)], tmp_path / "plain", Options(tile=32))
     guided = prepare(
-        [inputs(strip, points=path)], tmp_path / "guided", Options(size=32)
+        [inputs(strip, points=path)], tmp_path / "guided", Options(tile=32)
     )
     ids = [{e["id"] for e in examples(made, "train")} for made in (plain, guided)]
     added = {name.decode().split("_", 1)[1] for name in ids[1] - ids[0]}
@@ -260,7 +261,7 @@ def test_labels_of_other_kinds(strip, tmp_path):
     labelme = files.write_labelme(tmp_path / "labels.json", (420, 72), shapes)
     image = strip / "image.tif"
     results = [
-        prepare([Inputs(image, path)], tmp_path / f"out{k}", Options(size=32))
+        prepare([Inputs(image, path)], tmp_path / f"out{k}", Options(tile=32))
         for k, path in enumerate((strip / "polygons.geojson", raster, labelme))
     ]
     for made in results[1:]:
@@ -279,7 +280,7 @@ def test_more_classes_than_two(strip, tmp_path):
     labels = LabelOptions(("background", "landslide", "forest"), positive=("scar",))
     made = prepare(
         [Inputs(strip / "image.tif", path)], tmp_path / "out",
-        Options(size=32, labels=labels, gsd=20 / 2),
+        Options(tile=32, labels=labels, gsd=20 / 2),
     )  # fmt: skip
     metadata = tfds.builder_from_directory(made.dataset).info.metadata
     assert metadata["classes"] == ["background", "landslide", "forest"]
@@ -294,12 +295,12 @@ def test_more_classes_than_two(strip, tmp_path):
         ({"image": "no.tif"}, {}, "image `"),
         ({"labels": "no.geojson"}, {}, "do not exist"),
         ({"dem": "no.tif"}, {}, "DEM `"),
-        ({}, {"size": 100}, "tiles of at most 72 pixels"),
-        ({}, {"size": 32, "stride": 33}, "`stride` from 1 to the tile's 32"),
-        ({}, {"cutting": "superpixel"}, "`superpixels`"),
+        ({}, {"tile": 100}, "tiles of at most 72 pixels"),
+        ({}, {"tile": 32, "stride": 33}, "`stride` from 1 to the tile's 32"),
+        ({}, {"patches": "superpixel"}, "`superpixels`"),
         ({}, {"sampling": "mus3"}, "`mus2`"),
         ({}, {"gsd": -1.0}, "`gsd` above 0"),
-        ({}, {"bands": {"red": 9, "green": 1, "blue": 2}}, "`red` is not among"),
+        ({}, {"bands": {"red": 9, "green": 1, "blue": 2}}, "`red` is not found among"),
         ({"points": "polygons.geojson"}, {}, "must hold points"),
     ],
 )
@@ -329,7 +330,7 @@ def test_scenes_without_landslides(strip, tmp_path):
         warnings.simplefilter("error")
         with pytest.raises((DataError, UserWarning), match="landslides among the"):
             prepare(
-                [Inputs(strip / "image.tif", path)], tmp_path / "out", Options(size=32)
+                [Inputs(strip / "image.tif", path)], tmp_path / "out", Options(tile=32)
             )
     assert not (tmp_path / "out").exists()
 
@@ -337,7 +338,7 @@ def test_scenes_without_landslides(strip, tmp_path):
 def test_an_own_folder_is_not_overwritten(strip, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(DataError, match="new or an empty folder"):
-        prepare([inputs(strip)], tmp_path, Options(size=32))
+        prepare([inputs(strip)], tmp_path, Options(tile=32))
     assert [p.name for p in Path(tmp_path).iterdir()] == ["mine.txt"]
 
 

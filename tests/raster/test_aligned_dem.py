@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from landslide_tf.errors import DataError
-from landslide_tf.raster.aligned import Window
-from landslide_tf.raster.aligned_dem import AlignedDem
+from landslide_tf.raster.aligned import AlignedDem
+from landslide_tf.raster.grid import Window
 from landslide_tf.terrain import Grid
 from tests.mapping import map_files as files
 

@@ -20,7 +20,7 @@ from rasterio.vrt import WarpedVRT
 
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour, class_palette
-from landslide_tf.raster.aligned import open_raster, stored_grid
+from landslide_tf.raster.grid import open_raster, stored_grid
 from landslide_tf.terrain import Grid, cell_size, hillshade
 
 PROBABILITY_MAP = "magma"

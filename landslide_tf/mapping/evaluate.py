@@ -5,29 +5,23 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.windows import Window as RasterWindow
 
-from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import ObjectCounts, label_objects, object_counts
 from landslide_tf.objects.scores import Match
-from landslide_tf.raster.aligned import (
-    AlignedRaster,
-    Window,
-    open_raster,
-    stored_grid,
-)
-from landslide_tf.raster.scene import RasterLabels
-from landslide_tf.raster.sources import LabelOptions, read_labels
-from landslide_tf.raster.vector import burner, read_shapes
+from landslide_tf.raster.aligned import AlignedRaster
+from landslide_tf.raster.cog import read_legend
+from landslide_tf.raster.grid import Window, grid_of
+from landslide_tf.raster.labels import LabelOptions, LabelReader, read_labels
+from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import Grid, cell_size
 
 if TYPE_CHECKING:
@@ -125,34 +119,26 @@ def evaluate_map(
     from landslide_tf.metrics import ConfusionAccumulator
 
     counted = ConfusionAccumulator(2, IGNORE_VALUE)
-    with open_raster(path, "map") as dataset:
-        stored, landslide = stored_grid(dataset), landslide_class
-        if landslide is None:
-            landslide = landslide_value(dataset.tags(), path)
-        if dataset.count != 1 or dataset.dtypes[0] != "uint8":
-            raise DataError(
-                f"map `{path}` must have one band of classes (uint8), received "
-                f"{dataset.count} of {dataset.dtypes[0]}: name the class map."
-            )
-        grid, back = upright_of(stored, path)
-        truth, predicted, ignore = (np.zeros(grid.shape, bool) for _ in range(3))
-        options = LabelOptions(positive=tuple(positive), outside=outside)
-        counts_at = _inside(within, grid)
-        with _reading(Path(reference), grid, options) as labels_of:
-            for window in row_windows(grid):
-                place = window.row
-                if back[0].step == -1:
-                    place = grid.height - window.row - window.height
-                box = RasterWindow(0, place, window.width, window.height)
-                classes = dataset.read(1, window=box)[back]
-                known = dataset.read_masks(1, window=box)[back] > 0
-                labels = labels_of(window)
-                labels[~(known & counts_at(window))] = IGNORE_VALUE
-                rows = slice(window.row, window.row + window.height)
-                truth[rows] = labels == 1
-                predicted[rows] = (classes == landslide) & known
-                ignore[rows] = labels == IGNORE_VALUE
-                counted.update(labels, predicted[rows].astype(np.uint8))
+    landslide = read_legend(path).landslide_value(path, landslide_class)
+    grid = grid_of(path, "map")
+    options = LabelOptions(positive=tuple(positive), outside=outside)
+    labels = read_labels(Path(reference), grid, grid, options)
+    inside = None if within is None else _area(within, grid)
+    truth, predicted, ignore = (np.zeros(grid.shape, bool) for _ in range(3))
+    with (
+        contextlib.closing(AlignedRaster(path, "map", grid)) as classes,
+        contextlib.closing(LabelReader(labels, grid)) as reader,
+    ):
+        for window in _rows_of(grid):
+            rows = slice(window.row, window.row + window.height)
+            (values,), known = classes.read(window)
+            predicted[rows] = (values == landslide) & known
+            wanted = reader.read(window)
+            wanted[~known] = IGNORE_VALUE
+            if inside is not None:
+                wanted[inside.read(window) == 0] = IGNORE_VALUE
+            truth[rows], ignore[rows] = wanted == 1, wanted == IGNORE_VALUE
+            counted.update(wanted, predicted[rows].astype(np.uint8))
     objects = {
         rule: object_counts(truth, predicted, match=rule, ignore=ignore)
         for rule in get_args(Match)
@@ -165,75 +151,16 @@ def evaluate_map(
     )
 
 
-def landslide_value(tags: dict[str, str], path: str | Path) -> int:
-    """Returns the landslide value that a map's tags name.
-
-    Raises:
-        DataError: If the map does not say.
-    """
-    try:
-        return int(tags["LANDSLIDE_CLASS"])
-    except (KeyError, ValueError) as error:
-        raise DataError(
-            f"map `{path}` does not say which value is landslide: give it with "
-            "`--landslide-class`."
-        ) from error
-
-
-def upright_of(grid: Grid, path: str | Path) -> tuple[Grid, tuple[slice, slice]]:
-    """Returns a map's grid with north up, and the way between both."""
-    if grid.crs is None:
-        raise DataError(
-            f"map `{path}` must have a coordinate reference system, received none."
-        )
-    return grid.upright()
-
-
-def row_windows(grid: Grid) -> Iterator[Window]:
+def _rows_of(grid: Grid) -> Iterator[Window]:
     """Yields whole rows of a grid, some hundred at a time."""
     for row in range(0, grid.height, _ROWS):
         yield Window(row, 0, min(_ROWS, grid.height - row), grid.width)
 
 
-@contextlib.contextmanager
-def _reading(
-    path: Path, grid: Grid, options: LabelOptions
-) -> Iterator[Callable[[Window], NDArray[np.uint8]]]:
-    """Gives a function that reads the reference's labels of a window."""
-    labels = read_labels(path, grid, grid, options)
-    if not isinstance(labels, RasterLabels):
-        yield labels.read
-        return
-    raster = AlignedRaster(
-        path,
-        "reference",
-        grid,
-        kernel="nearest",
-        values=list(labels.numbers),
-        placed=labels.placed,
-    )
-    try:
-        yield lambda window: labels.convert(*_one_band(raster.read(window)))
-    finally:
-        raster.close()
-
-
-def _inside(
-    path: str | Path | None, grid: Grid
-) -> Callable[[Window], NDArray[np.bool_]]:
-    """Gives a function that says which pixels of a window lie in polygons."""
-    if path is None:
-        return lambda window: np.ones((window.height, window.width), bool)
+def _area(path: str | Path, grid: Grid) -> Burner:
+    """Returns polygons that burn as 1, all else as 0."""
     shapes = read_shapes(path, grid)
-    numbers = dict.fromkeys(shapes.classes, 1)
-    inside = burner(shapes, grid, numbers, path=path, other=None, outside=0, last=1)
-    return lambda window: inside.read(window) == 1
-
-
-def _one_band(
-    found: tuple[NDArray[Any], NDArray[np.bool_]],
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    return found[0][0], found[1]
+    return Burner(grid, shapes.geometries, np.ones(len(shapes), np.uint8), 0)
 
 
 def _by_size(

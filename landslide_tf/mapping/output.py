@@ -1,0 +1,237 @@
+"""Finished strips of a map on disk, and the files that are made of them.
+
+Apart from `job`, which alone uses it: one predicts, the other writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.files import LOCK, atomic_path, locked
+from landslide_tf.mapping import polygons
+from landslide_tf.mapping.options import MapOptions, Outputs
+from landslide_tf.mapping.scene import ModelScene
+from landslide_tf.mapping.windows import Axis
+from landslide_tf.palette import class_palette
+from landslide_tf.raster import cog
+from landslide_tf.raster.aligned import AlignedRaster
+from landslide_tf.raster.grid import Window
+
+Arrays = dict[str, NDArray[Any]]
+
+_OPAQUE = 255
+
+
+class FinishedStrips:
+    """The strips of one job, in a folder beside its result.
+
+    A stopped job goes on from them. A folder of another job, or of other files and
+    options, is emptied first. One process works in it at a time.
+
+    Args:
+        folder: The folder; made when missing.
+        job: What the strips depend on; JSON values.
+
+    Raises:
+        RunError: When entered, if another process is at work there.
+    """
+
+    def __init__(self, folder: Path, job: Mapping[str, Any]) -> None:
+        self.folder, self._job = folder, json.dumps(job, sort_keys=True, indent=1)
+        self._lock = contextlib.ExitStack()
+
+    def __enter__(self) -> FinishedStrips:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock.enter_context(
+            locked(
+                self.folder,
+                f"`{self.folder}` is in use: another process is making this map; wait "
+                "for it or name another `--out`.",
+            )
+        )
+        description = self.folder / "job.json"
+        if not description.is_file() or description.read_text() != self._job:
+            for path in self.folder.iterdir():
+                if path.name != LOCK:
+                    path.unlink()
+            with atomic_path(description) as temporary:
+                temporary.write_text(self._job)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
+
+    def path(self, number: int) -> Path:
+        """Returns the file of a strip."""
+        return self.folder / f"strip_{number:06d}.npz"
+
+    def count(self) -> int:
+        """Returns how many strips, from the first on, are finished."""
+        number = 0
+        while self.path(number).is_file():
+            number += 1
+        return number
+
+    def write(self, number: int, arrays: Arrays) -> None:
+        """Writes a strip, complete or not at all."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        with atomic_path(self.path(number)) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+
+    def read(self, number: int, kind: str) -> NDArray[Any]:
+        """Reads one of the arrays of a finished strip."""
+        with np.load(self.path(number)) as found:
+            return found[kind]
+
+    def remove(self) -> None:
+        """Removes the folder, when the map is there or never will be."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class MapWriter:
+    """Writes the files of a map and counts what is in them.
+
+    Each array of a strip is read once: into its raster. Polygons are made of the
+    rasters.
+
+    Args:
+        scene: The scene.
+        rows: Windows from top to bottom, which are the strips.
+        strips: The finished strips.
+        facts: Tags of the rasters.
+        options: How they are to be.
+
+    Attributes:
+        valid: Pixels with a class, known after `write`.
+        landslide: Pixels that are landslide.
+    """
+
+    def __init__(
+        self,
+        scene: ModelScene,
+        rows: Axis,
+        strips: FinishedStrips,
+        facts: Mapping[str, str],
+        options: MapOptions,
+    ) -> None:
+        self._scene, self._rows, self._strips = scene, rows, strips
+        self._options, self.valid, self.landslide = options, 0, 0
+        metadata = scene.metadata
+        index = metadata.landslide_class
+        self._index = 1 if index == "sigmoid" else index
+        self._classes = list(metadata.classes)
+        if index == "sigmoid" and len(self._classes) < 2:
+            self._classes = ["other", "landslide"]
+        legend = cog.Legend(tuple(self._classes), self._index)
+        self._tags = {**legend.tags(), **facts}
+        self._all = options.all_classes and index != "sigmoid"
+
+    def write(self, outputs: Outputs, targets: Mapping[Path, Path]) -> int | None:
+        """Writes all files.
+
+        Args:
+            outputs: The wanted files.
+            targets: Where to write each of them.
+
+        Returns:
+            The number of polygons, None where none are wanted.
+
+        Raises:
+            NotWritten: If a file cannot be written.
+        """
+        names = self._classes if self._all else ["landslide"]
+        kind = "all" if self._options.all_classes else "landslide"
+        unsure = ["entropy", "mutual_information"]
+        for path, name, layer in (
+            (outputs.out, "classes", self._class_layer()),
+            (outputs.probabilities, kind, self._fractions(names)),
+            (outputs.uncertainty, "uncertainty", self._fractions(unsure)),
+        ):
+            if path is not None:
+                cog.write_cog(
+                    targets[path],
+                    self._scene.scene.stored,
+                    layer,
+                    self._stored(name),
+                    scratch=self._strips.folder / "plain.tif",
+                )
+        return self._polygons(outputs, targets) if outputs.vector else None
+
+    def _class_layer(self) -> cog.Layer:
+        palette = enumerate(class_palette(self._classes))
+        colours = {k: (int(r), int(g), int(b), _OPAQUE) for k, (r, g, b) in palette}
+        ignored = self._scene.metadata.ignore_value
+        colours[ignored] = (0, 0, 0, 0)
+        return cog.Layer(
+            "uint8", ignored, ["class"], colours=colours, tags=self._tags,
+            categorical=True,
+        )  # fmt: skip
+
+    def _fractions(self, names: list[str]) -> cog.Layer:
+        return cog.fractions(names, self._tags, float32=self._options.float32)
+
+    def _read(self, kind: str) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yields first row and values of each strip, from top to bottom."""
+        for number, row in enumerate(self._rows.offsets):
+            values = self._strips.read(number, kind)
+            if kind == "classes":
+                ignored = self._scene.metadata.ignore_value
+                self.valid += int((values != ignored).sum())
+                self.landslide += int((values == self._index).sum())
+            yield row, values
+
+    def _stored(self, kind: str) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yields first row and values of each strip in the order of the image."""
+        down, across = self._scene.turn
+        for row, values in self._read(kind):
+            if down.step == -1:
+                row = self._rows.size - row - values.shape[1]
+            yield row, np.ascontiguousarray(values[:, down, across])
+
+    def _polygons(self, outputs: Outputs, targets: Mapping[Path, Path]) -> int:
+        grid, folder = self._scene.scene.grid, self._strips.folder
+        mask, chances = folder / "mask.tif", folder / "landslide.tif"
+        layer = cog.Layer("uint8", _OPAQUE, ["landslide"])
+        cog.write_plain(mask, grid, layer, self._mask(targets[outputs.out]))
+        if outputs.probabilities is not None and not self._options.all_classes:
+            chances = targets[outputs.probabilities]
+        else:
+            layer = self._fractions(["landslide"])
+            cog.write_plain(chances, grid, layer, self._read("landslide"))
+        files = self._scene.files
+        found = polygons.find_landslides(
+            mask,
+            grid,
+            probability=chances,
+            dem=files.dem,
+            dem_unit=files.dem_unit,
+            min_area=self._options.min_area,
+            simplify=self._options.simplify,
+        )
+        for path in outputs.vector:
+            polygons.write_landslides(found, targets[path], polygons.driver_of(path))
+            colour = class_palette(self._classes)[self._index]
+            style = polygons.qgis_style(colour)
+            targets[path.with_suffix(".qml")].write_text(style, encoding="utf-8")
+        return len(found)
+
+    def _mask(self, classes: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yields where the written map says landslide, on the scene's grid."""
+        raster = AlignedRaster(classes, "map", self._scene.scene.grid)
+        with contextlib.closing(raster):
+            for number, row in enumerate(self._rows.offsets):
+                height = self._rows.finished(number) - row
+                values, _ = raster.read(
+                    Window(row, 0, height, self._scene.scene.grid.width)
+                )
+                yield row, (values == self._index).astype(np.uint8)

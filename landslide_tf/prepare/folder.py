@@ -1,0 +1,259 @@
+"""What `prepare` writes: a data set, a recipe, and the ground of each split."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import rasterio
+import shapely
+import tensorflow_datasets as tfds
+import yaml
+
+from landslide_tf.datasets import landslide_scenes
+from landslide_tf.datasets.landslide_scenes.landslide_scenes_dataset_builder import (
+    PREPARED,
+)
+from landslide_tf.datasets.landslide_scenes.plan import Plan
+from landslide_tf.datasets.landslide_scenes.tiles import Tile
+from landslide_tf.datasets.landslide_scenes.zones import SPLITS
+from landslide_tf.files import atomic_folder
+from landslide_tf.prepare.plan import Inputs, Options, find_inputs, make_plan
+from landslide_tf.raster.bands import COLOURS, bright_value
+from landslide_tf.raster.grid import mean_cell, system_of
+from landslide_tf.raster.scene import Scene, SceneReader
+from landslide_tf.raster.vector import reprojected
+from landslide_tf.terrain import Grid
+
+RECIPE, GROUND = "recipe.yaml", "ground"
+_BATCH = 8
+# Tiles that the scale of images of more than 8 bits is measured on.
+_MEASURED = 32
+_DEGREES = 4326
+# A straight edge on the grid is curved in degrees, by next to nothing over some cells.
+_CELLS = 8
+# GDAL keeps blocks it has read, else up to a twentieth of the machine's memory; every
+# window is read once or twice and needs few of them.
+_CACHE = 2**27  # bytes
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` made.
+
+    Attributes:
+        folder: The folder, to be named as `--data-dir`.
+        dataset: The TFDS folder in it, for `tfds.builder_from_directory`.
+        recipe: The recipe.
+        counts: Examples by split.
+        report: What was found, left out and why, and class shares by split.
+    """
+
+    folder: Path
+    dataset: Path
+    recipe: Path
+    counts: Mapping[str, int]
+    report: Mapping[str, Any]
+
+    @property
+    def train_command(self) -> str:
+        """The command that trains on it."""
+        return shlex.join(
+            [
+                "landslide-tf",
+                "train",
+                str(self.recipe),
+                "--data-dir",
+                str(self.folder),
+            ]
+        )
+
+
+# TFDS, which brings no hints, takes the argument away.
+class _Builder(landslide_scenes.Builder, skip_registration=True):  # type: ignore[call-arg]
+    """The registered builder, for a configuration that is not in its list."""
+
+    name = "landslide_scenes"
+    BUILDER_CONFIGS = ()  # type: ignore[assignment]
+
+
+def prepare(
+    scenes: Iterable[Inputs],
+    out: str | Path,
+    options: Options | None = None,
+) -> Prepared:
+    """Makes a data set of scenes, with a recipe that trains on it.
+
+    Image, elevations, vegetation index and labels come onto one grid a scene (Xia et
+    al. 2021, section 2.2); slope and aspect are computed there. Scenes are split so
+    that no ground is shared (`zones_of`); training tiles are cut by grid or around
+    superpixels and sampled, those of validation and test lie side by side, so that a
+    pixel counts once. Windows are read one by one: memory does not grow with scenes.
+
+    Args:
+        scenes: Files of each scene.
+        out: Folder to write: missing or empty; it appears complete or not at all.
+        options: How; None = the defaults.
+
+    Returns:
+        What was made.
+
+    Raises:
+        DataError: If a file cannot be read or does not fit, or the scenes are too
+            small to be split.
+    """
+    options = options or Options()
+    found = find_inputs(list(scenes), options)
+    with atomic_folder(out) as temporary, rasterio.Env(GDAL_CACHEMAX=_CACHE):
+        plan = make_plan(found, options)
+        first = next(iter(plan.scenes.values()))
+        dtype = _dtype(plan.scenes.values())
+        config = landslide_scenes.Config(
+            name=PREPARED,
+            description="Made by `landslide-tf prepare`.",
+            bands=first.image,
+            dtype=dtype,
+            factors=first.factors,
+            classes=options.labels.classes,
+            size=options.tile,
+            stride=options.tile,
+            licence=options.licence,
+            gsd=_common_cell(plan.scenes.values()),
+            plan=plan,
+            workers=options.workers,
+        )
+        if not sys.stderr.isatty():
+            tfds.disable_progress_bar()
+        builder = _Builder(data_dir=temporary, config=config)
+        with contextlib.redirect_stdout(io.StringIO()):
+            # TFDS prints the temporary folder.
+            builder.download_and_prepare()
+        shutil.rmtree(temporary / "downloads", ignore_errors=True)  # nothing is in it
+        inside = Path(builder.data_path).relative_to(temporary)
+        recipe = _recipe(
+            plan, config, sampled=options.sampling != "original", seed=options.seed
+        )
+        text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
+        (temporary / RECIPE).write_text(text, encoding="utf-8")
+        _write_ground(plan, temporary)
+        splits = builder.info.splits
+        counts = {split: splits[split].num_examples for split in SPLITS}
+        report = dict(builder.info.metadata["files"])
+    folder = Path(out)
+    return Prepared(folder, folder / inside, folder / RECIPE, counts, report)
+
+
+def _dtype(scenes: Iterable[Scene]) -> str:
+    """Returns the type that holds the values of all images."""
+    found = []
+    for scene in scenes:
+        with SceneReader(scene, factors=False) as reader:
+            found.append(reader.dtype)
+    dtype = np.result_type(*found)
+    return str(dtype) if dtype in (np.uint8, np.uint16) else "float32"
+
+
+def _common_cell(scenes: Iterable[Scene]) -> float | None:
+    """Returns the cell size in metres, None where scenes differ by a hundredth."""
+    cells = [mean_cell(scene.grid) for scene in scenes]
+    return cells[0] if max(cells) <= 1.01 * min(cells) else None
+
+
+def _recipe(
+    plan: Plan, config: landslide_scenes.Config, *, sampled: bool, seed: int
+) -> dict[str, Any]:
+    """Returns the sections of a recipe at CPU size."""
+    data: dict[str, Any] = {
+        "name": f"landslide_scenes/{config.name}",
+        "image": list(COLOURS),
+    }
+    if config.dtype != "uint8":
+        data["image_scale"] = _scale(plan)
+    factors = list(config.factors)
+    if factors:
+        data["factors"] = factors
+    network = "FSTF-Net" if factors else "RAE-D"
+    recipe: dict[str, Any] = {
+        "description": f"{network} at CPU size on {', '.join(sorted(plan.scenes))}",
+        "source": "Xia et al. 2021, Remote Sens. 13, 5116 (network); width, schedule "
+        "and augmentation are this project's",
+        "data": data,
+        "model": {
+            "name": "fstf_net" if factors else "rae_d",
+            "arguments": {"width": 0.125, "dropout": 0.3},
+        },
+        "optimizer": {"name": "adam", "learning_rate": 0.002},
+        "schedule": {"kind": "cosine"},
+        "augmentation": {"dihedral": True, "brightness": 0.1, "contrast": 0.1},
+        "training": {
+            "epochs": 25,
+            "batch_size": min(_BATCH, len(plan.tiles["train"])),
+            "seed": seed,
+        },
+    }
+    if not sampled:
+        # Sampling evens the classes out; where it does not, the loss has to.
+        recipe["loss"] = {"class_weights": "median_frequency"}
+    return recipe
+
+
+def _scale(plan: Plan) -> float:
+    """Returns what brings bright pixels of training to 255."""
+    tiles = plan.tiles["train"]
+    chosen = tiles[:: max(1, len(tiles) // _MEASURED)]
+    bright = []
+    for tile in chosen:
+        scene = dataclasses.replace(plan.scenes[tile.scene], factors=())
+        with SceneReader(scene, factors=False) as reader:
+            pixels = reader.read(tile.window)
+        colours = [scene.image.index(name) for name in COLOURS]
+        if pixels.valid.any():
+            seen = pixels.image[pixels.valid][:, colours]
+            bright.append(bright_value(seen))
+    top = float(np.median(bright)) if bright else 0.0
+    return float(f"{255 / top:.4g}") if top > 0 else 1.0
+
+
+def _write_ground(plan: Plan, folder: Path) -> None:
+    """Writes `ground/<split>.geojson` with the ground that each split's tiles cover.
+
+    A map of the same scenes can then be scored where its model was not trained.
+    """
+    (folder / GROUND).mkdir()
+    for split, tiles in plan.tiles.items():
+        features = [
+            {
+                "type": "Feature",
+                "properties": {"scene": name, "split": split},
+                "geometry": shapely.geometry.mapping(
+                    _covered([t for t in tiles if t.scene == name], scene.grid)
+                ),
+            }
+            for name, scene in plan.scenes.items()
+            if any(tile.scene == name for tile in tiles)
+        ]
+        text = json.dumps({"type": "FeatureCollection", "features": features})
+        (folder / GROUND / f"{split}.geojson").write_text(text, encoding="utf-8")
+
+
+def _covered(tiles: Sequence[Tile], grid: Grid) -> Any:  # noqa: ANN401 - shapely's
+    """Returns the union of tiles, in degrees."""
+    places = {(tile.row, tile.column, tile.size) for tile in tiles}
+    rows, columns, sizes = np.array(sorted(places)).T
+    boxes = shapely.box(columns, rows, columns + sizes, rows + sizes)
+    union = shapely.segmentize(shapely.union_all(boxes), _CELLS)
+    placed = shapely.transform(
+        union, lambda xy: np.stack(grid.transform @ (xy[:, 0], xy[:, 1]), axis=1)
+    )
+    return reprojected(placed, system_of(grid), pyproj.CRS.from_epsg(_DEGREES))

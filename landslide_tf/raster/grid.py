@@ -1,0 +1,309 @@
+"""Grids of raster files: where their cells lie, and whether two share ground.
+
+Every question to a file about its place (system, units, orientation, control points)
+is asked here, whoever reads the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyproj
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.warp import transform_bounds
+from rasterio.windows import Window as RasterWindow
+
+from landslide_tf.errors import DataError
+from landslide_tf.terrain import Grid, cell_size
+
+# Cells that coincide to this part of a cell are the same.
+SAME = 1e-3
+
+FilePath = str | os.PathLike[str]
+Bounds = tuple[float, float, float, float]
+Turn = tuple[slice, slice]
+"""An index that mirrors the rows or columns of an array, or leaves them."""
+
+AS_STORED: Turn = (slice(None), slice(None))
+
+
+class Window(NamedTuple):
+    """Part of a grid.
+
+    Attributes:
+        row: First row.
+        column: First column.
+        height: Rows.
+        width: Columns.
+    """
+
+    row: int
+    column: int
+    height: int
+    width: int
+
+    @property
+    def box(self) -> RasterWindow:
+        """The window as rasterio takes it."""
+        return RasterWindow(self.column, self.row, self.width, self.height)
+
+
+def open_dataset(path: FilePath, what: str) -> DatasetReader:
+    """Opens a file, to be closed by the caller; otherwise as `open_raster`."""
+    try:
+        with warnings.catch_warnings():
+            # Our own errors say more than rasterio's warning.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path)
+    except RasterioError as error:
+        raise DataError(
+            f"{what} `{path}` must be a raster that can be read, received: "
+            f"{str(error).splitlines()[0]}; check that the file is there and whole."
+        ) from error
+
+
+@contextlib.contextmanager
+def open_raster(path: FilePath, what: str) -> Iterator[DatasetReader]:
+    """Opens a raster file.
+
+    Args:
+        path: The file, or another name that GDAL opens.
+        what: What it is, for messages (`"image"`).
+
+    Yields:
+        The open dataset.
+
+    Raises:
+        DataError: If it cannot be opened or read.
+
+    >>> from rasterio.io import MemoryFile
+    >>> with MemoryFile() as memory:
+    ...     dataset = memory.open(
+    ...         driver="GTiff", count=1, height=3, width=2, dtype="uint8",
+    ...         crs="EPSG:32633", transform=rasterio.Affine(10, 0, 0, 0, -10, 0),
+    ...     )
+    ...     dataset.close()
+    ...     with open_raster(memory.name, "image") as dataset:
+    ...         stored_grid(dataset).shape
+    (3, 2)
+    """
+    with open_dataset(path, what) as dataset, readable(path, what):
+        yield dataset
+
+
+@contextlib.contextmanager
+def readable(path: FilePath, what: str) -> Iterator[None]:
+    """Turns a failure to read a file's pixels into one line that names the file."""
+    try:
+        yield
+    except RasterioIOError as error:
+        raise DataError(
+            f"{what} `{path}` must be a whole raster, received: "
+            f"{str(error).splitlines()[0]}; the file is truncated or corrupt."
+        ) from error
+
+
+def stored_grid(dataset: DatasetReader) -> Grid:
+    """Returns the grid of an open file as it is stored, without rasterio's warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return Grid.of(dataset)
+
+
+def north_up(grid: Grid) -> tuple[Grid, Turn]:
+    """Returns a grid with north up and east right, where that can be said.
+
+    Args:
+        grid: The grid of a file as it is stored.
+
+    Returns:
+        The same cells in rows from north to south and columns from west to east, and
+        the index that turns arrays of one into arrays of the other. A grid that is
+        rotated or has no place is returned as it is.
+
+    >>> from rasterio import Affine
+    >>> south_up = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, 10, 4_600_000), 3, 2)
+    >>> grid, turn = north_up(south_up)
+    >>> grid.transform.f, turn[0]
+    (4600030.0, slice(None, None, -1))
+    """
+    if grid.is_georeferenced and not grid.is_rotated:
+        return grid.upright()
+    return grid, AS_STORED
+
+
+def grid_of(path: FilePath, what: str) -> Grid:
+    """Returns the grid of a file that must have a place, north up.
+
+    Args:
+        path: The file.
+        what: What it is, for messages.
+
+    Returns:
+        Its grid; where the file has the south on top, that of its mirror image.
+
+    Raises:
+        DataError: If it cannot be read, has no CRS, or is rotated.
+    """
+    with open_raster(path, what) as dataset:
+        grid = stored_grid(dataset)
+    if grid.crs is None:
+        raise DataError(
+            f"{what} `{path}` must have a coordinate reference system, received none; "
+            "assign it (`rio edit-info --crs EPSG:… --transform …`)."
+        )
+    try:
+        upright, _ = grid.upright()
+        cell_size(upright)
+    except DataError as error:
+        raise DataError(f"{what} `{path}`: {error}") from error
+    return upright
+
+
+def mean_cell(grid: Grid) -> float:
+    """Returns the size of a grid's cells in metres, in the middle, both ways.
+
+    >>> from rasterio import Affine
+    >>> mean_cell(Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -40, 4_600_000), 3, 2))
+    20.0
+    """
+    east, north = _cell_in_middle(grid)
+    return (east * north) ** 0.5
+
+
+def _cell_in_middle(grid: Grid) -> tuple[float, float]:
+    sizes = [np.broadcast_to(size, grid.height) for size in cell_size(grid)]
+    east, north = (float(size[grid.height // 2]) for size in sizes)
+    return east, north
+
+
+def with_cell(grid: Grid, gsd: float | None) -> Grid:
+    """Returns the grid of the same ground with square cells of another size.
+
+    Args:
+        grid: A north-up grid.
+        gsd: Cell size, metres; None keeps the grid.
+
+    Returns:
+        The grid, from the same upper left corner.
+
+    Raises:
+        DataError: If the size is not above 0 or leaves no cell.
+
+    >>> from rasterio import Affine
+    >>> fine = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 60, 45)
+    >>> with_cell(fine, 20).shape
+    (30, 22)
+    """
+    if gsd is None:
+        return grid
+    if not (np.isfinite(gsd) and gsd > 0):
+        raise DataError(f"Expected `gsd` above 0 metres, received {gsd}.")
+    east, north = _cell_in_middle(grid)
+    across, down = gsd / east, gsd / north
+    if max(abs(across - 1), abs(down - 1)) < SAME:
+        return grid
+    # Whole cells only: a last one that the image covers in part would be half empty.
+    width, height = int(grid.width / across), int(grid.height / down)
+    if min(width, height) < 1:
+        raise DataError(
+            f"Expected `gsd` smaller than the image, received {gsd} m for an image of "
+            f"{grid.width * east:.4g} m by {grid.height * north:.4g} m."
+        )
+    scaled = grid.transform @ rasterio.Affine.scale(across, down)
+    return replace(grid, transform=scaled, height=height, width=width)
+
+
+def same_cells(own: Grid, grid: Grid) -> Turn | None:
+    """Says whether a file has the cells of a grid, in its order or mirrored.
+
+    Args:
+        own: Grid of the file, as stored.
+        grid: Another grid.
+
+    Returns:
+        The index that turns arrays of one into arrays of the other; None where their
+        cells differ.
+
+    >>> from rasterio import Affine
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 3, 2)
+    >>> same_cells(grid, grid)
+    (slice(None, None, None), slice(None, None, None))
+    >>> same_cells(grid.window(0, 1, 3, 2), grid) is None
+    True
+    """
+    for candidate, turn in ((own, AS_STORED), north_up(own)):
+        if candidate.crs != grid.crs or candidate.shape != grid.shape:
+            return None
+        between = ~candidate.transform @ grid.transform
+        drift = max(
+            abs(between.a - 1), abs(between.e - 1), abs(between.b), abs(between.d)
+        )
+        offset = max(abs(between.c), abs(between.f))
+        if drift * max(grid.shape) < SAME and offset < SAME:
+            return turn
+    return None
+
+
+def bounds_in(grid: Grid, crs: Any) -> Bounds:  # noqa: ANN401 - rasterio's CRS
+    """Returns left, bottom, right and top of a north-up grid in another system.
+
+    >>> from rasterio import Affine
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 3, 2)
+    >>> bounds_in(grid, grid.crs)
+    (500000.0, 4599970.0, 500020.0, 4600000.0)
+    """
+    t = grid.transform
+    box = (t.c, t.f + grid.height * t.e, t.c + grid.width * t.a, t.f)
+    return box if grid.crs == crs else transform_bounds(grid.crs, crs, *box)
+
+
+def wkt_of(grid: Grid) -> str:
+    """Returns the coordinate reference system of a grid that has one, as WKT.
+
+    Raises:
+        DataError: If it has none.
+    """
+    if grid.crs is None:
+        raise DataError(
+            "Expected a raster with a coordinate reference system, received none; "
+            "assign it (`rio edit-info --crs`)."
+        )
+    return grid.crs.to_wkt()
+
+
+def system_of(grid: Grid) -> pyproj.CRS:
+    """Returns the coordinate reference system of a grid that has one, for pyproj.
+
+    Raises:
+        DataError: If it has none.
+    """
+    return pyproj.CRS.from_wkt(wkt_of(grid))
+
+
+def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
+    """Refuses a raster that has no place on the ground or none in common.
+
+    Args:
+        path: The raster file.
+        what: What it is, for messages.
+        grid: Grid of the image.
+
+    Raises:
+        DataError: If it has no CRS or shows other ground.
+    """
+    own = grid_of(path, what)
+    a, b = bounds_in(own, grid.crs), bounds_in(grid, grid.crs)
+    if min(a[2], b[2]) <= max(a[0], b[0]) or min(a[3], b[3]) <= max(a[1], b[1]):
+        raise DataError(
+            f"{what} `{path}` must overlap the image, received {own} beside {grid}: "
+            "they share no ground; check the systems of both."
+        )
