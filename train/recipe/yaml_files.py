@@ -12,33 +12,37 @@ from pydantic import BaseModel, ValidationError
 from landslide_tf.errors import RecipeError, did_you_mean
 
 
-def read_yaml(name: str | Path, shipped: Mapping[str, Path]) -> dict[str, Any]:
-    """Reads a recipe's content.
+def read_yaml(
+    name: str | Path, shipped: Mapping[str, Path], kind: str = "recipe"
+) -> dict[str, Any]:
+    """Reads the content of a recipe, or of another file of sections.
 
     Args:
-        name: Name of a shipped recipe, or a YAML file.
-        shipped: Shipped recipes by name.
+        name: Name of a shipped one, or a YAML file.
+        shipped: Shipped ones by name.
+        kind: What it is, for messages.
 
     Returns:
         The sections, not validated.
 
     Raises:
-        RecipeError: If there is no such recipe or it is not YAML.
+        RecipeError: If there is none of this name or it is not YAML.
     """
-    path = shipped.get(str(name), Path(name))
+    path, title = shipped.get(str(name), Path(name)), kind.capitalize()
     if not path.is_file():
         if path.suffix in (".yaml", ".yml"):
-            raise RecipeError(f"Recipe file `{path}` does not exist.")
+            raise RecipeError(f"{title} file `{path}` does not exist.")
         raise RecipeError(
-            f"There is no recipe `{name}`.{did_you_mean(str(name), shipped)}"
+            f"There is no {kind} `{name}`.{did_you_mean(str(name), shipped)}"
         )
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = " ".join(str(error).split())
-        raise RecipeError(f"Recipe `{path}` is not valid YAML: {line}") from error
+        raise RecipeError(f"{title} `{path}` is not valid YAML: {line}") from error
     if not isinstance(content, dict):
-        raise RecipeError(f"Recipe `{path}` must hold sections such as `data:`.")
+        example = "rows" if kind == "grid" else "data"
+        raise RecipeError(f"{title} `{path}` must hold sections such as `{example}:`.")
     return content
 
 

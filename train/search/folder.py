@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import hashlib
 import json
-import math
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeAlias
+
+from pydantic import BaseModel
 
 from landslide_tf.errors import RunError
-from landslide_tf.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
-from landslide_tf.train.recipe.schema import Recipe, TrainingSection
+from landslide_tf.files import (
+    LOCK,
+    TEMPORARY_PREFIX,
+    atomic_path,
+    locked,
+    remove_leftovers,
+)
 from landslide_tf.train.run.folder import RunFolder
+from landslide_tf.train.run.series import read_record, write_record
 from landslide_tf.train.search.space import Values
 
-Cell = str | int | float | None
+Mode: TypeAlias = Literal["max", "min"]
+Cell: TypeAlias = str | int | float | None
+
+
+class WritableRecipe(Protocol):
+    """A recipe of any kind of training."""
+
+    description: str
+
+    def write(self, path: Path) -> None:
+        """Writes the recipe as YAML."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +74,6 @@ class SearchFolder:
     path: Path
 
     @property
-    def settings(self) -> Path:
-        """Recipe and options of the search."""
-        return self.path / "search.json"
-
-    @property
     def trials(self) -> Path:
         """Folder with a run folder a trial."""
         return self.path / "trials"
@@ -88,6 +98,24 @@ class SearchFolder:
         """The winner as a recipe."""
         return self.path / "best.yaml"
 
+    @contextmanager
+    def claimed(self, settings: dict[str, Any]) -> Iterator[None]:
+        """Claims the folder, and keeps other processes from searching in it.
+
+        Args:
+            settings: As in `claim`.
+
+        Yields:
+            Nothing, while this process alone searches.
+
+        Raises:
+            RunError: If the folder holds something else, or another process searches.
+        """
+        self._check_files()  # before there is a lock in a folder of something else
+        with locked(self.path, f"Another process searches in `{self.path}`."):
+            self.claim(settings)
+            yield
+
     def claim(self, settings: dict[str, Any]) -> None:
         """Makes the folder that of one search, or checks that it is.
 
@@ -98,25 +126,30 @@ class SearchFolder:
             RunError: If the folder holds something else.
         """
         text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+        path = self.path / "search.json"
         self.path.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.path)
-        if self.settings.is_file():
-            if self.settings.read_text() == text:
-                return
-            # A search whose first trial was refused may be put right.
-            if any(self.trials.glob("*/*")):
-                raise RunError(
-                    f"`{self.path}` holds a search with another recipe or other "
-                    "options: choose another `--out`."
-                )
-        elif any(not p.name.startswith(TEMPORARY_PREFIX) for p in self.path.iterdir()):
+        self._check_files()
+        if path.is_file() and path.read_text() == text:
+            return
+        # A search whose first trial was refused may be put right.
+        if any(self.trials.glob("*/*")):
+            raise RunError(
+                f"`{self.path}` holds a search with another recipe or other "
+                "options: choose another `--out`."
+            )
+        with atomic_path(path) as temporary:
+            temporary.write_text(text)
+
+    def _check_files(self) -> None:
+        names = {p.name for p in self.path.glob("*")} - {LOCK}
+        own = "search.json" in names
+        if not own and any(not name.startswith(TEMPORARY_PREFIX) for name in names):
             raise RunError(
                 f"`{self.path}` is neither empty nor a search: choose another `--out`."
             )
-        with atomic_path(self.settings) as temporary:
-            temporary.write_text(text)
 
-    def run_of(self, trial: int, recipe: Recipe) -> RunFolder:
+    def run_of(self, trial: int, recipe: BaseModel) -> RunFolder:
         """Returns the run folder of a recipe, that of an earlier trial if it had one.
 
         Args:
@@ -128,48 +161,90 @@ class SearchFolder:
         found = sorted(self.trials.glob(f"*-{mark}"))
         return RunFolder(found[0] if found else self.trials / f"{trial:04d}-{mark}")
 
+    def finish(self, run: RunFolder, make: Callable[[], Outcome]) -> Outcome:
+        """Returns how the trial of a run folder ended, once one process has ended it.
+
+        Args:
+            run: From `run_of`.
+            make: Trains the trial, or goes on with it, where it has not ended.
+
+        Raises:
+            RunError: If the file of its outcome is damaged.
+        """
+        # Beside the runs: a run begins in an empty folder.
+        with locked(self.path / "locks" / run.path.name):
+            outcome = read_outcome(run)
+            if outcome is None:
+                outcome = make()
+                write_record(run.path / "trial.json", asdict(outcome), indent=2)
+        return outcome
+
     def outcomes(self) -> list[Outcome]:
         """Returns how the trials ended that have ended, in their order."""
         found = (read_outcome(RunFolder(path)) for path in self.trials.glob("*-*"))
         return sorted((o for o in found if o is not None), key=lambda o: o.trial)
 
-    def write_tables(self, mode: Literal["max", "min"]) -> None:
+    def write_tables(self, mode: Mode) -> None:
         """Writes `trials.csv` and `trials.md`.
 
         Args:
             mode: Whether a larger or a smaller score is better.
         """
         outcomes = self.outcomes()
-        header, rows = trial_rows(outcomes)
+        header, *rows = _rows(outcomes)
         with atomic_path(self.table) as temporary, temporary.open("w") as stream:
             csv.writer(stream, lineterminator="\n").writerows([header, *rows])
-        _, rows = trial_rows(ranked(outcomes, mode))
-        lines = [header, ["---"] * len(header), *rows]
-        text = "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+        _, *rows = _rows(_ranked(outcomes, mode))
+        lines: list[list[Cell]] = [header, ["---"] * len(header), *rows]
+        text = "".join(f"| {' | '.join(map(_text, line))} |\n" for line in lines)
         with atomic_path(self.ranking) as temporary:
             temporary.write_text(text)
 
+    def write_best(
+        self, mode: Mode, recipe_of: Callable[[Outcome], WritableRecipe], monitor: str
+    ) -> None:
+        """Writes `best.yaml`, the recipe of the best trial, the first of several.
 
-def trial_rows(outcomes: list[Outcome]) -> tuple[list[str], list[list[Cell]]]:
+        Args:
+            mode: Whether a larger or a smaller score is better.
+            recipe_of: Returns the recipe of a trial.
+            monitor: Name of the score.
+
+        Raises:
+            RunError: If no trial has a score.
+        """
+        order = _ranked(self.outcomes(), mode)
+        if not order or order[0].score is None:
+            reasons = "; ".join(dict.fromkeys(o.reason or "" for o in order))
+            raise RunError(f"No trial succeeded: {reasons or 'none was run'}.")
+        best, recipe = order[0], recipe_of(order[0])
+        recipe.description += (
+            f" (trial {best.trial} of a search with {len(order)}: {monitor} "
+            f"{best.score:.4f})"
+        )
+        recipe.write(self.best)
+
+
+def _rows(outcomes: Sequence[Outcome]) -> list[list[Cell]]:
     """Returns the header and the rows of the table of trials."""
     names = list(dict.fromkeys(name for o in outcomes for name in o.values))
-    facts = ["trial", "status", "score", "epochs", "parameters"]
-    rows = []
-    for outcome in outcomes:
-        cells: list[Cell] = [getattr(outcome, name) for name in facts]
-        cells += [outcome.values.get(name) for name in names]
-        rows.append([*cells, outcome.run, outcome.reason])
-    return [*facts, *names, "run", "reason"], rows
+    first = ("trial", "status", "score", "epochs", "parameters")
+    rows: list[list[Cell]] = [[*first, *names, "run", "reason"]]
+    for o in outcomes:
+        cells: list[Cell] = [o.trial, o.status, o.score, o.epochs, o.parameters]
+        cells += [o.values.get(name) for name in names]
+        rows.append([*cells, o.run, o.reason])
+    return rows
 
 
-def _cell(value: Cell) -> str:
+def _text(value: Cell) -> str:
     text = "" if value is None else str(value)
     if isinstance(value, float):
         text = f"{value:.6g}"
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def ranked(outcomes: list[Outcome], mode: Literal["max", "min"]) -> list[Outcome]:
+def _ranked(outcomes: Sequence[Outcome], mode: Mode) -> list[Outcome]:
     """Returns trials from the best to the worst, then those without a score."""
     sign = -1.0 if mode == "max" else 1.0
 
@@ -180,19 +255,6 @@ def ranked(outcomes: list[Outcome], mode: Literal["max", "min"]) -> list[Outcome
     return sorted(outcomes, key=key)
 
 
-def best_outcome(outcomes: list[Outcome], mode: Literal["max", "min"]) -> Outcome:
-    """Returns the trial with the best score, the first of several.
-
-    Raises:
-        RunError: If no trial has a score.
-    """
-    order = ranked(outcomes, mode)
-    if not order or order[0].score is None:
-        reasons = "; ".join(dict.fromkeys(o.reason or "" for o in order))
-        raise RunError(f"No trial succeeded: {reasons or 'none was run'}.")
-    return order[0]
-
-
 def read_outcome(run: RunFolder) -> Outcome | None:
     """Returns how the trial of a run folder ended, or None while it has not.
 
@@ -200,64 +262,10 @@ def read_outcome(run: RunFolder) -> Outcome | None:
         RunError: If the file is damaged.
     """
     path = run.path / "trial.json"
-    if not path.is_file():
-        return None
+    values = read_record(path, "the trial ends anew")
     try:
-        return Outcome(**json.loads(path.read_text()))
-    except (json.JSONDecodeError, TypeError) as error:
+        return None if values is None else Outcome(**values)
+    except TypeError as error:
         raise RunError(
             f"`{path}` is damaged: remove it, and the trial ends anew."
         ) from error
-
-
-def write_outcome(run: RunFolder, outcome: Outcome) -> None:
-    """Writes how a trial ended into its run folder."""
-    with atomic_path(run.path / "trial.json") as temporary:
-        temporary.write_text(json.dumps(asdict(outcome), indent=2) + "\n")
-
-
-def best_score(run: RunFolder, section: TrainingSection) -> float:
-    """Returns the best value of the monitor of a finished run.
-
-    Args:
-        run: The run.
-        section: Monitor and mode of its recipe.
-
-    Returns:
-        The value; NaN where it, or the loss on validation in any epoch, is not finite.
-    """
-    with run.metrics.open() as stream:
-        rows = list(csv.DictReader(stream))
-    losses = [float(row["val_loss"]) for row in rows if row.get("val_loss")]
-    scores = [float(row[section.monitor]) for row in rows]
-    finite = [score for score in scores if math.isfinite(score)]
-    if not finite or not all(map(math.isfinite, losses)):
-        return math.nan
-    return max(finite) if section.mode == "max" else min(finite)
-
-
-@contextmanager
-def locked(folder: Path, message: str | None = None) -> Iterator[None]:
-    """Keeps other processes from a folder; the lock ends with the process.
-
-    Args:
-        folder: The folder; it is made when missing.
-        message: What to raise where another process has the lock; None waits for it.
-
-    Yields:
-        Nothing, while the lock is held.
-
-    Raises:
-        RunError: If another process has the lock and `message` is given.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        wait = 0 if message is None else fcntl.LOCK_NB
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | wait)
-        except BlockingIOError as error:
-            raise RunError(str(message)) from error
-        yield
-    finally:
-        os.close(descriptor)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from landslide_tf import models
 from landslide_tf.errors import RecipeError, did_you_mean
@@ -58,13 +58,13 @@ class Choice:
         """Adds the choice to keras-tuner's space."""
         parameters.Choice(self.name, list(self.forms), default=self.own)
 
-    def clean(self, value: str) -> str:
+    def clean(self, value: str | float) -> str | float:
         """Returns the label as it is."""
         return value
 
-    def changes(self, value: str) -> Mapping[str, Any]:
+    def changes(self, value: str | float) -> Mapping[str, Any]:
         """Returns what a label changes in the recipe."""
-        return self.forms[value]
+        return self.forms[str(value)]
 
 
 @dataclass(frozen=True)
@@ -89,22 +89,23 @@ class LogRange:
             self.name, self.low, self.high, sampling="log", default=self.own
         )
 
-    def clean(self, value: float) -> float:
+    def clean(self, value: str | float) -> str | float:
         """Returns the recipe's own number, or three digits of another one."""
-        if abs(value - self.own) <= 1e-6 * self.own:
+        if abs(float(value) - self.own) <= 1e-6 * self.own:
             return self.own
         return float(f"{value:.{DIGITS}g}")
 
-    def changes(self, value: float) -> Mapping[str, Any]:
+    def changes(self, value: str | float) -> Mapping[str, Any]:
         """Returns what a number changes in the recipe."""
         return {self.name: value}
 
 
 Dimension: TypeAlias = Choice | LogRange
+AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class SearchSpace:
+class Space(Generic[AnyRecipe]):
     """A recipe and what may differ from it.
 
     Attributes:
@@ -112,17 +113,63 @@ class SearchSpace:
         dimensions: What trials differ in.
     """
 
-    recipe: Recipe
+    recipe: AnyRecipe
     dimensions: tuple[Dimension, ...]
+
+    def declare(self, parameters: HyperParameters) -> None:
+        """Adds every dimension to keras-tuner's space."""
+        for dimension in self.dimensions:
+            dimension.declare(parameters)
+
+    def values(self, drawn: Mapping[str, Any]) -> Values:
+        """Returns the values of a trial by dimension, without keras-tuner's own.
+
+        Args:
+            drawn: Values as an oracle gives them; missing ones are the recipe's.
+        """
+        return {d.name: d.clean(drawn.get(d.name, d.own)) for d in self.dimensions}
+
+    def recipe_at(self, values: Values, epochs: int | None = None) -> AnyRecipe:
+        """Returns the recipe of a trial.
+
+        Args:
+            values: As `values` returns them.
+            epochs: Length of training; None keeps the recipe's.
+
+        Returns:
+            A recipe as the command takes it that trains the space's own.
+
+        Raises:
+            RecipeError: If the values do not go together.
+        """
+        content, schema = self.recipe.model_dump(mode="json"), type(self.recipe)
+        changes: dict[str, Any] = {}
+        if epochs is not None:
+            changes["training.epochs"] = epochs
+        for dimension in self.dimensions:
+            changes |= dimension.changes(values[dimension.name])
+        for key, value in changes.items():
+            *sections, last = key.split(".")
+            section = content
+            for name in sections:
+                section = section[name]
+            section[last] = value
+        try:
+            return schema.model_validate(content)
+        except ValidationError as error:
+            raise RecipeError(f"Trial: {explain(error, schema)}") from error
+
+
+class SearchSpace(Space[Recipe]):
+    """What `tune` may change in a recipe."""
 
     @classmethod
     def around(cls, recipe: Recipe, vary: Sequence[str] = ()) -> SearchSpace:
         """Returns the space of a recipe.
 
-        Every segmentation network has the learning rate, loss, class weights and
-        augmentation; `coupled_sgd` brings its weight decay and head multiplier, and
-        width, dropout, fusion and the rates of ASPP come with the builder's arguments
-        of these names.
+        Every network has the learning rate, loss, class weights and augmentation;
+        `coupled_sgd` brings its weight decay and head multiplier, and width, dropout,
+        fusion and the rates of ASPP come with the builder's arguments of these names.
 
         Args:
             recipe: The recipe as written.
@@ -143,61 +190,44 @@ class SearchSpace:
             *_adaptation(recipe),
             *_arguments(recipe),
         ]
-        names = [dimension.name for dimension in found]
-        for name in vary:
-            if name not in names:
-                raise RecipeError(
-                    f"`--vary`: a search around this recipe has no `{name}`."
-                    f"{did_you_mean(name, names)}"
-                )
-        kept = (d for d in found if not vary or d.name in vary)
-        return cls(recipe, tuple(kept))
-
-    def declare(self, parameters: HyperParameters) -> None:
-        """Adds every dimension to keras-tuner's space."""
-        for dimension in self.dimensions:
-            dimension.declare(parameters)
-
-    def values(self, drawn: Mapping[str, Any]) -> Values:
-        """Returns the values of a trial by dimension, without keras-tuner's own.
-
-        Args:
-            drawn: Values as an oracle gives them; missing ones are the recipe's.
-        """
-        return {d.name: d.clean(drawn.get(d.name, d.own)) for d in self.dimensions}
-
-    def recipe_at(self, values: Values, epochs: int | None = None) -> Recipe:
-        """Returns the recipe of a trial.
-
-        Args:
-            values: As `values` returns them.
-            epochs: Length of training; None keeps the recipe's.
-
-        Returns:
-            A recipe as `landslide-tf train` takes it.
-
-        Raises:
-            RecipeError: If the values do not go together.
-        """
-        content = self.recipe.model_dump(mode="json")
-        for dimension in self.dimensions:
-            changes = dimension.changes(values[dimension.name])
-            for key, value in changes.items():
-                assign(content, key, value)
-        if epochs is not None:
-            content["training"]["epochs"] = epochs
-        try:
-            return Recipe.model_validate(content)
-        except ValidationError as error:
-            raise RecipeError(f"Trial: {explain(error, Recipe)}") from error
+        return cls(recipe, chosen(found, vary))
 
 
-def assign(content: dict[str, Any], key: str, value: object) -> None:
-    """Sets a value of nested sections by its dotted key."""
-    *sections, last = key.split(".")
-    for section in sections:
-        content = content[section]
-    content[last] = value
+def chosen(
+    dimensions: Sequence[Dimension], vary: Sequence[str]
+) -> tuple[Dimension, ...]:
+    """Returns the dimensions of some names, all where there are none.
+
+    Raises:
+        RecipeError: If there is no dimension of a name.
+    """
+    names = [dimension.name for dimension in dimensions]
+    for name in vary:
+        if name not in names:
+            raise RecipeError(
+                f"`--vary`: a search around this recipe has no `{name}`: expected some "
+                f"of {', '.join(names)}, received `{name}`.{did_you_mean(name, names)}"
+            )
+    return tuple(d for d in dimensions if not vary or d.name in vary)
+
+
+def choice(key: str, values: Sequence[Any], own: object) -> Choice:
+    """Returns a choice among values of a key, of which the recipe has one.
+
+    Args:
+        key: Dotted key of the recipe.
+        values: What trials may have.
+        own: What the recipe has, which need not be among them.
+    """
+    forms = {_label(value): {key: value} for value in values}
+    # The recipe itself stays as written.
+    return Choice(key, {**forms, _label(own): {}}, _label(own))
+
+
+def _label(value: object) -> str:
+    if value is None:
+        return "published"
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def _learning_rate(recipe: Recipe) -> LogRange:
@@ -211,8 +241,8 @@ def _coupled(recipe: Recipe) -> list[Choice]:
     if section.name != "coupled_sgd":
         return []
     return [
-        _choice("optimizer.head_multiplier", HEAD_MULTIPLIERS, section.head_multiplier),
-        _choice("optimizer.weight_decay", WEIGHT_DECAYS, section.weight_decay),
+        choice("optimizer.head_multiplier", HEAD_MULTIPLIERS, section.head_multiplier),
+        choice("optimizer.weight_decay", WEIGHT_DECAYS, section.weight_decay),
     ]
 
 
@@ -230,22 +260,22 @@ def _adaptation(recipe: Recipe) -> list[Dimension]:
     if section.aux_layer is not None:
         own = section.aux_weight
         weights = sorted({share * section.weight for share in AUX_SHARES} | {own})
-        found.append(_choice("adaptation.aux_weight", weights, own))
+        found.append(choice("adaptation.aux_weight", weights, own))
     own = section.label_noise
     noises = sorted({*LABEL_NOISES, own})
-    return [*found, _choice("adaptation.label_noise", noises, own)]
+    return [*found, choice("adaptation.label_noise", noises, own)]
 
 
 def _loss(recipe: Recipe) -> Choice:
     """Other losses do not take the arguments of the recipe's own."""
     own = recipe.loss.name
-    names = set(get_args(LossSection.model_fields["name"].annotation))
+    names: set[str] = set(get_args(LossSection.model_fields["name"].annotation))
     if recipe.classification is not None:
         names &= set(IMAGE_LOSSES)
     # The released formulas are there to be compared with, not to be chosen.
-    names = sorted(names - {"released"} | {own})
-    reset = {"loss.arguments": {}, "loss.formula": None}
-    forms = {name: {"loss.name": name, **reset} for name in names}
+    names = names - {"released"} | {own}
+    reset: dict[str, Any] = {"loss.arguments": {}, "loss.formula": None}
+    forms = {name: {"loss.name": name, **reset} for name in sorted(names)}
     forms[own] = {}
     return Choice("loss.name", forms, own)
 
@@ -262,11 +292,11 @@ def _class_weights(recipe: Recipe) -> Choice:
 def _augmentation(recipe: Recipe) -> Choice:
     none = AugmentationSection().model_dump()
     if recipe.augmentation.model_dump() == none:
-        on, name = {"dihedral": True}, "flips"
+        on: dict[str, bool | float] = {"dihedral": True}
+        name = "flips"
         if recipe.classification is None:  # else its colours may carry saliency
             on, name = {**on, "brightness": 0.1, "contrast": 0.1}, "flips and light"
-        forms = {"none": {}, name: {"augmentation": on}}
-        return Choice("augmentation", forms, "none")
+        return Choice("augmentation", {"none": {}, name: {"augmentation": on}}, "none")
     forms = {"none": {"augmentation": none}, "recipe": {}}
     return Choice("augmentation", forms, "recipe")
 
@@ -274,31 +304,15 @@ def _augmentation(recipe: Recipe) -> Choice:
 def _arguments(recipe: Recipe) -> list[Choice]:
     """The builder's arguments that a search knows values for."""
     known = inspect.signature(models.get(recipe.model.name)).parameters
-
-    def choice(name: str, values: Sequence[Any], own: object) -> Choice:
-        return _choice(f"model.arguments.{name}", values, own)
-
+    tried: dict[str, Callable[[Any], Sequence[Any]]] = {
+        "width": lambda own: [own * factor for factor in WIDTHS],
+        "dropout": lambda own: sorted({*DROPOUTS, own}),
+        "fusion": lambda own: FUSIONS,
+        "aspp_rates": lambda own: ASPP_RATES,
+    }
     found = []
-    for name in ("width", "dropout", "fusion", "aspp_rates"):
-        if name not in known:
-            continue
+    for name in filter(known.__contains__, tried):
         own = recipe.model.arguments.get(name, known[name].default)
-        if name == "width":
-            found.append(choice(name, [own * factor for factor in WIDTHS], own))
-        elif name == "dropout":
-            found.append(choice(name, sorted({*DROPOUTS, own}), own))
-        elif name == "aspp_rates":
-            found.append(choice(name, ASPP_RATES, list(own)))
-        else:
-            found.append(choice(name, FUSIONS, own))
+        own = list(own) if isinstance(own, tuple) else own
+        found.append(choice(f"model.arguments.{name}", tried[name](own), own))
     return found
-
-
-def _choice(key: str, values: Sequence[Any], own: object) -> Choice:
-    forms = {_label(value): {key: value} for value in values}
-    # The recipe itself stays as written.
-    return Choice(key, {**forms, _label(own): {}}, _label(own))
-
-
-def _label(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)

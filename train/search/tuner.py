@@ -1,52 +1,178 @@
-"""keras-tuner's part of a search: the space as a hypermodel, one run a trial."""
+"""Searches for a better recipe: keras-tuner chooses the trials, each is a run."""
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import keras
 import keras_tuner as kt
 from sklearn.exceptions import ConvergenceWarning
 
-from landslide_tf.errors import LandslideTFError
-from landslide_tf.train.engine import Session, resume, train
+from landslide_tf.errors import LandslideTFError, RecipeError, RunError
+from landslide_tf.train.engine import Session, prepare, train_or_resume
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.folder import RunFolder
-from landslide_tf.train.search.folder import (
-    Outcome,
-    SearchFolder,
-    best_score,
-    locked,
-    read_outcome,
-    write_outcome,
-)
+from landslide_tf.train.search.folder import Outcome, SearchFolder
 from landslide_tf.train.search.space import SearchSpace, Values
 from landslide_tf.train.tasks.setup import build_model, builder_arguments
 
 OracleName: TypeAlias = Literal["random", "hyperband", "bayesian"]
+TRIALS = 20
+TUNER, ADDRESS, PORT = (
+    "KERASTUNER_TUNER_ID",
+    "KERASTUNER_ORACLE_IP",
+    "KERASTUNER_ORACLE_PORT",
+)
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search.
+
+    Attributes:
+        oracle: What chooses the trials: `"random"`, `"hyperband"` or `"bayesian"`.
+        trials: Most trials; None is 20, or all of Hyperband's brackets.
+        max_parameters: Most parameters of a network; larger ones fail untrained.
+        epochs: Epochs of a trial, with Hyperband of the longest; None is the recipe's.
+        seed: Where the drawing of values starts; the runs keep the recipe's own seed.
+        vary: Names of what may differ; none is everything.
+    """
+
+    oracle: OracleName = "random"
+    trials: int | None = None
+    max_parameters: int | None = None
+    epochs: int | None = None
+    seed: int = 0
+    vary: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, least in (("trials", 1), ("max_parameters", 1), ("epochs", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise RecipeError(f"`{name}` must be at least {least}, got {value}.")
+        if self.seed < 0:
+            raise RecipeError(f"`seed` must be at least 0, got {self.seed}.")
+
+
+def tune(
+    recipe: Recipe,
+    folder: str | Path,
+    options: SearchOptions | None = None,
+    session: Session | None = None,
+    report: Callable[[Outcome], None] | None = None,
+) -> SearchFolder:
+    """Searches around a recipe for one with a better value of its monitor.
+
+    The first trial is the recipe itself. Each trial is a run folder below `trials`,
+    with its exact score; `trials.csv` and `trials.md` list them and `best.yaml` is the
+    winner, which scores the same when it is trained again. The same call goes on with
+    a search that was interrupted, or adds trials to one that has ended.
+
+    With keras-tuner's environment variables `KERASTUNER_ORACLE_IP`,
+    `KERASTUNER_ORACLE_PORT` and `KERASTUNER_TUNER_ID` several processes search
+    together in one folder that all of them see: the one whose name contains `chief`
+    chooses the trials and writes the winner, the others train.
+
+    Args:
+        recipe: What to start from; all segmentation networks can be searched.
+        folder: The folder of the search; missing, empty or of the same search.
+        options: How to search.
+        session: Folders and output of the runs.
+        report: Called with each trial that ended in this process.
+
+    Returns:
+        The folder of the search.
+
+    Raises:
+        RunError: If the folder is in use, or no trial has a score.
+        RecipeError: If the recipe and the data or the options do not fit.
+        DataError: If data are missing or corrupt.
+    """
+    options, session = options or SearchOptions(), session or Session()
+    role = _role()
+    arrays = session.arrays or recipe.data.arrays
+    if arrays is not None:  # the winner has to find them from anywhere
+        recipe = recipe.model_copy(deep=True)
+        recipe.data.arrays = str(Path(arrays).resolve())
+    space = SearchSpace.around(recipe, options.vary)
+    hypermodel = RecipeHyperModel(space, session)
+    search = SearchFolder(Path(folder))
+    settings = {"recipe": recipe.model_dump(mode="json"), **asdict(options)}
+    del settings["trials"]  # more trials go on from the same ones
+    mode = recipe.training.mode
+
+    def run() -> None:
+        tuner = RunTuner(hypermodel, search, options, session, report)
+        try:
+            tuner.search()
+        except kt.errors.FatalError as error:
+            if error.__cause__ is None:
+                raise
+            raise error.__cause__ from None
+
+    if role == "worker":
+        search.claim(settings)
+        run()
+        return search
+    with search.claimed(settings):
+        run()
+        search.write_tables(mode)
+        search.write_best(
+            mode,
+            lambda best: space.recipe_at(best.values, best.epochs),
+            recipe.training.monitor,
+        )
+    return search
+
+
+def _role() -> Literal["alone", "chief", "worker"]:
+    """Returns what this process is in a search of several.
+
+    Raises:
+        RunError: If keras-tuner's environment variables are incomplete.
+    """
+    if ADDRESS not in os.environ:
+        return "alone"
+    for name in (TUNER, PORT):
+        if not os.environ.get(name):
+            raise RunError(
+                f"`{ADDRESS}` is set and `{name}` is not: set all three of "
+                f"`{ADDRESS}`, `{PORT}` and `{TUNER}`, or none."
+            )
+    return "chief" if "chief" in os.environ[TUNER] else "worker"
 
 
 class RecipeHyperModel(kt.HyperModel):
-    """A segmentation network of a search space, giving logits.
+    """A network of a search space, giving logits.
+
+    What a run of the recipe needs is built at once, so that its faults come before
+    trials.
 
     Args:
         space: The recipe and what may differ from it.
-        num_classes: Classes of the data set.
-        known: Builder arguments that come from the data.
+        session: Folders of data.
+
+    Raises:
+        RecipeError: If the recipe and the data do not fit.
+        DataError: If data are missing or corrupt.
     """
 
-    def __init__(
-        self, space: SearchSpace, num_classes: int, known: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, space: SearchSpace, session: Session) -> None:
         super().__init__(name=space.recipe.model.name)
         self.space = space
-        self._num_classes = num_classes
-        self._known = dict(known)
+        prepared = prepare(space.recipe, session)
+        keras.utils.clear_session()
+        given, made = space.recipe.model.arguments, prepared.recipe.model.arguments
+        self._known = {k: v for k, v in made.items() if k not in given}
+        self._num_classes = prepared.arguments["num_classes"]
 
     def build(self, hp: kt.HyperParameters) -> keras.Model:
         """Returns the network, not compiled, of a point of the space."""
@@ -65,13 +191,16 @@ class RecipeHyperModel(kt.HyperModel):
         return build_model(recipe.model.name, arguments, activation=None)
 
 
-class _RecipeFirst:
+class _RecipeFirst(kt.Oracle):
     """Makes the first trial of an oracle the recipe itself, which others must beat."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the values of a trial as keras-tuner's oracles do."""
         first = not self.trials
-        response = super().populate_space(trial_id)
+        with warnings.catch_warnings():
+            # About a process fitted to few scores; nothing a user could change.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            response = super().populate_space(trial_id)
         if first and response["values"]:
             for parameter in self.hyperparameters.space:
                 response["values"][parameter.name] = parameter.default
@@ -89,26 +218,16 @@ class _HyperbandOracle(_RecipeFirst, kt.oracles.HyperbandOracle):
 class _BayesianOracle(_RecipeFirst, kt.oracles.BayesianOptimizationOracle):
     """Bayesian optimisation that begins with the recipe."""
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Returns the values of a trial as keras-tuner's oracles do."""
-        with warnings.catch_warnings():
-            # About the process fitted to few scores; nothing a user could change.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return super().populate_space(trial_id)
 
-
-def make_oracle(
-    name: OracleName, space: SearchSpace, *, trials: int | None, epochs: int, seed: int
-) -> kt.Oracle:
+def make_oracle(space: SearchSpace, options: SearchOptions) -> kt.Oracle:
     """Returns what chooses the trials.
 
+    Random values; Hyperband, which trains many trials shortly and the better ones
+    longer; or Bayesian, which fits a Gaussian process to the scores.
+
     Args:
-        name: Random values; Hyperband, which trains many trials shortly and the better
-            ones longer; or Bayesian, which fits a Gaussian process to the scores.
         space: What may differ.
-        trials: Most trials; None leaves Hyperband the number of its brackets.
-        epochs: Length of Hyperband's longest trials.
-        seed: Where the drawing starts.
+        options: Name of the oracle, trials, epochs of the longest one, and seed.
 
     Returns:
         The oracle; a failed trial counts as one and never ends the search.
@@ -116,13 +235,14 @@ def make_oracle(
     section = space.recipe.training
     common = {
         "objective": kt.Objective(section.monitor, direction=section.mode),
-        "seed": seed + 1,  # keras-tuner draws a seed of its own in place of 0
+        "seed": options.seed + 1,  # keras-tuner draws a seed of its own in place of 0
         "max_consecutive_failed_trials": sys.maxsize,
     }
-    if name == "hyperband":
-        oracle = _HyperbandOracle(max_epochs=epochs, **common)
-        oracle.max_trials = trials
-    elif name == "bayesian":
+    trials = options.trials or TRIALS
+    if options.oracle == "hyperband":
+        oracle = _HyperbandOracle(max_epochs=options.epochs or section.epochs, **common)
+        oracle.max_trials = options.trials
+    elif options.oracle == "bayesian":
         # Its own rule, three a dimension, is more than most searches can afford.
         initial = len(space.dimensions) + 1
         oracle = _BayesianOracle(
@@ -146,37 +266,31 @@ class RunTuner(kt.Tuner):
     a trial scores is what its recipe scores.
 
     Args:
-        oracle: What chooses the trials.
         hypermodel: The space.
         folder: Folder of the search.
+        options: How to search.
         session: Folders and output of the runs.
-        epochs: Length of a trial where the oracle does not say it.
-        max_parameters: Most parameters of a network.
         report: Called with each trial that ended.
     """
 
     def __init__(
         self,
-        oracle: kt.Oracle,
         hypermodel: RecipeHyperModel,
         folder: SearchFolder,
-        *,
+        options: SearchOptions,
         session: Session,
-        epochs: int,
-        max_parameters: int | None,
-        report: Callable[[Outcome], None],
+        report: Callable[[Outcome], None] | None,
     ) -> None:
         super().__init__(
-            oracle,
+            make_oracle(hypermodel.space, options),
             hypermodel,
             directory=str(folder.oracle),
-            project_name=os.environ.get("KERASTUNER_TUNER_ID", "tuner0"),
+            project_name=os.environ.get(TUNER, "tuner0"),
             overwrite=True,
         )
         self._folder = folder
+        self._options = options
         self._session = session
-        self._epochs = epochs
-        self._max_parameters = max_parameters
         self._report = report
 
     def run_trial(self, trial: kt.engine.trial.Trial) -> dict[str, float]:
@@ -197,30 +311,29 @@ class RunTuner(kt.Tuner):
             outcome = self._outcome(trial)
         except Exception as error:
             raise kt.errors.FatalError(str(error)) from error
-        self._report(outcome)
+        section = self.hypermodel.space.recipe.training
+        self._folder.write_tables(section.mode)
+        if self._report is not None:
+            self._report(outcome)
         if outcome.score is None:
             raise kt.errors.FailedTrialError(outcome.reason)
-        return {self.hypermodel.space.recipe.training.monitor: outcome.score}
+        return {section.monitor: outcome.score}
 
     def _outcome(self, trial: kt.engine.trial.Trial) -> Outcome:
-        drawn = trial.hyperparameters.values
-        space = self.hypermodel.space
+        drawn, space = trial.hyperparameters.values, self.hypermodel.space
+        epochs = self._options.epochs or space.recipe.training.epochs
         values = space.values(drawn)
-        recipe = space.recipe_at(values, drawn.get("tuner/epochs", self._epochs))
+        recipe = space.recipe_at(values, drawn.get("tuner/epochs", epochs))
         number = int(trial.trial_id)
         run = self._folder.run_of(number, recipe)
-        with locked(run.path):
-            outcome = read_outcome(run)
-            if outcome is None:
-                outcome = self._run(number, values, recipe, run)
-                write_outcome(run, outcome)
-        return outcome
+        return self._folder.finish(run, lambda: self._run(number, values, recipe, run))
 
     def _run(
         self, number: int, values: Values, recipe: Recipe, run: RunFolder
     ) -> Outcome:
         """Builds and trains a network; what is the trial's own fault is a reason."""
         parameters, score, reason = None, None, None
+        most = self._options.max_parameters
         keras.utils.clear_session()
         try:
             parameters = self.hypermodel.network(recipe).count_params()
@@ -228,15 +341,16 @@ class RunTuner(kt.Tuner):
             reason = str(error)
         except Exception as error:
             reason = _out_of_memory(error)
-        if parameters is not None and self._too_large(parameters):
+        if parameters is not None and most is not None and parameters > most:
             reason = (
-                f"{parameters} parameters are more than the {self._max_parameters} of "
+                f"{parameters} parameters are more than the {most} of "
                 "`--max-parameters`"
             )
         if reason is None:
             keras.utils.clear_session()  # frees the network that was counted
             try:
-                score = _train_or_resume(recipe, run, self._session)
+                train_or_resume(recipe, run.path, self._session)
+                score = best_score(run, recipe)
             except Exception as error:
                 reason = _out_of_memory(error)
         if score is not None and math.isnan(score):
@@ -252,16 +366,25 @@ class RunTuner(kt.Tuner):
             reason=reason,
         )
 
-    def _too_large(self, parameters: int) -> bool:
-        return self._max_parameters is not None and parameters > self._max_parameters
 
+def best_score(run: RunFolder, recipe: Recipe) -> float:
+    """Returns the best value of the monitor of a finished run.
 
-def _train_or_resume(recipe: Recipe, run: RunFolder, session: Session) -> float:
-    if run.recipe.is_file():
-        resume(run.path, session)
-    else:
-        train(recipe, run.path, session)
-    return best_score(run, recipe.training)
+    Args:
+        run: The run.
+        recipe: Its recipe.
+
+    Returns:
+        The value; NaN where it, or the loss on validation in any epoch, is not finite.
+    """
+    with run.metrics.open() as stream:
+        rows = list(csv.DictReader(stream))
+    losses = [float(row["val_loss"]) for row in rows if row.get("val_loss")]
+    scores = [float(row[recipe.training.monitor]) for row in rows]
+    finite = [score for score in scores if math.isfinite(score)]
+    if not finite or not all(map(math.isfinite, losses)):
+        return math.nan
+    return max(finite) if recipe.training.mode == "max" else min(finite)
 
 
 def _out_of_memory(error: Exception) -> str:

@@ -15,9 +15,9 @@ import yaml
 
 from landslide_tf import models
 from landslide_tf.errors import DataError, LandslideTFError, RecipeError, RunError
+from landslide_tf.files import locked
 from landslide_tf.train import SearchOptions, Session, load_recipe, tune
-from landslide_tf.train.search.folder import locked
-from landslide_tf.train.search.search import tuner as tuner_module
+from landslide_tf.train.search import tuner as tuner_module
 from landslide_tf.train.search.space import Choice, LogRange, SearchSpace
 
 pytestmark = pytest.mark.filterwarnings(
@@ -57,7 +57,7 @@ def trained(monkeypatch):
     def train(recipe, folder, session):
         seen.append(recipe)
         value = train.score(recipe)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True)
         recipe.write(folder / "recipe.yaml")
         loss = value if math.isnan(value) else 0.5
         text = f"epoch,loss,val_loss,val_landslide_iou\n0,1,{loss},0.5\n"
@@ -67,7 +67,7 @@ def trained(monkeypatch):
 
     train.score = score
     train.seen = seen
-    monkeypatch.setattr(tuner_module, "train", train)
+    monkeypatch.setattr(tuner_module, "train_or_resume", train)
     # Nothing to free, and a collection of this process takes long.
     monkeypatch.setattr(keras.utils, "clear_session", lambda: None)
     return train
