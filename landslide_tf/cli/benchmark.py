@@ -39,7 +39,7 @@ def benchmark(
     """
     start_backend()
     from landslide_tf.report import write_benchmark
-    from landslide_tf.train import GridChoice, load_grid, run_grid, summarize
+    from landslide_tf.train import GridChoice, load_grid, run_grid, summarize_grid
 
     choice = GridChoice(
         tuple(models or ()), tuple(data or ()), tuple(seeds or ()), tuple(changes or ())
@@ -51,6 +51,6 @@ def benchmark(
         len(planned),
         lambda run: f"{run.row}, seed {run.seed}",
         lambda: write_benchmark(
-            folder, title=loaded.description, summary=summarize(planned, folder)
+            folder, title=loaded.description, summary=summarize_grid(planned, folder)
         ),
     )

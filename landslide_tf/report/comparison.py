@@ -19,7 +19,7 @@ NAMES = {
     "miou": "mean IoU",
     "oa": "overall accuracy",
 }
-# As `train.summarize` gives it: nested JSON values.
+# As `train.summarize_grid` gives it: nested JSON values.
 Summary = Mapping[str, Any]
 # JSON values: `samples`, and scores of `target` and `source` by name.
 Point = Mapping[str, Any]
@@ -35,7 +35,7 @@ def write_benchmark(
     Args:
         folder: Where the files go; files of these names are replaced.
         title: Heading.
-        summary: `train.summarize()`: `scores`, `bootstrap` and `rows`.
+        summary: `train.summarize_grid()`: `scores`, `bootstrap` and `rows`.
 
     Returns:
         The written files: `markdown` (`table.md`: means and spreads, and differences

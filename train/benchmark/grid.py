@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -11,23 +10,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.metrics.bootstrap import SCORES
-from landslide_tf.train.recipe.schema import Recipe, load_recipe
-from landslide_tf.train.recipe.yaml_files import explain
+from landslide_tf.train.recipe.schema import Recipe, Section, load_recipe
+from landslide_tf.train.recipe.yaml_files import explain, read_yaml
+from landslide_tf.train.run.series import digest
 from landslide_tf.train.transfer.compatibility import image_scale_for
 
 # Values of a recipe by dotted key, whatever the key takes.
 Changes = dict[str, Any]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class GridRow(_Section):
+class GridRow(Section):
     """A recipe of a grid."""
 
     recipe: str = Field(
@@ -37,7 +33,7 @@ class GridRow(_Section):
     set: Changes = Field({}, description="values to change, by `section.key`")
 
 
-class Grid(_Section):
+class Grid(Section):
     """Which recipes, with which changes and seeds, are trained and compared.
 
     Every row is trained in every variant with every seed. The first row in the first
@@ -121,19 +117,16 @@ def load_grid(
             is not valid.
         DataError: If there is no such data set, or it lacks a band.
     """
-    path, choice = _find(name), choice or GridChoice()
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise RecipeError(f"Grid `{path}` is not valid YAML: {line}") from error
+    shipped, choice = shipped_grids(), choice or GridChoice()
+    path = shipped.get(str(name), Path(name))
+    content = read_yaml(name, shipped, "grid")
     try:
         grid = Grid.model_validate(content)
     except ValidationError as error:
         raise RecipeError(f"Grid `{path}`: {explain(error, Grid)}") from error
     _check_published(grid, path)
     if choice.seeds:
-        grid.seeds = list(choice.seeds)
+        grid = grid.model_copy(update={"seeds": list(choice.seeds)})
     if len(set(grid.seeds)) != len(grid.seeds):
         raise RecipeError(f"Grid `{path}`: `seeds` repeats one: {grid.seeds}.")
     if choice.models:
@@ -149,7 +142,7 @@ def load_grid(
                 own = _load(recipe, {}, row, path)
                 changes["data.image_scale"] = image_scale_for(own, changes["data.name"])
             loaded = _load(recipe, changes, row, path, choice.changes)
-            key = _digest(loaded, grid.data)
+            key = _key(loaded, grid.data)
             published = None
             if row in grid.published:
                 printed = grid.published[row].items()
@@ -192,16 +185,6 @@ def _chosen_rows(grid: Grid, path: Path, models: Sequence[str]) -> list[GridRow]
     return [row for row in grid.rows if row in chosen]
 
 
-def _find(name: str | Path) -> Path:
-    shipped = shipped_grids()
-    path = shipped.get(str(name), Path(name))
-    if path.is_file():
-        return path
-    if path.suffix in (".yaml", ".yml"):
-        raise RecipeError(f"Grid file `{path}` does not exist.")
-    raise RecipeError(f"There is no grid `{name}`.{did_you_mean(str(name), shipped)}")
-
-
 def _named_rows(grid: Grid, path: Path) -> dict[str, tuple[str, Changes]]:
     """Returns recipe and changes of each row in each variant, by name."""
     rows: dict[str, tuple[str, Changes]] = {}
@@ -235,13 +218,11 @@ def _load(
 
 def _yaml(value: object) -> str:
     """Returns a value on one line of YAML."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
+    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf)
     return text.removesuffix("...\n").strip()
 
 
-def _digest(recipe: Recipe, data: str | None) -> str:
+def _key(recipe: Recipe, data: str | None) -> str:
     # Without what is left as it was: a new option does not make old results void.
     chosen = recipe.model_dump(mode="json", exclude_defaults=True)
-    content = {"recipe": chosen, "data": data}
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return digest({"recipe": chosen, "data": data})

@@ -1,26 +1,102 @@
-"""The runs of a grid, one after the other, with a record of each that stays."""
+"""The runs of a grid, what is kept of them, and what follows from that."""
 
 from __future__ import annotations
 
-import fcntl
+import json
 import multiprocessing
 import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from landslide_tf.array_types import IntArray
 from landslide_tf.errors import LandslideTFError, RunError
 from landslide_tf.files import atomic_path
+from landslide_tf.metrics import landslide_index, paired_bootstrap, score_of_matrices
+from landslide_tf.metrics.bootstrap import SCORES
 from landslide_tf.train.benchmark.grid import GridRun
-from landslide_tf.train.benchmark.summary import BenchmarkFolder, Record
 from landslide_tf.train.engine import Session, train_or_resume
 from landslide_tf.train.evaluate import evaluate_run
-from landslide_tf.train.run.folder import versions
+from landslide_tf.train.run.folder import RunFolder, versions
+from landslide_tf.train.run.series import run_missing
+
+SAMPLES, LEVEL = 2000, 0.95
+
+Record = dict[str, Any]  # JSON values
+Summary = dict[str, Any]  # JSON values, NaN for undefined numbers
+
+
+@dataclass(frozen=True)
+class BenchmarkFolder:
+    """The files of a benchmark.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def records(self) -> Path:
+        """One line of JSON a finished run, in the order they finished."""
+        return self.path / "records.jsonl"
+
+    def run(self, planned: GridRun) -> RunFolder:
+        """Returns the folder of a run."""
+        name = f"{planned.recipe.model.name}-{planned.seed}-{planned.key}"
+        return RunFolder(self.path / "runs" / name)
+
+    def counts(self, key: str) -> Path:
+        """Returns the file with the confusion matrix of every image of a run."""
+        return self.path / "counts" / f"{key}.npz"
+
+    def read_records(self) -> dict[str, Record]:
+        """Returns the records by key; a line that a kill cut off is left out.
+
+        Raises:
+            RunError: If a line is damaged.
+        """
+        if not self.records.is_file():
+            return {}
+        # What follows the last line break was not written to its end.
+        *lines, _ = self.records.read_bytes().split(b"\n")
+        found = {}
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+                found[record["key"]] = record
+            except (ValueError, KeyError, TypeError) as error:
+                raise RunError(
+                    f"`{self.records}`, line {number} is not a record of a run: remove "
+                    "the line, and its run is evaluated anew."
+                ) from error
+        return found
+
+    def read(self, planned: GridRun) -> Record | None:
+        """Returns the record of a run, None where it or its counts are not there.
+
+        Raises:
+            RunError: If a line is damaged.
+        """
+        record = self.read_records().get(planned.key)
+        return record if self.counts(planned.key).is_file() else None
+
+    def append(self, record: Record) -> None:
+        """Adds a record at the end and flushes it to the disk."""
+        with self.records.open("ab+") as stream:
+            stream.seek(0)
+            content = stream.read()
+            stream.truncate(content.rfind(b"\n") + 1)
+            stream.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 def run_grid(
@@ -45,30 +121,14 @@ def run_grid(
         LandslideTFError: What a run itself raises, with its row.
     """
     place = BenchmarkFolder(Path(folder))
-    with _alone(place.path):
-        done = place.read_records()
-        for run in planned:
-            found = run.key in done and place.counts(run.key).is_file()
-            if not found:
-                record = run_apart(run, place, session)
-                place.append(record)
-                done[run.key] = record
-            yield run, found
 
+    def train(run: GridRun) -> Record:
+        record = run_apart(run, place, session)
+        place.append(record)
+        return record
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process until it ends, in whatever way."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(
-                f"Another process works in `{folder}`: wait for it, or choose another "
-                "`--out`."
-            ) from error
-        yield
+    for run, _, before in run_missing(planned, place.path, place.read, train):
+        yield run, before
 
 
 def run_apart(planned: GridRun, place: BenchmarkFolder, session: Session) -> Record:
@@ -123,8 +183,10 @@ def _child(
 
 
 def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def train_and_evaluate(
@@ -173,3 +235,80 @@ def train_and_evaluate(
         "versions": versions(),
         "command": session.command,
     }
+
+
+def summarize_grid(planned: Sequence[GridRun], folder: str | Path) -> Summary:
+    """Compares the rows of a grid as far as they are recorded.
+
+    Args:
+        planned: The runs, from `load_grid`; the first row is what others are compared
+            with.
+        folder: Folder of the records.
+
+    Returns:
+        `scores` (their names), `bootstrap` (how intervals were made) and `rows`: each
+        with `name`, `data`, `seeds`, for every score `values`, `mean` and `std`
+        (of the seeds, n - 1), `difference` to the first row with `estimate`, `low` and
+        `high`, None where the images are not the same, and `published`, None where
+        nothing is.
+    """
+    place = BenchmarkFolder(Path(folder))
+    records = place.read_records()
+    rows: dict[str, list[GridRun]] = {}
+    for run in planned:
+        if run.key in records:
+            rows.setdefault(run.row, []).append(run)
+    summaries, first = [], None
+    for name, runs in rows.items():
+        record = records[runs[0].key]
+        ids, counts = _load_counts(place, [run.key for run in runs])
+        images = record["data"], ids
+        landslide = landslide_index(record["landslide_class"])
+        found = _scores(counts, landslide)
+        found |= {"name": name, "data": record["data"], "images": len(ids)}
+        found |= {"seeds": [run.seed for run in runs], "difference": None}
+        found["published"] = dict(runs[0].published) if runs[0].published else None
+        if name == planned[0].row:
+            first = images, counts
+        elif first is not None and first[0] == images:
+            found["difference"] = _differences(first[1], counts, landslide)
+        summaries.append(found)
+    how = {"over": "images", "paired": True, "samples": SAMPLES, "level": LEVEL}
+    return {"scores": list(SCORES), "bootstrap": how, "rows": summaries}
+
+
+def _scores(counts: IntArray, landslide: int) -> Summary:
+    """Returns every score by run with mean and spread."""
+    found: Summary = {"values": {}, "mean": {}, "std": {}}
+    for score in SCORES:
+        values = score_of_matrices(counts.sum(axis=1), score, landslide)
+        found["values"][score] = values.tolist()
+        found["mean"][score] = float(values.mean())
+        # One run has no spread.
+        found["std"][score] = float(values.std(ddof=1)) if len(values) > 1 else None
+    return found
+
+
+def _differences(
+    first: IntArray, counts: IntArray, landslide: int
+) -> dict[str, dict[str, float]]:
+    found = {}
+    for score in SCORES:
+        statistic = partial(score_of_matrices, score=score, landslide=landslide)
+        interval = paired_bootstrap(
+            first, counts, statistic, samples=SAMPLES, level=LEVEL
+        )
+        found[score] = asdict(interval)
+    return found
+
+
+def _load_counts(
+    place: BenchmarkFolder, keys: Sequence[str]
+) -> tuple[list[str], IntArray]:
+    """Returns the images' names and counts (runs, images, classes, classes)."""
+    ids, matrices = [], []
+    for key in keys:
+        with np.load(place.counts(key), allow_pickle=False) as arrays:
+            ids.append(arrays["ids"].tolist())
+            matrices.append(arrays["matrices"])
+    return ids[0], np.stack(matrices)

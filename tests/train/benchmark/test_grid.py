@@ -19,9 +19,9 @@ from landslide_tf.train import (
     load_grid,
     run_grid,
     shipped_grids,
-    summarize,
+    summarize_grid,
 )
-from landslide_tf.train.benchmark.runner import runner as module
+from landslide_tf.train.benchmark import runner as module
 
 GRID = """
 description: a comparison
@@ -218,7 +218,7 @@ def test_what_is_done_is_skipped_and_a_failure_loses_nothing(grid, made_up, tmp_
         list(run_grid(planned, tmp_path / "out", Session()))
     first = [("plain", 0), ("slow", 0), ("plain", 1)]
     assert made_up.calls == first
-    table = summarize(planned, tmp_path / "out")
+    table = summarize_grid(planned, tmp_path / "out")
     assert [row["seeds"] for row in table["rows"]] == [[0, 1], [0]]
     made_up.failing = None
     states = [before for _, before in run_grid(planned, tmp_path / "out", Session())]
@@ -264,7 +264,7 @@ def test_two_benchmarks_do_not_share_a_folder(grid, made_up, tmp_path):
 def test_means_spreads_and_differences(grid, made_up, tmp_path):
     _, planned = load_grid(grid)
     list(run_grid(planned, tmp_path, Session()))
-    summary = summarize(planned, tmp_path)
+    summary = summarize_grid(planned, tmp_path)
     plain, slow = summary["rows"]
     expected = {
         name: [
@@ -299,7 +299,7 @@ def test_one_seed_has_no_spread_and_other_images_no_difference(grid, made_up, tm
     path = next((tmp_path / "counts").glob(f"{planned[1].key}*"))
     with np.load(path) as arrays:
         np.savez(path, ids=arrays["ids"][::-1], matrices=arrays["matrices"])
-    summary = summarize(planned, tmp_path)
+    summary = summarize_grid(planned, tmp_path)
     assert [row["std"]["oa"] for row in summary["rows"]] == [None, None]
     assert summary["rows"][1]["difference"] is None
     files = write_benchmark(tmp_path, title="T", summary=summary)
@@ -310,7 +310,7 @@ def test_published_scores_stand_below_ours(grid, made_up, tmp_path):
     grid.write_text(GRID + "published: {slow: {miou: 81.25, oa: 90.0}}\n")
     _, planned = load_grid(grid)
     list(run_grid(planned, tmp_path, Session()))
-    summary = summarize(planned, tmp_path)
+    summary = summarize_grid(planned, tmp_path)
     assert [row["published"] for row in summary["rows"]] == [
         None, pytest.approx({"miou": 0.8125, "oa": 0.9}),
     ]  # fmt: skip
@@ -348,7 +348,7 @@ def test_a_run_is_trained_and_evaluated_in_a_process_of_its_own(
     found = list(run_grid(planned[:1], tmp_path / "out", session))
     assert [before for _, before in found] == [False]
     check_records(tmp_path / "out", 1)
-    (row,) = summarize(planned, tmp_path / "out")["rows"]
+    (row,) = summarize_grid(planned, tmp_path / "out")["rows"]
     assert row["name"] == "plain" and row["seeds"] == [0]
 
 

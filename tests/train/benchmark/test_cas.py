@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from landslide_tf.report import write_benchmark
-from landslide_tf.train import GridChoice, Session, load_grid, run_grid, summarize
-from landslide_tf.train.benchmark.runner import runner as module
+from landslide_tf.train import GridChoice, Session, load_grid, run_grid, summarize_grid
+from landslide_tf.train.benchmark import runner as module
 from tests.datasets import cas_files
 
 pytestmark = [
@@ -48,7 +48,7 @@ def test_one_network_on_files_in_the_layout(manual, tmp_path, monkeypatch):
     assert [before for _, before in run_grid(planned, tmp_path / "out", session)] == [
         False
     ]
-    summary = summarize(planned, tmp_path / "out")
+    summary = summarize_grid(planned, tmp_path / "out")
     check(summary, ["FCN"])
     files = write_benchmark(tmp_path / "out", title="CAS", summary=summary)
     text = files["markdown"].read_text()
