@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -22,7 +22,6 @@ from landslide_tf.pipelines import (
     holds_labels,
     read_batches,
 )
-from landslide_tf.pipelines.store import Example
 from landslide_tf.train.engine import Session, train_or_resume
 from landslide_tf.train.evidential.predictions import (
     CLASSES,
@@ -31,8 +30,10 @@ from landslide_tf.train.evidential.predictions import (
     read_branches,
     write_predictions,
 )
+from landslide_tf.train.recipe.classification import ClassificationSection
 from landslide_tf.train.recipe.schema import Recipe, load_recipe
 from landslide_tf.train.run.folder import RunFolder, require_unused
+from landslide_tf.train.run.series import run_missing
 from landslide_tf.train.tasks.classification import evaluation_batches
 from landslide_tf.train.tasks.setup import input_selection, load_split
 
@@ -66,17 +67,27 @@ class BranchFolder:
         """The branches that are trained."""
         return tuple(b for b in BRANCHES if self.run(b).model.is_file())
 
-    def read_recipe(self) -> Recipe:
+    def read_recipe(self, needed: Sequence[Branch] = ()) -> Recipe:
         """Returns the recipe that all branches share.
 
+        Args:
+            needed: Branches that have to be trained.
+
         Raises:
-            RunError: If `landslide-tf evidential train` has not written the folder.
+            RunError: If one is not, or the folder is none of `landslide-tf evidential
+                train`.
         """
         if not (self.path / RECIPE).is_file():
             raise RunError(
                 f"`{self.path}` has no `{RECIPE}`: expected a folder of `landslide-tf "
                 "evidential train`."
             )
+        for branch in needed:
+            if branch not in self.branches:
+                raise RunError(
+                    f"`{self.path}` has no trained branch `{branch}`: resume it with "
+                    "the `landslide-tf evidential train` that began it."
+                )
         return load_recipe(self.path / RECIPE)
 
     def predictions(
@@ -134,34 +145,41 @@ def train_branches(
             )
     found = BranchFolder(Path(folder))
     _claim(found, recipe)
-    for branch in branches:
-        run = found.run(branch)
-        if run.model.is_file():
-            continue
+
+    def ended(branch: Branch) -> RunFolder | None:
+        return found.run(branch) if found.run(branch).model.is_file() else None
+
+    def train(branch: Branch) -> RunFolder:
         report(f"training {branch}")
         # Layer names count from the first again, as in a process of its own.
         keras.utils.clear_session()
-        train_or_resume(_of_branch(recipe, branch), run.path, session)
+        run = found.run(branch).path
+        return train_or_resume(_of_branch(recipe, branch), run, session)
+
+    list(run_missing(branches, found.path, ended, train))
     networks: Networks = {}
     for part in PARTS:
-        predict_part(
-            found,
-            part,
-            networks=networks,
-            data_dir=session.data_dir,
-            manual_dir=session.manual_dir,
-        )
+        predict_part(found, part, session, networks=networks)
     return found
 
 
-def _of_branch(recipe: Recipe, branch: Branch) -> Recipe:
+def section_of(recipe: Recipe) -> ClassificationSection:
+    """Returns the section `classification` of a recipe.
+
+    Raises:
+        RecipeError: If the recipe maps pixels.
+    """
     if recipe.classification is None:
         raise RecipeError(
             "Expected a recipe with a section `classification`, received one that maps "
             "pixels; see `landslide-tf recipes show evidential_bijie`."
         )
+    return recipe.classification
+
+
+def _of_branch(recipe: Recipe, branch: Branch) -> Recipe:
     changed = recipe.model_copy(deep=True)
-    changed.classification.branch = branch
+    section_of(changed).branch = branch
     return changed
 
 
@@ -183,21 +201,19 @@ def _claim(folder: BranchFolder, recipe: Recipe) -> None:
 def predict_part(
     folder: BranchFolder,
     part: Part,
+    session: Session,
     *,
     degradation: Degradation | None = None,
     networks: Networks | None = None,
-    data_dir: str | Path | None = None,
-    manual_dir: str | Path | None = None,
 ) -> str:
     """Writes what each trained branch predicts for a part, where that is missing.
 
     Args:
         folder: The trained branches.
         part: `"validation"` or `"test"` of the recipe.
+        session: Folders of data.
         degradation: Done to the images before their saliency is taken.
         networks: Keeps the loaded networks for further calls.
-        data_dir: Folder of built data sets.
-        manual_dir: Folder with files the user has to provide.
 
     Returns:
         The name of the folder of CSV files, to be given to `BranchFolder.predictions`.
@@ -216,15 +232,23 @@ def predict_part(
     if not wanted:
         return name
     recipe = folder.read_recipe()
-    store = load_part(recipe, part, data_dir=data_dir, manual_dir=manual_dir)
-    section = recipe.classification
+    section = section_of(recipe)
+    console = Console(stderr=True)
     stores = branch_stores(
-        store,
+        load_part(recipe, part, session),
         wanted,
         mode=section.mode,
         border=section.border,
         degradation=degradation,
-        track=lambda examples: _track(examples, f"Saliency, {name}"),
+        track=lambda examples: iter(
+            track(
+                examples,
+                f"Saliency, {name}",
+                console=console,
+                disable=not console.is_terminal,
+                transient=True,
+            )
+        ),
     )
     (folder.path / name).mkdir(exist_ok=True)
     for branch, seen in stores.items():
@@ -233,20 +257,13 @@ def predict_part(
     return name
 
 
-def load_part(
-    recipe: Recipe,
-    part: Part,
-    *,
-    data_dir: str | Path | None = None,
-    manual_dir: str | Path | None = None,
-) -> ExampleStore:
+def load_part(recipe: Recipe, part: Part, session: Session) -> ExampleStore:
     """Loads the images on which a recipe validates or tests, as they are.
 
     Args:
         recipe: A recipe with a section `classification`.
         part: `"validation"` or `"test"`.
-        data_dir: Folder of built data sets.
-        manual_dir: Folder with files the user has to provide.
+        session: Folders of data.
 
     Returns:
         The examples; validation may be the part that is held out of training.
@@ -259,15 +276,15 @@ def load_part(
         data.name,
         getattr(data, part),
         arrays=data.arrays,
-        data_dir=data_dir,
-        manual_dir=manual_dir,
+        data_dir=session.data_dir,
+        manual_dir=session.manual_dir,
     )
     if not holds_labels(store) or store.description.classes != CLASSES:
         raise DataError(
             f"Data set `{data.name}` must give images the classes {CLASSES}, received "
             f"{store.description.classes}."
         )
-    holdout = recipe.classification.holdout
+    holdout = section_of(recipe).holdout
     if part == "validation" and holdout is not None:
         return hold_out(store, holdout)[1]
     return store
@@ -294,7 +311,7 @@ def predict(
     if run.path not in networks:
         networks[run.path] = prediction_function(run.load_model())
     batches = evaluation_batches(
-        store, input_selection(recipe), recipe.classification, _BATCH
+        store, input_selection(recipe), section_of(recipe), _BATCH
     )
     function = networks[run.path]
     found = [(function(inputs), labels) for inputs, labels in read_batches(batches)]
@@ -305,14 +322,3 @@ def predict(
     )
     probabilities = np.concatenate([part for part, _ in found]).astype(np.float64)
     return Predictions(files, labels, probabilities)
-
-
-def _track(examples: Sequence[Example], name: str) -> Iterator[Example]:
-    console = Console(stderr=True)
-    yield from track(
-        examples,
-        name,
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )

@@ -2,61 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
-import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from landslide_tf import models
-from landslide_tf.errors import RunError
+from landslide_tf.array_types import IntArray
+from landslide_tf.errors import DataError
 from landslide_tf.evidence import multiscale_saliency
-from landslide_tf.evidence.fusion import Variant
-from landslide_tf.metadata import ModelMetadata
-from landslide_tf.metrics import image_scores
-from landslide_tf.pipelines import DEGRADATIONS, branch_stores
+from landslide_tf.metrics import (
+    IMAGE_SCORES,
+    ReliabilityAccumulator,
+    image_confusion,
+    image_scores,
+    paired_bootstrap,
+    score_of_matrices,
+)
+from landslide_tf.metrics.classification import BINS
+from landslide_tf.pipelines import DEGRADATIONS, branch_stores, read_batches
+from landslide_tf.train.engine import Session
 from landslide_tf.train.evidential.branches import (
     FUSED,
-    RECIPE,
     BranchFolder,
+    Networks,
     load_part,
     predict_part,
+    section_of,
 )
 from landslide_tf.train.evidential.fusion import (
+    all_methods,
     calibrated,
     fit_temperatures,
     fuse_table,
-    score_methods,
-    summarise,
 )
-from landslide_tf.train.evidential.predictions import (
-    BranchTable,
-    read_branches,
-    write_predictions,
-)
+from landslide_tf.train.evidential.predictions import CLASSES, BranchTable
 from landslide_tf.train.recipe.schema import Recipe
-from landslide_tf.train.run.folder import versions
 from landslide_tf.train.tasks.classification import evaluation_batches
 from landslide_tf.train.tasks.setup import input_selection
 
-FUSED_FILE = "fused.csv"
+BASELINE = "original"
 
 
-class FusedFile(NamedTuple):
-    """The fused predictions of three branches.
+@dataclass(frozen=True)
+class Method:
+    """What one branch or one rule decides about the test images of one seed.
 
     Attributes:
-        path: The file, as `write_predictions` writes it, with the further columns
-            `weight_h`, `weight_s`, `weight_v`, `conflict` and `vacuity`.
-        scores: `IMAGE_SCORES` of the fused decision.
-        temperatures: That calibrated each branch; empty where none did.
+        name: A branch or a rule.
+        scores: `IMAGE_SCORES` by name.
+        confusion: int64 (2, 2), rows = truth.
+        reliability: Rows of the reliability diagram.
+        correct: Confusion matrix of each image, (images, 2, 2).
     """
 
-    path: Path
+    name: str
     scores: dict[str, float]
-    temperatures: dict[str, float]
+    confusion: IntArray
+    reliability: list[dict[str, Any]]  # as ReliabilityAccumulator.table gives them
+    correct: IntArray
+
+
+Methods: TypeAlias = Mapping[str, Method]
 
 
 @dataclass(frozen=True)
@@ -80,49 +90,6 @@ class EvidentialEvaluation:
     reliability: dict[str, list[dict[str, Any]]]
     degraded: dict[str, dict[str, float]]
     pictures: list[dict[str, Any]]
-
-
-def fuse_folder(
-    folder: str | Path,
-    *,
-    variant: Variant = "inverse",
-    validation: str | Path | None = None,
-    out: str | Path | None = None,
-) -> FusedFile:
-    """Fuses the predictions of the branches h, s and v into one file.
-
-    Args:
-        folder: A folder of `train_branches`, whose test part is fused, or one with
-            `h.csv`, `s.csv` and `v.csv`.
-        variant: See `evidence.fuse_branches`.
-        validation: Folder with the same files for other images, which calibrate each
-            branch first; None takes a trained folder's own, and does without in a
-            folder of files.
-        out: File to write; None is `fused.csv` beside the others.
-
-    Returns:
-        The file, the scores of the fused decision, and the temperatures.
-
-    Raises:
-        DataError: If files are missing or do not fit each other.
-    """
-    folder = Path(folder)
-    if (folder / RECIPE).is_file():
-        validation, folder = validation or folder / "validation", folder / "test"
-    table = read_branches(folder, FUSED)
-    temperatures = {}
-    if validation is not None:
-        temperatures = fit_temperatures(read_branches(validation, FUSED))
-        table = calibrated(table, temperatures)
-    predictions, result = fuse_table(table, variant)
-    weights = {f"weight_{b}": result.weights[:, i] for i, b in enumerate(FUSED)}
-    path = write_predictions(
-        predictions,
-        out or folder / FUSED_FILE,
-        {**weights, "conflict": result.conflict, "vacuity": result.vacuity},
-    )
-    scores = image_scores(predictions.probabilities, predictions.labels)
-    return FusedFile(path, scores, temperatures)
 
 
 def evaluate_branches(
@@ -152,68 +119,50 @@ def evaluate_branches(
         DataError: If data are missing, or the folders are not for the same images.
     """
     found = [BranchFolder(Path(folder)) for folder in folders]
-    recipes = [_checked(folder) for folder in found]
-    data: dict[str, Any] = {"data_dir": data_dir, "manual_dir": manual_dir}
-    fitted, raw, clean, harmed = [], [], [], {d.name: [] for d in DEGRADATIONS}
+    recipe, *_ = [folder.read_recipe(FUSED) for folder in found]
+    session = Session(data_dir, manual_dir)
+    fitted: list[dict[str, float]] = []
+    raw: list[Methods] = []
+    harmed: dict[str, list[Methods]] = {"none": []}
     for folder in found:
         report(f"evaluating {folder.path}")
-        data["networks"] = {}
-        predict_part(folder, "validation", **data)
+        networks: Networks = {}
+        predict_part(folder, "validation", session, networks=networks)
         fitted.append(fit_temperatures(folder.predictions("validation")))
-        table = folder.predictions(predict_part(folder, "test", **data))
-        raw.append(score_methods(table))
-        clean.append(score_methods(calibrated(table, fitted[-1])))
-        for degradation in DEGRADATIONS if degradations else ():
-            name = predict_part(folder, "test", degradation=degradation, **data)
-            table = calibrated(folder.predictions(name), fitted[-1])
-            harmed[degradation.name].append(score_methods(table))
-    accuracy = {"none": clean, **{k: v for k, v in harmed.items() if v}}
+        for harm in (None, *(DEGRADATIONS if degradations else ())):
+            name = predict_part(
+                folder, "test", session, degradation=harm, networks=networks
+            )
+            table = folder.predictions(name)
+            if harm is None:
+                raw.append(score_methods(table))
+            own = harmed.setdefault("none" if harm is None else harm.name, [])
+            own.append(score_methods(calibrated(table, fitted[-1])))
+    clean = harmed["none"]
+    degraded = {
+        method: {
+            name: float(np.mean([seed[method].scores["accuracy"] for seed in seeds]))
+            for name, seeds in harmed.items()
+        }
+        for method in clean[0]
+    }
+    explained = _explained(found[0], fitted[0], pictures, session) if pictures else []
     return EvidentialEvaluation(
-        facts=_facts(found, recipes[0], clean),
+        facts=_facts(found, recipe, clean[0]),
         rows=summarise(clean),
         raw=summarise(raw),
         temperatures={b: [t[b] for t in fitted] for b in fitted[0]},
         reliability={name: m.reliability for name, m in clean[0].items()},
-        degraded={
-            method: {
-                name: float(
-                    np.mean([seed[method].scores["accuracy"] for seed in seeds])
-                )
-                for name, seeds in accuracy.items()
-            }
-            for method in clean[0]
-        }
-        if degradations
-        else {},
-        pictures=_explained(
-            found[0],
-            recipes[0],
-            fitted[0],
-            pictures,
-            data_dir=data_dir,
-            manual_dir=manual_dir,
-        )
-        if pictures
-        else [],
+        degraded=degraded if degradations else {},
+        pictures=explained,
     )
 
 
-def _checked(folder: BranchFolder) -> Recipe:
-    recipe = folder.read_recipe()
-    for branch in FUSED:
-        if branch not in folder.branches:
-            raise RunError(
-                f"`{folder.path}` has no trained branch `{branch}`: go on with the "
-                "`landslide-tf evidential train` that began it."
-            )
-    return recipe
-
-
 def _facts(
-    folders: Sequence[BranchFolder], recipe: Recipe, clean: Sequence[dict[str, Any]]
+    folders: Sequence[BranchFolder], recipe: Recipe, methods: Methods
 ) -> dict[str, str | int | float]:
-    section, data = recipe.classification, recipe.data
-    images = next(iter(clean[0].values())).correct
+    section, data = section_of(recipe), recipe.data
+    images = next(iter(methods.values())).correct
     landslides = int(images[:, 1].sum())
     return {
         "data": f"{data.name}: {data.train}, {data.validation}, {data.test}",
@@ -230,113 +179,133 @@ def _facts(
 
 def _explained(
     folder: BranchFolder,
-    recipe: Recipe,
     temperatures: dict[str, float],
     wanted: int,
-    **data: str | Path | None,
+    session: Session,
 ) -> list[dict[str, Any]]:
     """Returns the keyword arguments of `report.BranchPicture` for a few test images."""
-    section = recipe.classification
-    whole = load_part(recipe, "test", **data)
+    recipe = folder.read_recipe()
+    section = section_of(recipe)
+    whole = load_part(recipe, "test", session)
     numbers = np.linspace(0, len(whole) - 1, min(wanted, len(whole)))
-    chosen = numbers.round().astype(int).tolist()
-    store = whole.subset(chosen)
-    stores = branch_stores(
-        store, folder.branches, mode=section.mode, border=section.border
-    )
+    store = whole.subset(numbers.round().astype(int).tolist())
+    images = [example["image"] for example in store.examples]
+    labels = np.array(store.positive, np.int64)
     rows, seen = [], {}
-    for branch, images in stores.items():
-        run = folder.run(branch)
-        model = run.load_model()
-        batches = evaluation_batches(
-            images, input_selection(recipe), section, len(chosen)
-        )
-        ((inputs, labels),) = batches
+    for branch, own in branch_stores(
+        store, folder.branches, mode=section.mode, border=section.border
+    ).items():
+        batches = evaluation_batches(own, input_selection(recipe), section, len(images))
+        ((inputs, _),) = read_batches(batches)
+        model = folder.run(branch).load_model()
         probabilities, maps = models.grad_cam(model, inputs["image"])
-        seen[branch] = {
-            "image": inputs["image"].round().astype(np.uint8),
-            "map": maps[..., 1],
-        }
+        seen[branch] = inputs["image"].round().astype(np.uint8), maps[..., 1]
         rows.append(probabilities)
-    table = BranchTable(
-        folder.branches,
-        tuple(store.ids),
-        labels.astype(np.int64),
-        np.stack(rows, axis=1).astype(np.float64),
-    )
+    values = np.stack(rows, axis=1).astype(np.float64)
+    table = BranchTable(folder.branches, tuple(store.ids), labels, values)
     table = calibrated(table, temperatures)
     _, fused = fuse_table(table)
+    landslide = {b: table.of(b)[:, 1] for b in table.branches}
+    landslide["fused"] = fused.probabilities[:, 1]
     return [
         {
             "id": name,
             "truth": int(labels[place]),
-            "image": store.examples[place]["image"],
-            "saliency": multiscale_saliency(
-                store.examples[place]["image"], section.border
-            ),
+            "image": image,
+            "saliency": multiscale_saliency(image, section.border),
             "branches": {
-                b: (seen[b]["image"][place], seen[b]["map"][place]) for b in seen
+                b: (own[place], maps[place]) for b, (own, maps) in seen.items()
             },
-            "probabilities": {b: float(table.of(b)[place, 1]) for b in table.branches}
-            | {"fused": float(fused.probabilities[place, 1])},
+            "probabilities": {b: float(p[place]) for b, p in landslide.items()},
             "weights": dict(zip(FUSED, fused.weights[place].tolist(), strict=True)),
         }
-        for place, name in enumerate(store.ids)
+        for place, (name, image) in enumerate(zip(store.ids, images, strict=True))
     ]
 
 
-def evidential_model(
-    folder: str | Path, variant: Variant = "inverse", command: str | None = None
-) -> tuple[keras.Model, ModelMetadata]:
-    """Joins trained branches to one network with saliency and fusion in its graph.
+def score_methods(table: BranchTable) -> dict[str, Method]:
+    """Scores every branch and every rule on the images of a table.
 
     Args:
-        folder: A folder of `train_branches`.
-        variant: See `evidence.fuse_branches`.
-        command: The command line, kept in the metadata.
+        table: The branches, calibrated.
 
     Returns:
-        An `evidential_net` with the temperatures of the branches, and its metadata.
+        By name: branches, then rules.
 
     Raises:
-        RunError: If the branches are not trained, or saw the centre of images only.
-        DataError: If the predictions that calibrate are missing.
+        DataError: If a branch that is fused is missing.
     """
-    found = BranchFolder(Path(folder))
-    recipe = _checked(found)
-    section = recipe.classification
-    if section.view != "whole":
-        raise RunError(
-            f"`{folder}` is evaluated on the centre of images and the network in one "
-            "graph sees whole ones: train with `--set classification.view=whole`."
-        )
-    temperatures = fit_temperatures(found.predictions("validation", FUSED))
-    metadata = found.run("h").read_metadata()
-    own = {
-        k: v
-        for k, v in metadata.arguments.items()
-        if k not in ("num_classes", "input_shape", "weights")
+    return {
+        name: _scored(name, values, table.labels)
+        for name, values in all_methods(table).items()
     }
-    arguments = {
-        **own,
-        "mode": section.mode,
-        "border": section.border,
-        "branch_size": section.size,
-        "temperatures": [temperatures[branch] for branch in FUSED],
-        "variant": variant,
-    }
-    model = models.evidential_net(
-        **arguments, branch_weights={b: found.run(b).model for b in FUSED}
+
+
+def _scored(name: str, values: NDArray[np.float64], labels: IntArray) -> Method:
+    # Sums of masses may miss 1 by rounding.
+    values = values / values.sum(axis=-1, keepdims=True)
+    reliability = ReliabilityAccumulator(BINS, ignore_value=None)
+    reliability.update(values, labels)
+    each = np.zeros((len(labels), 2, 2), np.int64)
+    decided = (values[:, 1] > values[:, 0]).astype(int)
+    each[np.arange(len(labels)), labels, decided] = 1
+    return Method(
+        name,
+        image_scores(values, labels),
+        image_confusion(values, labels),
+        reliability.table(),
+        each,
     )
-    update = {
-        "name": found.path.resolve().name,
-        "builder": "evidential_net",
-        "arguments": arguments,
-        "stride": 1,
-        "threshold": None,
-        "temperature": temperatures,
-        "metrics": {},
-        "versions": versions(),
-        "command": command,
-    }
-    return model, metadata.model_copy(update=update)
+
+
+def summarise(seeds: Sequence[Methods]) -> list[dict[str, Any]]:
+    """Returns one row a method: mean and spread over seeds, interval over images.
+
+    Args:
+        seeds: `score_methods` of each seed, on the same images.
+
+    Returns:
+        Rows with `method`; for each of `IMAGE_SCORES` the mean and `<score>_sd`, the
+        sample deviation over seeds (None for one seed); `confusion`, summed over the
+        seeds; `difference`, `low` and `high`: accuracy less that of the branch
+        `original`, its 95 % interval over images drawn with replacement (None where
+        there is no such branch).
+
+    Raises:
+        DataError: If the seeds are not of the same images or methods.
+    """
+    names = list(seeds[0])
+    for methods in seeds[1:]:
+        if list(methods) != names or len(methods[names[0]].correct) != len(
+            seeds[0][names[0]].correct
+        ):
+            raise DataError(
+                "Expected the same branches and test images in every folder; give "
+                "folders that differ in their seed alone."
+            )
+    rows = []
+    for name in names:
+        row: dict[str, Any] = {"method": name}
+        for score in IMAGE_SCORES:
+            values = np.array([methods[name].scores[score] for methods in seeds])
+            row[score] = float(values.mean())
+            spread = values.std(ddof=1) if len(values) > 1 else None
+            row[f"{score}_sd"] = None if spread is None else float(spread)
+        matrices = [methods[name].confusion for methods in seeds]
+        row["confusion"] = np.sum(matrices, axis=0).tolist()
+        row |= _difference(seeds, name)
+        rows.append(row)
+    return rows
+
+
+def _difference(seeds: Sequence[Methods], name: str) -> dict[str, float | None]:
+    if BASELINE not in seeds[0] or name == BASELINE:
+        return dict.fromkeys(("difference", "low", "high"))
+    first, second = (
+        np.stack([methods[method].correct for methods in seeds])
+        for method in (BASELINE, name)
+    )
+    found = paired_bootstrap(
+        first, second, lambda m: score_of_matrices(m, "oa", CLASSES.index("landslide"))
+    )
+    return {"difference": found.estimate, "low": found.low, "high": found.high}

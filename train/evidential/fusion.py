@@ -1,55 +1,53 @@
-"""Branches calibrated, fused by every rule, and scored."""
+"""Branches calibrated and fused: as tables, as a file and as one network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.array_types import IntArray
-from landslide_tf.errors import DataError
+from landslide_tf import models
+from landslide_tf.errors import DataError, RunError
 from landslide_tf.evidence import RULES, FusionResult, combine_branches, fuse_branches
 from landslide_tf.evidence.fusion import Variant
-from landslide_tf.metrics import (
-    IMAGE_SCORES,
-    ReliabilityAccumulator,
-    apply_temperature,
-    fit_temperature,
-    image_confusion,
-    image_scores,
-    paired_bootstrap,
-    score_of_matrices,
+from landslide_tf.metadata import ModelMetadata
+from landslide_tf.metrics import apply_temperature, fit_temperature, image_scores
+from landslide_tf.train.evidential.branches import (
+    FUSED,
+    RECIPE,
+    BranchFolder,
+    section_of,
 )
-from landslide_tf.metrics.classification import BINS
-from landslide_tf.train.evidential.branches import FUSED
-from landslide_tf.train.evidential.predictions import CLASSES, BranchTable, Predictions
+from landslide_tf.train.evidential.predictions import (
+    BranchTable,
+    Predictions,
+    read_branches,
+    write_predictions,
+)
+from landslide_tf.train.run.folder import versions
 
-BASELINE = "original"
-# Rules first, then the variants of the published fusion.
-METHODS = RULES
+FUSED_FILE = "fused.csv"
 _SMALLEST = np.finfo(np.float64).tiny
 
 
-@dataclass(frozen=True)
-class Method:
-    """What one branch or one rule decides about the test images of one seed.
+class FusedFile(NamedTuple):
+    """The fused predictions of three branches.
 
     Attributes:
-        name: A branch or a rule.
-        scores: `IMAGE_SCORES` by name.
-        confusion: int64 (2, 2), rows = truth.
-        reliability: Rows of the reliability diagram.
-        correct: Confusion matrix of each image, (images, 2, 2).
+        path: The file, as `write_predictions` writes it, with the further columns
+            `weight_h`, `weight_s`, `weight_v`, `conflict` and `vacuity`.
+        scores: `IMAGE_SCORES` of the fused decision.
+        temperatures: That calibrated each branch; empty where none did.
     """
 
-    name: str
+    path: Path
     scores: dict[str, float]
-    confusion: IntArray
-    reliability: list[dict[str, Any]]  # as ReliabilityAccumulator.table gives them
-    correct: IntArray
+    temperatures: dict[str, float]
 
 
 def fit_temperatures(validation: BranchTable) -> dict[str, float]:
@@ -105,7 +103,7 @@ def all_methods(table: BranchTable) -> dict[str, NDArray[np.float64]]:
     """Returns the probabilities (images, 2) of every branch and every rule."""
     found = {branch: table.of(branch) for branch in table.branches}
     chosen = _chosen(table, FUSED)
-    for rule in METHODS:
+    for rule in RULES:  # rules first, then the variants of the published fusion
         found[rule] = np.asarray(combine_branches(chosen, rule))
     return found
 
@@ -120,91 +118,100 @@ def _chosen(table: BranchTable, branches: Sequence[str]) -> NDArray[np.float64]:
     return np.stack([table.of(b) for b in branches], axis=1)
 
 
-def score_methods(table: BranchTable) -> dict[str, Method]:
-    """Scores every branch and every rule on the images of a table.
+def fuse_folder(
+    folder: str | Path,
+    *,
+    variant: Variant = "inverse",
+    validation: str | Path | None = None,
+    out: str | Path | None = None,
+) -> FusedFile:
+    """Fuses the predictions of the branches h, s and v into one file.
 
     Args:
-        table: The branches, calibrated.
+        folder: A folder of `train_branches`, whose test part is fused, or one with
+            `h.csv`, `s.csv` and `v.csv`.
+        variant: See `evidence.fuse_branches`.
+        validation: Folder with the same files for other images, which calibrate each
+            branch first; None takes a trained folder's own, and does without in a
+            folder of files.
+        out: File to write; None is `fused.csv` beside the others.
 
     Returns:
-        By name: branches, then rules.
+        The file, the scores of the fused decision, and the temperatures.
 
     Raises:
-        DataError: If a branch that is fused is missing.
+        DataError: If files are missing or do not fit each other.
     """
-    return {
-        name: _scored(name, values, table.labels)
-        for name, values in all_methods(table).items()
+    folder = Path(folder)
+    if (folder / RECIPE).is_file():
+        validation, folder = validation or folder / "validation", folder / "test"
+    table = read_branches(folder, FUSED)
+    temperatures = {}
+    if validation is not None:
+        temperatures = fit_temperatures(read_branches(validation, FUSED))
+        table = calibrated(table, temperatures)
+    predictions, result = fuse_table(table, variant)
+    weights = {f"weight_{b}": result.weights[:, i] for i, b in enumerate(FUSED)}
+    path = write_predictions(
+        predictions,
+        out or folder / FUSED_FILE,
+        {**weights, "conflict": result.conflict, "vacuity": result.vacuity},
+    )
+    scores = image_scores(predictions.probabilities, predictions.labels)
+    return FusedFile(path, scores, temperatures)
+
+
+def evidential_model(
+    folder: str | Path, variant: Variant = "inverse", command: str | None = None
+) -> tuple[keras.Model, ModelMetadata]:
+    """Joins trained branches to one network with saliency and fusion in its graph.
+
+    Args:
+        folder: A folder of `train_branches`.
+        variant: See `evidence.fuse_branches`.
+        command: The command line, kept in the metadata.
+
+    Returns:
+        An `evidential_net` with the temperatures of the branches, and its metadata.
+
+    Raises:
+        RunError: If the branches are not trained, or saw the centre of images only.
+        DataError: If the predictions that calibrate are missing.
+    """
+    found = BranchFolder(Path(folder))
+    section = section_of(found.read_recipe(FUSED))
+    if section.view != "whole":
+        raise RunError(
+            f"`{folder}` is evaluated on the centre of images and the network in one "
+            "graph sees whole ones: train with `--set classification.view=whole`."
+        )
+    temperatures = fit_temperatures(found.predictions("validation", FUSED))
+    metadata = found.run("h").read_metadata()
+    own = {
+        k: v
+        for k, v in metadata.arguments.items()
+        if k not in ("num_classes", "input_shape", "weights")
     }
-
-
-def _scored(name: str, values: NDArray[np.float64], labels: IntArray) -> Method:
-    # Sums of masses may miss 1 by rounding.
-    values = values / values.sum(axis=-1, keepdims=True)
-    reliability = ReliabilityAccumulator(BINS, ignore_value=None)
-    reliability.update(values, labels)
-    each = np.zeros((len(labels), 2, 2), np.int64)
-    decided = (values[:, 1] > values[:, 0]).astype(int)
-    each[np.arange(len(labels)), labels, decided] = 1
-    return Method(
-        name,
-        image_scores(values, labels),
-        image_confusion(values, labels),
-        reliability.table(),
-        each,
+    arguments = {
+        **own,
+        "mode": section.mode,
+        "border": section.border,
+        "branch_size": section.size,
+        "temperatures": [temperatures[branch] for branch in FUSED],
+        "variant": variant,
+    }
+    model = models.evidential_net(
+        **arguments, branch_weights={b: found.run(b).model for b in FUSED}
     )
-
-
-def summarise(seeds: Sequence[Mapping[str, Method]]) -> list[dict[str, Any]]:
-    """Returns one row a method: mean and spread over seeds, interval over images.
-
-    Args:
-        seeds: `score_methods` of each seed, on the same images.
-
-    Returns:
-        Rows with `method`; for each of `IMAGE_SCORES` the mean and `<score>_sd`, the
-        sample deviation over seeds (None for one seed); `confusion`, summed over the
-        seeds; `difference`, `low` and `high`: accuracy less that of the branch
-        `original`, its 95 % interval over images drawn with replacement (None where
-        there is no such branch).
-
-    Raises:
-        DataError: If the seeds are not of the same images or methods.
-    """
-    names = list(seeds[0])
-    for methods in seeds[1:]:
-        if list(methods) != names or len(methods[names[0]].correct) != len(
-            seeds[0][names[0]].correct
-        ):
-            raise DataError(
-                "Expected the same branches and test images in every folder; give "
-                "folders that differ in their seed alone."
-            )
-    rows = []
-    for name in names:
-        row: dict[str, Any] = {"method": name}
-        for score in IMAGE_SCORES:
-            values = np.array([methods[name].scores[score] for methods in seeds])
-            row[score] = float(values.mean())
-            spread = values.std(ddof=1) if len(values) > 1 else None
-            row[f"{score}_sd"] = None if spread is None else float(spread)
-        matrices = [methods[name].confusion for methods in seeds]
-        row["confusion"] = np.sum(matrices, axis=0).tolist()
-        row |= _difference(seeds, name)
-        rows.append(row)
-    return rows
-
-
-def _difference(
-    seeds: Sequence[Mapping[str, Method]], name: str
-) -> dict[str, float | None]:
-    if BASELINE not in seeds[0] or name == BASELINE:
-        return dict.fromkeys(("difference", "low", "high"))
-    first, second = (
-        np.stack([methods[method].correct for methods in seeds])
-        for method in (BASELINE, name)
-    )
-    found = paired_bootstrap(
-        first, second, lambda m: score_of_matrices(m, "oa", CLASSES.index("landslide"))
-    )
-    return {"difference": found.estimate, "low": found.low, "high": found.high}
+    update = {
+        "name": found.path.resolve().name,
+        "builder": "evidential_net",
+        "arguments": arguments,
+        "stride": 1,
+        "threshold": None,
+        "temperature": temperatures,
+        "metrics": {},
+        "versions": versions(),
+        "command": command,
+    }
+    return model, metadata.model_copy(update=update)

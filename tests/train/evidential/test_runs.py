@@ -11,7 +11,7 @@ import pytest
 from landslide_tf.pipelines import export_arrays
 from landslide_tf.train import BranchFolder, load_recipe
 from tests.contracts.jax_process import ON_JAX
-from tests.train.evidential_folders import Data
+from tests.train.evidential.branch_folders import Data
 
 pytestmark = pytest.mark.slow
 IN_STEPS = ("--set", "training.epochs=6", "--set", "training.deterministic=true")

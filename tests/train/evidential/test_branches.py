@@ -25,7 +25,7 @@ from landslide_tf.train.evidential.branches import load_part
 from landslide_tf.train.evidential.fusion import calibrated, fit_temperatures
 from landslide_tf.train.search.space import SearchSpace
 from tests.contracts.command import Command
-from tests.train.evidential_folders import Data
+from tests.train.evidential.branch_folders import Data
 
 SMALL_BRANCHES = ("h", "s", "v")
 
@@ -52,7 +52,7 @@ def test_every_branch_is_a_run_with_predictions_of_both_parts(folder, data):
         for part in ("validation", "test"):
             with (folder.path / part / f"{branch}.csv").open() as stream:
                 rows = list(csv.DictReader(stream))
-            store = load_part(recipe, part, data_dir=data.data_dir)
+            store = load_part(recipe, part, data.session)
             assert [row["File"].split("/")[1] for row in rows] == [
                 f"{name}.png" for name in store.ids
             ]
@@ -68,7 +68,7 @@ def test_every_branch_is_a_run_with_predictions_of_both_parts(folder, data):
 
 def test_predictions_are_those_of_the_branch_on_its_images(folder, data):
     recipe = folder.read_recipe()
-    store = load_part(recipe, "test", data_dir=data.data_dir)
+    store = load_part(recipe, "test", data.session)
     table = folder.predictions("test")
     model = folder.run("s").load_model()
     from tensorflow import image as tf_image
@@ -254,7 +254,7 @@ def test_commands_refuse_what_is_not_theirs(folder, data, command, tmp_path):
 
 def test_validation_can_be_held_out_of_training(data, folder):
     recipe = data.load("data.validation=train", "classification.holdout=0.3")
-    part = load_part(recipe, "validation", data_dir=data.data_dir)
+    part = load_part(recipe, "validation", data.session)
     whole = load(
         "bijie_landslide/classification", split="train", data_dir=data.data_dir
     )

@@ -6,13 +6,12 @@ import pytest
 from landslide_tf.errors import DataError
 from landslide_tf.evidence import RULES, combine_branches, fuse_branches
 from landslide_tf.metrics import IMAGE_SCORES, expected_calibration_error, image_scores
+from landslide_tf.train.evidential.evaluation import score_methods, summarise
 from landslide_tf.train.evidential.fusion import (
     all_methods,
     calibrated,
     fit_temperatures,
     fuse_table,
-    score_methods,
-    summarise,
 )
 from landslide_tf.train.evidential.predictions import BranchTable
 
