@@ -16,11 +16,10 @@ if TYPE_CHECKING:
         load_grid,
         shipped_grids,
     )
-    from landslide_tf.train.benchmark.runner import run_grid
-    from landslide_tf.train.benchmark.summary import summarize
+    from landslide_tf.train.benchmark.runner import run_grid, summarize_grid
     from landslide_tf.train.continual.evaluation import read_matrix
     from landslide_tf.train.continual.matrix import plan_matrix, run_matrix
-    from landslide_tf.train.continual.method_options import MethodOptions
+    from landslide_tf.train.continual.methods import MethodOptions
     from landslide_tf.train.continual.recipe import (
         ContinualRecipe,
         load_continual_recipe,
@@ -41,9 +40,8 @@ if TYPE_CHECKING:
     from landslide_tf.train.evidential.evaluation import (
         EvidentialEvaluation,
         evaluate_branches,
-        evidential_model,
-        fuse_folder,
     )
+    from landslide_tf.train.evidential.fusion import evidential_model, fuse_folder
     from landslide_tf.train.optimizers import CoupledSGD
     from landslide_tf.train.recipe.schema import Recipe, load_recipe, shipped_recipes
     from landslide_tf.train.run.folder import RunFolder, environment, versions
@@ -51,7 +49,7 @@ if TYPE_CHECKING:
     from landslide_tf.train.run.summary import run_facts
     from landslide_tf.train.schedules import make_schedule
     from landslide_tf.train.search.folder import Outcome, SearchFolder
-    from landslide_tf.train.search.search import SearchOptions, tune
+    from landslide_tf.train.search.tuner import SearchOptions, tune
     from landslide_tf.train.transfer.adapt_run import adapt, adapt_recipe
     from landslide_tf.train.transfer.finetuning import (
         CurvePoint,
@@ -71,12 +69,12 @@ _MODULES = {
     "FinetuneOptions": "transfer.finetuning",
     "Grid": "benchmark.grid",
     "GridChoice": "benchmark.grid",
-    "MethodOptions": "continual.method_options",
+    "MethodOptions": "continual.methods",
     "Outcome": "search.folder",
     "Recipe": "recipe.schema",
     "RunFolder": "run.folder",
     "SearchFolder": "search.folder",
-    "SearchOptions": "search.search",
+    "SearchOptions": "search.tuner",
     "Session": "engine",
     "adapt": "transfer.adapt_run",
     "adapt_recipe": "transfer.adapt_run",
@@ -84,10 +82,10 @@ _MODULES = {
     "environment": "run.folder",
     "evaluate_branches": "evidential.evaluation",
     "evaluate_run": "evaluate",
-    "evidential_model": "evidential.evaluation",
+    "evidential_model": "evidential.fusion",
     "finetune": "transfer.finetuning",
     "finetune_recipe": "transfer.finetuning",
-    "fuse_folder": "evidential.evaluation",
+    "fuse_folder": "evidential.fusion",
     "import_weights": "run.import_weights",
     "load_continual_recipe": "continual.recipe",
     "load_grid": "benchmark.grid",
@@ -104,12 +102,12 @@ _MODULES = {
     "shipped_continual_recipes": "continual.recipe",
     "shipped_grids": "benchmark.grid",
     "shipped_recipes": "recipe.schema",
-    "summarize": "benchmark.summary",
+    "summarize_grid": "benchmark.runner",
     "summarize_matrix": "continual.summary",
     "train": "engine",
     "train_branches": "evidential.branches",
     "train_continual": "continual.run",
-    "tune": "search.search",
+    "tune": "search.tuner",
     "tune_continual": "continual.search",
     "versions": "run.folder",
 }
@@ -158,7 +156,7 @@ __all__ = [
     "shipped_continual_recipes",
     "shipped_grids",
     "shipped_recipes",
-    "summarize",
+    "summarize_grid",
     "summarize_matrix",
     "train",
     "train_branches",

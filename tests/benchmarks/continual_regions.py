@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from landslide_tf.datasets.common.overlaps import find_overlaps
 from landslide_tf.pipelines import load, write_arrays
-from tests.train import region_pairs
+from tests.train.continual import region_pairs
 
 SPLITS = ("train", "validation", "test")
 # Landslide images by the letters of their county, in order of arrival. QX comes last:

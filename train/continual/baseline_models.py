@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +11,12 @@ import numpy as np
 from landslide_tf.array_types import FloatArray, Tensor
 from landslide_tf.models import tsmu
 from landslide_tf.pipelines import RegionExamples
-from landslide_tf.train.continual.stage import StagePlan, UpdateModel
+from landslide_tf.train.continual.update_model import (
+    StagePlan,
+    Tensors,
+    UpdateModel,
+    decoded,
+)
 
 _REPLAYED = "replayed"  # regions' names are upper case
 
@@ -34,9 +38,7 @@ class JointModel(UpdateModel):
     def _set_trainable(self) -> None:
         self.network.trainable = True
 
-    def call(
-        self, inputs: Mapping[str, Tensor], training: bool | None = None
-    ) -> dict[str, Tensor]:
+    def call(self, inputs: Tensors, training: bool | None = None) -> dict[str, Tensor]:
         """Returns the probabilities of the images' own decoders."""
         return {self.plan.target: self.network(dict(inputs), training=training)}
 
@@ -94,9 +96,9 @@ class AnchoredModel(UpdateModel):
 
     def compute_loss(
         self,
-        x: Mapping[str, Tensor] | None = None,
-        y: Mapping[str, Tensor] | None = None,
-        y_pred: Mapping[str, Tensor] | None = None,
+        x: Tensors,
+        y: Tensors,
+        y_pred: Tensors,
         sample_weight: Tensor | None = None,
         training: bool = True,
     ) -> Tensor:
@@ -124,14 +126,12 @@ def trunk_fisher(
     """
     import tensorflow as tf
 
-    trunk, decoder = tsmu.trunk(network), tsmu.decoders(network)[region]
-    weights = trunk.trainable_variables
+    weights = tsmu.trunk(network).trainable_variables
 
     @tf.function(reduce_retracing=True)
     def gradients(image: Tensor, mask: Tensor) -> list[Tensor]:
         with tf.GradientTape() as tape:
-            features = trunk(tsmu.prepared(network, image), training=False)
-            found = tsmu.cropped(network, decoder(features, training=False), image)
+            found = decoded(network, image, {region: False})[region]
             truth, found = tf.reshape(mask, (-1,)), tf.reshape(found, (-1,))
             labelled = truth <= 1  # 255 is ignored
             truth = tf.cast(tf.boolean_mask(truth, labelled), tf.float32)
@@ -170,36 +170,30 @@ class ReplayModel(UpdateModel):
         super().__init__(network, plan)
         self._old = tuple(old)
 
-    def call(
-        self, inputs: Mapping[str, Tensor], training: bool | None = None
-    ) -> dict[str, Tensor]:
+    def call(self, inputs: Tensors, training: bool | None = None) -> dict[str, Tensor]:
         """Returns the target's probabilities, and those of old images together."""
         found = super().call(inputs, training=training)
         if "old_image" in inputs:
             found[_REPLAYED] = self._replayed(inputs, training)
         return found
 
-    def _replayed(self, inputs: Mapping[str, Tensor], training: bool | None) -> Tensor:
-        ops, image = keras.ops, inputs["old_image"]
+    def _replayed(self, inputs: Tensors, training: bool | None) -> Tensor:
         unsteady = bool(training) and not self.plan.steady
-        prepared = tsmu.prepared(self.network, image)
-        features = tsmu.trunk(self.network)(prepared, training=unsteady)
-        decoders = tsmu.decoders(self.network)
-        region = ops.reshape(inputs["old_region"], (-1, 1, 1, 1))
-        chosen = None
-        for place, name in enumerate(self._old):
-            # All run on all: in inference mode images do not see each other.
-            values = decoders[name](features, training=False)
-            values = tsmu.cropped(self.network, values, image)
-            own = ops.equal(region, place)
-            chosen = values if chosen is None else ops.where(own, values, chosen)
+        # All run on all: in inference mode images do not see each other.
+        modes = dict.fromkeys(self._old, False)
+        found = decoded(self.network, inputs["old_image"], modes, trunk=unsteady)
+        region = keras.ops.reshape(inputs["old_region"], (-1, 1, 1, 1))
+        chosen = found[self._old[0]]
+        for place, name in enumerate(self._old[1:], start=1):
+            own = keras.ops.equal(region, place)
+            chosen = keras.ops.where(own, found[name], chosen)
         return chosen
 
     def compute_loss(
         self,
-        x: Mapping[str, Tensor] | None = None,
-        y: Mapping[str, Tensor] | None = None,
-        y_pred: Mapping[str, Any] | None = None,
+        x: Tensors,
+        y: Tensors,
+        y_pred: Tensors,
         sample_weight: Tensor | None = None,
         training: bool = True,
     ) -> Tensor:

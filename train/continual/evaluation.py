@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ import numpy as np
 
 from landslide_tf.array_types import IntArray
 from landslide_tf.ecoregions import NO_REGION
-from landslide_tf.errors import DataError, RunError
-from landslide_tf.files import atomic_path
+from landslide_tf.errors import DataError
 from landslide_tf.metrics import ConfusionMatrix, Scores, mean_image_scores
 from landslide_tf.models import tsmu
 from landslide_tf.pipelines import RegionBatches, RegionExamples, WholeRegion
+from landslide_tf.train.run.series import read_record, write_record
 
 THRESHOLD = 0.5
 TABLE = "matrix.json"
@@ -117,13 +116,8 @@ def read_matrix(folder: str | Path) -> Matrix:
     Raises:
         RunError: If the file is damaged.
     """
-    path = Path(folder) / TABLE
-    if not path.is_file():
-        return {"regions": [], "steps": []}
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise RunError(f"`{path}` is damaged: remove it and evaluate anew.") from error
+    found = read_record(Path(folder) / TABLE, "its steps are evaluated anew")
+    return found or {"regions": [], "steps": []}
 
 
 def write_step(
@@ -167,6 +161,5 @@ def write_step(
         "F1": table("f1", True),
         "Z": table("iou", False),
     }
-    with atomic_path(Path(folder) / TABLE) as temporary:
-        temporary.write_text(json.dumps(matrix, indent=1) + "\n")
+    write_record(Path(folder) / TABLE, matrix, indent=1)
     return matrix

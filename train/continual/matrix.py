@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import subprocess
 import time
@@ -14,24 +12,25 @@ from typing import Any
 
 import keras
 
-from landslide_tf.errors import RecipeError, RunError
-from landslide_tf.files import atomic_path, remove_leftovers
-from landslide_tf.train.continual.method_options import (
-    METHODS,
-    MethodOptions,
-    check_methods,
-)
-from landslide_tf.train.continual.methods import RegionFiles, run_method
+from landslide_tf.errors import RecipeError
+from landslide_tf.train.continual.methods import METHODS, MethodOptions, check_methods
 from landslide_tf.train.continual.recipe import ContinualRecipe
+from landslide_tf.train.continual.regions import Regions
+from landslide_tf.train.continual.training import run_method
 from landslide_tf.train.engine import Session, prepare_backend
 from landslide_tf.train.run.folder import environment
-from landslide_tf.train.search.folder import locked
+from landslide_tf.train.run.series import (
+    digest,
+    read_record,
+    run_missing,
+    write_record,
+)
 
 Record = dict[str, Any]  # JSON values
 
 
 @dataclass(frozen=True)
-class MatrixCell:
+class MatrixRun:
     """One method with one seed.
 
     Attributes:
@@ -52,12 +51,12 @@ class MatrixCell:
         options = asdict(self.options)
         own = {"ewc": ["ewc_strength"], "replay": ["buffer"], "joint_all": ["balance"]}
         chosen = {name: options[name] for name in own.get(self.method, [])}
-        return _digest({"method": self.method, "options": chosen, **self._content()})
+        return digest({"method": self.method, "options": chosen, **self._content()})
 
     @property
     def work(self) -> str:
         """Name of the folder of its stages, shared by the methods of a seed."""
-        return f"{self.seed}-{_digest(self._content())}"
+        return f"{self.seed}-{digest(self._content())}"
 
     def _content(self) -> Record:
         chosen = self.recipe.model_dump(
@@ -68,17 +67,12 @@ class MatrixCell:
         return {"recipe": chosen, "seed": self.seed}
 
 
-def _digest(content: object) -> str:
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
 def plan_matrix(
     recipe: ContinualRecipe,
     methods: Sequence[str] = (),
     seeds: Sequence[int] = (),
     options: MethodOptions | None = None,
-) -> list[MatrixCell]:
+) -> list[MatrixRun]:
     """Lists methods and seeds, seed by seed.
 
     Args:
@@ -88,7 +82,7 @@ def plan_matrix(
         options: What baselines need.
 
     Returns:
-        The cells.
+        The runs.
 
     Raises:
         RecipeError: If there is no such method, or a seed repeats.
@@ -97,15 +91,13 @@ def plan_matrix(
     wanted = list(seeds) or [recipe.training.seed]
     if len(set(wanted)) < len(wanted):
         raise RecipeError(f"Expected different seeds, received {wanted}.")
-    cells = []
+    runs = []
     for seed in wanted:
         training = recipe.training.model_copy(update={"seed": seed})
         seeded = recipe.model_copy(update={"training": training})
-        cells += [
-            MatrixCell(method, seed, seeded, options or MethodOptions())
-            for method in chosen
-        ]
-    return cells
+        options = options or MethodOptions()
+        runs += [MatrixRun(method, seed, seeded, options) for method in chosen]
+    return runs
 
 
 @dataclass(frozen=True)
@@ -118,88 +110,78 @@ class MatrixFolder:
 
     path: Path
 
-    def record(self, cell: MatrixCell) -> Path:
-        """Returns the file of a finished cell."""
-        return self.path / "cells" / f"{cell.method}-{cell.seed}-{cell.key}.json"
+    def record(self, run: MatrixRun) -> Path:
+        """Returns the file of a run that has ended."""
+        return self.path / "cells" / f"{run.method}-{run.seed}-{run.key}.json"
 
-    def work(self, cell: MatrixCell) -> Path:
-        """Returns the folder of a cell's stages while they are needed."""
-        return self.path / "work" / cell.work
+    def work(self, run: MatrixRun) -> Path:
+        """Returns the folder of a run's stages while they are needed."""
+        return self.path / "work" / run.work
 
-    def read(self, cell: MatrixCell) -> Record | None:
-        """Returns a finished cell.
+    def read(self, run: MatrixRun) -> Record | None:
+        """Returns the record of a run, None while it has not ended.
 
         Raises:
             RunError: If its file is damaged.
         """
-        path = self.record(cell)
-        if not path.is_file():
-            return None
-        try:
-            return json.loads(path.read_text())
-        except ValueError as error:
-            raise RunError(
-                f"`{path}` is damaged: remove it, and its method is trained anew."
-            ) from error
+        return read_record(self.record(run), "its method is trained anew")
 
 
 def run_matrix(
-    planned: Sequence[MatrixCell], folder: str | Path, session: Session | None = None
-) -> Iterator[tuple[MatrixCell, bool]]:
+    planned: Sequence[MatrixRun], folder: str | Path, session: Session | None = None
+) -> Iterator[tuple[MatrixRun, bool]]:
     """Trains what of a comparison is not yet there, in this process.
 
     Args:
         planned: From `plan_matrix`.
-        folder: Folder of the comparison; may hold cells of an earlier call, and the
-            stages of one that was killed, which goes on.
+        folder: Folder of the comparison; may hold runs of an earlier call, and the
+            stages of one that was killed, which is resumed.
         session: Folders of data and output.
 
     Yields:
-        Each cell once its file is there, and whether that was so before.
+        Each run once its record is there, and whether that was so before.
 
     Raises:
         RunError: If another process works in the folder or a file is damaged.
         DataError: If a region's data are missing or corrupt.
     """
     place, session = MatrixFolder(Path(folder)), session or Session()
-    message = f"Another process works in `{folder}`: wait, or choose another `--out`."
-    with locked(place.path, message):
-        remove_leftovers(place.path)
-        files: RegionFiles | None = None
-        for cell in planned:
-            found = place.read(cell) is not None
-            if not found:
-                if files is None or files.recipe is not cell.recipe:
-                    if files is None:
-                        prepare_backend(cell.recipe)
-                    files = RegionFiles(cell.recipe, session)
-                _run_cell(cell, files, place)
-                # What the last method has compiled is of no use to the next.
-                keras.backend.clear_session()
-            yield cell, found
-        shutil.rmtree(place.path / "work", ignore_errors=True)
+    opened: dict[int, Regions] = {}  # of the seed at work
+
+    def train(run: MatrixRun) -> Record:
+        if run.seed not in opened:
+            if not opened:
+                prepare_backend(run.recipe)
+            opened.clear()
+            opened[run.seed] = Regions(run.recipe, session)
+        record = _train(run, opened[run.seed], place)
+        # What the last method has compiled is of no use to the next.
+        keras.backend.clear_session()
+        return record
+
+    for run, _, before in run_missing(planned, place.path, place.read, train):
+        yield run, before
+    shutil.rmtree(place.path / "work", ignore_errors=True)
 
 
-def _run_cell(cell: MatrixCell, files: RegionFiles, place: MatrixFolder) -> None:
+def _train(run: MatrixRun, regions: Regions, place: MatrixFolder) -> Record:
     started = time.perf_counter()
-    work = place.work(cell)
-    result = run_method(cell.method, files, work, cell.options)
+    work = place.work(run)
+    result = run_method(run.method, regions, work, run.options)
     record = {
-        "method": cell.method,
-        "seed": cell.seed,
-        "regions": files.names,
+        "method": run.method,
+        "seed": run.seed,
+        "regions": regions.names,
         "steps": result.steps,
         "untrained": result.untrained,
         "seconds": round(time.perf_counter() - started, 1),
         "environment": environment(),
         "revision": _revision(),
-        "command": files.session.command,
+        "command": regions.session.command,
     }
-    path = place.record(cell)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(record, allow_nan=False) + "\n")
-    shutil.rmtree(work / cell.method, ignore_errors=True)
+    write_record(place.record(run), record)
+    shutil.rmtree(work / run.method, ignore_errors=True)
+    return record
 
 
 def _revision() -> str | None:

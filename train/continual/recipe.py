@@ -14,7 +14,6 @@ from pydantic_core import PydanticCustomError
 from landslide_tf.ecoregions import region_name
 from landslide_tf.errors import LandslideTFError, RecipeError
 from landslide_tf.files import atomic_path
-from landslide_tf.models.tsmu_net import ROUTINGS
 from landslide_tf.models.tsmu_parts import Network
 from landslide_tf.train.recipe.schema import (
     Count,
@@ -105,7 +104,7 @@ class ContinualModel(Section):
     decoder_filters: list[Count] | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     bn_momentum: Annotated[float, Field(gt=0, lt=1)] | None = None
-    routing: Literal[ROUTINGS] = "all"
+    routing: Literal["all", "partition"] = "all"
 
 
 class StageSection(Section):

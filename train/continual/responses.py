@@ -1,8 +1,9 @@
-"""What old decoders said of a new region's images, on disk."""
+"""What old decoders said of a new region's images, in memory and on disk."""
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import numpy as np
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import RunError
 from landslide_tf.files import atomic_path
-from landslide_tf.models import tsmu
 from landslide_tf.pipelines import RegionBatches, RegionExamples, WholeRegion
-from landslide_tf.train.continual.stage import responses
+from landslide_tf.train.continual.recipe import ContinualRecipe
+from landslide_tf.train.continual.regions import RegionData
+from landslide_tf.train.continual.update_model import Tensors, decoded
 
 
 @dataclass(frozen=True)
@@ -30,67 +32,59 @@ class Responses:
     validation: FloatArray
 
 
-def record(
-    network: keras.Model,
-    names: tuple[str, ...],
-    examples: RegionExamples,
-    *,
-    batch_size: int,
-    dtype: str = "float32",
-) -> list[FloatArray]:
-    """Runs decoders on every example and copy, in inference mode.
+def record_region(
+    network: keras.Model, old: Sequence[str], data: RegionData, recipe: ContinualRecipe
+) -> list[Responses]:
+    """Records what old decoders say of a new region's images, copies included.
 
     Args:
-        network: A model of `tsmu_net`.
-        names: Regions of the decoders.
-        examples: The new region's examples.
-        batch_size: Examples at once.
-        dtype: `"float32"`, or `"float16"` for half the memory: responses then differ
+        network: A model of `tsmu_net`; its decoders run in inference mode.
+        old: Regions of the decoders.
+        data: The new region's examples.
+        recipe: Section `joint` gives the type of the numbers: with float16 they differ
             from the decoders' by up to 5e-4.
 
     Returns:
-        One array (examples and copies, H, W) a decoder.
+        The responses, one a decoder.
     """
-    model = _Responses(network, names)
-    shape = (len(examples), examples.size, examples.size)
-    recorded = [np.empty(shape, dtype) for _ in names]
-    whole = WholeRegion(RegionBatches(examples, batch_size))
-    for numbers in whole.numbers():
-        images, _ = whole.load(numbers)
-        for part, values in zip(recorded, model.predict_on_batch(images), strict=True):
-            part[numbers] = values[..., 0]
-    return recorded
+    model = _Decoders(network, old)
+    size = recipe.training.validation_batch_size
+    made = []
+    for examples in (data.training, data.validation):
+        shape = (len(examples), examples.size, examples.size)
+        recorded = [np.empty(shape, recipe.joint.responses_dtype) for _ in old]
+        whole = WholeRegion(RegionBatches(examples, size))
+        for numbers in whole.numbers():
+            found = model.predict_on_batch(whole.load(numbers)[0])
+            for part, name in zip(recorded, old, strict=True):
+                part[numbers] = found[name][..., 0]
+        made.append(recorded)
+    return [Responses(*parts) for parts in zip(*made, strict=True)]
 
 
-class _Responses(keras.Model):
+class _Decoders(keras.Model):
     """Decoders in inference mode, compiled as one function."""
 
-    def __init__(self, network: keras.Model, names: tuple[str, ...]) -> None:
+    def __init__(self, network: keras.Model, names: Sequence[str]) -> None:
         super().__init__(name="responses")
         self.network = network
-        self.names = names
+        self.modes = dict.fromkeys(names, False)
 
-    def call(self, inputs: dict[str, FloatArray]) -> list[FloatArray]:
-        return responses(self.network, tuple(self.names), inputs["image"])
+    def call(self, inputs: Tensors) -> Tensors:
+        return decoded(self.network, inputs["image"], self.modes)
 
 
 def responses_path(folder: str | Path, new: str, old: str) -> Path:
-    """Returns the file of one old region's responses."""
+    """Returns the file of one old region's responses to a new region's images."""
     return Path(folder) / "responses" / new / f"{old}.npz"
 
 
-def write_responses(
-    path: Path,
-    training: RegionExamples,
-    validation: RegionExamples,
-    recorded: Responses,
-) -> None:
+def write_responses(path: Path, data: RegionData, recorded: Responses) -> None:
     """Writes one old decoder's responses with the ids and copies they belong to.
 
     Args:
         path: From `responses_path`.
-        training: The new region's training examples.
-        validation: Its validation examples.
+        data: The new region's examples.
         recorded: The responses.
 
     Raises:
@@ -102,8 +96,8 @@ def write_responses(
                 stream,
                 training=recorded.training,
                 validation=recorded.validation,
-                training_keys=_keys(training),
-                validation_keys=_keys(validation),
+                training_keys=_keys(data.training),
+                validation_keys=_keys(data.validation),
             )
     except OSError as error:
         raise RunError(
@@ -112,15 +106,12 @@ def write_responses(
         ) from error
 
 
-def read_responses(
-    path: Path, training: RegionExamples, validation: RegionExamples
-) -> Responses:
+def read_responses(path: Path, data: RegionData) -> Responses:
     """Reads one old decoder's responses.
 
     Args:
         path: From `responses_path`.
-        training: As when they were written.
-        validation: As when they were written.
+        data: The new region's examples, as when the responses were written.
 
     Returns:
         The responses.
@@ -130,18 +121,16 @@ def read_responses(
     """
     try:
         with path.open("rb") as stream, np.load(stream) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-        same = [
-            np.array_equal(found[f"{part}_keys"], _keys(examples))
-            for part, examples in (("training", training), ("validation", validation))
-        ]
-        recorded = Responses(found["training"], found["validation"])
+            recorded = Responses(arrays["training"], arrays["validation"])
+            same = np.array_equal(
+                arrays["training_keys"], _keys(data.training)
+            ) and np.array_equal(arrays["validation_keys"], _keys(data.validation))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise RunError(
             f"`{path}` is missing or damaged: remove the `record` stage from "
             "`state.json` or start the step anew."
         ) from error
-    if not all(same):
+    if not same:
         raise RunError(
             f"`{path}` holds the responses to other examples than the region has now: "
             "restore its data or start the step anew."
@@ -152,8 +141,3 @@ def read_responses(
 def _keys(examples: RegionExamples) -> np.ndarray:
     keys = (examples.key(number) for number in range(len(examples)))
     return np.array([f"{name}#{copy}" for name, copy in keys])
-
-
-def old_regions(network: keras.Model, new: str) -> tuple[str, ...]:
-    """Returns the regions whose decoders were there before a new one."""
-    return tuple(name for name in tsmu.decoders(network) if name != new)

@@ -14,32 +14,18 @@ from landslide_tf.errors import RecipeError, RunError
 from landslide_tf.files import atomic_path, remove_leftovers
 from landslide_tf.metadata import Band, ModelMetadata
 from landslide_tf.models import tsmu
-from landslide_tf.pipelines import RegionExamples
-from landslide_tf.train.continual.data import RegionData, load_examples, load_step
 from landslide_tf.train.continual.evaluation import (
     THRESHOLD,
-    evaluate_step,
     read_matrix,
     write_step,
 )
+from landslide_tf.train.continual.methods import stage_names
 from landslide_tf.train.continual.recipe import (
     ContinualRecipe,
-    RegionSection,
     load_continual_recipe,
 )
-from landslide_tf.train.continual.responses import (
-    old_regions,
-    read_responses,
-    responses_path,
-    write_responses,
-)
-from landslide_tf.train.continual.stage import StageResult
-from landslide_tf.train.continual.training import (
-    fit_base,
-    fit_joint,
-    record_region,
-    warm_up,
-)
+from landslide_tf.train.continual.regions import Regions
+from landslide_tf.train.continual.training import RegionSequence
 from landslide_tf.train.engine import Session, prepare_backend
 from landslide_tf.train.run.folder import RunFolder, require_unused, versions
 
@@ -72,6 +58,10 @@ class ContinualFolder:
         """Returns the folder of a stage's checkpoints."""
         return self.path / STAGES / name
 
+    def history(self, stage: str) -> Path:
+        """Returns the file with the epochs of a stage that is done."""
+        return self.state / "history" / f"{stage}.csv"
+
     def read_recipe(self) -> ContinualRecipe:
         """Returns the recipe.
 
@@ -90,19 +80,6 @@ class ContinualFolder:
         if not (self.state / "state.json").is_file():
             return []
         return tsmu.read_state(self.state).done
-
-
-def stage_names(recipe: ContinualRecipe) -> list[str]:
-    """Returns every stage of a recipe in order, such as `1_warmup`."""
-    names = ["0_base", "0_evaluate"]
-    for step in range(1, len(recipe.regions)):
-        names += [f"{step}_warmup"] if "warmup" in recipe.stages else []
-        if "joint" in recipe.stages:
-            recorded = recipe.joint.responses == "recorded"
-            names += [f"{step}_record"] if recorded else []
-            names += [f"{step}_joint"]
-        names += [f"{step}_evaluate"]
-    return names
 
 
 def train_continual(
@@ -171,23 +148,23 @@ def _run(
     place.run.write_environment()
     remove_leftovers(place.path)
     finished = place.done()
-    arrivals = recipe.arrivals()
+    training = RegionSequence(Regions(recipe, session), place.stage, state=place.state)
     if finished:
-        network = tsmu.load_state(place.state)
-        _check_same(recipe, network)
-    else:
-        network = models.tsmu_net(
-            [arrivals[0].name],
-            **recipe.model.model_dump(),
-            seed=recipe.training.seed,
-        )
-    sequence = _Sequence(recipe, place, session, network, list(finished), done)
+        training.network = tsmu.load_state(place.state)
+        _check_same(recipe, training.network)
     for name in stage_names(recipe):
         if name not in finished:
-            keras.utils.set_random_seed(recipe.training.seed)
-            sequence.run(name)
+            training.run(name)
+            if name.endswith("_evaluate"):
+                step = int(name.split("_")[0])
+                cells = training.evaluated[step]
+                write_step(place.state, training.regions.names, step, cells)
+                if done is not None:
+                    done(step, training.network)
+            finished.append(name)
+            _keep(training, place, finished)
     shutil.rmtree(place.path / STAGES, ignore_errors=True)
-    _write_result(sequence)
+    _write_result(training, place)
     return place
 
 
@@ -202,105 +179,20 @@ def _check_same(recipe: ContinualRecipe, network: keras.Model) -> None:
         )
 
 
-@dataclass
-class _Sequence:
-    """A training on its way through its stages."""
-
-    recipe: ContinualRecipe
-    place: ContinualFolder
-    session: Session
-    network: keras.Model
-    finished: list[str]
-    done: StepDone | None
-    _data: tuple[int, RegionData] | None = None
-
-    def run(self, name: str) -> None:
-        """Runs one stage and keeps what it made."""
-        text, kind = name.split("_")
-        step = int(text)
-        section = self.recipe.arrivals()[step]
-        if section.name not in tsmu.regions(self.network):
-            self.network = tsmu.add_region(self.network, section.name)
-        stage = self.place.stage(name)
-        history = getattr(self, f"_{kind}")(step, section, stage)
-        if history is not None:
-            place = self.place.state / "history" / f"{name}.csv"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(place) as temporary:
-                temporary.write_bytes((stage / "metrics.csv").read_bytes())
-        self.finished.append(name)
-        tsmu.save_state(
-            self.network,
-            self.place.state,
-            done=self.finished,
-            config=self.recipe.model_dump(mode="json"),
-        )
-        shutil.rmtree(stage, ignore_errors=True)
-        if kind == "joint" and not self.recipe.joint.keep_responses:
-            shutil.rmtree(self.place.state / "responses", ignore_errors=True)
-
-    def _step_data(self, step: int, section: RegionSection) -> RegionData:
-        if self._data is None or self._data[0] != step:
-            self._data = step, load_step(self.recipe, section, self.session)
-        return self._data[1]
-
-    def _base(self, step: int, section: RegionSection, stage: Path) -> StageResult:
-        data = self._step_data(step, section)
-        verbose = self.session.verbose
-        return fit_base(self.network, data, self.recipe, stage, verbose=verbose)
-
-    def _warmup(self, step: int, section: RegionSection, stage: Path) -> StageResult:
-        data = self._step_data(step, section)
-        verbose = self.session.verbose
-        return warm_up(self.network, data, self.recipe, stage, verbose=verbose)
-
-    def _record(self, step: int, section: RegionSection, stage: Path) -> None:
-        data = self._step_data(step, section)
-        old = old_regions(self.network, section.name)
-        recorded = record_region(self.network, old, data, self.recipe)
-        for name, values in zip(old, recorded, strict=True):
-            path = responses_path(self.place.state, section.name, name)
-            write_responses(path, data.training, data.validation, values)
-
-    def _joint(self, step: int, section: RegionSection, stage: Path) -> StageResult:
-        data = self._step_data(step, section)
-        recorded = teacher = None
-        if self.recipe.joint.responses == "recorded":
-            recorded = [
-                read_responses(
-                    responses_path(self.place.state, section.name, name),
-                    data.training,
-                    data.validation,
-                )
-                for name in old_regions(self.network, section.name)
-            ]
-        else:
-            teacher = tsmu.copy(self.network)
-        return fit_joint(
-            self.network,
-            data,
-            self.recipe,
-            stage,
-            recorded=recorded,
-            teacher=teacher,
-            verbose=self.session.verbose,
-        )
-
-    def _evaluate(self, step: int, section: RegionSection, stage: Path) -> None:
-        arrivals = {s.name: s for s in self.recipe.arrivals()}
-
-        def load(name: str) -> RegionExamples:
-            return load_examples(self.recipe, arrivals[name], "test", self.session)
-
-        cells = evaluate_step(
-            self.network,
-            list(arrivals),
-            load,
-            batch_size=self.recipe.training.validation_batch_size,
-        )
-        write_step(self.place.state, list(arrivals), step, cells)
-        if self.done is not None:
-            self.done(step, self.network)
+def _keep(
+    training: RegionSequence, place: ContinualFolder, finished: list[str]
+) -> None:
+    """Keeps what the last stage has made, and that it is done."""
+    name = finished[-1]
+    metrics = place.stage(name) / "metrics.csv"
+    if metrics.is_file():
+        with atomic_path(place.history(name)) as temporary:
+            temporary.write_bytes(metrics.read_bytes())
+    config = training.recipe.model_dump(mode="json")
+    tsmu.save_state(training.network, place.state, done=finished, config=config)
+    shutil.rmtree(place.stage(name), ignore_errors=True)
+    if name.endswith("_joint") and not training.recipe.joint.keep_responses:
+        shutil.rmtree(place.state / "responses", ignore_errors=True)
 
 
 def describe_network(
@@ -363,17 +255,17 @@ def of_region(
     return metadata.model_copy(update=update), model
 
 
-def _write_result(sequence: _Sequence) -> None:
+def _write_result(training: RegionSequence, place: ContinualFolder) -> None:
     """Writes `model.keras`, giving float32, and `model.json`."""
-    run, recipe = sequence.place.run, sequence.recipe
     keras.config.set_dtype_policy("float32")
-    final = tsmu.copy(sequence.network)
-    with atomic_path(run.model) as temporary:
+    final = tsmu.copy(training.network)
+    with atomic_path(place.run.model) as temporary:
         final.save(temporary)
-    metadata = describe_network(recipe, final, run.path.name)
-    metadata.command = sequence.session.command
-    rows = read_matrix(sequence.place.state).get("R") or [[]]
-    regions = [section.name for section in recipe.arrivals()]
-    scores = {n: v for n, v in zip(regions, rows[-1], strict=False) if v is not None}
-    metadata.metrics = {"test": {f"{name}_iou": v for name, v in scores.items()}}
-    metadata.write(run.path)
+    metadata = describe_network(training.recipe, final, place.path.name)
+    metadata.command = training.regions.session.command
+    rows = read_matrix(place.state).get("R") or [[]]
+    scores = dict(zip(training.regions.names, rows[-1], strict=False))
+    metadata.metrics = {
+        "test": {f"{n}_iou": v for n, v in scores.items() if v is not None}
+    }
+    metadata.write(place.path)

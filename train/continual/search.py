@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras_tuner as kt
 import numpy as np
-from pydantic import ValidationError
 
-from landslide_tf.errors import RecipeError, RunError, did_you_mean
+from landslide_tf.errors import RecipeError, RunError
 from landslide_tf.train.continual.recipe import ContinualRecipe
 from landslide_tf.train.continual.run import (
     ContinualFolder,
@@ -22,16 +19,15 @@ from landslide_tf.train.continual.run import (
     train_continual,
 )
 from landslide_tf.train.engine import Session
-from landslide_tf.train.recipe.schema import explain
-from landslide_tf.train.search.folder import (
-    Outcome,
-    SearchFolder,
-    best_outcome,
-    locked,
-    read_outcome,
-    write_outcome,
+from landslide_tf.train.search.folder import Mode, Outcome, SearchFolder
+from landslide_tf.train.search.space import (
+    Dimension,
+    LogRange,
+    Space,
+    Values,
+    choice,
+    chosen,
 )
-from landslide_tf.train.search.space import Choice, Dimension, LogRange, Values, assign
 
 _RATES = {"base.learning_rate": (1e-4, 3e-3), "joint.learning_rate": (1e-5, 1e-3)}
 _CHOICES: dict[str, tuple[Any, ...]] = {
@@ -42,17 +38,8 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class ContinualSpace:
-    """A recipe and what may differ from it.
-
-    Attributes:
-        recipe: The recipe as written, which the first trial is.
-        dimensions: What trials differ in.
-    """
-
-    recipe: ContinualRecipe
-    dimensions: tuple[Dimension, ...]
+class ContinualSpace(Space[ContinualRecipe]):
+    """What `tune_continual` may change in a recipe."""
 
     @classmethod
     def around(
@@ -73,46 +60,24 @@ class ContinualSpace:
                 "A search needs a recipe of two regions or more: its score is that of "
                 "the steps after the first."
             )
-        names = [*_RATES, *_CHOICES]
-        for name in vary:
-            if name not in names:
-                raise RecipeError(
-                    f"`--vary`: expected some of {', '.join(names)}, received `{name}`."
-                    f"{did_you_mean(name, names)}"
-                )
-        kept = [name for name in names if not vary or name in vary]
-        return cls(recipe, tuple(_dimension(recipe, name) for name in kept))
+        found = [_dimension(recipe, name) for name in (*_RATES, *_CHOICES)]
+        return cls(recipe, chosen(found, vary))
 
     def draw(self, trial: int, seed: int) -> Values:
-        """Returns the values of a trial; trial 0 is the recipe itself."""
-        if trial == 0:
-            return {d.name: d.own for d in self.dimensions}
-        parameters = kt.HyperParameters()
-        for dimension in self.dimensions:
-            dimension.declare(parameters)
-        seeds = np.random.SeedSequence([seed, trial]).generate_state(
-            len(self.dimensions)
-        )
-        return {
-            d.name: d.clean(p.random_sample(int(s)))
-            for d, p, s in zip(self.dimensions, parameters.space, seeds, strict=True)
-        }
+        """Returns the values of a trial; trial 0 is the recipe itself.
 
-    def recipe_at(self, values: Values) -> ContinualRecipe:
-        """Returns the recipe of a trial.
-
-        Raises:
-            RecipeError: If the values do not go together.
+        Args:
+            trial: Its number, from 0.
+            seed: Of the search.
         """
-        content = self.recipe.model_dump(mode="json")
-        for dimension in self.dimensions:
-            for key, value in dimension.changes(values[dimension.name]).items():
-                assign(content, key, value)
-        try:
-            return ContinualRecipe.model_validate(content)
-        except ValidationError as error:
-            line = explain(error, ContinualRecipe)
-            raise RecipeError(f"Trial: {line}") from error
+        if trial == 0:
+            return self.values({})
+        parameters = kt.HyperParameters()
+        self.declare(parameters)
+        sequence = np.random.SeedSequence([seed, trial])
+        seeds = sequence.generate_state(len(self.dimensions)).tolist()
+        drawn = zip(parameters.space, seeds, strict=True)
+        return self.values({p.name: p.random_sample(s) for p, s in drawn})
 
 
 def _dimension(recipe: ContinualRecipe, name: str) -> Dimension:
@@ -121,17 +86,7 @@ def _dimension(recipe: ContinualRecipe, name: str) -> Dimension:
     if name in _RATES:
         low, high = _RATES[name]
         return LogRange(name, min(low, own), max(high, own), own)
-    forms: dict[str, dict[str, Any]] = {
-        _label(value): {name: value} for value in _CHOICES[name]
-    }
-    # The recipe itself stays as written; None is the published dropout.
-    return Choice(name, {**forms, _label(own): {}}, _label(own))
-
-
-def _label(value: object) -> str:
-    if value is None:
-        return "published"
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+    return choice(name, _CHOICES[name], own)
 
 
 def tune_continual(
@@ -171,28 +126,22 @@ def tune_continual(
         DataError: If a region's data are missing or corrupt.
     """
     space, search = ContinualSpace.around(recipe, vary), SearchFolder(Path(folder))
-    mode = _mode(recipe)
-    with locked(search.path, f"Another process searches in `{search.path}`."):
-        options = {"seed": seed, "vary": list(vary)}
-        search.claim({"recipe": recipe.model_dump(mode="json"), **options})
+    mode, monitor = _selection(recipe)
+    settings = {"seed": seed, "vary": list(vary)}
+    with search.claimed({"recipe": recipe.model_dump(mode="json"), **settings}):
         for trial in range(trials):
-            outcome = _outcome(space, search, trial, seed, session or Session())
+            outcome = _outcome(space, search, trial, seed, session)
             search.write_tables(mode)
             if report is not None:
                 report(outcome)
-        best = best_outcome(search.outcomes(), mode)
-        winner = space.recipe_at(best.values)
-        winner.description = (
-            f"{recipe.description} (trial {best.trial} of a search with {trials}: "
-            f"{best.score:.4f})"
-        )
-        winner.write(search.best)
+        search.write_best(mode, lambda best: space.recipe_at(best.values), monitor)
     return search
 
 
-def _mode(recipe: ContinualRecipe) -> Literal["min", "max"]:
+def _selection(recipe: ContinualRecipe) -> tuple[Mode, str]:
+    """Returns whether a small or a large score is better, and its name."""
     total = recipe.joint.selection == "val_total" and "joint" in recipe.stages
-    return "min" if total else "max"
+    return ("min", "val_total") if total else ("max", "new_iou")
 
 
 def _outcome(
@@ -200,20 +149,20 @@ def _outcome(
     search: SearchFolder,
     trial: int,
     seed: int,
-    session: Session,
+    session: Session | None,
 ) -> Outcome:
     values = space.draw(trial, seed)
     recipe = space.recipe_at(values)
     run = search.run_of(trial, recipe)
-    outcome = read_outcome(run)
-    if outcome is None:
+
+    def train() -> Outcome:
         if run.recipe.is_file():
             place = resume_continual(run.path, session)
         else:
             place = train_continual(recipe, run.path, session)
         score = step_score(space.recipe, place)
         lost = not math.isfinite(score)
-        outcome = Outcome(
+        return Outcome(
             trial=trial,
             status="failed" if lost else "completed",
             score=None if lost else score,
@@ -223,8 +172,8 @@ def _outcome(
             run=run.path.name,
             reason="the loss became not a number" if lost else None,
         )
-        write_outcome(run, outcome)
-    return outcome
+
+    return search.finish(run, train)
 
 
 def step_score(recipe: ContinualRecipe, place: ContinualFolder) -> float:
@@ -240,21 +189,18 @@ def step_score(recipe: ContinualRecipe, place: ContinualFolder) -> float:
     Raises:
         RunError: If the epochs of a stage are not there.
     """
-    mode, stage = _mode(recipe), recipe.stages[-1]
+    (mode, _), stage = _selection(recipe), recipe.stages[-1]
     scores = []
     for step in range(1, len(recipe.regions)):
-        path = place.state / "history" / f"{step}_{stage}.csv"
+        path = place.history(f"{step}_{stage}")
         try:
-            rows = list(csv.DictReader(io.StringIO(path.read_text())))
+            rows = list(csv.DictReader(path.read_text().splitlines()))
         except OSError as error:
             raise RunError(f"`{path}` is missing: train the trial anew.") from error
-        scores.append(_selected(rows, mode, recipe.joint.strength))
+        if mode == "max":
+            scores.append(max(float(row["val_soft_iou"]) for row in rows))
+        else:  # of the epoch that the trial itself has selected
+            best = min(rows, key=lambda row: float(row["val_loss"]))
+            moved = recipe.joint.strength * float(best["val_preservation"])
+            scores.append(float(best["val_dice"]) + moved)
     return float(np.mean(scores))
-
-
-def _selected(rows: Sequence[dict[str, str]], mode: str, strength: float) -> float:
-    """Returns the value of the epoch that its own run has selected."""
-    if mode == "max":
-        return max(float(row["val_soft_iou"]) for row in rows)
-    best = min(rows, key=lambda row: float(row["val_loss"]))
-    return float(best["val_dice"]) + strength * float(best["val_preservation"])

@@ -9,21 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from landslide_tf.array_types import FloatArray
+from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.ecoregions import REGIONS
-from landslide_tf.train.continual.matrix import MatrixCell, MatrixFolder, Record
-from landslide_tf.train.continual.method_options import METHODS
-from landslide_tf.train.continual.scores import (
-    LEVEL,
-    RESAMPLES,
-    continual_scores,
-    interval,
-    pooled,
-    resampled_cell,
-)
+from landslide_tf.train.continual.matrix import MatrixFolder, MatrixRun, Record
+from landslide_tf.train.continual.methods import METHODS
 from landslide_tf.train.run.folder import versions
 
 SCORES = ("iou", "f1")
+RESAMPLES, LEVEL, BOOTSTRAP_SEED = 1000, 0.95, 0
 REMARK = (
     "36 of the 39 desert pairs lie on one site in Arizona and 388 of the 400 mountain "
     "pairs in the Colorado Front Range: \u201cregion\u201d is largely \u201csite\u201d."
@@ -32,7 +25,7 @@ REMARK = (
 Summary = dict[str, Any]  # JSON values, NaN for undefined numbers
 
 
-def summarize_matrix(planned: Sequence[MatrixCell], folder: str | Path) -> Summary:
+def summarize_matrix(planned: Sequence[MatrixRun], folder: str | Path) -> Summary:
     """Computes matrices, forgetting and transfer as far as methods are there.
 
     Args:
@@ -53,10 +46,10 @@ def summarize_matrix(planned: Sequence[MatrixCell], folder: str | Path) -> Summa
     recipe = planned[0].recipe
     names = [section.name for section in recipe.arrivals()]
     records: dict[str, dict[int, Record]] = {}
-    for cell in planned:
-        record = place.read(cell)
+    for run in planned:
+        record = place.read(run)
         if record is not None:
-            records.setdefault(cell.method, {})[cell.seed] = record
+            records.setdefault(run.method, {})[run.seed] = record
     tables = {
         m: {s: _Tables.of(m, r) for s, r in f.items()} for m, f in records.items()
     }
@@ -66,7 +59,7 @@ def summarize_matrix(planned: Sequence[MatrixCell], folder: str | Path) -> Summa
         "title": recipe.description,
         "regions": names,
         "test_examples": _test_examples(records),
-        "seeds": list(dict.fromkeys(cell.seed for cell in planned)),
+        "seeds": list(dict.fromkeys(run.seed for run in planned)),
         "bootstrap": {"over": "test examples", "samples": RESAMPLES, "level": LEVEL},
         "versions": versions(),
         "revisions": _revisions(records),
@@ -110,7 +103,7 @@ class _Tables:
     """
 
     all: dict[str, _Drawn]
-    untrained: dict[str, _Drawn] | None
+    untrained: dict[str, _Drawn]
 
     @classmethod
     def of(cls, method: str, record: Record) -> _Tables:
@@ -121,7 +114,7 @@ class _Tables:
                 s: np.stack([_row(r, names, s) for r in record["steps"]], 1)
                 for s in SCORES
             },
-            {s: _row(untrained, names, s) for s in SCORES} if untrained else None,
+            {s: _row(untrained, names, s) for s in SCORES if untrained},
         )
 
     def own(self, score: str) -> _Drawn:
@@ -148,16 +141,21 @@ def _row(row: Mapping[str, Any] | None, names: Sequence[str], score: str) -> _Dr
 
 def _summary_of(found: Mapping[int, _Tables], fresh: Mapping[int, _Tables]) -> Summary:
     """Returns the part of one method."""
+
+    def alone(seed: int, score: str) -> dict[str, _Drawn]:
+        if seed not in fresh:
+            return {}
+        own = np.diagonal(fresh[seed].all[score], axis1=-2, axis2=-1)
+        return {"fresh": own, "untrained": fresh[seed].untrained[score]}
+
     summary: Summary = {"seeds": list(found)}
     for score in SCORES:
         drawn: dict[str, list[_Drawn]] = {}
         for seed, tables in found.items():
-            alone = fresh.get(seed)
             scores = continual_scores(
                 tables.own(score),
                 zero_shot=tables.zero_shot(score),
-                fresh=None if alone is None else _diagonal(alone.all[score]),
-                untrained=None if alone is None else alone.untrained[score],
+                **alone(seed, score),
             )
             for name, values in scores.items():
                 drawn.setdefault(name, []).append(values)
@@ -168,10 +166,6 @@ def _summary_of(found: Mapping[int, _Tables], fresh: Mapping[int, _Tables]) -> S
             "scores": {n: _entry(v) for n, v in drawn.items() if len(v) == len(found)},
         }
     return summary
-
-
-def _diagonal(values: _Drawn) -> _Drawn:
-    return np.diagonal(values, axis1=-2, axis2=-1)
 
 
 def _entry(values: Sequence[_Drawn]) -> Summary:
@@ -186,3 +180,104 @@ def _entry(values: Sequence[_Drawn]) -> Summary:
         "high": high.tolist(),
         "values": stacked[:, 0].tolist(),
     }
+
+
+def continual_scores(
+    own: FloatArray,
+    *,
+    zero_shot: FloatArray | None = None,
+    fresh: FloatArray | None = None,
+    untrained: FloatArray | None = None,
+) -> dict[str, FloatArray]:
+    """Computes forgetting, transfer and averages from region × step matrices.
+
+    Lopez-Paz and Ranzato 2017 (backward and forward transfer); Chaudhry et al. 2018,
+    section 3 (forgetting, intransigence).
+
+    Args:
+        own: (..., steps, regions), as many of both: score of region k's own decoder
+            after step t; NaN for k > t and where it is not known.
+        zero_shot: The same shape: score on region k before its turn, k > t.
+        fresh: (..., regions): score of a model trained on the region alone.
+        untrained: (..., regions): score of a model that is not trained.
+
+    Returns:
+        `final_average`, `new_region_average`, and with two regions or more `forgetting`
+        (> 0 = lost), `forgetting_per_region` (..., regions - 1) and `bwt`; with `fresh`
+        also `intransigence_per_region` and `gain_per_region` (the final score less the
+        fresh one), both (..., regions), and `fwt_learn`; with `zero_shot` and
+        `untrained` also `fwt_zero_shot`. NaN where a score is missing.
+    """
+    regions = own.shape[-1]
+    last, new = own[..., -1, :], np.diagonal(own, axis1=-2, axis2=-1)
+    found = {
+        "final_average": last.mean(axis=-1),
+        "new_region_average": new.mean(axis=-1),
+    }
+    if fresh is not None:
+        found["intransigence_per_region"] = fresh - new
+        found["gain_per_region"] = last - fresh
+    if regions == 1:
+        return found
+    lost = [
+        own[..., k : regions - 1, k].max(axis=-1) - last[..., k]
+        for k in range(regions - 1)
+    ]
+    found["forgetting_per_region"] = np.stack(lost, axis=-1)
+    found["forgetting"] = found["forgetting_per_region"].mean(axis=-1)
+    found["bwt"] = (last - new)[..., :-1].mean(axis=-1)
+    if fresh is not None:
+        found["fwt_learn"] = (new - fresh)[..., 1:].mean(axis=-1)
+    if zero_shot is not None and untrained is not None:
+        before = np.diagonal(zero_shot, offset=1, axis1=-2, axis2=-1)
+        found["fwt_zero_shot"] = (before - untrained[..., 1:]).mean(axis=-1)
+    return found
+
+
+def pooled(counts: IntArray | FloatArray, score: str) -> FloatArray:
+    """Returns a score of counts; 1 where there is nothing and nothing was found.
+
+    Args:
+        counts: (..., 4): true positives, false positives, false negatives, true
+            negatives.
+        score: `"iou"` or `"f1"`.
+
+    Returns:
+        (...), fractions.
+    """
+    tp, fp, fn = (counts[..., k].astype(np.float64) for k in range(3))
+    factor = 2 if score == "f1" else 1
+    top, bottom = factor * tp, factor * tp + fp + fn
+    return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1), 1.0)
+
+
+def resampled_cell(
+    cell: Mapping[str, Any], score: str, region: int, *, samples: int = RESAMPLES
+) -> FloatArray:
+    """Returns a score of a cell in every bootstrap resample of its images.
+
+    Two cells of one region are resampled alike, whatever the method, step and seed.
+
+    Args:
+        cell: Of `matrix.json`: `counts`, one row an image.
+        score: `"iou"` or `"f1"`.
+        region: Index of the region whose images these are.
+        samples: Number of resamples.
+
+    Returns:
+        (samples,), fractions.
+    """
+    counts = np.array(cell["counts"], np.int64).reshape(-1, 4)
+    images = len(counts)
+    generator = np.random.default_rng([BOOTSTRAP_SEED, region])
+    weights = generator.multinomial(images, np.full(images, 1 / images), size=samples)
+    return pooled(weights @ counts, score)
+
+
+def interval(drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Returns the percentile interval over the first axis, NaN where one is NaN.
+
+    Efron and Tibshirani 1993, section 13.3.
+    """
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return low, high

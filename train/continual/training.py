@@ -1,288 +1,343 @@
-"""Continual training: regions arrive one after the other, old images are not needed.
-
-After Nagendra et al. 2022: the first region trains trunk and decoder; every other one
-warms a decoder of its own up, records what the old decoders say of its images, and then
-trains everything while those responses are preserved.
-"""
+"""Regions that are trained one after the other, by any method, stage by stage."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import keras
-import numpy as np
 
-from landslide_tf.errors import RunError
-from landslide_tf.losses import ResponsePreservationLoss
+from landslide_tf import models
 from landslide_tf.models import tsmu
-from landslide_tf.pipelines import RegionBatches, WholeRegion
-from landslide_tf.train.continual.data import RegionData
-from landslide_tf.train.continual.recipe import (
-    ContinualRecipe,
-    JointSection,
-    StageSection,
+from landslide_tf.pipelines import (
+    EvaluationData,
+    RegionBatches,
+    TrainingData,
+    WholeRegion,
 )
-from landslide_tf.train.continual.responses import Responses, old_regions, record
-from landslide_tf.train.continual.stage import (
-    StagePlan,
-    StageResult,
-    UpdateModel,
+from landslide_tf.pipelines.region_batches import RegionBatch
+from landslide_tf.train.continual.baseline_batches import (
+    Buffer,
+    JoinedExamples,
+    RegionwiseBatches,
+    ReplayBatches,
+    WholeRegions,
+)
+from landslide_tf.train.continual.baseline_models import (
+    Anchor,
+    AnchoredModel,
+    JointModel,
+    ReplayModel,
+    trunk_fisher,
+)
+from landslide_tf.train.continual.evaluation import Cell, evaluate_step
+from landslide_tf.train.continual.methods import (
+    UPDATES,
+    MethodOptions,
+    check_backend,
+    stage_names,
+)
+from landslide_tf.train.continual.recipe import ContinualRecipe, StageSection
+from landslide_tf.train.continual.regions import Regions
+from landslide_tf.train.continual.responses import (
+    Responses,
+    read_responses,
+    record_region,
+    responses_path,
+    write_responses,
+)
+from landslide_tf.train.continual.stages import (
+    JOINT,
+    fit_base,
+    fit_joint,
+    fit_region,
     fit_stage,
+    joint_plan,
+    order_seed,
+    warm_up,
+)
+from landslide_tf.train.continual.update_model import (
+    StagePlan,
+    UpdateModel,
+    old_regions,
 )
 
-__all__ = [
-    "add_and_fit",
-    "fit_base",
-    "fit_joint",
-    "joint_plan",
-    "newest",
-    "record",
-    "record_region",
-    "run_stage",
-    "warm_up",
-]
+# Name of the decoder of networks that have one for all regions.
+_ALL = "ALL_REGIONS"
+Cells: TypeAlias = dict[str, Cell | None]
 
 
-def fit_base(
-    network: keras.Model,
-    data: RegionData,
-    recipe: ContinualRecipe,
-    folder: Path,
-    *,
-    verbose: int | None = None,
-) -> StageResult:
-    """Trains trunk and decoder of a network with one region.
+@dataclass
+class RegionSequence:
+    """A method on its way through the stages of a recipe.
 
-    Args:
-        network: The network; has the best epoch's weights afterwards.
-        data: The region's examples.
-        recipe: Section `base` says how.
-        folder: Folder of the checkpoints.
-        verbose: Keras's verbosity.
+    The caller says which stage comes next and keeps what it wants to go on from.
 
-    Returns:
-        The rows and the best epoch.
+    Attributes:
+        regions: Recipe and examples.
+        place: Returns the folder of a stage's checkpoints, from which the same stage
+            goes on after a kill.
+        network: Of the regions so far; None before the first stage.
+        method: A name of `METHODS`.
+        options: What baselines need.
+        state: Folder that keeps the responses between two stages; None keeps them in
+            memory.
+        evaluated: By step the cells of every region: of its own decoder or, before its
+            turn, of the mean of all.
+        untrained: Cells of networks that are not trained, of `fresh` only.
     """
-    model = UpdateModel(network, StagePlan(target=newest(network)))
-    return run_stage(model, data, recipe, recipe.base, folder, 0, verbose)
 
+    regions: Regions
+    place: Callable[[str], Path]
+    network: keras.Model | None = None
+    method: str = "tsmu"
+    options: MethodOptions = field(default_factory=MethodOptions)
+    state: Path | None = None
+    evaluated: dict[int, Cells] = field(default_factory=dict)
+    untrained: Cells = field(default_factory=dict)
+    _recorded: list[Responses] = field(default_factory=list)
+    _held: Anchor | None = None
 
-def warm_up(
-    network: keras.Model,
-    data: RegionData,
-    recipe: ContinualRecipe,
-    folder: Path,
-    *,
-    verbose: int | None = None,
-) -> StageResult:
-    """Trains the newest decoder alone; trunk and old decoders stay bit by bit.
+    @property
+    def recipe(self) -> ContinualRecipe:
+        """Regions, network and stages."""
+        return self.regions.recipe
 
-    Args:
-        network: The network with the new region's decoder.
-        data: The new region's examples.
-        recipe: Section `warmup` says how.
-        folder: Folder of the checkpoints.
-        verbose: Keras's verbosity.
+    @property
+    def verbose(self) -> int | None:
+        """Keras's verbosity."""
+        return self.regions.session.verbose
 
-    Returns:
-        The rows and the best epoch.
+    def run(self, name: str) -> None:
+        """Runs one stage, or goes on with it.
 
-    Raises:
-        RunError: If an old weight changed.
-    """
-    new = newest(network)
-    before = _old_weights(network, new)
-    model = UpdateModel(network, StagePlan(target=new, trunk=False))
-    result = run_stage(model, data, recipe, recipe.warmup, folder, 1, verbose)
-    for old, now in zip(before, _old_weights(network, new), strict=True):
-        if old.tobytes() != now.tobytes():
-            raise RunError(
-                "A weight outside the new decoder changed while it was warmed up: the "
-                "trained state is not kept; report this."
-            )
-    return result
+        Args:
+            name: Of `stage_names`; the stages before it have been run.
 
+        Raises:
+            RunError: If a checkpoint is damaged.
+            DataError: If a region's data are missing or corrupt.
+        """
+        number, kind = name.split("_")
+        step = int(number)
+        region = self.regions.names[step]
+        keras.utils.set_random_seed(self.recipe.training.seed)
+        if kind == "evaluate":
+            self.evaluated[step] = self._cells(self.regions.names)
+            return
+        if kind not in ("base", "single", "all") and region not in tsmu.regions(
+            self.network
+        ):
+            self.network = tsmu.add_region(self.network, region)
+        stage: Callable[[str, Path], object] = getattr(self, f"_{kind}")
+        stage(region, self.place(name))
 
-def joint_plan(network: keras.Model, section: JointSection) -> StagePlan:
-    """Returns the plan of the joint stage of a network's newest region."""
-    new = newest(network)
-    total = section.selection == "val_total"
-    return StagePlan(
-        target=new,
-        preserved=old_regions(network, new),
-        steady=section.bn_policy == "frozen",
-        preservation=ResponsePreservationLoss(
-            section.preservation, temperature=section.temperature
-        ),
-        strength=section.strength,
-        monitor="val_loss" if total else "val_soft_iou",
-        start=True,
-    )
+    def _build(self, names: Sequence[str], **changes: str) -> None:
+        arguments = {**self.recipe.model.model_dump(), **changes}
+        seed = self.recipe.training.seed
+        self.network = models.tsmu_net(names, **arguments, seed=seed)
 
+    def _cells(self, names: Sequence[str]) -> Cells:
+        size = self.recipe.training.validation_batch_size
+        return evaluate_step(self.network, names, self.regions.test, batch_size=size)
 
-def fit_joint(
-    network: keras.Model,
-    data: RegionData,
-    recipe: ContinualRecipe,
-    folder: Path,
-    *,
-    recorded: list[Responses] | None = None,
-    teacher: keras.Model | None = None,
-    verbose: int | None = None,
-) -> StageResult:
-    """Trains everything with the new region while old responses are preserved.
+    def _base(self, region: str, folder: Path) -> None:
+        """Trains a network with its first region."""
+        # Networks that are compared are all routed alike.
+        self._build([region], **({} if self.state else {"routing": "all"}))
+        if self.method == "fresh":
+            self.untrained |= self._cells([region])
+        data = self.regions.step(region)
+        fit_base(self.network, data, self.recipe, folder, verbose=self.verbose)
 
-    Args:
-        network: The network after the warm-up.
-        data: The new region's examples.
-        recipe: Section `joint` says how.
-        folder: Folder of the checkpoints.
-        recorded: Responses of every old decoder, in the order of the regions.
-        teacher: Copy of the network as it was, in place of `recorded`.
-        verbose: Keras's verbosity.
+    def _warmup(self, region: str, folder: Path) -> None:
+        data = self.regions.step(region)
+        warm_up(self.network, data, self.recipe, folder, verbose=self.verbose)
 
-    Returns:
-        The rows and the selected epoch; -1 where no update made it better.
-    """
-    model = UpdateModel(network, joint_plan(network, recipe.joint), teacher)
-    return run_stage(
-        model, data, recipe, recipe.joint, folder, 2, verbose, recorded or []
-    )
+    def _record(self, region: str, folder: Path) -> None:
+        data, old = self.regions.step(region), old_regions(self.network, region)
+        self._recorded = record_region(self.network, old, data, self.recipe)
+        if self.state is not None:
+            for name, values in zip(old, self._recorded, strict=True):
+                write_responses(responses_path(self.state, region, name), data, values)
 
+    def _joint(self, region: str, folder: Path) -> None:
+        """Trains everything, as the method preserves what was learnt."""
+        if self.method in UPDATES:
+            self._update(region, folder)
+            return
+        section, data = self.recipe.joint, self.regions.step(region)
+        plan = joint_plan(self.network, section, preserve=False)
+        if self.method == "replay":
+            self._replay(plan, folder)
+            return
+        model = UpdateModel(self.network, plan)
+        if self._held is not None:
+            strength = self.options.ewc_strength
+            model = AnchoredModel(self.network, plan, self._held, strength)
+        fit_region(model, data, self.recipe, section, folder, JOINT, self.verbose)
 
-def run_stage(
-    model: UpdateModel,
-    data: RegionData,
-    recipe: ContinualRecipe,
-    section: StageSection,
-    folder: Path,
-    stage: int,
-    verbose: int | None = None,
-    recorded: Sequence[Responses] = (),
-) -> StageResult:
-    """Trains a stage of one region's step with the region's examples.
-
-    Args:
-        model: The network as the stage trains it.
-        data: The region's examples.
-        recipe: What all stages share.
-        section: How long and how fast.
-        folder: Folder of the checkpoints.
-        stage: Number of the stage in its step, for the order of the examples.
-        verbose: Keras's verbosity.
-        recorded: Responses of the decoders to preserve.
-
-    Returns:
-        The rows and the selected epoch.
-    """
-    settings = recipe.training
-    # Every stage of every step has an order of its own.
-    index = len(tsmu.regions(model.network)) - 1
-    seeds = np.random.SeedSequence([settings.seed, index, stage])
-    training = RegionBatches(
-        data.training,
-        settings.batch_size,
-        int(seeds.generate_state(1)[0]),
-        [r.training for r in recorded],
-    )
-    validation = RegionBatches(
-        data.validation,
-        settings.validation_batch_size,
-        responses=[r.validation for r in recorded],
-    )
-    return fit_stage(
-        model,
-        training,
-        WholeRegion(validation),
-        section,
-        settings,
-        folder,
-        verbose=verbose,
-    )
-
-
-def add_and_fit(
-    network: keras.Model,
-    region: str,
-    data: RegionData,
-    recipe: ContinualRecipe,
-    folder: Path,
-    *,
-    verbose: int | None = None,
-) -> keras.Model:
-    """Adds a region and trains it: warm-up, recording, joint stage, in memory.
-
-    `train_continual` does the same with a state on disk that a killed process can go on
-    from.
-
-    Args:
-        network: The network of the regions so far; its parts are trained further.
-        region: The new region.
-        data: Its examples.
-        recipe: Says how.
-        folder: Folder of the checkpoints, removed in the end.
-        verbose: Keras's verbosity.
-
-    Returns:
-        The network with the new region.
-    """
-    network = tsmu.add_region(network, region)
-    new = newest(network)
-    if "warmup" in recipe.stages:
-        warm_up(network, data, recipe, folder / "warmup", verbose=verbose)
-    if "joint" in recipe.stages:
-        old = old_regions(network, new)
-        recorded = None
-        if recipe.joint.responses == "recorded":
-            recorded = record_region(network, old, data, recipe)
+    def _update(self, region: str, folder: Path) -> None:
+        data, recipe = self.regions.step(region), self.recipe
+        if self.state is not None and recipe.joint.responses == "recorded":
+            self._recorded = self._recorded or [
+                read_responses(responses_path(self.state, region, name), data)
+                for name in old_regions(self.network, region)
+            ]
+        if self.method == "lwf":
+            # Li and Hoiem 2016: distillation at temperature 2, λ = 1, decay 0.0005.
+            changes = {
+                "preservation": "kd_kl",
+                "temperature": 2.0,
+                "strength": 1.0,
+                "learning_rate": 1e-4,
+                "weight_decay": 5e-4,
+            }
+            section = recipe.joint.model_copy(update=changes)
+            recipe = recipe.model_copy(update={"joint": section})
         fit_joint(
-            network,
+            self.network,
             data,
             recipe,
-            folder / "joint",
-            recorded=recorded,
-            teacher=None if recorded is not None else tsmu.copy(network),
-            verbose=verbose,
+            folder,
+            recorded=self._recorded,
+            verbose=self.verbose,
         )
-    shutil.rmtree(folder, ignore_errors=True)
-    return network
+        self._recorded = []
+
+    def _replay(self, plan: StagePlan, folder: Path) -> None:
+        settings, data = self.recipe.training, self.regions.step(plan.target)
+        old = old_regions(self.network, plan.target)
+        kept = [self.regions.step(name).training for name in old]
+        buffer = Buffer.draw(kept, self.options.buffer, settings.seed)
+        seed = order_seed(self.network, settings.seed, JOINT)
+        new = RegionBatches(data.training, settings.batch_size, seed)
+        whole = RegionBatches(data.validation, settings.validation_batch_size)
+        fit_stage(
+            ReplayModel(self.network, plan, old),
+            ReplayBatches(new, buffer),
+            WholeRegion(whole),
+            self.recipe.joint,
+            settings,
+            folder,
+            verbose=self.verbose,
+        )
+
+    def _single(self, region: str, folder: Path) -> None:
+        """Trains the only decoder, and the trunk, with another region.
+
+        As many epochs as a region's two stages have otherwise, at the warm-up's rate.
+        """
+        first, step = self.regions.names[0], self.regions.names.index(region)
+        warmup, joint = self.recipe.warmup, self.recipe.joint
+        section = StageSection(
+            **{**warmup.model_dump(), "epochs": warmup.epochs + joint.epochs}
+        )
+        fit_region(
+            UpdateModel(self.network, StagePlan(target=first)),
+            self.regions.step(region),
+            self.recipe,
+            section,
+            folder,
+            JOINT + step,  # the network's regions do not tell the steps apart here
+            self.verbose,
+        )
+
+    def _anchor(self, region: str, folder: Path) -> None:
+        """Notes where the trunk is, and how much its weights matter so far."""
+        names = self.regions.names
+        learnt = names[names.index(region) - 1]
+        examples = self.regions.step(learnt).training
+        fisher = trunk_fisher(self.network, learnt, examples)
+        if self._held is not None:
+            pairs = zip(self._held.fisher, fisher, strict=True)
+            fisher = [before + now for before, now in pairs]
+        weights = tsmu.trunk(self.network).trainable_variables
+        arrays = [keras.ops.convert_to_numpy(weight) for weight in weights]
+        self._held = Anchor(arrays, fisher)
+
+    def _all(self, region: str, folder: Path) -> None:
+        """Trains one network with all regions at once."""
+        settings, names = self.recipe.training, self.regions.names
+        data = [self.regions.step(name) for name in names]
+        training = JoinedExamples(tuple(part.training for part in data))
+        validation = JoinedExamples(tuple(part.validation for part in data))
+        size, whole = settings.batch_size, settings.validation_batch_size
+        model: UpdateModel
+        drawn: TrainingData[RegionBatch]
+        every: EvaluationData[RegionBatch]
+        if self.method == "joint_all":
+            self._build(names, routing="partition")
+            model, balance = JointModel(self.network), self.options.balance
+            drawn = RegionwiseBatches(training, size, settings.seed, balance)
+            every = WholeRegions(RegionwiseBatches(validation, whole))
+        else:
+            self._build([_ALL], routing="all")
+            model = UpdateModel(self.network, StagePlan(target=_ALL))
+            drawn = RegionBatches(training, size, settings.seed)
+            every = WholeRegion(RegionBatches(validation, whole))
+        section, verbose = self.recipe.base, self.verbose
+        fit_stage(model, drawn, every, section, settings, folder, verbose=verbose)
 
 
-def record_region(
-    network: keras.Model, old: Sequence[str], data: RegionData, recipe: ContinualRecipe
-) -> list[Responses]:
-    """Records what old decoders say of a new region's images, copies included.
+@dataclass(frozen=True)
+class MethodResult:
+    """What a method gave with one seed.
+
+    Attributes:
+        steps: By step the cell of every region, of its own decoder or, before its
+            turn, of the mean of all; of `fresh` by region the cells of its network;
+            None where a method has no such step.
+        untrained: Cells of networks that are not trained, of `fresh` only.
+    """
+
+    steps: Sequence[Cells | None]
+    untrained: Cells | None = None
+
+
+def run_method(
+    method: str,
+    regions: Regions,
+    folder: Path,
+    options: MethodOptions | None = None,
+) -> MethodResult:
+    """Trains the regions of a recipe by one method and evaluates every step.
+
+    Stages leave their checkpoints in the folder: the same call goes on where a killed
+    process stopped, to the same result. Methods with stages in common share them.
 
     Args:
-        network: The network.
-        old: Regions of the decoders.
-        data: The new region's examples.
-        recipe: Section `joint` gives the type of the numbers.
+        method: A name of `METHODS`.
+        regions: Recipe and examples.
+        folder: Folder of the stages, of this recipe and seed.
+        options: What baselines need.
 
     Returns:
-        The responses, one a decoder.
+        The cells.
+
+    Raises:
+        RunError: If a checkpoint is damaged, or the method needs another backend.
+        DataError: If a region's data are missing or corrupt.
     """
-    made = [
-        record(
-            network,
-            tuple(old),
-            part,
-            batch_size=recipe.training.validation_batch_size,
-            dtype=recipe.joint.responses_dtype,
-        )
-        for part in (data.training, data.validation)
-    ]
-    return [Responses(*pair) for pair in zip(*made, strict=True)]
+    check_backend(method)
+    for name in regions.names:
+        regions.test(name)  # a comparison lacks no region
 
+    def place(stage: str) -> Path:
+        # Until a step trains the trunk, methods that warm up have trained alike.
+        frozen = method == "feature_extraction"
+        warmups = stage.endswith("_warmup") and (frozen or stage == "1_warmup")
+        shared = warmups or stage == "0_base"
+        # All regions at once are one stage of no step.
+        own = "base" if stage.endswith("_all") else stage
+        return folder / ("shared" if shared else method) / own
 
-def newest(network: keras.Model) -> str:
-    """Returns the region that arrived last."""
-    return next(reversed(tsmu.decoders(network)))
-
-
-def _old_weights(network: keras.Model, new: str) -> list[np.ndarray]:
-    parts = [tsmu.trunk(network)]
-    parts += [d for name, d in tsmu.decoders(network).items() if name != new]
-    return [weight for part in parts for weight in part.get_weights()]
+    sequence = RegionSequence(
+        regions, place, method=method, options=options or MethodOptions()
+    )
+    for stage in stage_names(regions.recipe, method):
+        sequence.run(stage)
+    steps = [sequence.evaluated.get(k) for k in range(len(regions.names))]
+    return MethodResult(steps, sequence.untrained or None)

@@ -19,10 +19,11 @@ from landslide_tf.train import (
     summarize_matrix,
     train_continual,
 )
-from landslide_tf.train.continual.method_options import METHODS, check_backend
-from landslide_tf.train.continual.methods import MethodResult
-from landslide_tf.train.continual.training import matrix as module
-from tests.train import region_pairs
+from landslide_tf.train.continual import matrix as module
+from landslide_tf.train.continual import methods
+from landslide_tf.train.continual.methods import METHODS, check_backend
+from landslide_tf.train.continual.training import MethodResult
+from tests.train.continual import region_pairs
 
 NAMES = ("ZERO", "ONE", "TWO")
 IMAGES = 6
@@ -135,7 +136,7 @@ def test_unknown_methods_and_repeated_seeds_are_refused(recipe):
 def test_methods_that_need_tensorflow_say_so(monkeypatch):
     for method in METHODS:
         check_backend(method)
-    monkeypatch.setattr(module.keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(methods.keras.backend, "backend", lambda: "jax")
     refused = []
     for method in METHODS:
         try:

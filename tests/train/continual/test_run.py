@@ -26,11 +26,11 @@ from landslide_tf.train import (
     shipped_continual_recipes,
     train_continual,
 )
-from landslide_tf.train.continual.run import stage_names
-from tests.train.killable_continual import Events
-from tests.train.regions_recipe import recipe, write_recipe, write_region
+from landslide_tf.train.continual.methods import stage_names
+from tests.train.continual.killable import Events
+from tests.train.continual.regions_recipe import recipe, write_recipe, write_region
 
-SCRIPT = Path(__file__).with_name("killable_continual.py")
+SCRIPT = Path(__file__).with_name("killable.py")
 QUIET = Session(verbose=0)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from landslide_tf.pipelines import InputSelection, RegionExamples
 from landslide_tf.pipelines.store import Channel, DataDescription, from_examples
-from landslide_tf.train.continual.data import RegionData
+from landslide_tf.train.continual.regions import RegionData
 
 SIZE = 32
 BANDS = tuple(f"{time}_{c}" for time in ("pre", "post") for c in ("r", "g", "b"))

@@ -6,9 +6,9 @@ import pytest
 
 from landslide_tf.errors import RecipeError, RunError
 from landslide_tf.train import load_continual_recipe, tune_continual
+from landslide_tf.train.continual import search as module
 from landslide_tf.train.continual.run import ContinualFolder
 from landslide_tf.train.continual.search import ContinualSpace, step_score
-from landslide_tf.train.continual.training import search as module
 from landslide_tf.train.run.folder import RunFolder
 
 RECIPE = """

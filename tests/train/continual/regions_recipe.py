@@ -3,7 +3,7 @@
 import yaml
 
 from landslide_tf.pipelines import write_arrays
-from tests.train.region_pairs import BANDS, store
+from tests.train.continual.region_pairs import BANDS, store
 
 SIZE = 8
 

@@ -15,8 +15,8 @@ from landslide_tf.train.continual.evaluation import (
     region_counts,
     write_step,
 )
-from tests.train.region_pairs import examples
-from tests.train.test_continual_stage import network
+from tests.train.continual.region_pairs import examples
+from tests.train.continual.test_stages import network
 
 
 def fixed(net, region, probability):

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from landslide_tf.train import Session
-from landslide_tf.train.continual.methods import RegionFiles, run_method
 from landslide_tf.train.continual.recipe import ContinualRecipe
-from tests.train.regions_recipe import recipe, write_region
+from landslide_tf.train.continual.regions import Regions
+from landslide_tf.train.continual.training import run_method
+from tests.train.continual.regions_recipe import recipe, write_region
 
 METHODS = ("tsmu", "finetune", "feature_extraction", "single_head")
 SEEDS = (0, 1, 2)
@@ -43,7 +44,7 @@ def scores(tmp_path_factory):
             "deterministic": False,
             "save_minutes": None,
         }
-        files = RegionFiles(ContinualRecipe.model_validate(content), Session(verbose=0))
+        files = Regions(ContinualRecipe.model_validate(content), Session(verbose=0))
         for method in METHODS:
             keras.utils.set_random_seed(seed)
             steps = run_method(method, files, root / "stages").steps

@@ -10,8 +10,8 @@ import pytest
 from landslide_tf.models import tsmu
 from tests.contracts.jax_process import ON_JAX
 from tests.models.tsmu_small import call, draw
-from tests.train.regions_recipe import recipe, write_recipe, write_region
-from tests.train.test_continual_stage import network
+from tests.train.continual.regions_recipe import recipe, write_recipe, write_region
+from tests.train.continual.test_stages import network
 
 pytest.importorskip("jax")
 
@@ -22,9 +22,9 @@ import keras
 from landslide_tf import models
 from landslide_tf.errors import ModelError
 from landslide_tf.models import tsmu
-from landslide_tf.train.continual.training import training as continual
+from landslide_tf.train.continual import stages
 from landslide_tf.train.continual.recipe import JointSection
-from landslide_tf.train.continual.stage import UpdateModel
+from landslide_tf.train.continual.update_model import UpdateModel
 
 folder = sys.argv[1]
 net = tsmu.load_state(folder + "/state")
@@ -44,7 +44,7 @@ except ModelError:
     refused += 1
 found["compiled"] = net.predict(wrong, verbose=0)
 
-plan = continual.joint_plan(net, JointSection(preservation="kd_kl"))
+plan = stages.joint_plan(net, JointSection(preservation="kd_kl"))
 model = UpdateModel(net, plan)
 model.compile(keras.optimizers.Adam(1e-2), jit_compile=True)
 x = {"image": image}

@@ -23,8 +23,8 @@ from landslide_tf.train.continual.baseline_models import (
     ReplayModel,
     trunk_fisher,
 )
-from landslide_tf.train.continual.stage import StagePlan, UpdateModel
-from tests.train import region_pairs
+from landslide_tf.train.continual.update_model import StagePlan, UpdateModel
+from tests.train.continual import region_pairs
 
 SIZE = 16
 SMALL = {"variant": "code", "trunk_filters": [4], "decoder_filters": [4, 8]}

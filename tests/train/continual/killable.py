@@ -1,6 +1,6 @@
 """A small continual training that kills itself at a chosen event.
 
-Run as `python killable_continual.py FOLDER ARRAYS [KILL_AT]`; prints the number of
+Run as `python killable.py FOLDER ARRAYS [KILL_AT]`; prints the number of
 events, which are the ends of training steps and every rename and flush to disk.
 """
 

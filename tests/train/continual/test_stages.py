@@ -11,24 +11,29 @@ from landslide_tf import models
 from landslide_tf.errors import RunError
 from landslide_tf.losses import ResponsePreservationLoss
 from landslide_tf.models import tsmu
+from landslide_tf.train.continual import stages
 from landslide_tf.train.continual.recipe import (
     ContinualRecipe,
     ContinualTraining,
     JointSection,
+    RegionSection,
 )
+from landslide_tf.train.continual.regions import RegionData, Regions
 from landslide_tf.train.continual.responses import (
     Responses,
     read_responses,
+    record_region,
     responses_path,
     write_responses,
 )
-from landslide_tf.train.continual.stage import StagePlan, UpdateModel
-from landslide_tf.train.continual.training import training as continual
+from landslide_tf.train.continual.training import RegionSequence
+from landslide_tf.train.continual.update_model import StagePlan, UpdateModel
+from landslide_tf.train.engine import Session
 from landslide_tf.train.recipe.schema import TrainingSection
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.recorder import RunRecorder
 from tests.models.tsmu_small import call, draw
-from tests.train.region_pairs import region_data
+from tests.train.continual.region_pairs import region_data
 
 RECIPE = ContinualRecipe.model_validate(
     {
@@ -85,7 +90,7 @@ def count(variables):
 def test_the_base_stage_trains_everything(data, tmp_path):
     net = network("A")
     before = values(net)
-    result = continual.fit_base(net, data, RECIPE, tmp_path, verbose=0)
+    result = stages.fit_base(net, data, RECIPE, tmp_path, verbose=0)
     assert [row["epoch"] for row in result.rows] == [0]
     assert result.epoch == 0
     assert not any(map(np.array_equal, before, values(net)))
@@ -97,7 +102,7 @@ def test_warm_up_leaves_all_old_weights_and_outputs(data, tmp_path):
     before, image = values(trunk, *old), draw(net, 4)
     outputs = [call(net, image, [k] * 4) for k in (0, 1)]
     started = values(new)
-    result = continual.warm_up(net, data, RECIPE, tmp_path, verbose=0)
+    result = stages.warm_up(net, data, RECIPE, tmp_path, verbose=0)
     assert 2 <= len(result.rows) <= 9
     assert same(before, values(trunk, *old))
     for region, expected in enumerate(outputs):
@@ -113,9 +118,9 @@ def test_warm_up_refuses_a_changed_old_weight(data, tmp_path, monkeypatch):
         bias = tsmu.trunk(model.network).get_layer("block1_0_conv").bias
         bias.assign(bias + 1e-6)
 
-    monkeypatch.setattr(continual, "fit_stage", meddle)
+    monkeypatch.setattr(stages, "fit_stage", meddle)
     with pytest.raises(RunError, match="outside the new decoder"):
-        continual.warm_up(net, data, RECIPE, tmp_path)
+        stages.warm_up(net, data, RECIPE, tmp_path)
 
 
 @pytest.fixture
@@ -134,16 +139,16 @@ def test_counts_of_what_each_stage_trains(variant, golden, no_initialisation):
     net = models.tsmu_net(("A", "B"), variant=variant)
     warm = UpdateModel(net, StagePlan("B", trunk=False))
     assert count(warm.trainable_variables) == wanted["decoder"]["trainable"]
-    joint = UpdateModel(net, continual.joint_plan(net, JointSection()))
+    joint = UpdateModel(net, stages.joint_plan(net, JointSection()))
     assert count(joint.trainable_variables) == wanted["joint_region_2_trainable"]
 
 
 def joint_model(net, **changes):
-    return UpdateModel(net, continual.joint_plan(net, JointSection(**changes)))
+    return UpdateModel(net, stages.joint_plan(net, JointSection(**changes)))
 
 
 def first_batch(net, data, old):
-    recorded = continual.record_region(net, old, data, RECIPE)
+    recorded = record_region(net, old, data, RECIPE)
     (images, masks) = zip(*(data.training.load(k) for k in range(4)), strict=True)
     responses = np.stack([r.training[:4] for r in recorded], -1)
     return (
@@ -176,7 +181,7 @@ def test_recorded_halves_and_a_frozen_copy_start_near_zero(data):
     model = joint_model(net)
     predicted = model(x, training=True)
     assert 0 < float(model.preserved_loss(x, y, predicted)) <= 1e-6
-    plan = continual.joint_plan(net, JointSection())
+    plan = stages.joint_plan(net, JointSection())
     online = UpdateModel(net, plan, teacher=tsmu.copy(net))
     assert float(online.preserved_loss(x, y, online(x, training=True))) <= 1e-10
     assert not online.teacher.trainable_variables
@@ -205,12 +210,10 @@ def test_the_joint_stage_trains_all_but_the_old_statistics(data, tmp_path):
     net = network("A", "B")
     parts = [tsmu.trunk(net), tsmu.decoders(net)["A"]]
     before = {id(part): {v.path: v.numpy() for v in part.variables} for part in parts}
-    recorded = continual.record_region(net, ("A",), data, RECIPE)
+    recorded = record_region(net, ("A",), data, RECIPE)
     recipe = RECIPE.model_copy(deep=True)
     recipe.joint.selection = "new_iou"
-    result = continual.fit_joint(
-        net, data, recipe, tmp_path, recorded=recorded, verbose=0
-    )
+    result = stages.fit_joint(net, data, recipe, tmp_path, recorded=recorded, verbose=0)
     assert [row["epoch"] for row in result.rows] == [-1, 0, 1]
     assert result.rows[0]["val_preservation"] <= 1e-10
     assert result.rows[0]["val_loss"] == pytest.approx(result.rows[0]["val_dice"])
@@ -226,12 +229,10 @@ def test_the_joint_stage_trains_all_but_the_old_statistics(data, tmp_path):
 def test_the_joint_stage_may_keep_the_start(data, tmp_path):
     net = network("A", "B")
     before = values(net)
-    recorded = continual.record_region(net, ("A",), data, RECIPE)
+    recorded = record_region(net, ("A",), data, RECIPE)
     recipe = RECIPE.model_copy(deep=True)
     recipe.joint.strength = 1e6
-    result = continual.fit_joint(
-        net, data, recipe, tmp_path, recorded=recorded, verbose=0
-    )
+    result = stages.fit_joint(net, data, recipe, tmp_path, recorded=recorded, verbose=0)
     assert result.epoch == -1
     assert same(before, values(net))
 
@@ -247,7 +248,7 @@ def test_the_joint_stage_may_keep_the_start(data, tmp_path):
 def test_selection_goldens(golden, tmp_path, rule, strength, wanted):
     case = golden["selection"]
     net = network("A", "B")
-    plan = continual.joint_plan(net, JointSection(selection=rule, strength=strength))
+    plan = stages.joint_plan(net, JointSection(selection=rule, strength=strength))
     mode = "min" if plan.monitor == "val_loss" else "max"
     section = TrainingSection(epochs=9, monitor=plan.monitor, mode=mode)
     recorder = RunRecorder(RunFolder(tmp_path), section)
@@ -264,23 +265,24 @@ def test_selection_goldens(golden, tmp_path, rule, strength, wanted):
 
 
 def test_the_whole_update_in_memory_and_in_mixed_precision(data, tmp_path):
+    recipe = RECIPE.model_copy(deep=True)
+    recipe.regions = [RegionSection(name=name, data=name) for name in ("A", "B")]
+    recipe.stages = ["joint"]
+    recipe.training = ContinualTraining(
+        batch_size=4, validation_batch_size=4, precision="mixed_float16"
+    )
+    recipe.joint = JointSection(epochs=1, learning_rate=1e-3, responses="online")
+    regions = Regions(recipe, Session(verbose=0), {"B": data})
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        net = network("A")
-        recipe = RECIPE.model_copy(deep=True)
-        recipe.stages = ["joint"]
-        recipe.training = ContinualTraining(
-            batch_size=4, validation_batch_size=4, precision="mixed_float16"
-        )
-        recipe.joint = JointSection(epochs=1, learning_rate=1e-3, responses="online")
-        more = continual.add_and_fit(net, "B", data, recipe, tmp_path / "w", verbose=0)
-        recorded = continual.record_region(more, ("A",), data, recipe)
+        update = RegionSequence(regions, tmp_path.joinpath, network("A"))
+        update.run("1_joint")
+        recorded = record_region(update.network, ("A",), data, recipe)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert tsmu.regions(more) == ("A", "B")
-    assert not (tmp_path / "w").exists()
+    assert tsmu.regions(update.network) == ("A", "B")
     assert recorded[0].training.dtype == np.float32
-    assert all(np.isfinite(w).all() for w in more.get_weights())
+    assert all(np.isfinite(w).all() for w in update.network.get_weights())
 
 
 def test_responses_belong_to_their_examples(data, tmp_path):
@@ -289,12 +291,14 @@ def test_responses_belong_to_their_examples(data, tmp_path):
         random.random((8, 16, 16), "float32"), random.random((8, 16, 16), "float32")
     )
     path = responses_path(tmp_path, "B", "A")
-    write_responses(path, data.training, data.validation, made)
-    found = read_responses(path, data.training, data.validation)
+    write_responses(path, data, made)
+    found = read_responses(path, data)
     np.testing.assert_array_equal(found.training, made.training)
     np.testing.assert_array_equal(found.validation, made.validation)
     with pytest.raises(RunError, match="other examples"):
-        read_responses(path, replace(data.training, rounds=1), data.validation)
+        read_responses(
+            path, RegionData(replace(data.training, rounds=1), data.validation)
+        )
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(RunError, match="damaged"):
-        read_responses(path, data.training, data.validation)
+        read_responses(path, data)

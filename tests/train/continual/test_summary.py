@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from landslide_tf.train.continual.scores import (
-    as_matrix,
+from landslide_tf.train.continual.summary import (
     continual_scores,
     interval,
     pooled,
@@ -21,8 +20,8 @@ def golden(shared):
 
 def test_golden(golden):
     found = continual_scores(
-        as_matrix(golden["R"]),
-        zero_shot=as_matrix(golden["Z_zero_shot"]),
+        np.array(golden["R"], float),
+        zero_shot=np.array(golden["Z_zero_shot"], float),
         fresh=np.array(golden["fresh_single_region"]),
         untrained=np.array(golden["untrained"]),
     )
@@ -43,7 +42,7 @@ def test_golden(golden):
 
 
 def test_runs_and_resamples_are_leading_axes(golden):
-    one = as_matrix(golden["R"])
+    one = np.array(golden["R"], float)
     many = np.stack([[one, one + 0.1], [one, one * 0.5]])
     found = continual_scores(many)
     assert found["forgetting"].shape == (2, 2)
@@ -61,7 +60,7 @@ def test_one_region_forgets_nothing_and_transfers_nothing():
 
 
 def test_a_missing_score_leaves_what_depends_on_it_open():
-    matrix = as_matrix([[None, None], [0.4, 0.6]])
+    matrix = np.array([[np.nan, np.nan], [0.4, 0.6]])
     found = continual_scores(matrix)
     assert found["final_average"] == 0.5
     assert np.isnan(found["forgetting"])
