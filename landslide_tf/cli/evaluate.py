@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from landslide_tf.cli import options, reporting
 from landslide_tf.cli.startup import start_backend
-
-
-class Input(StrEnum):
-    """Inputs whose effect can be measured by permutation."""
-
-    image = "image"
-    factors = "factors"
 
 
 def evaluate(
@@ -28,7 +20,7 @@ def evaluate(
         ),
     ] = None,
     permute: Annotated[
-        Input | None,
+        Literal["image", "factors"] | None,
         typer.Option(help="Give each example this input of another one."),
     ] = None,
     out: Annotated[Path | None, options.folder("RUN/report/DATA")] = None,
@@ -45,7 +37,7 @@ def evaluate(
     result = evaluate_run(
         folder,
         data=data,
-        permute=None if permute is None else permute.value,
+        permute=permute,
         pictures=pictures,
         arrays=arrays,
         data_dir=data_dir,

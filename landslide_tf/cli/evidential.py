@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,15 +25,6 @@ class Branch(StrEnum):
     h = "h"
     s = "s"
     v = "v"
-
-
-class Variant(StrEnum):
-    """Weights of the fusion."""
-
-    inverse = "inverse"
-    released = "released"
-    support = "support"
-    mean = "mean"
 
 
 @app.command("train")
@@ -73,7 +64,10 @@ def fuse(
     folder: Annotated[
         Path, typer.Argument(help="Folder of `train`, or one with h.csv, s.csv, v.csv.")
     ],
-    variant: Annotated[Variant, typer.Option(help="Weights.")] = Variant.inverse,
+    variant: Annotated[
+        Literal["inverse", "released", "support", "mean"],
+        typer.Option(help="Weights of the fusion."),
+    ] = "inverse",
     validation: Annotated[
         Path | None,
         typer.Option(
@@ -93,7 +87,7 @@ def fuse(
     from landslide_tf import train as training
 
     found = training.fuse_folder(
-        folder, variant=variant.value, validation=validation, out=out
+        folder, variant=variant, validation=validation, out=out
     )
     fitted = ", ".join(f"{k} {t:.3f}" for k, t in found.temperatures.items())
     typer.echo(f"temperatures: {fitted or 'none, not calibrated (see --validation)'}")
@@ -105,7 +99,7 @@ def fuse(
         from landslide_tf.serving import export as export_model
 
         model, metadata = training.evidential_model(
-            folder, variant.value, options.command_line()
+            folder, variant, options.command_line()
         )
         written = export_model(model, export, metadata=metadata)
         typer.echo(f"exported: {written}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,20 +11,13 @@ from landslide_tf.cli import options, reporting
 from landslide_tf.cli.startup import start_backend
 
 
-class Oracle(StrEnum):
-    """What chooses the trials."""
-
-    random = "random"
-    hyperband = "hyperband"
-    bayesian = "bayesian"
-
-
 def tune(
     recipe: options.Recipe,
     out: Annotated[Path | None, options.folder("runs/RECIPE-search")] = None,
     oracle: Annotated[
-        Oracle, typer.Option(help="What chooses the trials.")
-    ] = Oracle.random,
+        Literal["random", "hyperband", "bayesian"],
+        typer.Option(help="What chooses the trials."),
+    ] = "random",
     trials: Annotated[
         int | None,
         typer.Option(min=1, help="Most.", show_default="20; hyperband: its brackets"),
@@ -56,7 +48,7 @@ def tune(
         start,
         options.run_folder(out, f"{Path(recipe).stem}-search"),
         training.SearchOptions(
-            oracle=oracle.value,
+            oracle=oracle,
             trials=trials,
             max_parameters=max_parameters,
             epochs=epochs,

@@ -93,31 +93,22 @@ def _sections(summary: Summary) -> list[Section]:
 
 
 def _introduction(summary: Summary) -> list[Block]:
-    names = [
-        f"{name} ({count} test examples)"
-        for name, count in zip(
-            summary["regions"], summary["test_examples"], strict=False
-        )
-    ]
-    how = summary["bootstrap"]
-    seeds = ", ".join(map(str, summary["seeds"]))
-    paragraphs: list[Block] = [
-        f"Regions in the order of arrival: {', '.join(names)}.",
+    counted = zip(summary["regions"], summary["test_examples"], strict=False)
+    names = ", ".join(f"{name} ({count} test examples)" for name, count in counted)
+    how, seeds = summary["bootstrap"], ", ".join(map(str, summary["seeds"]))
+    about = [[method, entry["about"]] for method, entry in summary["methods"].items()]
+    revisions = ", ".join(revision[:12] for revision in summary["revisions"])
+    blocks: list[Block] = [
+        f"Regions in the order of arrival: {names}.",
         f"Seeds {seeds}: mean ± standard deviation. In brackets: {how['level']:.0%} "
         f"interval of {how['samples']} bootstrap resamples of the {how['over']}; it "
         "does not hold the spread over seeds. Scores are pooled over pixels, "
         "threshold 0.5.",
+        Table(caption="Methods.", header=["method", "what is trained"], rows=about),
+        summary["remark"] or "",
+        f"Revision {revisions}." if revisions else "",
     ]
-    about = [[method, entry["about"]] for method, entry in summary["methods"].items()]
-    header = ["method", "what is trained"]
-    paragraphs.append(Table(caption="Methods.", header=header, rows=about))
-    if summary["remark"]:
-        paragraphs.append(summary["remark"])
-    if summary["revisions"]:
-        paragraphs.append(
-            f"Revision {', '.join(r[:12] for r in summary['revisions'])}."
-        )
-    return paragraphs
+    return [block for block in blocks if block != ""]
 
 
 def _averages(summary: Summary, score: str) -> Table:

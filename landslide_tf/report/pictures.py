@@ -84,6 +84,12 @@ class Picture:
                 f"{self.factors.shape}: give one name a factor."
             )
 
+    def factor(self, name: str) -> FloatArray | None:
+        """Returns a factor's values (H, W), where the picture has it."""
+        if self.factors is None or name not in self.factor_names:
+            return None
+        return self.factors[..., list(self.factor_names).index(name)]
+
 
 def save_figure(figure: Figure, path: str | Path, dpi: int = DPI) -> Path:
     """Writes a figure as PNG: complete or not at all, equal bytes for equal content.
@@ -138,8 +144,11 @@ def prediction_grid(
         )
     landslide = 1 if landslide_class == "sigmoid" else landslide_class
     colours = palette.class_palette(classes)
-    shown = [n for n in factors if any(n in p.factor_names for p in pictures)]
-    scales = {name: _factor_scale(name, pictures) for name in shown}
+    scales = {
+        name: _factor_scale(name, pictures)
+        for name in factors
+        if any(picture.factor(name) is not None for picture in pictures)
+    }
     with_truth = any(p.truth is not None for p in pictures)
     titles = [
         "image",
@@ -156,7 +165,7 @@ def prediction_grid(
         labels = [*[picture.truth] * with_truth, picture.prediction]
         rows.append(
             [
-                *(_factor_panel(picture, name, scales[name]) for name in shown),
+                *(_factor_panel(picture, *item) for item in scales.items()),
                 *(_class_panel(picture, label, colours) for label in labels),
                 _outline_panel(picture, landslide),
             ]
@@ -248,14 +257,8 @@ def _factor_scale(name: str, pictures: Sequence[Picture]) -> _Style:
     """Returns the style of a factor, by its values where none is fixed."""
     if name in _FACTOR_STYLES:
         return _FACTOR_STYLES[name]
-    values = np.concatenate(
-        [
-            p.factors[..., list(p.factor_names).index(name)].ravel()
-            for p in pictures
-            if p.factors is not None and name in p.factor_names
-        ]
-    )
-    values = values[np.isfinite(values)]
+    found = [picture.factor(name) for picture in pictures]
+    values = np.concatenate([v[np.isfinite(v)] for v in found if v is not None])
     if not values.size:
         return 0.0, 1.0, "viridis", ""
     low, high = np.percentile(values, [2, 98])
@@ -265,9 +268,9 @@ def _factor_scale(name: str, pictures: Sequence[Picture]) -> _Style:
 def _factor_panel(
     picture: Picture, name: str, scale: _Style
 ) -> NDArray[np.uint8] | None:
-    if picture.factors is None or name not in picture.factor_names:
+    values = picture.factor(name)
+    if values is None:
         return None
-    values = picture.factors[..., list(picture.factor_names).index(name)]
     low, high, colour_map, _ = scale
     missing = ~np.isfinite(values)
     if name == "aspect":

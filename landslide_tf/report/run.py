@@ -90,22 +90,22 @@ def learning_curves(
     Returns:
         The charts of the metrics that have numbers, their epochs counted from 1.
     """
+    columns = _columns(epochs)
     if names is None:
-        known = {name.removeprefix("val_") for row in epochs for name in row}
+        known = {name.removeprefix("val_") for name in columns}
         known -= {"epoch", "seconds"}
         names = [name for name in FIRST if name in known]
         names += sorted(known.difference(FIRST))
     charts = []
     for name in names:
-        lines = [
-            Line(label, _points(epochs, key))
-            for label, key in (("training", name), ("validation", f"val_{name}"))
-        ]
-        lines = [line for line in lines if line.points]
+        lines = []
+        for label, key in (("training", name), ("validation", f"val_{name}")):
+            pairs = zip(columns["epoch"], columns.get(key, ()), strict=False)
+            if points := [(x, y) for x, y in pairs if math.isfinite(y)]:
+                lines.append(Line(label, points))
+        above = all(y > 0 for line in lines for _, y in line.points)
         if lines:
-            log = name == "learning_rate" and all(
-                y > 0 for line in lines for _, y in line.points
-            )
+            log = above and name == "learning_rate"
             charts.append(Chart(title=name, lines=lines, log=log))
     return charts
 
@@ -161,18 +161,16 @@ def _iou(record: Mapping[str, Any]) -> float | None:
     return record["scores"]["classes"][name]["iou"]
 
 
-def _points(epochs: Sequence[Mapping[str, str]], key: str) -> list[tuple[float, float]]:
-    points = [
-        (float(_epoch(row, number)), _number(row.get(key)))
-        for number, row in enumerate(epochs)
+def _columns(epochs: Sequence[Mapping[str, str]]) -> dict[str, list[float]]:
+    """Returns the numbers by name, NaN where there is none; epochs counted from 1."""
+    names = dict.fromkeys(name for row in epochs for name in row)
+    found = {name: [_number(row.get(name)) for row in epochs] for name in names}
+    counted = found.pop("epoch", [math.nan] * len(epochs))
+    numbers = [
+        1 + (value if math.isfinite(value) else number)
+        for number, value in enumerate(counted)
     ]
-    return [(x, y) for x, y in points if math.isfinite(y)]
-
-
-def _epoch(row: Mapping[str, str], number: int) -> int:
-    """The epoch counted from 1; the file counts from 0."""
-    value = _number(row.get("epoch"))
-    return 1 + (int(value) if math.isfinite(value) else number)
+    return {"epoch": numbers, **found}
 
 
 def _number(text: str | None) -> float:
@@ -183,14 +181,11 @@ def _number(text: str | None) -> float:
 
 
 def _log(epochs: Sequence[Mapping[str, str]]) -> Table:
-    names = [n for n in dict.fromkeys(n for row in epochs for n in row) if n != "epoch"]
-    rows = [
-        [_epoch(row, number), *(_number(row.get(name)) for name in names)]
-        for number, row in enumerate(epochs)
-    ]
+    columns = _columns(epochs)
+    rows = [[int(x), *values] for x, *values in zip(*columns.values(), strict=True)]
     return Table(
         caption="Every epoch; exact values are in `metrics.csv`",
-        header=["epoch", *names],
+        header=list(columns),
         rows=rows,
         digits=4,
     )

@@ -1,4 +1,4 @@
-"""Overview pictures of a map's rasters, as a page holds them."""
+"""Overview pictures of a map's rasters: the reading, apart from the page's layout."""
 
 from __future__ import annotations
 
@@ -82,19 +82,19 @@ class Overview:
         self,
         path: str | Path,
         what: str,
-        indexes: Sequence[int],
+        index: int,
         resampling: Resampling,
     ) -> tuple[NDArray, NDArray[np.bool_]]:
-        """Reads bands of a file on the overview, without holding the whole file.
+        """Reads a band of a file on the overview, without holding the whole file.
 
         Args:
             path: A raster of any grid; one without a system must have the map's shape.
             what: What it is, for messages.
-            indexes: Bands, from 1.
+            index: The band, from 1.
             resampling: How cells are joined.
 
         Returns:
-            Bands (C, h, w), and where all have a value, bool (h, w).
+            Its values and where it has any, bool, both (h, w).
 
         Raises:
             DataError: If the file cannot be read or has no place.
@@ -104,8 +104,8 @@ class Overview:
             if own == self.stored or (
                 own.crs is None and own.shape == self.stored.shape
             ):
-                values, valid = _read(dataset, indexes, self.grid.shape, resampling)
-                return values[(slice(None), *self.back)], valid[self.back]
+                values, valid = _read(dataset, index, self.grid.shape, resampling)
+                return values[self.back], valid[self.back]
             if own.crs is None or self.grid.crs is None:
                 raise DataError(
                     f"{what} `{path}` must have the map's rows and columns, "
@@ -125,25 +125,22 @@ class Overview:
                 add_alpha=dataset.nodata is None
                 and ColorInterp.alpha not in dataset.colorinterp,
             ) as warped:
-                return _read(warped, indexes, self.grid.shape, resampling)
+                return _read(warped, index, self.grid.shape, resampling)
 
 
 def _read(
     dataset: DatasetReader | WarpedVRT,
-    indexes: Sequence[int],
+    index: int,
     shape: tuple[int, int],
     resampling: Resampling,
 ) -> tuple[NDArray, NDArray[np.bool_]]:
-    values = dataset.read(
-        list(indexes), out_shape=(len(indexes), *shape), resampling=resampling
-    )
-    masks = dataset.read_masks(list(indexes), out_shape=(len(indexes), *shape))
-    valid = (masks > 0).all(axis=0)
+    values = dataset.read(index, out_shape=shape, resampling=resampling)
+    valid = dataset.read_masks(index, out_shape=shape) > 0
     for number, meaning in enumerate(dataset.colorinterp, 1):
         if meaning == ColorInterp.alpha:
             valid &= dataset.read(number, out_shape=shape) > 0
     if np.issubdtype(values.dtype, np.floating):
-        valid &= np.isfinite(values).all(axis=0)
+        valid &= np.isfinite(values)
     return values, valid
 
 
@@ -159,7 +156,7 @@ def image_layer(overview: Overview, places: Sequence[tuple[str, int]]) -> str:
     """
     bands, known = [], np.ones(overview.grid.shape, bool)
     for path, index in places:
-        (band,), valid = overview.read(path, "image", [index], Resampling.average)
+        band, valid = overview.read(path, "image", index, Resampling.average)
         bands.append(band.astype(np.float64))
         known &= valid
     if len(bands) not in (1, 3):
@@ -194,7 +191,7 @@ def hillshade_layer(overview: Overview, dem: str | Path, z_factor: float) -> str
     grid = overview.grid
     if grid.crs is None or grid.is_rotated or min(grid.shape) < 2:
         return None
-    (heights,), valid = overview.read(dem, "DEM", [1], Resampling.bilinear)
+    heights, valid = overview.read(dem, "DEM", 1, Resampling.bilinear)
     heights = np.where(valid, heights, np.nan).astype(np.float64)
     east, north = (np.broadcast_to(size, grid.height) for size in cell_size(grid))
     shade = hillshade(heights, (east, north), z_factor=z_factor)
@@ -214,7 +211,7 @@ def probability_layer(overview: Overview, path: str | Path) -> str:
     with open_raster(path, "probabilities") as dataset:
         tags, scales = dataset.tags(), dataset.scales
         index = 1 if dataset.count == 1 else 1 + int(tags.get("LANDSLIDE_CLASS", 0))
-    (band,), valid = overview.read(path, "probabilities", [index], Resampling.average)
+    band, valid = overview.read(path, "probabilities", index, Resampling.average)
     part = np.clip(np.where(valid, band, 0) * scales[index - 1], 0, 1)
     colours = matplotlib.colormaps[PROBABILITY_MAP](part, bytes=True)
     return _png(colours[..., :3], valid)
@@ -241,7 +238,7 @@ def class_layer(
         names = [str(name) for name in json.loads(dataset.tags().get("CLASSES", "[]"))]
         has_colours = dataset.colorinterp[0] == ColorInterp.palette
         stored = dataset.colormap(1) if has_colours else {}
-    (classes,), valid = overview.read(path, "map", [1], Resampling.mode)
+    classes, valid = overview.read(path, "map", 1, Resampling.mode)
     valid &= classes != _NODATA
     found = [int(k) for k in np.unique(classes[valid])]
     names += [f"class {k}" for k in range(len(names), max(found, default=-1) + 1)]

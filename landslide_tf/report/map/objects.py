@@ -1,4 +1,4 @@
-"""Polygons of a map: outlines in the pixels of an overview, and rows of a table."""
+"""Polygons of a map, as read for its page: outlines in the pixels of an overview."""
 
 from __future__ import annotations
 
