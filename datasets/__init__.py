@@ -22,16 +22,12 @@ from landslide_tf.datasets import (
     mmlsv2,
     synthetic_landslides,
 )
-from landslide_tf.datasets.common.base import (
-    BandInfo,
-    IncompleteDataWarning,
-    LandslideBuilder,
-    make_metadata,
-)
-from landslide_tf.datasets.common.catalogue import configurations
+from landslide_tf.datasets.common.base import LandslideBuilder, configurations
 from landslide_tf.datasets.common.check import Check, SharedGround, check_dataset
-from landslide_tf.datasets.common.folders import data_dir, find_manual, manual_dir
+from landslide_tf.datasets.common.files import data_dir, find_manual, manual_dir
+from landslide_tf.datasets.common.info import BandInfo, make_metadata
 from landslide_tf.datasets.common.overlaps import Overlap, find_overlaps
+from landslide_tf.datasets.common.report import IncompleteDataWarning
 
 __all__ = [
     "BandInfo",

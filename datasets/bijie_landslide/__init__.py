@@ -1,7 +1,5 @@
 """Bijie: landslides of a Chinese prefecture in images of all sizes."""
 
-from __future__ import annotations
-
 from landslide_tf.datasets.bijie_landslide.bijie_landslide_dataset_builder import (
     Builder,
 )

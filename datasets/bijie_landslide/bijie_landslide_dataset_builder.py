@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
-from collections import Counter
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
+from numpy.typing import NDArray
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.datasets.bijie_landslide.files import (
     ARCHIVES,
     KINDS,
@@ -23,20 +23,13 @@ from landslide_tf.datasets.bijie_landslide.files import (
     list_scenes,
 )
 from landslide_tf.datasets.bijie_landslide.partition import SCHEMES
-from landslide_tf.datasets.bijie_landslide.rasters import read_dem
-from landslide_tf.datasets.common.base import (
-    BandInfo,
-    IncompleteDataWarning,
-    LandslideBuilder,
-    make_metadata,
-)
-from landslide_tf.datasets.common.pairing import Tally, report_files
-from landslide_tf.datasets.common.reading import read_mask, read_rgb
+from landslide_tf.datasets.common.base import Example, LandslideBuilder
+from landslide_tf.datasets.common.info import BINARY, RGB, BandInfo, make_info
+from landslide_tf.datasets.common.reading import read_mask, read_raster, read_rgb
+from landslide_tf.datasets.common.report import report_files, warn_incomplete
 from landslide_tf.errors import DataError
 
-CLASSES = ("background", "landslide")
 LABELS = ("non-landslide", "landslide")
-BANDS = ("red", "green", "blue")
 
 _SCHEMES = {
     "county": "Whole counties apart: {task}.",
@@ -72,101 +65,72 @@ def _configs() -> list[Config]:
     ]
 
 
-class Builder(LandslideBuilder):
+class Builder(LandslideBuilder[Scene]):
     """Builder of bijie_landslide."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
     The authors' page (gpcv.whu.edu.cn/data/Bijie_pages.html) has been down since 2023;
     Kaggle has a copy (hanstankman/bijie-landslidedataset). Put the folder or its zip
     archive into `<manual_dir>/bijie_landslide/` or `<manual_dir>/`: {LAYOUT}.
     """
     BUILDER_CONFIGS: ClassVar[list[Config]] = _configs()
-    DEFAULT_BUILDER_CONFIG_NAME = "segmentation"
-    pkg_dir_path = epath.Path(__file__).parent
 
     def _info(self) -> tfds.core.DatasetInfo:
         segmentation = self.builder_config.task == "segmentation"
-        features = {
-            "image": tfds.features.Image(
-                shape=(None, None, 3), dtype=np.uint8, encoding_format="png"
-            ),
-            "id": tfds.features.Text(),
-            "region": tfds.features.Text(doc="Letters of the name: the county."),
-        }
-        if segmentation:
-            features["factors"] = tfds.features.Tensor(
-                shape=(None, None, 1), dtype=np.float32, encoding="zlib"
-            )
-            features["mask"] = tfds.features.LabeledImage(
-                shape=(None, None, 1), labels=list(CLASSES), encoding_format="png"
-            )
-        else:
-            features["label"] = tfds.features.ClassLabel(names=list(LABELS))
         dem = BandInfo(name="dem", unit="", range=[-32768.0, 65535.0])
-        classes = CLASSES if segmentation else LABELS
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(features),
+        return make_info(
+            self,
+            bands=RGB,
+            factors=[dem] if segmentation else [],
+            classes=BINARY if segmentation else LABELS,
+            target="mask" if segmentation else "label",
             homepage="http://gpcv.whu.edu.cn/data/Bijie_pages.html",
-            supervised_keys=("image", "mask" if segmentation else "label"),
-            metadata=make_metadata(
-                bands=[BandInfo(name=n, unit="", range=[0.0, 255.0]) for n in BANDS],
-                factors=[dem] if segmentation else [],
-                classes=classes,
-                landslide_class=classes.index("landslide"),
-                licence="free for research; no formal licence",
-                gsd=0.8,
-            ),
+            licence="free for research; no formal licence",
+            gsd=0.8,
+            features={
+                "region": tfds.features.Text(doc="Letters of the name: the county."),
+            },
         )
 
-    def _split_generators(
+    def find(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+    ) -> Mapping[str, Sequence[Scene]]:
+        """Lists the images by split."""
         place = self.find_files(dl_manager, PATTERNS, ARCHIVES, LAYOUT)
         listing = list_scenes(place)
-        self.info.metadata["files"] = report_files(
+        report = report_files(
             self.name,
             {kind: listing.found(kind) for kind in KINDS},
             PUBLISHED,
             images_without_mask={"landslide": listing.without_mask},
         )
-        scenes = listing.scenes
+        scenes = dict(listing.scenes)
         if self.builder_config.task == "segmentation":
-            scenes = {
-                "landslide": _with_mask(listing, place),
-                "non-landslide": scenes["non-landslide"],
-            }
+            scenes["landslide"] = _with_mask(listing, place)
         parts = SCHEMES[self.builder_config.scheme](scenes)
+        self.info.metadata["files"] = report
         everything = [scene for kind in KINDS for scene in scenes[kind]]
         return {
-            part: self._generate_examples(
-                part, [scene for scene in everything if scene.name in names]
-            )
+            part: [scene for scene in everything if scene.name in names]
             for part, names in parts.items()
         }
 
-    def _generate_examples(
-        self, part: str, scenes: list[Scene]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        tally = Tally(self.info.metadata)
-        dems: Counter[str] = Counter()
-        for scene in scenes:
-            image = read_rgb(scene.image)
-            example = {"image": image, "id": scene.name, "region": scene.prefix}
-            if self.builder_config.task == "classification":
-                example["label"] = scene.kind
-            else:
-                size = image.shape[:2]
-                mask = _mask(scene, size)
-                example["mask"] = mask[..., None]
-                example["factors"], dem = read_dem(scene.dem, size)
-                dems[dem] += 1
-                tally.add(part, image, mask)
-            yield scene.name, example
-        self.info.metadata["files"].setdefault(part, {"examples": len(scenes)})
-        if dems:
-            self.info.metadata["files"][part]["dem"] = dict(dems)
+    def read(self, split: str, item: Scene) -> Iterator[Example]:
+        """Reads an image."""
+        image = read_rgb(item.image)
+        example = {"image": image, "id": item.name, "region": item.prefix}
+        report = self.info.metadata["files"].setdefault(split, {})
+        if self.builder_config.task == "classification":
+            example["label"] = item.kind
+            report["examples"] = report.get("examples", 0) + 1
+        else:
+            size = image.shape[:2]
+            mask = example["mask"] = _mask(item, size)
+            example["factors"], dem = read_dem(item.dem, size)
+            self.tally.add(split, image, mask)
+            found = report.setdefault("dem", {})
+            found[dem] = found.get(dem, 0) + 1
+        yield example
 
 
 def _with_mask(listing: Listing, place: epath.Path) -> list[Scene]:
@@ -178,16 +142,14 @@ def _with_mask(listing: Listing, place: epath.Path) -> list[Scene]:
             "a configuration `classification`, or the original layout."
         )
     if lost := listing.without_mask:
-        warnings.warn(
+        warn_incomplete(
             f"`bijie_landslide` has {len(lost)} landslide images without a mask, among "
-            f"them `{lost[0]}`: they are left out.",
-            IncompleteDataWarning,
-            stacklevel=2,
+            f"them `{lost[0]}`: they are left out."
         )
     return masked
 
 
-def _mask(scene: Scene, size: tuple[int, int]) -> np.ndarray:
+def _mask(scene: Scene, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Reads the mask, which images without a landslide need not have."""
     if scene.mask is None:
         return np.zeros(size, np.uint8)
@@ -198,3 +160,35 @@ def _mask(scene: Scene, size: tuple[int, int]) -> np.ndarray:
             "landslide; received landslide pixels."
         )
     return mask
+
+
+def read_dem(path: epath.Path | None, size: tuple[int, int]) -> tuple[FloatArray, str]:
+    """Reads an elevation file, bilinearly resampled where it has another size.
+
+    Args:
+        path: PNG or TIFF of 8 or 16 bits; None = there is none.
+        size: Rows and columns of the image.
+
+    Returns:
+        float32 (H, W, 1) in the file's own unit, NaN without a file; and what the file
+        is, for the report.
+
+    Raises:
+        DataError: If the file is broken or holds something else.
+    """
+    if path is None:
+        return np.full((*size, 1), np.nan, np.float32), "none"
+    values = read_raster(path).values
+    if values.shape[-1] != 1 or values.dtype not in (np.uint8, np.uint16, np.int16):
+        raise DataError(
+            f"`{path}` must be an elevation of one band of 8 or 16 bits, received "
+            f"{values.shape[-1]} bands of {values.dtype}."
+        )
+    kind = f"{values.dtype} {path.suffix.lower().lstrip('.')}"
+    dem = values[..., 0].astype(np.float32)
+    if dem.shape != size:
+        from PIL import Image  # too slow for `import landslide_tf`
+
+        picture = Image.fromarray(dem).resize(size[::-1], Image.Resampling.BILINEAR)
+        dem, kind = np.asarray(picture), f"{kind} of another size"
+    return dem[..., None], kind

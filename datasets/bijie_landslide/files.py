@@ -1,4 +1,7 @@
-"""Which files Bijie has, in each of the layouts it is passed on in."""
+"""Which files Bijie has, in each of the layouts it is passed on in.
+
+Apart from the builder: the split (`partition`) needs the scenes, too.
+"""
 
 from __future__ import annotations
 

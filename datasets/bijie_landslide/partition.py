@@ -1,17 +1,19 @@
-"""How the images of Bijie are split."""
+"""How the images of Bijie are split.
+
+Apart from the builder: four schemes, each a rule of its own.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import random
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 from landslide_tf.datasets.bijie_landslide.files import KINDS, PUBLISHED, Scene
-from landslide_tf.datasets.common.base import IncompleteDataWarning
 from landslide_tf.datasets.common.overlaps import find_overlaps
 from landslide_tf.datasets.common.reading import read_rgb
-from landslide_tf.datasets.common.splits import split_by_hash
+from landslide_tf.datasets.common.report import warn_incomplete
+from landslide_tf.datasets.common.splits import SPLITS, split_by_hash
 from landslide_tf.errors import DataError
 
 Scenes = Mapping[str, Sequence[Scene]]  # by kind, in code point order of the names
@@ -51,7 +53,7 @@ def by_county(scenes: Scenes) -> Parts:
     Raises:
         DataError: If a landslide image is of no known county.
     """
-    parts: Parts = {"train": set(), "validation": set(), "test": set()}
+    parts: Parts = {split: set() for split in SPLITS}
     for scene in scenes["landslide"]:
         county = _county(scene)
         parts[_PART_OF_COUNTY.get(county, "train")].add(scene.name)
@@ -61,7 +63,7 @@ def by_county(scenes: Scenes) -> Parts:
         if scene.position is not None:
             place, total = scene.position, PUBLISHED["non-landslide"]
         run = (place >= int(0.64 * total)) + (place >= int(0.8 * total))
-        parts[("train", "validation", "test")[run]].add(scene.name)
+        parts[SPLITS[run]].add(scene.name)
     return parts
 
 
@@ -83,19 +85,22 @@ def by_group(scenes: Scenes) -> Parts:
         for scene in scenes[kind]
     }
     groups = [(pair.first, pair.second) for pair in find_overlaps(green)]
-    return _at_random(scenes, groups)
+    return at_random(scenes, groups)
 
 
-def at_random(scenes: Scenes) -> Parts:
+def at_random(scenes: Scenes, groups: Sequence[tuple[str, str]] = ()) -> Parts:
     """Splits at random, 70, 15 and 15 %, whatever the images share.
 
     Args:
         scenes: Images by kind.
+        groups: Names that must share a split.
 
     Returns:
         Names by split.
     """
-    return _at_random(scenes, ())
+    names = [scene.name for kind in KINDS for scene in scenes[kind]]
+    found = split_by_hash(names, _SEED, test=_RANDOM, validation=_RANDOM, groups=groups)
+    return {part: set(members) for part, members in found.items()}
 
 
 def released(scenes: Scenes) -> Parts:
@@ -113,12 +118,10 @@ def released(scenes: Scenes) -> Parts:
         numbered = scenes[kind][0].position is not None
         total = PUBLISHED[kind] if numbered else len(scenes[kind])
         if not numbered and _digest(scenes[kind]) != _NAMES[kind]:
-            warnings.warn(
+            warn_incomplete(
                 f"The {kind} images of `bijie_landslide` are not the {total} of the "
                 f"released lists, but {len(scenes[kind])}: the split follows the same "
-                "rule and is another one.",
-                IncompleteDataWarning,
-                stacklevel=2,
+                "rule and is another one."
             )
         test = set(draw.sample(range(total), int(_RELEASED * total)))
         for place, scene in enumerate(scenes[kind]):
@@ -133,12 +136,6 @@ SCHEMES: dict[str, Callable[[Scenes], Parts]] = {
     "random": at_random,
     "released": released,
 }
-
-
-def _at_random(scenes: Scenes, groups: Sequence[tuple[str, str]]) -> Parts:
-    names = [scene.name for kind in KINDS for scene in scenes[kind]]
-    found = split_by_hash(names, _SEED, test=_RANDOM, validation=_RANDOM, groups=groups)
-    return {part: set(members) for part, members in found.items()}
 
 
 def _county(scene: Scene) -> str:

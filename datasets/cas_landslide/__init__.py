@@ -1,7 +1,5 @@
 """CAS: landslides of nine regions in overlapping tiles of 16 sub sets."""
 
-from __future__ import annotations
-
 from landslide_tf.datasets.cas_landslide.cas_landslide_dataset_builder import Builder
 
 __all__ = ["Builder"]

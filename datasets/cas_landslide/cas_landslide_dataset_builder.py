@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import warnings
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,20 +20,15 @@ from landslide_tf.datasets.cas_landslide.subsets import (
     find_places,
     list_tiles,
 )
-from landslide_tf.datasets.common.base import (
-    BandInfo,
-    IncompleteDataWarning,
-    LandslideBuilder,
-    make_metadata,
-)
-from landslide_tf.datasets.common.folders import MANUAL_DIR_VARIABLE
-from landslide_tf.datasets.common.halves import quarter_digests, rebuild_grid
+from landslide_tf.datasets.common.base import Example, LandslideBuilder
+from landslide_tf.datasets.common.files import MANUAL_DIR_VARIABLE
+from landslide_tf.datasets.common.info import RGB, make_info
 from landslide_tf.datasets.common.reading import read_mask, read_rgb
+from landslide_tf.datasets.common.report import warn_incomplete, warn_of_fewer
+from landslide_tf.datasets.common.tile_grid import quarter_digests, rebuild_grid
 from landslide_tf.errors import DataError
 
 SIZE = 512
-CLASSES = ("background", "landslide")
-BANDS = ("red", "green", "blue")
 
 _SCHEMES = {
     "block": "blocks of the tile grid, with a gap between parts",
@@ -77,68 +72,50 @@ def _configs() -> list[Config]:
     ]
 
 
-class Builder(LandslideBuilder):
+class Builder(LandslideBuilder[Tile]):
     """Builder of cas_landslide."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
     Download the archives from https://doi.org/10.5281/zenodo.10294997 and put them, as
     they are or unpacked, into `<manual_dir>/cas_landslide/` or `<manual_dir>/`:
     {LAYOUT}.
     """
     BUILDER_CONFIGS: ClassVar[list[Config]] = _configs()
-    DEFAULT_BUILDER_CONFIG_NAME = "uav_sat"
     ON_BEAM: ClassVar[bool] = True
     HALF_TILES: ClassVar[bool] = True
-    pkg_dir_path = epath.Path(__file__).parent
 
     def _info(self) -> tfds.core.DatasetInfo:
-        text = tfds.features.Text
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Image(
-                    shape=(SIZE, SIZE, 3), dtype=np.uint8, encoding_format="png"
-                ),
-                "mask": tfds.features.LabeledImage(
-                    shape=(SIZE, SIZE, 1), labels=list(CLASSES), encoding_format="png"
-                ),
-                "id": text(),
-                "subset": text(doc="Archive, as in the names of configurations."),
-                "region": text(),
-                "group": text(doc="uav or sat"),
-                "gsd": tfds.features.Scalar(np.float32, doc="metres, as stated"),
-                "component": tfds.features.Scalar(np.int32),
-                "x": tfds.features.Scalar(np.int32),
-                "y": tfds.features.Scalar(np.int32),
-            }
-        )
+        text, scalar = tfds.features.Text, tfds.features.Scalar
         subsets = [SUBSETS[slug] for slug in self.builder_config.slugs]
         terms = sorted({subset.licence for subset in subsets})
         sizes = {subset.gsd for subset in subsets}
-        return self.dataset_info_from_configs(
-            features=features,
+        return make_info(
+            self,
+            bands=RGB,
+            size=SIZE,
             homepage="https://doi.org/10.5281/zenodo.10294997",
-            supervised_keys=("image", "mask"),
-            metadata=make_metadata(
-                bands=[BandInfo(name=n, unit="", range=[0.0, 255.0]) for n in BANDS],
-                factors=[],
-                classes=CLASSES,
-                landslide_class=CLASSES.index("landslide"),
-                licence=f"CC BY-NC 4.0; providers: {'; '.join(terms)}",
-                gsd=sizes.pop() if len(sizes) == 1 else None,
-            ),
+            licence=f"CC BY-NC 4.0; providers: {'; '.join(terms)}",
+            gsd=sizes.pop() if len(sizes) == 1 else None,
+            features={
+                "subset": text(doc="Archive, as in the names of configurations."),
+                "region": text(),
+                "group": text(doc="uav or sat"),
+                "gsd": scalar(np.float32, doc="metres, as stated"),
+                "component": scalar(np.int32),
+                "x": scalar(np.int32),
+                "y": scalar(np.int32),
+            },
         )
 
-    def _split_generators(
+    def find(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Any]:
+    ) -> Mapping[str, Sequence[Tile]]:
+        """Finds the tiles and where they lie, and splits them."""
         tiles: list[Tile] = []
         files: dict[str, Any] = {}
         landslide: dict[str, int] = {}
         for slug, folder in self._folders(dl_manager).items():
-            listed = list_tiles(slug, folder)
-            placed, files[slug] = _place(slug, listed, landslide)
+            placed, files[slug] = _place(slug, list_tiles(slug, folder), landslide)
             tiles += placed
         split = SCHEMES[self.builder_config.scheme](tiles)
         self.info.metadata["files"] = files
@@ -148,15 +125,12 @@ class Builder(LandslideBuilder):
                 "examples": len(members),
                 "landslide_share": pixels / (len(members) * SIZE**2 or 1),
             }
+        split.pop(DROPPED, None)
         self._warn(files, split)
-        return {
-            part: self._generate_examples(members)
-            for part, members in split.items()
-            if members and part != DROPPED
-        }
+        return split
 
-    def _generate_examples(self, tiles: list[Tile]) -> Any:  # noqa: ANN401 - or Beam's
-        return self.generate(tiles, make_example)
+    def _generate_examples(self, split: str, items: Sequence[Tile]) -> Any:  # noqa: ANN401 - or Beam's
+        return self.generate(items, make_example)
 
     def _folders(
         self, dl_manager: tfds.download.DownloadManager
@@ -178,33 +152,30 @@ class Builder(LandslideBuilder):
             for slug, place in sorted(places.items())
         }
 
-    def _warn(self, files: dict[str, Any], split: Split) -> None:
-        slugs = self.builder_config.slugs
-        short = [
-            f"{slug} {files[slug]['found'] if slug in files else 0} of "
-            f"{SUBSETS[slug].tiles}"
-            for slug in slugs
-            if slug not in files or files[slug]["found"] < SUBSETS[slug].tiles
-        ]
-        here = [files[slug] for slug in slugs if slug in files]
-        lone = [
-            name
-            for report in here
-            for name in report["images_without_mask"] + report["masks_without_image"]
-        ]
-        empty = [part for part, tiles in split.items() if not tiles and part != DROPPED]
-        for found, message in (
-            (short, f"is built from less than was published: {', '.join(short)} tiles"),
-            (lone, f"has {len(lone)} images or masks without partner: left out"),
-            (empty, f"has too few tiles for the parts {', '.join(empty)}: left out"),
+    def _warn(self, files: Mapping[str, Any], split: Split) -> None:
+        here = {slug: files.get(slug) for slug in self.builder_config.slugs}
+        warn_of_fewer(
+            self.name,
+            {slug: report["found"] if report else 0 for slug, report in here.items()},
+            {slug: SUBSETS[slug].tiles for slug in here},
+            "tiles",
+        )
+        if lone := sum(
+            len(report["images_without_mask"] + report["masks_without_image"])
+            for report in here.values()
+            if report
         ):
-            if found:
-                warnings.warn(
-                    f"`cas_landslide` {message}.", IncompleteDataWarning, stacklevel=2
-                )
+            warn_incomplete(
+                f"`cas_landslide` has {lone} images or masks without partner: left out."
+            )
+        if empty := [part for part, tiles in split.items() if not tiles]:
+            warn_incomplete(
+                "`cas_landslide` has too few tiles for the parts "
+                f"{', '.join(empty)}: left out."
+            )
 
 
-def make_example(tile: Tile) -> tuple[str, dict[str, Any]]:
+def make_example(tile: Tile) -> tuple[str, Example]:
     """Reads a tile.
 
     Args:
@@ -218,7 +189,7 @@ def make_example(tile: Tile) -> tuple[str, dict[str, Any]]:
     """
     subset = SUBSETS[tile.slug]
     return tile.pair.key, {
-        "image": _image(tile.pair.image),
+        "image": read_rgb(tile.pair.image, SIZE),
         "mask": read_mask(tile.pair.mask, (SIZE, SIZE))[..., None],
         "id": tile.pair.key,
         "subset": tile.slug,
@@ -231,16 +202,6 @@ def make_example(tile: Tile) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _image(path: epath.Path) -> np.ndarray:
-    image = read_rgb(path)
-    if image.shape[:2] != (SIZE, SIZE):
-        raise DataError(
-            f"`{path}` must be a tile of {SIZE} x {SIZE} pixels, received "
-            f"{image.shape[0]} x {image.shape[1]}."
-        )
-    return image
-
-
 def _place(
     slug: str, listed: Tiles, landslide: dict[str, int]
 ) -> tuple[list[Tile], dict[str, Any]]:
@@ -250,7 +211,7 @@ def _place(
     shown = tfds.core.utils.tqdm(listed.pairs, desc=f"Placing {slug}", leave=False)
     for pair in shown:
         mask = read_mask(pair.mask, (SIZE, SIZE))
-        digests[pair.key] = quarter_digests(_image(pair.image))
+        digests[pair.key] = quarter_digests(read_rgb(pair.image, SIZE))
         landslide[pair.key] = int(mask.sum())
         masks[hashlib.sha256(mask.data).digest()] += 1
     places, contradictions = rebuild_grid(digests)

@@ -1,4 +1,7 @@
-"""How the tiles of CAS are split, so that no part sees the ground of another."""
+"""How the tiles of CAS are split, so that no part sees the ground of another.
+
+Apart from the builder: three schemes, each a rule of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from landslide_tf.datasets.cas_landslide.subsets import SUBSETS
-from landslide_tf.datasets.common.halves import Place
 from landslide_tf.datasets.common.pairing import Pair
-from landslide_tf.datasets.common.splits import split_by_hash
+from landslide_tf.datasets.common.splits import SPLITS, split_by_hash
+from landslide_tf.datasets.common.tile_grid import Place, Position, near
 from landslide_tf.errors import DataError
 
-PARTS = ("train", "validation", "test")
 DROPPED = "dropped"
 
 _BLOCK = 12  # cells a side
@@ -34,7 +36,7 @@ class Tile:
 
     slug: str
     pair: Pair[str]
-    place: Place[str]
+    place: Place
     component: int
 
 
@@ -54,23 +56,17 @@ def by_block(tiles: Sequence[Tile]) -> Split:
         Tiles by part.
     """
     part_of = {tile.pair.key: _part_of_block(tile) for tile in tiles}
-    at: dict[tuple[str, str], dict[tuple[int, int], set[str]]] = defaultdict(
-        lambda: defaultdict(set)
-    )
+    at: dict[tuple[str, str, Position], set[str]] = defaultdict(set)
     for tile in tiles:
-        cell = (tile.place.x, tile.place.y)
-        at[tile.slug, tile.place.component][cell].add(part_of[tile.pair.key])
-    split: Split = {part: [] for part in (*PARTS, DROPPED)}
+        cell = (tile.place.y, tile.place.x)
+        at[tile.slug, tile.place.component, cell].add(part_of[tile.pair.key])
+    split: Split = {part: [] for part in (*SPLITS, DROPPED)}
     for tile in tiles:
         part = part_of[tile.pair.key]
-        cells = at[tile.slug, tile.place.component]
-        around = {
-            other
-            for i in (-1, 0, 1)
-            for j in (-1, 0, 1)
-            for other in cells.get((tile.place.x + i, tile.place.y + j), ())
-        }
-        later = PARTS[PARTS.index(part) + 1 :]
+        cells = near([(tile.place.y, tile.place.x)])
+        keys = ((tile.slug, tile.place.component, cell) for cell in cells)
+        around = set().union(*(at[key] for key in keys if key in at))
+        later = SPLITS[SPLITS.index(part) + 1 :]
         split[DROPPED if around & set(later) else part].append(tile)
     return split
 
@@ -114,7 +110,7 @@ def by_region(tiles: Sequence[Tile]) -> Split:
         )
     order = sorted(regions, key=lambda region: _digest(region))
     parts = {order[0]: "test", order[1]: "validation"}
-    split: Split = {part: [] for part in PARTS}
+    split: Split = {part: [] for part in SPLITS}
     for tile in tiles:
         split[parts.get(SUBSETS[tile.slug].region, "train")].append(tile)
     return split
@@ -131,7 +127,7 @@ def _part_of_block(tile: Tile) -> str:
     x, y = tile.place.x // _BLOCK, tile.place.y // _BLOCK
     digest = _digest(f"{tile.slug}:{tile.place.component}:{x}:{y}")
     share = int(digest[:13], 16) / 16**13
-    return PARTS[(share >= _TRAIN) + (share >= _TRAIN + _VALIDATION)]
+    return SPLITS[(share >= _TRAIN) + (share >= _TRAIN + _VALIDATION)]
 
 
 def _digest(text: str) -> str:

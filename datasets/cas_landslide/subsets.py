@@ -1,4 +1,7 @@
-"""The sub sets of CAS, and where a user's copies of them lie."""
+"""The sub sets of CAS, and where a user's copies of them lie.
+
+Apart from the builder, which would be too long with the table of them.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +147,9 @@ def find_places(
     Returns:
         Folder, or zip archive where there is no folder, by slug, for those found.
     """
-    wanted = {_plain(name): slug for slug in slugs for name in (slug, _title(slug))}
+    wanted = {
+        _plain(name): slug for slug in slugs for name in (slug, SUBSETS[slug].title)
+    }
     found: dict[str, epath.Path] = {}
     for folder in folders:
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -193,10 +198,6 @@ def list_tiles(slug: str, folder: epath.Path) -> Tiles:
         lone_masks=[masks[k].name for k in sorted(masks.keys() - shown.keys())],
         ignored=sorted(ignored + others),
     )
-
-
-def _title(slug: str) -> str:
-    return SUBSETS[slug].title
 
 
 def _plain(name: str) -> str:

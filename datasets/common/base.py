@@ -5,93 +5,120 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, NotRequired, TypedDict, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.common.archives import unpack, verify
-from landslide_tf.datasets.common.folders import find_manual, manual_dir
+from landslide_tf.datasets.common.files import (
+    find_manual,
+    manual_dir,
+    unpack,
+    verify,
+)
+from landslide_tf.datasets.common.report import Tally
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import IGNORE_VALUE
 
 Item = TypeVar("Item")
+Example = dict[str, Any]  # by feature, as TFDS encodes it
 
 
-class IncompleteDataWarning(UserWarning):
-    """A data set is built from fewer files than were published."""
-
-
-class BandInfo(TypedDict):
-    """A channel of `image` or `factors`.
-
-    `unit` is empty for counts and "1" for values scaled to a range; `range` holds the
-    smallest and the largest value, `nodata` the value that stands for none. Where the
-    range is not known before the files are read, building the set adds it.
-    """
-
-    name: str
-    unit: str
-    range: NotRequired[list[float]]
-    nodata: NotRequired[float]
-
-
-def make_metadata(
-    *,
-    bands: Sequence[BandInfo],
-    factors: Sequence[BandInfo],
-    classes: Sequence[str],
-    landslide_class: int,
-    licence: str,
-    gsd: float | None,
-) -> tfds.core.MetadataDict:
-    """Makes the metadata that every builder carries in `builder.info.metadata`.
-
-    Args:
-        bands: Channels of `image`, in order.
-        factors: Channels of `factors`, in order; none where the feature is missing.
-        classes: Names of the mask's values, from 0.
-        landslide_class: Index of the landslide class.
-        licence: Licence of the data.
-        gsd: Ground size of a pixel, metres; None = unknown.
-
-    Returns:
-        The metadata, JSON values only, with `ignore_value` added.
-    """
-    return tfds.core.MetadataDict(
-        bands=[dict(band) for band in bands],
-        factors=[dict(factor) for factor in factors],
-        classes=list(classes),
-        landslide_class=landslide_class,
-        ignore_value=IGNORE_VALUE,
-        licence=licence,
-        gsd=gsd,
-    )
-
-
-class LandslideBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class LandslideBuilder(
+    tfds.core.GeneratorBasedBuilder,
+    Generic[Item],
+    skip_registration=True,  # type: ignore[call-arg]  # mypy knows no TFDS
+):
     """A TFDS builder with this package's manual folder and safe rebuilding.
 
-    A subclass sets `pkg_dir_path`: where the package is installed in editable mode,
-    TFDS looks for README.md, CITATIONS.bib and TAGS.txt in the wrong folder.
+    A subclass says what examples hold (`_info`, by `info.make_info`), which files make
+    which split (`find`) and what examples a file makes (`read`).
 
     Attributes:
+        VERSION: Version of the examples; a subclass whose examples change raises it.
         CHECKSUMS: "algorithm:hexadecimal" by the name of an archive, where published.
         ON_BEAM: Whether the set is large enough to be made on Apache Beam.
         HALF_TILES: Whether neighbouring tiles overlap by exactly a half, so that
             shared ground is found without holding any pixels.
+        NOTED: What `tally` notes of the examples: its arguments.
+        tally: Notes what is stored of a split in `info.metadata["files"]`.
     """
 
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
     CHECKSUMS: ClassVar[Mapping[str, str]] = {}
     ON_BEAM: ClassVar[bool] = False
     HALF_TILES: ClassVar[bool] = False
+    NOTED: ClassVar[Mapping[str, Any]] = {}
+    tally: Tally
 
-    _manual_root: epath.Path | None = None
-    _downloads: epath.Path | None = None
+    _manual_root: epath.Path
+    _downloads: epath.Path
     _on_beam = False
+
+    def __init_subclass__(cls, *, skip_registration: bool = False) -> None:
+        """Names the builder's folder.
+
+        Where the package is installed in editable mode, TFDS looks for README.md,
+        CITATIONS.bib and TAGS.txt in the wrong one.
+        """
+        super().__init_subclass__(skip_registration=skip_registration)
+        if file := getattr(sys.modules[cls.__module__], "__file__", None):
+            cls.pkg_dir_path = epath.Path(file).parent
+
+    def find(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> Mapping[str, Sequence[Item]]:
+        """Finds the data set's files and writes `info.metadata["files"]`.
+
+        Args:
+            dl_manager: TFDS's download manager.
+
+        Returns:
+            What examples are read from, by split; splits without any are left out.
+
+        Raises:
+            DataError: If files are missing or broken.
+        """
+        raise NotImplementedError
+
+    def read(self, split: str, item: Item) -> Iterator[Example]:
+        """Reads examples.
+
+        Args:
+            split: Where they go.
+            item: One of the items that `find` has returned.
+
+        Yields:
+            Examples by feature, `id` among them; `mask` is uint8 (H, W).
+
+        Raises:
+            DataError: If a file is broken.
+        """
+        raise NotImplementedError
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> Mapping[str, Any]:
+        splits = self.find(dl_manager)
+        self.tally = Tally(self.info.metadata, **self.NOTED)
+        return {
+            split: self._generate_examples(split, items)
+            for split, items in splits.items()
+            if items
+        }
+
+    def _generate_examples(
+        self, split: str, items: Sequence[Item]
+    ) -> Iterator[tuple[str, Example]]:
+        for item in items:
+            for example in self.read(split, item):
+                if "mask" in example:
+                    example["mask"] = example["mask"][..., None]
+                yield example["id"], example
 
     def download_and_prepare(
         self,
@@ -205,7 +232,7 @@ class LandslideBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return unpack(archive, Path(self._downloads) / "extracted")
 
     def generate(
-        self, items: Iterable[Item], make: Callable[[Item], tuple[str, dict[str, Any]]]
+        self, items: Iterable[Item], make: Callable[[Item], tuple[str, Example]]
     ) -> Any:  # noqa: ANN401 - a generator, or Beam's own type
         """Makes a split's examples, on Apache Beam where the build asks for it.
 
@@ -225,6 +252,20 @@ class LandslideBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
         # Without the reshuffle a runner may fuse all into one worker.
         return beam.Create(list(items)) | beam.Reshuffle() | beam.Map(make)
+
+
+def configurations() -> dict[str, list[str]]:
+    """Returns the names of the configurations of each of the package's data sets.
+
+    Returns:
+        Configuration names by data set name, both in order.
+    """
+    waiting, found = [LandslideBuilder], {}
+    for cls in waiting:  # grows on the way
+        waiting += cls.__subclasses__()
+        if cls.BUILDER_CONFIGS:
+            found[cls.name] = [config.name for config in cls.BUILDER_CONFIGS]
+    return dict(sorted(found.items()))
 
 
 @contextmanager

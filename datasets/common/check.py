@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from landslide_tf.datasets.common.halves import (
-    Corner,
+from landslide_tf.datasets.common.overlaps import find_overlaps
+from landslide_tf.datasets.common.splits import Bounds, overlapping_pairs
+from landslide_tf.datasets.common.tile_grid import (
+    Quarters,
     pairs_with_equal_quarters,
     quarter_digests,
 )
-from landslide_tf.datasets.common.overlaps import find_overlaps
-from landslide_tf.datasets.common.splits import Bounds, overlapping_pairs
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
 
@@ -170,7 +170,7 @@ class _Reader:
         self._equal: dict[bytes, list[str]] = defaultdict(list)
         self._flat: set[str] = set()
         self._bands: dict[str, np.ndarray] = {}
-        self._quarters: dict[str, dict[Corner, bytes]] = {}
+        self._quarters: dict[str, Quarters] = {}
         self._bounds: dict[str, dict[str, Bounds]] = defaultdict(dict)
 
     def add(self, split: str, example: Mapping[str, Any]) -> None:

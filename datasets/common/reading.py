@@ -1,4 +1,4 @@
-"""Reading files that users bring, with errors that name the file."""
+"""Reading pictures and arrays that users bring, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import dataclasses
 import logging
 import os
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from etils import epath
+from numpy.typing import NDArray
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
+from landslide_tf.metadata import IGNORE_VALUE
 
 if TYPE_CHECKING:
     import rasterio
 
+Colour = tuple[int, int, int]
 MOST_VALUES = 2**30  # of an array; a crafted header can claim any size
 
 
@@ -63,6 +67,22 @@ def reading(path: epath.PathLike, kind: str) -> Iterator[None]:
 
 
 @contextmanager
+def silenced(name: str) -> Iterator[None]:
+    """Keeps a library from logging what an exception will say.
+
+    Args:
+        name: The library's logger.
+    """
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
 def open_raster(path: epath.PathLike) -> Iterator[rasterio.DatasetReader]:
     """Opens a PNG, JPEG, BMP or TIFF.
 
@@ -82,7 +102,7 @@ def open_raster(path: epath.PathLike) -> Iterator[rasterio.DatasetReader]:
     environment = rasterio.Env(
         GDAL_ERROR_ON_LIBJPEG_WARNING=True, GDAL_PAM_ENABLED=False
     )
-    with reading(path, "a picture"), environment, _silent("rasterio"):
+    with reading(path, "a picture"), environment, silenced("rasterio"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             source = rasterio.open(os.fspath(path))
@@ -133,17 +153,18 @@ def open_array(path: epath.PathLike) -> np.ndarray:
         return np.lib.format.open_memmap(os.fspath(path), mode="r")
 
 
-def read_rgb(path: epath.PathLike) -> np.ndarray:
+def read_rgb(path: epath.PathLike, size: int | None = None) -> NDArray[np.uint8]:
     """Reads a colour picture of 8 bits, without its alpha band where it has one.
 
     Args:
         path: The file.
+        size: Rows and columns that it must have; None = any.
 
     Returns:
         Red, green, blue, uint8 (H, W, 3).
 
     Raises:
-        DataError: If the file is broken or is no such picture.
+        DataError: If the file is broken, of another size, or is no such picture.
     """
     values = read_raster(path).values
     if values.dtype != np.uint8 or values.shape[-1] not in (3, 4):
@@ -151,15 +172,23 @@ def read_rgb(path: epath.PathLike) -> np.ndarray:
             f"`{path}` must be a picture with red, green, blue of 8 bits, received "
             f"{values.shape[-1]} bands of {values.dtype}."
         )
+    if size is not None and values.shape[:2] != (size, size):
+        raise DataError(
+            f"`{path}` must have {size} x {size} pixels, received "
+            f"{values.shape[0]} x {values.shape[1]}; restore the file."
+        )
     return np.ascontiguousarray(values[..., :3])
 
 
-def read_mask(path: epath.PathLike, size: tuple[int, int]) -> np.ndarray:
-    """Reads a mask of one band in which 1, or 255, stands for landslide.
+def read_mask(
+    path: epath.PathLike, size: tuple[int, int], landslide: Collection[int] = (1, 255)
+) -> NDArray[np.uint8]:
+    """Reads a mask of one band and one label value.
 
     Args:
         path: The file; with a palette its indices count and not its colours.
         size: Rows and columns of the image.
+        landslide: Values of which one, but not two, may stand for landslide.
 
     Returns:
         uint8 (H, W), 1 = landslide.
@@ -173,14 +202,14 @@ def read_mask(path: epath.PathLike, size: tuple[int, int]) -> np.ndarray:
             f"`{path}` must be a mask of {size} pixels and one band like its image, "
             f"received {values.shape[:2]} and {values.shape[2]} bands."
         )
-    return binary(values[..., 0], path)
+    return binary(values[..., 0], path, landslide)
 
 
 def binary(
-    values: np.ndarray,
+    values: NDArray[Any],
     path: epath.PathLike,
     landslide: Collection[int] = (1, 255),
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """Makes a mask of a single label value into one of 0 and 1.
 
     Args:
@@ -207,20 +236,76 @@ def binary(
     return (np.asarray(values) != 0).astype(np.uint8)
 
 
+def finite(values: NDArray[Any], path: epath.PathLike) -> FloatArray:
+    """Makes pixels float32 and refuses those that are no numbers.
+
+    Args:
+        values: Pixels of any shape and real dtype.
+        path: The file they are from.
+
+    Returns:
+        float32 of the same shape.
+
+    Raises:
+        DataError: If a value is not finite.
+    """
+    values = np.asarray(values, np.float32)
+    if wrong := np.count_nonzero(~np.isfinite(values)):
+        raise DataError(
+            f"`{path}` must hold finite values, received {wrong} that are not; restore "
+            "the file."
+        )
+    return values
+
+
+def from_colours(
+    image: NDArray[np.uint8],
+    colours: Mapping[int, Colour],
+    path: epath.PathLike,
+    *,
+    tolerated: float = 0.0,
+) -> NDArray[np.uint8]:
+    """Turns a picture of class colours into class numbers.
+
+    Args:
+        image: uint8 (H, W, 3), red, green, blue.
+        colours: Colour by class number; 255 = no label.
+        path: The file, for the message.
+        tolerated: Share of pixels that may have other colours; they become the class
+            of the nearest one.
+
+    Returns:
+        uint8 (H, W).
+
+    Raises:
+        DataError: If more pixels than tolerated have other colours.
+    """
+    packed = image.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
+    out = np.full(packed.shape, IGNORE_VALUE, np.uint8)
+    known = np.zeros(packed.shape, bool)
+    for number, (red, green, blue) in colours.items():
+        here = packed == red * 65536 + green * 256 + blue
+        out[here] = number
+        known |= here
+    stray = image[~known]
+    if len(stray) > tolerated * packed.size:
+        first = tuple(int(value) for value in stray[0])
+        listed = ", ".join(map(str, colours.values()))
+        raise DataError(
+            f"`{path}` must hold the colours {listed} only, received {len(stray)} "
+            f"pixels of others, the first {first}: it is not such a label, or was "
+            "compressed with losses."
+        )
+    if len(stray):
+        numbers = np.array(list(colours), np.uint8)
+        centres = np.array(list(colours.values()), np.int32)
+        apart = ((stray[:, None].astype(np.int32) - centres) ** 2).sum(axis=-1)
+        out[~known] = numbers[apart.argmin(axis=1)]
+    return out
+
+
 def _ends_as_png(path: epath.PathLike) -> bool:
     """Whether a PNG has its last chunk; GDAL fills what is missing with zeros."""
     with epath.Path(path).open("rb") as file:
         file.seek(-min(4096, epath.Path(path).stat().length), os.SEEK_END)
         return b"IEND" in file.read()
-
-
-@contextmanager
-def _silent(name: str) -> Iterator[None]:
-    """Keeps a library from logging what an exception will say."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

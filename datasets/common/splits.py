@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import math
 import warnings
@@ -10,9 +11,12 @@ from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
+from etils import epath
 
+from landslide_tf.datasets.common.reading import reading
 from landslide_tf.errors import DataError
 
+SPLITS = ("train", "validation", "test")
 Bounds = tuple[float, float, float, float]  # left, bottom, right, top
 
 # Neighbours of a tiling share an edge, not ground: an overlap narrower than this part
@@ -45,7 +49,7 @@ def split_by_hash(
         test: Fraction of the test split, in [0, 1].
         validation: Fraction of the validation split; with `test` below 1.
         groups: Ids that must share a split, as `overlapping_footprints` finds them. A
-            group goes where its first id would go, or to the next split with room for
+            group goes where its first id would go, or to the next split with space for
             the whole group, so that test and validation never grow beyond their
             fractions.
 
@@ -57,7 +61,7 @@ def split_by_hash(
             are not valid.
     """
     names = _checked_ids(ids)
-    room = {
+    free = {
         "test": _count(test, "test", len(names)),
         "validation": _count(validation, "validation", len(names)),
     }
@@ -70,11 +74,42 @@ def split_by_hash(
     order = {name: _digest(seed, name) for name in names}
     units = _merged(names, groups)
     for unit in sorted(units, key=lambda unit: min(order[name] for name in unit)):
-        found = next((part for part in room if len(unit) <= room[part]), "train")
-        if found in room:
-            room[found] -= len(unit)
+        found = next((part for part in free if len(unit) <= free[part]), "train")
+        if found in free:
+            free[found] -= len(unit)
         parts[found] += unit
     return {part: tuple(sorted(members)) for part, members in parts.items()}
+
+
+def read_splits(path: epath.Path, names: Iterable[str], column: str) -> dict[str, str]:
+    """Reads a user's own split.
+
+    Args:
+        path: CSV file with a header; the column `split` says `train`, `validation` (or
+            `val`) or `test`.
+        names: Ids that must have a split; others may be there.
+        column: Column of the ids, named by what they are.
+
+    Returns:
+        Split by id.
+
+    Raises:
+        DataError: If the file is broken, names another split or leaves out an id.
+    """
+    with reading(path, f"a CSV file with {column},split"):
+        rows = list(csv.DictReader(path.read_text().splitlines()))
+        chosen = {row[column].strip(): row["split"].strip() for row in rows}
+    chosen = {k: "validation" if v == "val" else v for k, v in chosen.items()}
+    if wrong := sorted(set(chosen.values()) - set(SPLITS)):
+        raise DataError(
+            f"`{path}` must name the splits {', '.join(SPLITS)}, received `{wrong[0]}`."
+        )
+    if missing := sorted(set(names) - chosen.keys()):
+        raise DataError(
+            f"`{path}` must name a split for every {column}, received none for "
+            f"`{missing[0]}`, {len(missing)} in all; add them or remove the file."
+        )
+    return chosen
 
 
 def overlapping_footprints(

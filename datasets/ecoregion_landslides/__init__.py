@@ -1,8 +1,11 @@
 """Ecoregion landslides: pairs of images before and after, region by region."""
 
-from __future__ import annotations
-
-from landslide_tf.datasets.ecoregion_landslides.boxes import Box, split_boxes
+from landslide_tf.datasets.ecoregion_landslides.boxes import (
+    Box,
+    PairName,
+    parse_pair_name,
+    split_boxes,
+)
 from landslide_tf.datasets.ecoregion_landslides.collect import (
     Collection,
     collect_pairs,
@@ -10,7 +13,6 @@ from landslide_tf.datasets.ecoregion_landslides.collect import (
 from landslide_tf.datasets.ecoregion_landslides.ecoregion_landslides_dataset_builder import (  # noqa: E501
     Builder,
 )
-from landslide_tf.datasets.ecoregion_landslides.names import PairName, parse_pair_name
 from landslide_tf.datasets.ecoregion_landslides.plan import (
     PlannedPair,
     plan_pairs,

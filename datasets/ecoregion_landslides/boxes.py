@@ -1,4 +1,4 @@
-"""Bounding boxes of image pairs, their defects, and a split that keeps them apart."""
+"""Boxes of image pairs: in file names, their defects, a split that keeps them apart."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ import dataclasses
 import datetime
 import hashlib
 import math
+import re
 from collections.abc import Mapping
+from typing import TypeVar
 
 from landslide_tf.datasets.common.splits import overlapping_footprints
 from landslide_tf.ecoregions import CODES
+from landslide_tf.errors import DataError
 
-SPLITS = ("train", "validation", "test")
 Corner = tuple[float, float]  # latitude, longitude, degrees
+Key = TypeVar("Key", bound=int | str)  # number or name of a pair
 
 _METRES_LATITUDE, _METRES_LONGITUDE = 110_574.0, 111_320.0  # of a degree
 _WIDEST = 6.0  # width by height of a plausible view
 _NARROWEST = 0.2
 _SHARE = 0.15  # of the pairs of a region, in test and in validation
+_DEGREES = r"(-?\d{1,3}\.\d{6})"
+_NAME = re.compile(
+    rf"GE_{_DEGREES}_{_DEGREES}_{_DEGREES}_{_DEGREES}_LS_([^\W_]+)"
+    r"(?:_([A-Z]{2,3}))?_(\d{8})_(PRE|POST)(?:\.\w+)?"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +103,65 @@ def calendar_date(number: int) -> datetime.date:
     return datetime.date(number // 10_000, number // 100 % 100, number % 100)
 
 
-def split_boxes(region: int, boxes: Mapping[int | str, Box]) -> dict[int | str, str]:
+@dataclasses.dataclass(frozen=True)
+class PairName:
+    """What a file name says.
+
+    Attributes:
+        box: The ground, repaired.
+        ls_id: Number of the landslide, as text.
+        country: Two or three capitals; None = not said.
+        date: Day of the image, as the number YYYYMMDD.
+        phase: `pre` or `post`.
+        repairs: Names of the repairs.
+    """
+
+    box: Box
+    ls_id: str
+    country: str | None
+    date: int
+    phase: str
+    repairs: tuple[str, ...]
+
+
+def parse_pair_name(name: str) -> PairName:
+    """Reads the name of an image or label file.
+
+    Args:
+        name: `GE_{LLlat}_{LLlon}_{URlat}_{URlon}_LS_{id}_{country}_{YYYYMMDD}_{PRE|
+            POST}.{suffix}`, degrees with six decimals; `_{country}` and the suffix may
+            be missing. A positive longitude in the United States has lost its sign and
+            gets it back; swapped corners are exchanged.
+
+    Returns:
+        Its parts.
+
+    Raises:
+        DataError: If the name is another one.
+    """
+    match = _NAME.fullmatch(name)
+    try:
+        if match is None:
+            raise ValueError("it has another form")
+        south, west, north, east = (float(match[k]) for k in range(1, 5))
+        ls_id, country, date, phase = match.groups()[4:]
+        calendar_date(int(date))
+        repairs = []
+        if country in (None, "US"):
+            for corner, value in (("ll", west), ("ur", east)):
+                if value > 0:
+                    repairs.append(f"{corner}_longitude_sign")
+            west, east = -abs(west), -abs(east)
+        box, swaps = repaired_box((south, west), (north, east))
+    except ValueError as error:
+        raise DataError(
+            f"`{name}` must be named like `GE_43.309023_-122.966736_43.310900_"
+            f"-122.963295_LS_354_US_20070730_PRE.jpg`: {error}; rename the file."
+        ) from error
+    return PairName(box, ls_id, country, int(date), phase.lower(), (*repairs, *swaps))
+
+
+def split_boxes(region: int, boxes: Mapping[Key, Box]) -> dict[Key, str]:
     """Splits the pairs of a region so that no two parts show the same ground.
 
     Boxes that overlap with positive area form a component, named by its smallest
@@ -115,21 +181,23 @@ def split_boxes(region: int, boxes: Mapping[int | str, Box]) -> dict[int | str, 
     groups = overlapping_footprints(
         {name: boxes[k].bounds for name, k in names.items()}
     )
-    grouped = {name for group in groups for name in group}
-    units = [[names[n] for n in group] for group in groups]
-    units += [[names[name]] for name in names if name not in grouped]
+    alone = names.keys() - {name for group in groups for name in group}
+    units = [
+        [names[n] for n in group]
+        for group in (*groups, *([name] for name in sorted(alone)))
+    ]
 
-    def place(unit: list[int | str]) -> str:
+    def place(unit: list[Key]) -> str:
         # Numbers come before names, whatever their characters.
         first = min(unit, key=lambda k: (isinstance(k, str), k))
         return hashlib.sha256(f"{CODES[region]}:{first}".encode()).hexdigest()
 
     quota = math.floor(_SHARE * len(boxes) + 0.5)
-    room = {"test": quota, "validation": quota}
-    chosen: dict[int | str, str] = {}
+    left = {"test": quota, "validation": quota}
+    chosen: dict[Key, str] = {}
     for unit in sorted(units, key=place):
-        split = next((part for part, left in room.items() if left > 0), "train")
+        split = next((part for part, count in left.items() if count > 0), "train")
         chosen |= dict.fromkeys(unit, split)
-        if split in room:
-            room[split] -= len(unit)
+        if split in left:
+            left[split] -= len(unit)
     return chosen

@@ -13,18 +13,19 @@ from etils import epath
 from numpy.typing import NDArray
 
 from landslide_tf.datasets.common.reading import read_rgb
-from landslide_tf.datasets.ecoregion_landslides.boxes import Box
-from landslide_tf.datasets.ecoregion_landslides.labels import read_label
-from landslide_tf.datasets.ecoregion_landslides.names import parse_pair_name
-from landslide_tf.datasets.ecoregion_landslides.pairs import KINDS
+from landslide_tf.datasets.ecoregion_landslides.boxes import Box, parse_pair_name
+from landslide_tf.datasets.ecoregion_landslides.files import (
+    KINDS,
+    check_view,
+    read_label,
+)
 from landslide_tf.datasets.ecoregion_landslides.plan import csv_rows, read_plan
 from landslide_tf.ecoregions import region_index
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
 
 COLLECTED = "collected.csv"
-_MOST_STRETCH = 0.01  # relative difference of two images' aspect, as of the builder
-_MOST_ASPECT = 0.1  # the same of an image and its box
+_MOST_STRETCH = 0.1  # relative difference of the aspects of an image and its box
 
 # Region, corners, date: what a file shows.
 Key = tuple[int, tuple[float, ...], int]
@@ -82,20 +83,19 @@ def collect_pairs(folder: str | Path) -> Collection:
     plan = read_plan(folder)
     found = Collection()
     files = {kind: _files(root, kind, found) for kind in KINDS}
-    used: set[epath.Path] = set()
     for row in plan:
-        parts = {}
-        for kind in KINDS:
-            path = files[kind].get(_key(row, kind))
-            if path is not None:
-                parts[kind] = path
-                used.add(path)
+        parts = {
+            kind: listed[key]
+            for kind, listed in files.items()
+            if (key := _key(row, kind)) in listed
+        }
         found.rows.append(_collected(row, parts, found))
-    for listed in files.values():
+    for kind, listed in files.items():
+        planned = {_key(row, kind) for row in plan}
         found.strays += [
             f"{_short(path)}: no pair with this place and date"
-            for path in listed.values()
-            if path not in used
+            for key, path in listed.items()
+            if key not in planned
         ]
     with atomic_path(Path(folder) / COLLECTED) as temporary:
         temporary.write_text(csv_rows(found.rows), encoding="utf-8")
@@ -103,12 +103,8 @@ def collect_pairs(folder: str | Path) -> Collection:
 
 
 def _key(row: dict[str, str], kind: str) -> Key:
-    box = tuple(float(row[name]) for name in ("ll_lat", "ll_lon", "ur_lat", "ur_lon"))
-    return (
-        region_index(row["region"]),
-        box,
-        int(row["pre" if kind == "pre" else "post"]),
-    )
+    date = row["pre" if kind == "pre" else "post"]
+    return region_index(row["region"]), _corners(row), int(date)
 
 
 def _files(root: epath.Path, kind: str, found: Collection) -> dict[Key, epath.Path]:
@@ -143,66 +139,58 @@ def _collected(
     row: dict[str, str], parts: dict[str, epath.Path], found: Collection
 ) -> dict[str, Any]:
     """Returns how far one pair is."""
-    result = {name: row[name] for name in ("no", "region", "split")}
-    facts: dict[str, Any] = {"width": "", "height": "", "landslide_share": ""}
+    result: dict[str, Any] = {name: row[name] for name in ("no", "region", "split")}
+    result |= dict.fromkeys(("state", "width", "height", "landslide_share"), "")
+    result |= {"state": "complete", "remark": ""}
     label = parts.get("json", parts.get("png"))
     lacking = [kind for kind in ("pre", "post") if kind not in parts]
-    lacking += [] if label is not None else ["label"]
-    state, remark = "complete", ""
-    if lacking:
-        state = f"lacks {' and '.join(lacking)}"
-    else:
-        try:
-            facts, remark, mask = _read(row, parts, label)
-        except DataError as error:
-            state, remark = "faulty", " ".join(str(error).split())
-        else:
-            if "json" in parts:
-                _write_mask(Path(parts["json"]), mask)
-                found.masks += 1
-    return {**result, "state": state, **facts, "remark": remark}
+    lacking += ["label"] * (label is None)
+    if label is None or lacking:
+        return result | {"state": f"lacks {' and '.join(lacking)}"}
+    try:
+        read, mask = _read(row, parts, label)
+    except DataError as error:
+        return result | {"state": "faulty", "remark": " ".join(str(error).split())}
+    if "json" in parts:
+        _write_mask(Path(parts["json"]), mask)
+        found.masks += 1
+    return result | read
 
 
 def _read(
     row: dict[str, str], parts: dict[str, epath.Path], label: epath.Path
-) -> tuple[dict[str, Any], str, NDArray[np.uint8]]:
+) -> tuple[dict[str, Any], NDArray[np.uint8]]:
     """Reads a pair as the builder does.
 
     Returns:
-        Its size and share of landslide, what a user may want to look at, and the mask.
+        Its size, share of landslide and what a user may want to look at; the mask.
     """
     pre, post = read_rgb(parts["pre"]), read_rgb(parts["post"])
     height, width = post.shape[:2]
-    stretch = (pre.shape[1] / pre.shape[0]) / (width / height) - 1
-    if not abs(stretch) < _MOST_STRETCH:
-        raise DataError(
-            f"`{_short(parts['pre'])}` must show the view of the image after, "
-            f"{post.shape[:2]}, received {pre.shape[:2]}; save both from one view."
-        )
+    check_view(pre, post, _short(parts["pre"]))
     mask = read_label(label, (height, width))
-    remarks = []
-    if pre.shape != post.shape:
-        remarks.append(f"the image before is {pre.shape[:2]}, after {post.shape[:2]}")
-    if np.array_equal(pre, post):
-        remarks.append("both images are the same")
-    across, up = _box(row).size
-    if abs((across / up) / (width / height) - 1) > _MOST_ASPECT:
-        remarks.append(
-            f"the image is {width} by {height} pixels, its box {across:.0f} by "
-            f"{up:.0f} m"
-        )
-    if not mask.any():
-        remarks.append("no landslide is labelled")
-    share = round(float(mask.mean()), 6)
-    facts = {"width": width, "height": height, "landslide_share": share}
-    return facts, "; ".join(remarks), mask
+    south, west, north, east = _corners(row)
+    across, up = Box((south, west), (north, east)).size
+    shape = abs((across / up) / (width / height) - 1)
+    remarks = {
+        f"the image before is {pre.shape[:2]}, after {post.shape[:2]}": (
+            pre.shape != post.shape
+        ),
+        "both images are the same": np.array_equal(pre, post),
+        f"the image is {width} by {height} pixels, its box {across:.0f} by "
+        f"{up:.0f} m": shape > _MOST_STRETCH,
+        "no landslide is labelled": not mask.any(),
+    }
+    return {
+        "width": width,
+        "height": height,
+        "landslide_share": round(float(mask.mean()), 6),
+        "remark": "; ".join(remark for remark, holds in remarks.items() if holds),
+    }, mask
 
 
-def _box(row: dict[str, str]) -> Box:
-    south, west, north, east = (
-        float(row[name]) for name in ("ll_lat", "ll_lon", "ur_lat", "ur_lon")
-    )
-    return Box((south, west), (north, east))
+def _corners(row: dict[str, str]) -> tuple[float, ...]:
+    return tuple(float(row[name]) for name in ("ll_lat", "ll_lon", "ur_lat", "ur_lon"))
 
 
 def _write_mask(polygons: Path, mask: NDArray[np.uint8]) -> None:

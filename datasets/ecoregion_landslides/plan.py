@@ -13,6 +13,7 @@ from typing import Any
 
 from landslide_tf.datasets.common.reading import reading
 from landslide_tf.datasets.ecoregion_landslides.boxes import split_boxes
+from landslide_tf.datasets.ecoregion_landslides.files import KINDS
 from landslide_tf.datasets.ecoregion_landslides.tables import (
     BoxedPair,
     Event,
@@ -25,7 +26,6 @@ from landslide_tf.files import atomic_path
 
 PLAN, PLACES, PAIRS = "plan.csv", "plan.geojson", "pairs.csv"
 _BOX = ("ll_lat", "ll_lon", "ur_lat", "ur_lon")
-FOLDERS = ("PRE_IMAGES", "POST_IMAGES", "POST_JSON_LABELS", "POST_LABELS")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,7 @@ def plan_pairs(
             "received none."
         )
     events = read_inventory(inventory)[0] if inventory is not None else []
-    splits = {}
+    splits: dict[int, str] = {}
     for index, region in enumerate(REGIONS):
         boxes = {pair.number: pair.box for pair in pairs if pair.region == region}
         splits |= split_boxes(index, boxes)
@@ -144,7 +144,7 @@ def write_plan(folder: str | Path, planned: Sequence[PlannedPair]) -> dict[str, 
     """
     folder = Path(folder)
     for region in dict.fromkeys(p.pair.region for p in planned):
-        for name in FOLDERS:
+        for name, _ in KINDS.values():
             (folder / region / name).mkdir(parents=True, exist_ok=True)
     rows = [p.row() for p in planned]
     columns = ("no", "region", *_BOX, "pre", "post")

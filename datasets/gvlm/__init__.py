@@ -1,7 +1,5 @@
 """GVLM: very high resolution image pairs of landslide sites."""
 
-from __future__ import annotations
-
 from landslide_tf.datasets.gvlm.gvlm_dataset_builder import Builder
 
 __all__ = ["Builder"]

@@ -1,7 +1,5 @@
 """Hokkaido Eastern Iburi: landslides of an earthquake in small colour tiles."""
 
-from __future__ import annotations
-
 from landslide_tf.datasets.hokkaido_iburi.hokkaido_iburi_dataset_builder import (
     Builder,
 )

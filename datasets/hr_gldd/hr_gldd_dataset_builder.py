@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
+from numpy.typing import NDArray
 
-from landslide_tf.datasets.common.base import (
-    BandInfo,
-    IncompleteDataWarning,
-    LandslideBuilder,
-    make_metadata,
-)
-from landslide_tf.datasets.common.pairing import Tally
-from landslide_tf.datasets.common.reading import binary, open_array
+from landslide_tf.datasets.common.base import Example, LandslideBuilder
+from landslide_tf.datasets.common.info import BandInfo, make_info
+from landslide_tf.datasets.common.reading import binary, finite, open_array
+from landslide_tf.datasets.common.report import warn_incomplete
 from landslide_tf.errors import DataError
 
-CLASSES = ("background", "landslide")
 BANDS = ("red", "green", "blue", "nir")
 SIZE = 128
 FILES = {"train": "train", "validation": "val", "test": "test"}
@@ -39,15 +34,13 @@ class Part:
 
     image_path: epath.Path
     mask_path: epath.Path
-    images: np.ndarray
-    masks: np.ndarray
+    images: NDArray[Any]
+    masks: NDArray[Any]
 
 
-class Builder(LandslideBuilder):
+class Builder(LandslideBuilder[Part]):
     """Builder of hr_gldd."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
     Download https://zenodo.org/records/7189381 and put its arrays into
     `<manual_dir>/hr_gldd/`: {_LAYOUT}.
@@ -55,38 +48,26 @@ class Builder(LandslideBuilder):
     BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [
         tfds.core.BuilderConfig(name="published", description="Parts as published.")
     ]
-    pkg_dir_path = epath.Path(__file__).parent
+    NOTED: ClassVar[Mapping[str, bool]] = {"ranges": True}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Tensor(
-                    shape=(SIZE, SIZE, len(BANDS)), dtype=np.float32, encoding="zlib"
-                ),
-                "mask": tfds.features.LabeledImage(
-                    shape=(SIZE, SIZE, 1), labels=list(CLASSES), encoding_format="png"
-                ),
-                "id": tfds.features.Text(),
-                "index": tfds.features.Scalar(np.int32),
-            }
-        )
-        return self.dataset_info_from_configs(
-            features=features,
+        return make_info(
+            self,
+            bands=[BandInfo(name=name, unit="") for name in BANDS],
+            size=SIZE,
+            dtype="float32",
             homepage="https://zenodo.org/records/7189381",
-            supervised_keys=("image", "mask"),
-            metadata=make_metadata(
-                bands=[BandInfo(name=name, unit="") for name in BANDS],
-                factors=[],
-                classes=CLASSES,
-                landslide_class=CLASSES.index("landslide"),
-                licence="as stated at Zenodo 7189381",
-                gsd=3.0,
-            ),
+            licence="as stated at Zenodo 7189381",
+            gsd=3.0,
+            features={
+                "index": tfds.features.Scalar(np.int32),
+            },
         )
 
-    def _split_generators(
+    def find(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+    ) -> Mapping[str, Sequence[Part]]:
+        """Opens the arrays of every part that is there."""
         root = self.find_files(dl_manager, _PATTERNS, _ARCHIVES, _LAYOUT).parent
         parts = {
             part: _open(root, name)
@@ -99,36 +80,22 @@ class Builder(LandslideBuilder):
         if "train" in parts:
             report["train"]["background_ndvi"] = _background_ndvi(parts["train"])
         if missing := [FILES[part] for part in FILES if part not in parts]:
-            warnings.warn(
+            warn_incomplete(
                 f"`hr_gldd` is built without {' and '.join(missing)}: `{root}` holds "
-                f"no `{missing[0]}X.npy`.",
-                IncompleteDataWarning,
-                stacklevel=2,
+                f"no `{missing[0]}X.npy`."
             )
         self.info.metadata["files"] = report
-        tally = Tally(self.info.metadata, ranges=True)
-        return {
-            part: self._generate_examples(part, arrays, tally)
-            for part, arrays in parts.items()
-        }
+        return {part: [arrays] for part, arrays in parts.items()}
 
-    def _generate_examples(
-        self, split: str, part: Part, tally: Tally
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        for index in range(len(part.images)):
-            image = part.images[index].astype(np.float32)
-            if not np.isfinite(image).all():
-                raise DataError(
-                    f"`{part.image_path}` must hold finite values, received others in "
-                    f"patch {index}; restore the file."
-                )
-            mask = binary(part.masks[index].reshape(SIZE, SIZE), part.mask_path, (1,))
-            tally.add(split, image, mask)
+    def read(self, split: str, item: Part) -> Iterator[Example]:
+        """Reads the patches of a part."""
+        for index in range(len(item.images)):
+            image = finite(item.images[index], item.image_path)
+            labels = item.masks[index].reshape(SIZE, SIZE)
+            mask = binary(labels, item.mask_path, (1,))
+            self.tally.add(split, image, mask)
             name = f"{split}_{index}"
-            yield (
-                name,
-                {"image": image, "mask": mask[..., None], "id": name, "index": index},
-            )
+            yield {"image": image, "mask": mask, "id": name, "index": index}
 
 
 def _open(root: epath.Path, name: str) -> Part:

@@ -1,7 +1,5 @@
 """ISPRS 2D semantic labelling: Vaihingen and Potsdam."""
 
-from __future__ import annotations
-
 from landslide_tf.datasets.isprs_semantic.isprs_semantic_dataset_builder import (
     Builder,
     Config,

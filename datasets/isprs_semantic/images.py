@@ -1,4 +1,7 @@
-"""Which images Vaihingen and Potsdam have, and where a user's files lie."""
+"""Which images Vaihingen and Potsdam have, where a user's files lie, reading them.
+
+Apart from the builder, which would be too long with the published lists.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from landslide_tf.datasets.common.colours import from_colours
-from landslide_tf.datasets.common.reading import Raster, read_raster
+from landslide_tf.datasets.common.reading import from_colours, read_raster
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
 
@@ -159,7 +162,9 @@ def _files(folders: Iterable[Path]) -> Iterator[Path]:
             yield from sorted(folder.glob(pattern))
 
 
-def read_labelled(files: Labelled, bands: int) -> tuple[Raster, np.ndarray]:
+def read_labelled(
+    files: Labelled, bands: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Reads an image and its label.
 
     Args:
@@ -172,21 +177,15 @@ def read_labelled(files: Labelled, bands: int) -> tuple[Raster, np.ndarray]:
     Raises:
         DataError: If a file is broken, of another size, or has other colours.
     """
-    image, label = read_raster(files.image), read_raster(files.label)
-    if image.values.dtype != np.uint8 or image.values.shape[2] != bands:
+    image, label = read_raster(files.image).values, read_raster(files.label).values
+    if image.dtype != np.uint8 or image.shape[2] != bands:
         raise DataError(
             f"`{files.image}` must hold {bands} bands of 8 bits, received "
-            f"{image.values.shape[2]} of {image.values.dtype}."
+            f"{image.shape[2]} of {image.dtype}."
         )
-    if label.values.shape != (*image.values.shape[:2], 3):
+    if label.shape != (*image.shape[:2], 3):
         raise DataError(
-            f"`{files.label}` must hold colours of {image.values.shape[:2]} pixels "
-            f"like its image, received shape {label.values.shape}."
+            f"`{files.label}` must hold colours of {image.shape[:2]} pixels "
+            f"like its image, received shape {label.shape}."
         )
-    mask = from_colours(label.values, COLOURS, files.label, tolerated=TOLERATED)
-    return image, mask
-
-
-def starts(length: int, size: int) -> list[int]:
-    """Returns where tiles begin: side by side, the last one moved inside."""
-    return [*range(0, length - size, size), length - size]
+    return image, from_colours(label, COLOURS, files.label, tolerated=TOLERATED)

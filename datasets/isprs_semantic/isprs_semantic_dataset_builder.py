@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.common.base import (
-    BandInfo,
-    IncompleteDataWarning,
-    LandslideBuilder,
-    make_metadata,
-)
+from landslide_tf.datasets.common.base import Example, LandslideBuilder
+from landslide_tf.datasets.common.info import byte_bands, make_info
+from landslide_tf.datasets.common.report import warn_incomplete
 from landslide_tf.datasets.common.splits import split_by_hash
 from landslide_tf.datasets.isprs_semantic.images import (
     CLASSES,
     POTSDAM,
     VAIHINGEN,
+    Area,
+    Labelled,
     find_images,
     read_labelled,
-    starts,
 )
 from landslide_tf.errors import DataError
-
-if TYPE_CHECKING:
-    from landslide_tf.datasets.isprs_semantic.images import Area, Labelled
 
 AREAS = {"vaihingen": VAIHINGEN, "potsdam": POTSDAM}
 BANDS = {
@@ -77,31 +71,9 @@ class Config(tfds.core.BuilderConfig):
     size: int = 512
 
 
-def _configs() -> list[Config]:
-    potsdam = {"area": "potsdam", "product": "rgbir"}
-    return [
-        Config(name="vaihingen", description="Near infrared, red, green; 9 cm."),
-        Config(name="vaihingen-published", description="No validation part.",
-               validation=False),
-        Config(name="vaihingen-eroded", description="Borders have no label.",
-               eroded=True),
-        Config(name="potsdam", description="Four bands; 5 cm.", **potsdam),
-        Config(name="potsdam-published", description="No validation part.",
-               validation=False, **potsdam),
-        Config(name="potsdam-eroded", description="Borders have no label.",
-               eroded=True, **potsdam),
-        Config(name="potsdam-rgb", description="Red, green, blue.", area="potsdam",
-               product="rgb"),
-        Config(name="potsdam-irrg", description="Near infrared, red, green.",
-               area="potsdam", product="irrg"),
-    ]  # fmt: skip
-
-
-class Builder(LandslideBuilder):
+class Builder(LandslideBuilder[Labelled]):
     """Builder of isprs_semantic."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
     Register at ISPRS (2D semantic labelling) and put the archives, or their files, into
     `<manual_dir>/isprs_semantic/` or `<manual_dir>/`; the README lists them.
@@ -111,9 +83,24 @@ class Builder(LandslideBuilder):
         ARCHIVES["vaihingen"]["label"]: "md5:4802dd6326e2727a352fb735be450277",
         ARCHIVES["potsdam"]["rgbir"]: "md5:c4a8f7d8c7196dd4eba4addd0aae10c1",
     }
-    BUILDER_CONFIGS: ClassVar[list[Config]] = _configs()
-    DEFAULT_BUILDER_CONFIG_NAME = "vaihingen"
-    pkg_dir_path = epath.Path(__file__).parent
+    BUILDER_CONFIGS: ClassVar[list[Config]] = [
+        Config(name="vaihingen", description="Near infrared, red, green; 9 cm."),
+        Config(name="vaihingen-published", description="No validation part.",
+               validation=False),
+        Config(name="vaihingen-eroded", description="Borders have no label.",
+               eroded=True),
+        Config(name="potsdam", description="Four bands; 5 cm.", area="potsdam",
+               product="rgbir"),
+        Config(name="potsdam-published", description="No validation part.",
+               area="potsdam", product="rgbir", validation=False),
+        Config(name="potsdam-eroded", description="Borders have no label.",
+               area="potsdam", product="rgbir", eroded=True),
+        Config(name="potsdam-rgb", description="Red, green, blue.", area="potsdam",
+               product="rgb"),
+        Config(name="potsdam-irrg", description="Near infrared, red, green.",
+               area="potsdam", product="irrg"),
+    ]  # fmt: skip
+    NOTED: ClassVar[Mapping[str, Sequence[str]]] = {"entries": ("class_shares",)}
 
     @property
     def _area(self) -> Area:
@@ -121,41 +108,27 @@ class Builder(LandslideBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
-        bands, size = BANDS[config.product], config.size
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Image(
-                    shape=(size, size, len(bands)),
-                    dtype=np.uint8,
-                    encoding_format="png",
-                ),
-                "mask": tfds.features.LabeledImage(
-                    shape=(size, size, 1), labels=list(CLASSES), encoding_format="png"
-                ),
-                "id": tfds.features.Text(),
+        return make_info(
+            self,
+            bands=byte_bands(*BANDS[config.product]),
+            size=config.size,
+            classes=CLASSES,
+            # There are no landslides: the class that single scores are of.
+            landslide_class="building",
+            homepage="https://www.isprs.org/education/benchmarks/UrbanSemLab/",
+            licence="ISPRS benchmark terms, research use",
+            gsd=self._area.gsd,
+            features={
                 "region": tfds.features.Text(),
                 "x0": tfds.features.Scalar(np.int32),
                 "y0": tfds.features.Scalar(np.int32),
-            }
-        )
-        return self.dataset_info_from_configs(
-            features=features,
-            homepage="https://www.isprs.org/education/benchmarks/UrbanSemLab/",
-            supervised_keys=("image", "mask"),
-            metadata=make_metadata(
-                bands=[BandInfo(name=b, unit="", range=[0.0, 255.0]) for b in bands],
-                factors=[],
-                classes=CLASSES,
-                # There are no landslides: the class that single scores are of.
-                landslide_class=CLASSES.index("building"),
-                licence="ISPRS benchmark terms, research use",
-                gsd=self._area.gsd,
-            ),
+            },
         )
 
-    def _split_generators(
+    def find(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+    ) -> Mapping[str, Sequence[Labelled]]:
+        """Lists the images by split."""
         config, area = self.builder_config, self._area
         folders = self._folders(dl_manager)
         found, lone = find_images(folders, area, config.product, eroded=config.eroded)
@@ -180,10 +153,7 @@ class Builder(LandslideBuilder):
             parts["validation"] = [n for n in parts["train"] if n in chosen]
             parts["train"] = [n for n in parts["train"] if n not in chosen]
         self._report(found, lone, parts)
-        return {
-            split: self._generate_examples(split, [found[n] for n in names])
-            for split, names in parts.items()
-        }
+        return {split: [found[n] for n in names] for split, names in parts.items()}
 
     def _archives(self) -> list[str]:
         config, names = self.builder_config, ARCHIVES[self.builder_config.area]
@@ -196,8 +166,7 @@ class Builder(LandslideBuilder):
         unpacked = []
         for name in self._archives():
             here = [folder / name for folder in folders if (folder / name).is_file()]
-            if here:
-                unpacked.append(Path(self.unpack(epath.Path(here[0]))))
+            unpacked += [Path(self.unpack(epath.Path(path))) for path in here[:1]]
         return [*unpacked, *folders]
 
     def _report(
@@ -208,23 +177,18 @@ class Builder(LandslideBuilder):
     ) -> None:
         """Counts what is there and warns of what is missing."""
         config, area = self.builder_config, self._area
-        missing = [
-            name
-            for name in (*area.train, *area.test)
-            if name not in found and name not in config.exclude
-        ]
+        wanted = [n for n in (*area.train, *area.test) if n not in config.exclude]
+        missing = [name for name in wanted if name not in found]
         self.info.metadata["files"] = {
             "images": sorted(found),
             "missing": missing,
             "labels_without_image": lone,
             "excluded": list(config.exclude),
-        }
+        } | {split: {"images": len(names)} for split, names in parts.items()}
         if missing:
-            warnings.warn(
+            warn_incomplete(
                 f"`{self.name}/{config.name}` is built from {len(found)} images: "
-                f"{', '.join(missing)} are missing.",
-                IncompleteDataWarning,
-                stacklevel=2,
+                f"{', '.join(missing)} are missing."
             )
         if empty := [split for split, names in parts.items() if not names]:
             raise DataError(
@@ -233,39 +197,27 @@ class Builder(LandslideBuilder):
                 "some of the missing ones."
             )
 
-    def _generate_examples(
-        self, split: str, images: list[Labelled]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        config = self.builder_config
-        size, bands = config.size, len(BANDS[config.product])
-        counts = np.zeros(256, np.int64)
-        for files in images:
-            image, mask = read_labelled(files, bands)
-            if min(mask.shape) < size:
-                raise DataError(
-                    f"`{files.image}` must have at least {size} rows and columns, "
-                    f"received {mask.shape}."
-                )
-            counts += np.bincount(mask.ravel(), minlength=256)
-            for row in starts(mask.shape[0], size):
-                for column in starts(mask.shape[1], size):
-                    place = (slice(row, row + size), slice(column, column + size))
-                    name = f"{files.name}_{row:05d}_{column:05d}"
-                    yield (
-                        name,
-                        {
-                            "image": np.ascontiguousarray(image.values[place]),
-                            "mask": np.ascontiguousarray(mask[place][..., None]),
-                            "id": name,
-                            "region": files.name,
-                            "x0": column,
-                            "y0": row,
-                        },
-                    )
-        known = counts[: len(CLASSES)]
-        self.info.metadata["files"][split] = {
-            "images": len(images),
-            "class_shares": dict(
-                zip(CLASSES, (known / max(1, known.sum())).tolist(), strict=True)
-            ),
-        }
+    def read(self, split: str, item: Labelled) -> Iterator[Example]:
+        """Cuts an image into tiles."""
+        # GDAL loads only where tiles are made.
+        from landslide_tf.raster.tiles import starts
+
+        size = self.builder_config.size
+        image, mask = read_labelled(item, len(BANDS[self.builder_config.product]))
+        if min(mask.shape) < size:
+            raise DataError(
+                f"`{item.image}` must have at least {size} rows and columns, "
+                f"received {mask.shape}."
+            )
+        self.tally.add(split, image, mask)
+        for row in starts(mask.shape[0], size, size):
+            for column in starts(mask.shape[1], size, size):
+                place = (slice(row, row + size), slice(column, column + size))
+                yield {
+                    "image": np.ascontiguousarray(image[place]),
+                    "mask": np.ascontiguousarray(mask[place]),
+                    "id": f"{item.name}_{row:05d}_{column:05d}",
+                    "region": item.name,
+                    "x0": column,
+                    "y0": row,
+                }

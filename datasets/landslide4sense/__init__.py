@@ -1,7 +1,5 @@
 """Landslide4Sense: Sentinel-2 and terrain patches of four regions."""
 
-from __future__ import annotations
-
 from landslide_tf.datasets.landslide4sense.landslide4sense_dataset_builder import (
     Builder,
 )

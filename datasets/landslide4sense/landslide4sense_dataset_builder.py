@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
+from numpy.typing import NDArray
 
-from landslide_tf.datasets.common.base import (
-    BandInfo,
-    IncompleteDataWarning,
-    LandslideBuilder,
-    make_metadata,
-)
-from landslide_tf.datasets.common.pairing import (
-    Found,
-    Pair,
-    Tally,
-    pair_files,
+from landslide_tf.datasets.common.base import Example, LandslideBuilder
+from landslide_tf.datasets.common.info import BandInfo, make_info
+from landslide_tf.datasets.common.pairing import Found, Pair, pair_files
+from landslide_tf.datasets.common.reading import binary, finite, reading
+from landslide_tf.datasets.common.report import (
     report_files,
     unlabelled,
+    warn_incomplete,
 )
-from landslide_tf.datasets.common.reading import binary, reading
+from landslide_tf.datasets.common.splits import SPLITS
 from landslide_tf.errors import DataError
 
-CLASSES = ("background", "landslide")
 SIZE = 128
 BANDS = (
     "coastal", "blue", "green", "red", "red_edge_1", "red_edge_2", "red_edge_3",
@@ -59,11 +53,9 @@ _PATTERNS = [
 _ARCHIVES = ("[Ll]andslide4[Ss]ense*.zip",)
 
 
-class Builder(LandslideBuilder):
+class Builder(LandslideBuilder[Pair[int]]):
     """Builder of landslide4sense."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
     Download https://zenodo.org/records/10463239 or
     https://huggingface.co/datasets/ibm-nasa-geospatial/Landslide4sense and unpack it
@@ -79,41 +71,28 @@ class Builder(LandslideBuilder):
             description="Runs of 50 numbers of the train part: 80, 10 and 10 %.",
         ),
     ]
-    DEFAULT_BUILDER_CONFIG_NAME = "published"
-    pkg_dir_path = epath.Path(__file__).parent
+    NOTED: ClassVar[Mapping[str, bool]] = {"ranges": True}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Tensor(
-                    shape=(SIZE, SIZE, len(BANDS)), dtype=np.float32, encoding="zlib"
-                ),
-                "mask": tfds.features.LabeledImage(
-                    shape=(SIZE, SIZE, 1), labels=list(CLASSES), encoding_format="png"
-                ),
-                "id": tfds.features.Text(),
-                "number": tfds.features.Scalar(np.int32),
-            }
-        )
-        return self.dataset_info_from_configs(
-            features=features,
+        return make_info(
+            self,
+            bands=[BandInfo(name=name, unit="1") for name in BANDS],
+            size=SIZE,
+            dtype="float32",
             homepage="https://github.com/iarai/Landslide4Sense-2022",
-            supervised_keys=("image", "mask"),
-            metadata=make_metadata(
-                bands=[BandInfo(name=name, unit="1") for name in BANDS],
-                factors=[],
-                classes=CLASSES,
-                landslide_class=CLASSES.index("landslide"),
-                licence="CC BY 4.0",
-                gsd=10.0,
-            ),
+            licence="CC BY 4.0",
+            gsd=10.0,
+            features={
+                "number": tfds.features.Scalar(np.int32),
+            },
         )
 
-    def _split_generators(
+    def find(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
-        found = self.find_files(dl_manager, _PATTERNS, _ARCHIVES, _LAYOUT)
-        root = found.parent.parent
+    ) -> Mapping[str, Sequence[Pair[int]]]:
+        """Lists the patches by part."""
+        place = self.find_files(dl_manager, _PATTERNS, _ARCHIVES, _LAYOUT)
+        root = place.parent.parent
         parts = {
             part: pair_files(*folders, key=_number, suffixes=(".h5", ".hdf5"))
             for part in PUBLISHED
@@ -121,75 +100,27 @@ class Builder(LandslideBuilder):
         }
         self.info.metadata["files"] = report_files(self.name, parts, PUBLISHED)
         if self.builder_config.name == "holdout":
-            splits = _held_out(parts, root)
-        else:
-            splits = {part: found.pairs for part, found in parts.items()}
-            _warn_of_unlabelled(parts)
-        tally = Tally(self.info.metadata, ranges=True)
-        return {
-            split: self._generate_examples(split, pairs, tally)
-            for split, pairs in splits.items()
-            if pairs
-        }
-
-    def _generate_examples(
-        self, split: str, pairs: list[Pair[int]], tally: Tally
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        for pair in pairs:
-            image = read_image(pair.image)
-            mask = unlabelled(image.shape[:2])
-            if pair.mask is not None:
-                mask = read_mask(pair.mask)
-            tally.add(split, image, mask)
-            name = f"{split}_{pair.key}"
-            yield (
-                name,
-                {
-                    "image": image,
-                    "mask": mask[..., None],
-                    "id": name,
-                    "number": pair.key,
-                },
+            return _held_out(parts, root)
+        if bare := [part for part, f in parts.items() if f.pairs[0].mask is None]:
+            warn_incomplete(
+                f"`landslide4sense` has no masks for {' and '.join(bare)}: their "
+                "pixels are 255, unlabelled; `landslide4sense/holdout` splits the "
+                "train part."
             )
+        return {part: found.pairs for part, found in parts.items()}
+
+    def read(self, split: str, item: Pair[int]) -> Iterator[Example]:
+        """Reads a patch."""
+        image = finite(_read(item.image, "img", (SIZE, SIZE, len(BANDS))), item.image)
+        mask = unlabelled((SIZE, SIZE))
+        if item.mask is not None:
+            mask = binary(_read(item.mask, "mask", (SIZE, SIZE)), item.mask, (1,))
+        self.tally.add(split, image, mask)
+        name = f"{split}_{item.key}"
+        yield {"image": image, "mask": mask, "id": name, "number": item.key}
 
 
-def read_image(path: epath.Path) -> np.ndarray:
-    """Reads a patch.
-
-    Args:
-        path: HDF5 file with `img`.
-
-    Returns:
-        float32 (128, 128, 14), bands in the order of `BANDS`.
-
-    Raises:
-        DataError: If the file is broken or holds something else.
-    """
-    image = _read(path, "img", (SIZE, SIZE, len(BANDS))).astype(np.float32)
-    if not np.isfinite(image).all():
-        raise DataError(
-            f"`{path}` must hold finite values, received "
-            f"{np.count_nonzero(~np.isfinite(image))} that are not; restore the file."
-        )
-    return image
-
-
-def read_mask(path: epath.Path) -> np.ndarray:
-    """Reads a mask.
-
-    Args:
-        path: HDF5 file with `mask`.
-
-    Returns:
-        uint8 (128, 128), 1 = landslide.
-
-    Raises:
-        DataError: If the file is broken, of another size, or has other values.
-    """
-    return binary(_read(path, "mask", (SIZE, SIZE)), path, (1,))
-
-
-def _read(path: epath.Path, key: str, shape: tuple[int, ...]) -> np.ndarray:
+def _read(path: epath.Path, key: str, shape: tuple[int, ...]) -> NDArray[Any]:
     import h5py  # too slow for `import landslide_tf`
 
     with reading(path, "an HDF5 file"), path.open("rb") as raw, h5py.File(raw) as file:
@@ -232,18 +163,8 @@ def _held_out(
             f"`{root}` must hold the labelled train part of `landslide4sense` for "
             "`holdout`; download it, or build `landslide4sense/published`."
         )
-    splits: dict[str, list[Pair[int]]] = {"train": [], "validation": [], "test": []}
+    splits: dict[str, list[Pair[int]]] = {split: [] for split in SPLITS}
     for pair in parts["train"].pairs:
         run = (pair.key - 1) // RUN % 10
         splits[{4: "validation", 9: "test"}.get(run, "train")].append(pair)
     return splits
-
-
-def _warn_of_unlabelled(parts: dict[str, Found[int]]) -> None:
-    if bare := [part for part, f in parts.items() if f.pairs[0].mask is None]:
-        warnings.warn(
-            f"`landslide4sense` has no masks for {' and '.join(bare)}: their pixels "
-            "are 255, unlabelled; `landslide4sense/holdout` splits the train part.",
-            IncompleteDataWarning,
-            stacklevel=3,
-        )

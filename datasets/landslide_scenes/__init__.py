@@ -1,7 +1,5 @@
 """Tiles of a user's own scenes."""
 
-from __future__ import annotations
-
 from landslide_tf.datasets.landslide_scenes.landslide_scenes_dataset_builder import (
     Builder,
     Config,

@@ -12,13 +12,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.common.base import (
-    BandInfo,
-    IncompleteDataWarning,
-    LandslideBuilder,
-    make_metadata,
-)
-from landslide_tf.datasets.common.folders import find_manual
+from landslide_tf.datasets.common.base import LandslideBuilder
+from landslide_tf.datasets.common.files import find_manual
+from landslide_tf.datasets.common.info import BandInfo, make_metadata
+from landslide_tf.datasets.common.report import IncompleteDataWarning
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:

@@ -1,7 +1,5 @@
 """MMLS: landslides of Valles Marineris, Mars, in seven bands."""
 
-from __future__ import annotations
-
 from landslide_tf.datasets.mmls.mmls_dataset_builder import Builder
 
 __all__ = ["Builder"]

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
-import warnings
-from collections.abc import Iterator
-from typing import Any, ClassVar
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.common.base import (
-    BandInfo,
-    IncompleteDataWarning,
-    LandslideBuilder,
-    make_metadata,
-)
-from landslide_tf.datasets.mmls.rasters import (
-    BANDS,
-    SIZE,
-    SlopeCheck,
-    read_image,
-    read_mask,
-)
-from landslide_tf.datasets.mmls.tiles import (
-    ARCHIVES,
-    LAYOUT,
-    PARTS,
-    PATTERNS,
-    Part,
-    Position,
-    Tile,
-    find_part,
-    near,
-    published,
-)
+from landslide_tf.datasets.common.base import Example, LandslideBuilder
+from landslide_tf.datasets.common.info import BandInfo, make_info
+from landslide_tf.datasets.common.pairing import Found, Pair, pair_files
+from landslide_tf.datasets.common.reading import read_mask
+from landslide_tf.datasets.common.report import report_files
+from landslide_tf.datasets.common.splits import SPLITS
+from landslide_tf.datasets.common.tile_grid import Position, near
+from landslide_tf.datasets.mmls.rasters import BANDS, SIZE, SlopeCheck, read_image
+from landslide_tf.errors import DataError
 
-CLASSES = ("background", "landslide")
+LAYOUT = (
+    "`dataset/{train,validation,test}_partition/{images,masks}/*.tif` of the "
+    "repository MAIN-Lab/Multimodal-Martian-Landslides-Dataset"
+)
+PATTERNS = ("dataset/train_partition", "train_partition", "*/dataset/train_partition")
+ARCHIVES = ("Multimodal-Martian-Landslides-Dataset*.zip", "mmls*.zip")
 
 # Smallest and largest value of each band over the whole published set.
 _RANGES = {
@@ -62,17 +52,9 @@ class Config(tfds.core.BuilderConfig):
     apart_from: tuple[str, ...] = ()
 
 
-def _bands() -> list[BandInfo]:
-    bands = [BandInfo(name=name, unit="1", range=_RANGES[name]) for name in BANDS]
-    bands[BANDS.index("thermal")]["nodata"] = 0.0
-    return bands
-
-
-class Builder(LandslideBuilder):
+class Builder(LandslideBuilder[Pair[Position]]):
     """Builder of mmls."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
     Clone or download https://github.com/MAIN-Lab/Multimodal-Martian-Landslides-Dataset
     and put it into `<manual_dir>/mmls/` or `<manual_dir>/`: {LAYOUT}; or the
@@ -94,51 +76,42 @@ class Builder(LandslideBuilder):
             description="As published: six tiles are in train and test alike.",
         ),
     ]
-    DEFAULT_BUILDER_CONFIG_NAME = "clean"
-    pkg_dir_path = epath.Path(__file__).parent
+    NOTED: ClassVar[Mapping[str, Sequence[str]]] = {"entries": ("landslide_share",)}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Tensor(
-                    shape=(SIZE, SIZE, len(BANDS)), dtype=np.float32, encoding="zlib"
-                ),
-                "mask": tfds.features.LabeledImage(
-                    shape=(SIZE, SIZE, 1), labels=list(CLASSES), encoding_format="png"
-                ),
-                "id": tfds.features.Text(),
+        bands = [BandInfo(name=name, unit="1", range=_RANGES[name]) for name in BANDS]
+        bands[BANDS.index("thermal")]["nodata"] = 0.0
+        return make_info(
+            self,
+            bands=bands,
+            size=SIZE,
+            dtype="float32",
+            homepage="https://github.com/MAIN-Lab/Multimodal-Martian-Landslides-Dataset",
+            licence="MIT",
+            features={
                 "row": tfds.features.Scalar(np.int32),
                 "col": tfds.features.Scalar(np.int32),
-            }
-        )
-        return self.dataset_info_from_configs(
-            features=features,
-            homepage="https://github.com/MAIN-Lab/Multimodal-Martian-Landslides-Dataset",
-            supervised_keys=("image", "mask"),
-            metadata=make_metadata(
-                bands=_bands(),
-                factors=[],
-                classes=CLASSES,
-                landslide_class=CLASSES.index("landslide"),
-                licence="MIT",
-                gsd=None,
-            ),
+            },
         )
 
-    def _split_generators(
+    def find(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+    ) -> Mapping[str, Sequence[Pair[Position]]]:
+        """Lists the tiles by part."""
         root = self.find_files(dl_manager, PATTERNS, ARCHIVES, LAYOUT).parent
         positions = published(self.pkg_dir_path)
-        parts = {part: find_part(root, part, positions[part]) for part in PARTS}
-        dropped = self._shared_ground(positions)
-        self.info.metadata["files"] = _report(parts, positions, dropped)
-        return {
-            part: self._generate_examples(part, found.tiles, dropped)
-            for part, found in parts.items()
-        }
+        parts = {part: find_part(root, part, positions[part]) for part in SPLITS}
+        self._dropped = self._shared_ground(positions)
+        counts = {part: len(positions[part]) for part in SPLITS}
+        report = report_files(self.name, parts, counts, what="tiles")
+        for part, entries in report.items():
+            here = {pair.key for pair in parts[part].pairs}
+            entries["dropped"] = len(here & self._dropped) if part == "train" else 0
+            del entries["unlabelled"]  # every tile has a mask
+        self.info.metadata["files"] = report
+        return {part: found.pairs for part, found in parts.items()}
 
-    def _shared_ground(self, positions: dict[str, set[Position]]) -> set[Position]:
+    def _shared_ground(self, positions: Mapping[str, set[Position]]) -> set[Position]:
         """Finds the train tiles to leave out.
 
         The published grid counts, not the files that happen to be here: a test tile
@@ -148,65 +121,84 @@ class Builder(LandslideBuilder):
         return near(set().union(*others)) & positions["train"]
 
     def _generate_examples(
-        self, part: str, tiles: list[Tile], dropped: set[Position]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        check = SlopeCheck()
-        landslide = kept = 0
-        for tile in tiles:
-            image, mask = read_image(tile.image), read_mask(tile.mask)
-            check.add(image)
-            if part == "train" and tile.position in dropped:
-                continue
-            landslide += int(mask.sum())
-            kept += mask.size
-            row, col = tile.position
-            name = f"{part}_{row}_{col}"
-            yield (
-                name,
-                {
-                    "image": image,
-                    "mask": mask[..., None],
-                    "id": name,
-                    "row": row,
-                    "col": col,
-                },
+        self, split: str, items: Sequence[Pair[Position]]
+    ) -> Iterator[tuple[str, Example]]:
+        self._check = SlopeCheck()
+        yield from super()._generate_examples(split, items)
+        self._check.finish(split)
+
+    def read(self, split: str, item: Pair[Position]) -> Iterator[Example]:
+        """Reads a tile, and checks it where it is left out, too."""
+        image = read_image(item.image)
+        mask = read_mask(item.mask, (SIZE, SIZE), (1,))
+        self._check.add(image)
+        if split != "train" or item.key not in self._dropped:
+            self.tally.add(split, image, mask)
+            row, col = item.key
+            name = f"{split}_{row}_{col}"
+            yield {"image": image, "mask": mask, "id": name, "row": row, "col": col}
+
+
+def published(folder: epath.Path) -> dict[str, set[Position]]:
+    """Reads the positions of all published tiles by part.
+
+    Args:
+        folder: The builder's folder, with `tiles.tsv`.
+
+    Returns:
+        Positions of `train`, `validation` and `test`.
+    """
+    positions: dict[str, set[Position]] = {part: set() for part in SPLITS}
+    lines = (folder / "tiles.tsv").read_text().splitlines()
+    for row in csv.DictReader(lines, delimiter="\t"):
+        positions[row["part"]].add((int(row["row"]), int(row["col"])))
+    return positions
+
+
+def find_part(root: epath.Path, part: str, known: set[Position]) -> Found[Position]:
+    """Lists the tiles of a part.
+
+    Args:
+        root: The folder with `train_partition` and its sisters.
+        part: `train`, `validation` or `test`.
+        known: Positions that the part has as published.
+
+    Returns:
+        Its tiles, by row and column.
+
+    Raises:
+        DataError: If there is no image, an image has no mask, or a file's name is
+            not one of the part's.
+    """
+    folder = root / f"{part}_partition"
+    return pair_files(
+        folder / "images",
+        folder / "masks",
+        key=_position(folder, part, known),
+        suffixes=(".tif", ".tiff"),
+        mask_name=lambda position: _name("Mask", part, position),
+    )
+
+
+def _name(kind: str, part: str, position: Position) -> str:
+    return f"{kind}{'T' * (part == 'test')}_patch_{position[0]}_{position[1]}.tif"
+
+
+def _position(
+    folder: epath.Path, part: str, known: set[Position]
+) -> Callable[[str], Position]:
+    """Makes the function that reads a tile's position from its file's stem."""
+
+    def read(stem: str) -> Position:
+        numbers = re.findall(r"\d+", stem)[-2:]
+        position = (int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else (-1, -1)
+        names = {_name(kind, part, position) for kind in ("Image", "Mask")}
+        if position not in known or f"{stem}.tif" not in names:
+            raise DataError(
+                f"`{stem}.tif` in `{folder}` is not a file of the {part} part of "
+                f"`mmls`, whose names are like `{_name('Image', part, min(known))}`: "
+                "move it out of the folder."
             )
-        check.finish(part)
-        share = landslide / kept if kept else None
-        self.info.metadata["files"][part]["landslide_share"] = share
+        return position
 
-
-def _report(
-    parts: dict[str, Part],
-    positions: dict[str, set[Position]],
-    dropped: set[Position],
-) -> dict[str, dict[str, Any]]:
-    """Counts the files by part, and warns where some are missing or left over."""
-    report = {}
-    for part, found in parts.items():
-        here = {tile.position for tile in found.tiles}
-        report[part] = {
-            "published": len(positions[part]),
-            "found": len(here),
-            "dropped": len(here & dropped) if part == "train" else 0,
-            "masks_without_image": found.lone_masks,
-            "ignored": found.ignored,
-        }
-    if short := [
-        f"{part} {counts['found']} of {counts['published']}"
-        for part, counts in report.items()
-        if counts["found"] < counts["published"]
-    ]:
-        warnings.warn(
-            f"`mmls` is built from less than was published: {', '.join(short)} tiles.",
-            IncompleteDataWarning,
-            stacklevel=2,
-        )
-    if lone := [name for found in parts.values() for name in found.lone_masks]:
-        warnings.warn(
-            f"`mmls` has {len(lone)} masks without an image, among them `{lone[0]}`: "
-            "they are left out.",
-            IncompleteDataWarning,
-            stacklevel=2,
-        )
-    return report
+    return read

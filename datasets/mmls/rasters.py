@@ -1,16 +1,17 @@
-"""Reading the TIFF files of MMLS and telling whether they are what they should be."""
+"""Reading the images of MMLS and telling whether they are what they should be.
+
+Apart from the builder, which lists and splits files: this is about pixels.
+"""
 
 from __future__ import annotations
 
 import io
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from etils import epath
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.datasets.common.reading import reading, silenced
 from landslide_tf.errors import DataError
 
 SIZE = 128
@@ -39,7 +40,24 @@ def read_image(path: epath.Path) -> FloatArray:
     Raises:
         DataError: If the file is corrupt or holds something else.
     """
-    pages, image = _read(path)
+    import tifffile  # too slow for `import landslide_tf`
+
+    size = path.stat().length
+    if size > _LARGEST_FILE:
+        raise DataError(
+            f"`{path}` must be a TIFF below {_LARGEST_FILE} bytes, received {size}."
+        )
+    content = io.BytesIO(path.read_bytes())
+    with (
+        reading(path, "a TIFF"),
+        silenced("tifffile"),
+        tifffile.TiffFile(content) as tiff,
+    ):
+        # A crafted header can claim any size: nothing is read before it is known.
+        values = sum(int(np.prod(page.shape)) for page in tiff.pages)
+        if values > _LARGEST_FILE:
+            raise ValueError(f"it claims {values} values")
+        pages, image = len(tiff.pages), tiff.asarray()
     if pages != SIZE or image.shape != (SIZE, SIZE, len(BANDS)):
         raise DataError(
             f"`{path}` must be a TIFF of {SIZE} pages that make (128, 128, 7) values, "
@@ -55,32 +73,6 @@ def read_image(path: epath.Path) -> FloatArray:
             "values that are no numbers: it is not as published."
         )
     return image
-
-
-def read_mask(path: epath.Path) -> np.ndarray:
-    """Reads a mask.
-
-    Args:
-        path: The file.
-
-    Returns:
-        uint8 (128, 128), 1 = landslide.
-
-    Raises:
-        DataError: If the file is corrupt, of another size, or has other values.
-    """
-    _, mask = _read(path)
-    if mask.shape != (SIZE, SIZE):
-        raise DataError(
-            f"`{path}` must be a mask of (128, 128) pixels like its image, received "
-            f"{mask.shape}."
-        )
-    unknown = np.setdiff1d(mask, (0, 1))
-    if unknown.size:
-        raise DataError(
-            f"`{path}` must hold the values 0 and 1 only, received {unknown[0]:g}."
-        )
-    return mask.astype(np.uint8)
 
 
 class SlopeCheck:
@@ -123,38 +115,3 @@ class SlopeCheck:
                 f"does not follow the gradient of band 3 (correlation "
                 f"{correlation:.2f}, expected 0.95); are these files of version 2?"
             )
-
-
-def _read(path: epath.Path) -> tuple[int, np.ndarray]:
-    """Reads a TIFF as its number of pages and the array they make."""
-    import tifffile  # too slow for `import landslide_tf`
-
-    size = path.stat().length
-    if size > _LARGEST_FILE:
-        raise DataError(
-            f"`{path}` must be a TIFF below {_LARGEST_FILE} bytes, received {size}."
-        )
-    try:
-        content = io.BytesIO(path.read_bytes())
-        with _silent("tifffile"), tifffile.TiffFile(content) as tiff:
-            # A crafted header can claim any size: nothing is read before it is known.
-            values = sum(int(np.prod(page.shape)) for page in tiff.pages)
-            if values > _LARGEST_FILE:
-                raise ValueError(f"it claims {values} values")
-            return len(tiff.pages), tiff.asarray()
-    # A broken file makes the reader fail in ways that it does not list.
-    except Exception as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"`{path}` cannot be read as a TIFF: {first}.") from error
-
-
-@contextmanager
-def _silent(name: str) -> Iterator[None]:
-    """Keeps a library from logging what an exception will say."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -1,7 +1,5 @@
 """MMLS, version 2: landslides of Mars in seven bands with a georeference."""
 
-from __future__ import annotations
-
 from landslide_tf.datasets.mmlsv2.mmlsv2_dataset_builder import Builder
 
 __all__ = ["Builder"]

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, ClassVar
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.common.base import BandInfo, LandslideBuilder, make_metadata
-from landslide_tf.datasets.common.pairing import Pair, Tally, report_files, unlabelled
+from landslide_tf.array_types import FloatArray
+from landslide_tf.datasets.common.base import Example, LandslideBuilder
+from landslide_tf.datasets.common.info import BandInfo, make_info
+from landslide_tf.datasets.common.pairing import Found, Pair, pair_files
+from landslide_tf.datasets.common.report import report_files, unlabelled
+from landslide_tf.datasets.common.splits import SPLITS
+from landslide_tf.datasets.common.tile_grid import Position, near
 from landslide_tf.datasets.mmlsv2.rasters import (
     BANDS,
     CELL,
@@ -21,18 +28,30 @@ from landslide_tf.datasets.mmlsv2.rasters import (
     read_tile,
     read_tile_mask,
 )
-from landslide_tf.datasets.mmlsv2.tiles import (
-    ARCHIVES,
-    LAYOUT,
-    PATTERNS,
-    PUBLISHED,
-    Position,
-    find_parts,
-    regroup,
-)
 from landslide_tf.errors import DataError
 
-CLASSES = ("background", "landslide")
+PUBLISHED = {"train": 465, "validation": 66, "test": 133, "test_isolated": 276}
+LAYOUT = (
+    "`phase1_dataset/{train,val,test}/{images,masks}/colC_rowR.tif` and "
+    "`phase2_dataset/test/images/`, or `{train,val,test,isolated_test}/{images,masks}/`"
+)
+ARCHIVES = ("MMLS*2*.zip", "mmls*2*.zip")
+BLOCK = 6  # grid cells along a side
+
+_FOLDERS = {
+    "train": ("phase1_dataset/train", "train"),
+    "validation": ("phase1_dataset/val", "val", "validation"),
+    "test": ("phase1_dataset/test", "test"),
+    "test_isolated": ("phase2_dataset/test", "isolated_test", "test_isolated"),
+}
+_NAMES = [name for names in _FOLDERS.values() for name in names]
+PATTERNS = [
+    f"{start}{name}/images"
+    for start in ("", "*/")
+    for name in _NAMES
+    if not start or "/" in name
+]
+_SUFFIXES = (".tif", ".tiff", ".npy")
 _UNITS = {"dem": "metre", "slope": "degree"}
 
 
@@ -49,11 +68,9 @@ class Config(tfds.core.BuilderConfig):
     unit: bool = False
 
 
-class Builder(LandslideBuilder):
+class Builder(LandslideBuilder[Pair[Position]]):
     """Builder of mmlsv2."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
     Download https://huggingface.co/datasets/MarsLS/MMLSv2 or the data of the 2026
     challenge and unpack it into `<manual_dir>/mmlsv2/`: {LAYOUT}.
@@ -64,96 +81,67 @@ class Builder(LandslideBuilder):
         Config(name="clean-unit", description="As clean, scaled.", unit=True),
         Config(name="published-unit", description="Scaled.", clean=False, unit=True),
     ]
-    DEFAULT_BUILDER_CONFIG_NAME = "clean"
-    pkg_dir_path = epath.Path(__file__).parent
+    NOTED: ClassVar[Mapping[str, bool]] = {"ranges": True}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Tensor(
-                    shape=(SIZE, SIZE, len(BANDS)), dtype=np.float32, encoding="zlib"
-                ),
-                "mask": tfds.features.LabeledImage(
-                    shape=(SIZE, SIZE, 1), labels=list(CLASSES), encoding_format="png"
-                ),
-                "id": tfds.features.Text(),
-                "row": tfds.features.Scalar(np.int32),
-                "col": tfds.features.Scalar(np.int32),
-                # As bytes: TFDS stores float64 with the digits of float32 otherwise.
-                "transform": tfds.features.Tensor(
-                    shape=(6,), dtype=np.float64, encoding="bytes"
-                ),
-                "crs": tfds.features.Text(),
-            }
-        )
-        units = {} if not self.builder_config.unit else dict.fromkeys(BANDS, "1")
-        return self.dataset_info_from_configs(
-            features=features,
+        units = dict.fromkeys(BANDS, "1") if self.builder_config.unit else _UNITS
+        scalar, tensor = tfds.features.Scalar, tfds.features.Tensor
+        return make_info(
+            self,
+            bands=[BandInfo(name=name, unit=units.get(name, "")) for name in BANDS],
+            size=SIZE,
+            dtype="float32",
             homepage="https://github.com/MAIN-Lab/MMLS_v2",
-            supervised_keys=("image", "mask"),
-            metadata=make_metadata(
-                bands=[
-                    BandInfo(name=b, unit=units.get(b, _UNITS.get(b, "")))
-                    for b in BANDS
-                ],
-                factors=[],
-                classes=CLASSES,
-                landslide_class=CLASSES.index("landslide"),
-                licence="MIT",
-                gsd=CELL,
-            ),
+            licence="MIT",
+            gsd=CELL,
+            features={
+                "row": scalar(np.int32),
+                "col": scalar(np.int32),
+                # As bytes: TFDS stores float64 with the digits of float32 otherwise.
+                "transform": tensor(shape=(6,), dtype=np.float64, encoding="bytes"),
+                "crs": tfds.features.Text(),
+            },
         )
 
-    def _split_generators(
+    def find(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+    ) -> Mapping[str, Sequence[Pair[Position]]]:
+        """Lists the tiles by part, regrouped where the configuration is clean."""
         parts = find_parts(self.find_files(dl_manager, PATTERNS, ARCHIVES, LAYOUT))
         splits = {part: found.pairs for part, found in parts.items()}
         dropped: dict[str, list[str]] = {}
         if self.builder_config.clean:
+            isolated = splits.get("test_isolated", [])
             splits, dropped = regroup(parts)
-            if "test_isolated" in parts:
-                splits["test_isolated"] = parts["test_isolated"].pairs
+            splits["test_isolated"] = isolated
         report = report_files(self.name, parts, PUBLISHED)
         for split, names in dropped.items():
             report.setdefault(split, {})["dropped"] = names
         self.info.metadata["files"] = report
-        tally = Tally(self.info.metadata, ranges=True)
-        return {
-            split: self._generate_examples(split, pairs, tally)
-            for split, pairs in splits.items()
-            if pairs
+        return splits
+
+    def read(self, split: str, item: Pair[Position]) -> Iterator[Example]:
+        """Reads a tile."""
+        tile = read_tile(item.image)
+        report = self.info.metadata["files"].setdefault(split, {})
+        filled = report.get("slope_pixels_filled", 0) + tile.filled
+        report["slope_pixels_filled"] = filled
+        image = self._scaled(tile, item.image)
+        size = image.shape[:2]
+        mask = unlabelled(size) if item.mask is None else read_tile_mask(item.mask)
+        self.tally.add(split, image, mask)
+        row, col = item.key
+        yield {
+            "image": image,
+            "mask": mask,
+            "id": f"{split}_{row}_{col}",
+            "row": row,
+            "col": col,
+            "transform": tile.transform,
+            "crs": tile.crs,
         }
 
-    def _generate_examples(
-        self, split: str, pairs: list[Pair[Position]], tally: Tally
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        report = self.info.metadata["files"].setdefault(split, {})
-        report["slope_pixels_filled"] = 0
-        for pair in pairs:
-            tile = read_tile(pair.image)
-            report["slope_pixels_filled"] += tile.filled
-            image = self._scaled(tile, pair.image)
-            mask = unlabelled(image.shape[:2])
-            if pair.mask is not None:
-                mask = read_tile_mask(pair.mask)
-            tally.add(split, image, mask)
-            row, col = pair.key
-            name = f"{split}_{row}_{col}"
-            yield (
-                name,
-                {
-                    "image": image,
-                    "mask": mask[..., None],
-                    "id": name,
-                    "row": row,
-                    "col": col,
-                    "transform": tile.transform,
-                    "crs": tile.crs,
-                },
-            )
-
-    def _scaled(self, tile: Tile, path: epath.Path) -> np.ndarray:
+    def _scaled(self, tile: Tile, path: epath.Path) -> FloatArray:
         """Brings a tile to the configuration's units."""
         if not self.builder_config.unit and not tile.raw:
             raise DataError(
@@ -161,8 +149,93 @@ class Builder(LandslideBuilder):
                 f"{self.builder_config.name}` needs raw ones; build `mmlsv2/"
                 f"{self.builder_config.name}-unit`, or download the challenge's files."
             )
-        return (
-            tile.image / DIVISORS
-            if self.builder_config.unit and tile.raw
-            else tile.image
+        scale = self.builder_config.unit and tile.raw
+        return tile.image / DIVISORS if scale else tile.image
+
+
+def find_parts(found: epath.Path) -> dict[str, Found[Position]]:
+    """Lists the tiles of every part that is there.
+
+    Args:
+        found: A folder that fits one of `PATTERNS`.
+
+    Returns:
+        Tiles by part; parts without a `masks` folder are unlabelled.
+
+    Raises:
+        DataError: If a folder is empty, or an image of a labelled part has no mask.
+    """
+    part = found.parent
+    root = part.parent.parent if part.parent.name.startswith("phase") else part.parent
+    parts = {}
+    for name, choices in _FOLDERS.items():
+        folder = next((root / c for c in choices if (root / c).is_dir()), None)
+        if folder is not None:
+            masks = folder / "masks"
+            parts[name] = pair_files(
+                folder / "images",
+                masks if masks.is_dir() else None,
+                key=_position,
+                suffixes=_SUFFIXES,
+                mask_suffixes=(*_SUFFIXES, ".png"),
+            )
+    return parts
+
+
+def regroup(
+    parts: dict[str, Found[Position]],
+) -> tuple[dict[str, list[Pair[Position]]], dict[str, list[str]]]:
+    """Splits the labelled tiles by blocks of the grid.
+
+    A block goes where the SHA-256 of its row and column sends it: 70 % train, 10 %
+    validation, 20 % test. Tiles overlap where the grid's last rows were shifted
+    inwards, so no train tile may touch validation or test, no validation tile test.
+
+    Args:
+        parts: Tiles by published part.
+
+    Returns:
+        Tiles by split, and the names of the tiles left out by split.
+
+    Raises:
+        DataError: If one place of the grid is in both labelled parts, or no tile is
+            labelled.
+    """
+    splits: dict[str, list[Pair[Position]]] = {split: [] for split in SPLITS}
+    seen: dict[Position, epath.Path] = {}
+    labelled = [
+        p for k in ("train", "validation") if k in parts for p in parts[k].pairs
+    ]
+    for pair in sorted((p for p in labelled if p.mask), key=lambda p: p.key):
+        if pair.key in seen:
+            raise DataError(
+                f"`{pair.image}` shows the place of `{seen[pair.key]}`: a labelled "
+                "tile must be in one part only; remove one of them."
+            )
+        seen[pair.key] = pair.image
+        splits[_split_of(pair.key)].append(pair)
+    if not seen:
+        raise DataError(
+            "`mmlsv2/clean` needs labelled train or validation tiles and found none; "
+            "add them, or build `mmlsv2/published`."
         )
+    dropped = {}
+    for split, others in (("validation", ("test",)), ("train", ("validation", "test"))):
+        kept = {pair.key for other in others for pair in splits[other]}
+        touching = near(kept)
+        dropped[split] = [p.image.name for p in splits[split] if p.key in touching]
+        splits[split] = [p for p in splits[split] if p.key not in touching]
+    return splits, dropped
+
+
+def _split_of(position: Position) -> str:
+    block = f"{position[0] // BLOCK}_{position[1] // BLOCK}"
+    share = int.from_bytes(hashlib.sha256(block.encode()).digest()[:8], "big") / 2**64
+    return "test" if share < 0.2 else "validation" if share < 0.3 else "train"
+
+
+def _position(stem: str) -> Position | None:
+    if match := re.fullmatch(r"col(\d+)_row(\d+)", stem):
+        return int(match[2]), int(match[1])
+    match = re.fullmatch(r"\w*?_(\d+)_(\d+)", stem)
+    return (int(match[1]), int(match[2])) if match else None

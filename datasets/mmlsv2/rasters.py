@@ -1,4 +1,7 @@
-"""Reading the tiles of MMLS version 2 in both of their distributions."""
+"""Reading the tiles of MMLS version 2 in both of their distributions.
+
+Apart from the builder, which lists and splits files: this is about pixels.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Generated landslides that look like bare ground unless one knows the terrain."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from landslide_tf.datasets.synthetic_landslides.synthetic_landslides_dataset_builder import (  # noqa: E501
@@ -15,8 +13,7 @@ __all__ = ["Builder", "generate_tile"]
 
 
 def __getattr__(name: str) -> object:
-    # The generator needs scipy and the terrain room, which `import landslide_tf` has
-    # no time for.
+    # The generator needs scipy, which `import landslide_tf` has no time for.
     if name == "generate_tile":
         from landslide_tf.datasets.synthetic_landslides.generate import generate_tile
 

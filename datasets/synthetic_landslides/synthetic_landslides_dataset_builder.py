@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
-from etils import epath
 
-from landslide_tf.datasets.common.base import BandInfo, LandslideBuilder, make_metadata
+from landslide_tf.datasets.common.base import Example, LandslideBuilder
+from landslide_tf.datasets.common.info import (
+    BINARY,
+    LAND_COVER,
+    RGB,
+    TERRAIN,
+    make_info,
+)
+from landslide_tf.datasets.common.splits import SPLITS
 
 GSD = 2.0
 SEED = 11
-SPLITS = ("train", "validation", "test")
-CLASSES = ("landslide", "building", "forest", "water", "road", "bare")
-VISIBLE_CLASSES = ("background", "landslide")
-
-_BANDS = [
-    BandInfo(name=name, unit="", range=[0.0, 255.0])
-    for name in ("red", "green", "blue")
-]
-_FACTORS = [
-    BandInfo(name="slope", unit="degree", range=[0.0, 90.0]),
-    BandInfo(name="aspect", unit="degree", range=[0.0, 360.0]),
-    BandInfo(name="ndvi", unit="1", range=[-1.0, 1.0]),
-]
 
 
 @dataclasses.dataclass
@@ -46,11 +41,9 @@ class Config(tfds.core.BuilderConfig):
     visible: bool = False
 
 
-class Builder(LandslideBuilder):
+class Builder(LandslideBuilder[tuple[int, int]]):
     """Builder of synthetic_landslides."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
     BUILDER_CONFIGS: ClassVar[list[Config]] = [
         Config(name="default", description="Six classes, four regions, 128 pixels."),
         Config(
@@ -82,82 +75,56 @@ class Builder(LandslideBuilder):
             for region in range(4)
         ),
     ]
-    DEFAULT_BUILDER_CONFIG_NAME = "default"
-    pkg_dir_path = epath.Path(__file__).parent
 
     def _info(self) -> tfds.core.DatasetInfo:
-        size = self.builder_config.size
-        classes = VISIBLE_CLASSES if self.builder_config.visible else CLASSES
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Image(
-                    shape=(size, size, 3), dtype=np.uint8, encoding_format="png"
-                ),
-                "factors": tfds.features.Tensor(
-                    shape=(size, size, 3), dtype=np.float32, encoding="zlib"
-                ),
-                "dem": tfds.features.Tensor(
-                    shape=(size, size, 1), dtype=np.float32, encoding="zlib"
-                ),
-                "mask": tfds.features.LabeledImage(
-                    shape=(size, size, 1), labels=list(classes), encoding_format="png"
-                ),
-                "region": tfds.features.Scalar(np.int32),
-                "index": tfds.features.Scalar(np.int32),
-                "id": tfds.features.Text(),
-                "gsd": tfds.features.Scalar(np.float32),
-            }
-        )
-        return self.dataset_info_from_configs(
-            features=features,
-            supervised_keys=({"image": "image", "factors": "factors"}, "mask"),
-            metadata=make_metadata(
-                bands=_BANDS,
-                factors=_FACTORS,
-                classes=classes,
-                landslide_class=classes.index("landslide"),
-                licence="Apache-2.0",
-                gsd=GSD,
-            ),
+        size, visible = self.builder_config.size, self.builder_config.visible
+        scalar, tensor = tfds.features.Scalar, tfds.features.Tensor
+        return make_info(
+            self,
+            bands=RGB,
+            factors=TERRAIN,
+            size=size,
+            classes=BINARY if visible else LAND_COVER,
+            inputs=("image", "factors"),
+            licence="Apache-2.0",
+            gsd=GSD,
+            features={
+                "dem": tensor(shape=(size, size, 1), dtype=np.float32, encoding="zlib"),
+                "region": scalar(np.int32),
+                "index": scalar(np.int32),
+                "gsd": scalar(np.float32),
+            },
         )
 
-    def _split_generators(
+    def find(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+    ) -> Mapping[str, Sequence[tuple[int, int]]]:
+        """Lists region and number of every tile by split."""
         del dl_manager  # nothing to download
-        counts = zip(SPLITS, self.builder_config.counts, strict=True)
-        return {split: self._generate_examples(split, n) for split, n in counts}
+        regions, counts = self.builder_config.regions, self.builder_config.counts
+        return {
+            split: list(product(regions, range(count)))
+            for split, count in zip(SPLITS, counts, strict=True)
+        }
 
-    def _generate_examples(
-        self, split: str, count: int
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        # scipy and the terrain room load only where tiles are made.
+    def read(self, split: str, item: tuple[int, int]) -> Iterator[Example]:
+        """Generates a tile."""
+        # scipy and the terrain functions load only where tiles are made.
         from landslide_tf.datasets.synthetic_landslides.generate import generate_tile
 
-        config = self.builder_config
-        for region in config.regions:
-            for index in range(count):
-                tile = generate_tile(
-                    SEED,
-                    region,
-                    split,
-                    index,
-                    size=config.size,
-                    cell=GSD,
-                    visible=config.visible,
-                )
-                name = f"region{region}_{split}_{index:04d}"
-                factors = [tile["slope"], tile["aspect"], tile["ndvi"]]
-                yield (
-                    name,
-                    {
-                        "image": tile["image"],
-                        "factors": np.stack(factors, axis=-1),
-                        "dem": tile["dem"][..., None],
-                        "mask": tile["mask"][..., None],
-                        "region": region,
-                        "index": index,
-                        "id": name,
-                        "gsd": GSD,
-                    },
-                )
+        region, index = item
+        size, visible = self.builder_config.size, self.builder_config.visible
+        tile = generate_tile(
+            SEED, region, split, index, size=size, cell=GSD, visible=visible
+        )
+        factors = [tile["slope"], tile["aspect"], tile["ndvi"]]
+        yield {
+            "image": tile["image"],
+            "factors": np.stack(factors, axis=-1),
+            "dem": tile["dem"][..., None],
+            "mask": tile["mask"],
+            "region": region,
+            "index": index,
+            "id": f"region{region}_{split}_{index:04d}",
+            "gsd": GSD,
+        }

@@ -1,18 +1,32 @@
-"""Finding a user's image pairs, and splitting them by ground."""
+"""A user's image pairs: their files and labels, and a split by ground.
+
+Apart from the builder: `collect` reads and checks the same files.
+"""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
+import json
 from collections.abc import Callable, Iterable
+from typing import Any
 
+import numpy as np
 from etils import epath
+from numpy.typing import NDArray
 
 from landslide_tf.datasets.common.pairing import by_key
-from landslide_tf.datasets.common.reading import reading
-from landslide_tf.datasets.common.splits import warn_of_shared_ground
-from landslide_tf.datasets.ecoregion_landslides.boxes import SPLITS, Box, split_boxes
-from landslide_tf.datasets.ecoregion_landslides.names import PairName, parse_pair_name
+from landslide_tf.datasets.common.reading import read_raster, reading
+from landslide_tf.datasets.common.splits import (
+    SPLITS,
+    read_splits,
+    warn_of_shared_ground,
+)
+from landslide_tf.datasets.ecoregion_landslides.boxes import (
+    Box,
+    PairName,
+    parse_pair_name,
+    split_boxes,
+)
 from landslide_tf.datasets.ecoregion_landslides.tables import read_pairs
 from landslide_tf.ecoregions import CODES, region_index
 from landslide_tf.errors import DataError
@@ -23,6 +37,7 @@ LAYOUT = (
 )
 PAIR_TABLES = ("pairs.csv", "Coordinates for all the images.xlsx")
 
+_MOST_STRETCH = 0.01  # relative difference of the two images' aspect
 _IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 KINDS = {
     "pre": ("PRE_IMAGES", _IMAGES),
@@ -43,7 +58,6 @@ class ImagePair:
     pre: epath.Path
     post: epath.Path
     label: epath.Path
-    ls_id: str
     box: Box
     pre_date: int
     post_date: int
@@ -109,8 +123,9 @@ def split_pairs(root: epath.Path, pairs: list[ImagePair]) -> dict[str, list[Imag
     Raises:
         DataError: If `splits.csv` names another split or leaves out a pair.
     """
-    if (root / "splits.csv").exists():
-        chosen = _listed(root / "splits.csv", pairs)
+    path = root / "splits.csv"
+    if path.exists():
+        chosen = read_splits(path, [pair.pair_id for pair in pairs], "pair_id")
     else:
         numbers = _numbers(root)
         chosen = {}
@@ -178,7 +193,6 @@ def _pair(
         region,
         f"{place}_{before.date}_{after.date}",
         *files,
-        after.ls_id,
         after.box,
         before.date,
         after.date,
@@ -213,18 +227,78 @@ def _numbers(root: epath.Path) -> dict[tuple[int, tuple[float, ...], int, int], 
     return {(region_index(p.region), p.box.key, p.pre, p.post): p.number for p in pairs}
 
 
-def _listed(path: epath.Path, pairs: list[ImagePair]) -> dict[str, str]:
-    with reading(path, "a CSV file with pair_id,split"):
-        rows = list(csv.DictReader(path.read_text().splitlines()))
-        chosen = {row["pair_id"].strip(): row["split"].strip() for row in rows}
-    chosen = {k: "validation" if v == "val" else v for k, v in chosen.items()}
-    if wrong := sorted(set(chosen.values()) - set(SPLITS)):
+def check_view(pre: np.ndarray, post: np.ndarray, path: object) -> None:
+    """Refuses an image before that shows another view than the one after.
+
+    Args:
+        pre: Image before, (H, W, 3).
+        post: Image after, (H, W, 3); the sizes may differ.
+        path: File of the image before, for the message.
+
+    Raises:
+        DataError: If width by height differs by 1 % or more.
+    """
+    (rows, columns), (height, width) = pre.shape[:2], post.shape[:2]
+    if not abs((columns / rows) / (width / height) - 1) < _MOST_STRETCH:
         raise DataError(
-            f"`{path}` must name the splits {', '.join(SPLITS)}, received `{wrong[0]}`."
+            f"`{path}` must show the view of the image after, {post.shape[:2]}, "
+            f"received {pre.shape[:2]}; save both from one view."
         )
-    if missing := sorted({pair.pair_id for pair in pairs} - chosen.keys()):
+
+
+def read_label(path: epath.Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Reads a label.
+
+    Args:
+        path: labelme's JSON, or a picture of which every value but 0 is landslide.
+        size: Rows and columns of the image that was labelled.
+
+    Returns:
+        uint8 (H, W), 1 = landslide.
+
+    Raises:
+        DataError: If the file is broken, of another size, or has other shapes than
+            polygons.
+    """
+    if path.suffix.lower() == ".json":
+        return _burnt(path, size)
+    # Of a picture with four bands the last one is alpha.
+    values = read_raster(path).values[..., :3]
+    if values.shape[:2] != size:
         raise DataError(
-            f"`{path}` must name a split for every pair, received none for "
-            f"{len(missing)}, among them `{missing[0]}`; add them or remove the file."
+            f"`{path}` must have the size {size} of its image, received "
+            f"{values.shape[:2]}; label it again."
         )
-    return chosen
+    return values.any(axis=-1).astype(np.uint8)
+
+
+def _burnt(path: epath.Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Burns the polygons of a JSON: a pixel counts where its centre is inside."""
+    from rasterio.features import rasterize  # too slow for `import landslide_tf`
+
+    with reading(path, "labels of labelme"):
+        content = json.loads(path.read_text())
+        stated = content["imageHeight"], content["imageWidth"]
+        shapes = [_polygon(shape, path) for shape in content["shapes"]]
+        if stated != size:
+            raise DataError(
+                f"`{path}` must label an image of {size}, received labels for one of "
+                f"{stated}; label it again."
+            )
+        if not shapes:
+            return np.zeros(size, np.uint8)
+        return rasterize(shapes, out_shape=size, fill=0, default_value=1, dtype="uint8")
+
+
+def _polygon(shape: dict[str, Any], path: epath.Path) -> dict[str, Any]:
+    """Makes a geometry of one of labelme's shapes, whatever its label."""
+    kind = shape.get("shape_type", "polygon")
+    points = np.asarray(shape["points"], np.float64)
+    if kind != "polygon" or points.ndim != 2 or points.shape[1] != 2:
+        raise DataError(f"`{path}` must hold polygons, received a `{kind}`.")
+    if len(points) < 3 or not np.isfinite(points).all():
+        raise DataError(
+            f"`{path}` must hold polygons of three corners or more, received "
+            f"{points.tolist()}."
+        )
+    return {"type": "Polygon", "coordinates": [[*points.tolist(), points[0].tolist()]]}

@@ -1,22 +1,22 @@
-"""Tiles that overlap by exactly a half: what they share, and the grid they are from."""
+"""Tiles of a regular grid: neighbours, and tiles that overlap by exactly a half."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections import defaultdict, deque
-from collections.abc import Hashable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from itertools import combinations
-from typing import Generic, TypeVar
 
 import numpy as np
 
-Name = TypeVar("Name", bound=Hashable)
-Corner = tuple[int, int]  # row and column
+Position = tuple[int, int]  # row and column of the grid, or of a corner
+# Digests of a tile's quarters by the corner that they are in.
+Quarters = Mapping[Position, bytes]
 
 
 @dataclasses.dataclass(frozen=True)
-class Place(Generic[Name]):
+class Place:
     """Where a tile lies in the picture it was cut from.
 
     Attributes:
@@ -25,12 +25,25 @@ class Place(Generic[Name]):
         y: Row in steps of half a tile, from 0.
     """
 
-    component: Name
+    component: str
     x: int
     y: int
 
 
-def quarter_digests(image: np.ndarray) -> dict[Corner, bytes]:
+def near(positions: Iterable[Position]) -> set[Position]:
+    """Returns positions of a grid with their eight neighbours.
+
+    Args:
+        positions: Row and column of each.
+
+    Returns:
+        The positions and those around them.
+    """
+    around = (-1, 0, 1)
+    return {(r + i, c + j) for r, c in positions for i in around for j in around}
+
+
+def quarter_digests(image: np.ndarray) -> dict[Position, bytes]:
     """Returns the digests of a tile's quarters.
 
     Args:
@@ -41,8 +54,8 @@ def quarter_digests(image: np.ndarray) -> dict[Corner, bytes]:
         contrast: what is filled with one colour looks the same everywhere.
     """
     found = {}
-    for row, half in enumerate(_halves(image)):
-        for column, quarter in enumerate(_halves(half.swapaxes(0, 1))):
+    for row, half in enumerate(np.array_split(image, 2)):
+        for column, quarter in enumerate(np.array_split(half, 2, axis=1)):
             if (quarter != quarter[:1, :1]).any():
                 pixels = np.ascontiguousarray(quarter)
                 found[row, column] = hashlib.sha256(pixels.data).digest()
@@ -50,8 +63,8 @@ def quarter_digests(image: np.ndarray) -> dict[Corner, bytes]:
 
 
 def pairs_with_equal_quarters(
-    digests: Mapping[Name, Mapping[Corner, bytes]],
-) -> dict[tuple[Name, Name], float]:
+    digests: Mapping[str, Quarters],
+) -> dict[tuple[str, str], float]:
     """Finds tiles that share ground.
 
     Args:
@@ -60,20 +73,18 @@ def pairs_with_equal_quarters(
     Returns:
         Share of the tile that is common, by pair; pairs in order.
     """
-    holders: dict[bytes, set[Name]] = defaultdict(set)
+    holders: dict[bytes, set[str]] = defaultdict(set)
     for name, corners in digests.items():
         for digest in corners.values():
             holders[digest].add(name)
-    shares: dict[tuple[Name, Name], float] = defaultdict(float)
+    shares: dict[tuple[str, str], float] = defaultdict(float)
     for names in holders.values():
         for pair in combinations(sorted(names), 2):
             shares[pair] += 0.25
     return dict(sorted(shares.items()))
 
 
-def rebuild_grid(
-    digests: Mapping[Name, Mapping[Corner, bytes]],
-) -> tuple[dict[Name, Place[Name]], int]:
+def rebuild_grid(digests: Mapping[str, Quarters]) -> tuple[dict[str, Place], int]:
     """Finds the places of tiles that were cut from one picture with half a tile's step.
 
     A quarter of one tile that equals another quarter of another tile tells where the
@@ -85,43 +96,37 @@ def rebuild_grid(
     Returns:
         Place of each tile, and the number of links that contradict it.
     """
-    holders: dict[bytes, list[tuple[Name, Corner]]] = defaultdict(list)
+    holders: dict[bytes, list[tuple[str, Position]]] = defaultdict(list)
     for name in sorted(digests):
         for corner, digest in digests[name].items():
             holders[digest].append((name, corner))
-    links: dict[Name, list[tuple[Name, Corner]]] = {
-        name: [] for name in sorted(digests)
-    }
+    links: dict[str, list[tuple[str, Position]]] = {n: [] for n in sorted(digests)}
     for held in holders.values():
-        if len({corner for _, corner in held}) < len(held):
-            continue
-        for (one, p), (other, q) in combinations(held, 2):
-            step = (p[0] - q[0], p[1] - q[1])  # from `one` to `other`
-            links[one].append((other, step))
-            links[other].append((one, (-step[0], -step[1])))
-    places: dict[Name, Place[Name]] = {}
+        if len({corner for _, corner in held}) == len(held):
+            for (one, p), (other, q) in combinations(held, 2):
+                step = (p[0] - q[0], p[1] - q[1])  # from `one` to `other`
+                links[one].append((other, step))
+                links[other].append((one, (-step[0], -step[1])))
+    places: dict[str, Place] = {}
     contradictions = 0
     for first in links:
-        if first in places:
-            continue
-        found, faults = _walk(first, links)
-        contradictions += faults
-        top = min(row for row, _ in found.values())
-        left = min(column for _, column in found.values())
-        for name, (row, column) in found.items():
-            places[name] = Place(first, column - left, row - top)
+        if first not in places:
+            found, faults = _walk(first, links)
+            contradictions += faults
+            top, left = np.min(list(found.values()), axis=0).tolist()
+            for name, (row, column) in found.items():
+                places[name] = Place(first, column - left, row - top)
     return places, contradictions
 
 
 def _walk(
-    first: Name, links: Mapping[Name, list[tuple[Name, Corner]]]
-) -> tuple[dict[Name, Corner], int]:
+    first: str, links: Mapping[str, list[tuple[str, Position]]]
+) -> tuple[dict[str, Position], int]:
     """Returns (row, column) of all tiles that are linked, and the faulty links."""
     found = {first: (0, 0)}
-    waiting = deque([first])
+    waiting = [first]
     faults = 0
-    while waiting:
-        name = waiting.popleft()
+    for name in waiting:  # grows on the way
         for other, step in links[name]:
             place = (found[name][0] + step[0], found[name][1] + step[1])
             if other not in found:
@@ -130,8 +135,3 @@ def _walk(
             elif found[other] != place:
                 faults += 1
     return found, faults // 2
-
-
-def _halves(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    middle = len(image) // 2
-    return image[:middle], image[middle:]

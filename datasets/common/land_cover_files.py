@@ -1,4 +1,4 @@
-"""Pairs of image and land cover with terrain: the layout of mangkam and jiuzhaigou."""
+"""Files of land cover with terrain: the user's table, its split, and reading."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import csv
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.datasets.common.colours import from_colours
+from landslide_tf.datasets.common.base import Example
+from landslide_tf.datasets.common.info import LAND_COVER
+from landslide_tf.datasets.common.reading import from_colours
 from landslide_tf.datasets.common.splits import (
-    Bounds,
     overlapping_footprints,
     split_by_hash,
     warn_of_shared_ground,
@@ -29,11 +31,10 @@ from landslide_tf.raster.grid import (
     grid_of,
     open_raster,
 )
-from landslide_tf.raster.vector import Burner, Shapes, read_shapes
+from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import Grid
 
 TABLE = "pairs.csv"
-CLASSES = ("landslide", "building", "forest", "water", "road", "bare")
 # The colours of the paper's figures are not printed; these are this package's.
 COLOURS = {
     0: (230, 0, 0),
@@ -53,11 +54,13 @@ _SPLITS = {
     "test": "test",
 }
 _POLYGONS = (".gpkg", ".shp", ".geojson")
+LANDSLIDE = LAND_COVER.index("landslide")
+_DERIVED = ("slope", "aspect")  # from the DEM, where there is no file of them
 
 
 @dataclasses.dataclass(frozen=True)
-class Pair:
-    """Files and facts of a pair.
+class LandCover:
+    """Files and facts of a pair of image and land cover.
 
     Attributes:
         id: Name.
@@ -80,7 +83,7 @@ class Pair:
 
 def find_pairs(
     root: str | os.PathLike[str], *, seed: int, polygons: bool
-) -> tuple[dict[str, list[Pair]], dict[str, Any]]:
+) -> tuple[dict[str, list[LandCover]], dict[str, Any]]:
     """Lists the pairs of a folder by split.
 
     By the column `split` of the table where it has one; else by hash of the id (Xia
@@ -99,20 +102,20 @@ def find_pairs(
     """
     folder = Path(root)
     rows = _rows(folder / TABLE)
-    shared = ()
+    shared: tuple[Path, ...] = ()
     if polygons and (folder / "labels").is_dir():
         shared = tuple(
             p for p in sorted((folder / "labels").iterdir()) if p.suffix in _POLYGONS
         )
     pairs = {row["id"]: _pair(folder, row, shared) for row in rows}
-    bounds = _bounds(pairs)
-    given = {row["id"]: row["split"] for row in rows if row.get("split")}
+    crs = pairs[rows[0]["id"]].grid.crs
+    bounds = {name: bounds_in(pair.grid, crs) for name, pair in pairs.items()}
+    given = any(row.get("split") for row in rows)
     if given:
-        parts = _given_split(folder / TABLE, given, rows)
+        parts = _given_split(folder / TABLE, rows)
         warn_of_shared_ground(parts, bounds)
     else:
-        groups = overlapping_footprints(bounds)
-        parts = split_by_hash(pairs, seed, groups=groups)
+        parts = split_by_hash(pairs, seed, groups=overlapping_footprints(bounds))
     for split, names in parts.items():
         if not names:
             raise DataError(
@@ -124,7 +127,7 @@ def find_pairs(
     report = {
         "pairs": len(pairs),
         "images_not_in_table": sorted(images - pairs.keys()),
-        "split_given": bool(given),
+        "split_given": given,
     }
     return {split: [pairs[n] for n in names] for split, names in parts.items()}, report
 
@@ -137,7 +140,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
             f"`{path}` must have the columns {', '.join(sorted(_COLUMNS))} and rows, "
             f"received {', '.join(rows[0]) if rows else 'no row'}."
         )
-    seen = set()
+    seen: set[str] = set()
     for row in rows:
         if row["id"] in seen or not row["id"] or "/" in row["id"]:
             raise DataError(
@@ -149,11 +152,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _given_split(
-    path: Path, given: Mapping[str, str], rows: Sequence[Mapping[str, str]]
+    path: Path, rows: Sequence[Mapping[str, str]]
 ) -> dict[str, tuple[str, ...]]:
     parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
     for row in rows:
-        word = given.get(row["id"], "")
+        word = row["split"] or ""
         if word not in _SPLITS:
             raise DataError(
                 f"`{path}` must name train, val or test for every pair or for none, "
@@ -163,26 +166,25 @@ def _given_split(
     return {split: tuple(sorted(names)) for split, names in parts.items()}
 
 
-def _pair(folder: Path, row: Mapping[str, str], polygons: tuple[Path, ...]) -> Pair:
+def _pair(
+    folder: Path, row: Mapping[str, str], polygons: tuple[Path, ...]
+) -> LandCover:
     """Finds the files of a pair."""
     name = row["id"]
-    files = {}
-    for kind in ("images", "labels", "dem", "ndvi", "slope", "aspect"):
+    files: dict[str, Path] = {}
+    for kind in ("images", "labels", "dem", "ndvi", *_DERIVED):
         endings = (".tif", ".tiff", ".png") if kind == "labels" else (".tif", ".tiff")
         paths = [folder / kind / f"{name}{ending}" for ending in endings]
         if found := [path for path in paths if path.is_file()]:
             files[kind] = found[0]
-            continue
-        needed = kind in ("images", "ndvi") or (kind == "labels" and not polygons)
-        missing = paths[0]
-        if kind in ("slope", "aspect") and "dem" not in files:
-            # Either both are there or the DEM that they are computed from.
-            needed, missing = True, folder / "dem" / f"{name}.tif"
-        if needed:
-            raise DataError(
-                f"Pair `{name}` must have `{missing}`, received no such file; add it "
-                f"or take the pair out of `{TABLE}`."
-            )
+    needed = {"images", "ndvi"} | (set() if polygons else {"labels"})
+    if not files.keys() >= set(_DERIVED):
+        needed.add("dem")  # which they are computed from
+    if lacking := sorted(needed - files.keys()):
+        raise DataError(
+            f"Pair `{name}` must have `{folder / lacking[0] / name}.tif`, received no "
+            f"such file; add it or take the pair out of `{TABLE}`."
+        )
     try:
         resolution = float(row["resolution_m"])
     except ValueError as error:
@@ -191,10 +193,10 @@ def _pair(folder: Path, row: Mapping[str, str], polygons: tuple[Path, ...]) -> P
             f"`{row['resolution_m']}` for `{name}`."
         ) from error
     grid = grid_of(files["images"], "image")
-    for kind in ("dem", "ndvi", "slope", "aspect"):
+    for kind in ("dem", "ndvi", *_DERIVED):
         if kind in files:
             check_overlap(files[kind], kind, grid)
-    return Pair(
+    return LandCover(
         id=name,
         satellite=row["satellite"],
         date=row["date"],
@@ -205,57 +207,46 @@ def _pair(folder: Path, row: Mapping[str, str], polygons: tuple[Path, ...]) -> P
     )
 
 
-def _bounds(pairs: Mapping[str, Pair]) -> dict[str, Bounds]:
-    crs = next(iter(pairs.values())).grid.crs
-    return {name: bounds_in(pair.grid, crs) for name, pair in pairs.items()}
-
-
-def read_pair(pair: Pair, *, background: int, landslide: int) -> dict[str, Any]:
+def read_pair(pair: LandCover, *, background: int) -> Example:
     """Reads a pair as an example.
 
     Args:
         pair: The pair.
         background: Class number of pixels beyond polygons.
-        landslide: Class number of polygons.
 
     Returns:
-        The example, as TFDS encodes it.
+        The example: `image` uint8 (H, W, 3), `factors` float32 (H, W, 3), NaN = no
+        value, `mask` uint8 (H, W), 255 = no label, and what the table says.
 
     Raises:
         DataError: If a file is broken or does not fit.
     """
     grid = pair.grid
-    whole = Window(0, 0, grid.height, grid.width)
-    image, valid = _read(pair, "images", whole, indexes=(1, 2, 3))
+    image, valid = _read(pair, "images", indexes=(1, 2, 3))
     if image.dtype != np.uint8:
         raise DataError(
             f"`{pair.files['images']}` must hold red, green and blue of 8 bits, "
             f"received {image.dtype}."
         )
-    terrain = np.full((*grid.shape, 2), np.nan, np.float32)
-    for k, kind in enumerate(("slope", "aspect")):
+    factors = np.full((*grid.shape, 3), np.nan, np.float32)
+    if not pair.files.keys() >= set(_DERIVED):
+        with closing(AlignedDem(pair.files["dem"], grid, _DERIVED)) as dem:
+            factors[..., :2], _ = dem.read(_whole(grid))
+    for k, kind in enumerate((*_DERIVED, "ndvi")):
         if kind in pair.files:
             # Angles cannot be interpolated: 359 and 1 degree do not make 180.
             kernel = "nearest" if kind == "aspect" else "cubic"
-            values, known = _read(pair, kind, whole, kernel=kernel)
-            terrain[..., k] = np.where(known, values[0], np.nan)
-    if not {"slope", "aspect"} <= pair.files.keys():
-        dem = AlignedDem(pair.files["dem"], grid, ("slope", "aspect"))
-        derived, _ = dem.read(whole)
-        dem.close()
-        for k, kind in enumerate(("slope", "aspect")):
-            if kind not in pair.files:
-                terrain[..., k] = derived[..., k]
-    values, known = _read(pair, "ndvi", whole)
+            values, known = _read(pair, kind, kernel=kernel)
+            factors[..., k] = np.where(known, values[0], np.nan)
     # Cubic convolution overshoots.
-    ndvi = np.where(known, np.clip(values[0], -1, 1), np.nan)
-    mask = _labels(pair, whole, background, landslide)
+    factors[..., 0] = np.clip(factors[..., 0], 0, 90)
+    factors[..., 2] = np.clip(factors[..., 2], -1, 1)
+    mask = _labels(pair, background)
     mask[~valid] = IGNORE_VALUE
-    terrain[..., 0] = np.clip(terrain[..., 0], 0, 90)
     return {
         "image": np.ascontiguousarray(np.moveaxis(image, 0, -1)),
-        "factors": np.dstack([terrain, ndvi.astype(np.float32)]),
-        "mask": mask[..., None],
+        "factors": factors,
+        "mask": mask,
         "id": pair.id,
         "satellite": pair.satellite,
         "date": pair.date,
@@ -265,29 +256,26 @@ def read_pair(pair: Pair, *, background: int, landslide: int) -> dict[str, Any]:
     }
 
 
+def _whole(grid: Grid) -> Window:
+    return Window(0, 0, grid.height, grid.width)
+
+
 def _read(
-    pair: Pair,
+    pair: LandCover,
     kind: str,
-    window: Window,
-    *,
-    indexes: Sequence[int] = (1,),
-    kernel: str = "cubic",
+    **how: Any,  # the arguments of `AlignedRaster`
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    raster = AlignedRaster(
-        pair.files[kind], kind, pair.grid, indexes=indexes, kernel=kernel
-    )
-    try:
-        return raster.read(window)
-    finally:
-        raster.close()
+    with closing(AlignedRaster(pair.files[kind], kind, pair.grid, **how)) as raster:
+        return raster.read(_whole(pair.grid))
 
 
-def _labels(
-    pair: Pair, window: Window, background: int, landslide: int
-) -> NDArray[np.uint8]:
+def _labels(pair: LandCover, background: int) -> NDArray[np.uint8]:
     """Returns the class numbers of a pair, uint8 (H, W)."""
     if "labels" not in pair.files:
-        return _burnt(pair, window, background, landslide)
+        found = [read_shapes(p, pair.grid, overlap=False) for p in pair.polygons]
+        geometries = np.concatenate([shapes.geometries for shapes in found])
+        values = np.full(len(geometries), LANDSLIDE, np.uint8)
+        return Burner(pair.grid, geometries, values, background).read(_whole(pair.grid))
     path = pair.files["labels"]
     with open_raster(path, "labels") as dataset:
         count, shape, placed = dataset.count, dataset.shape, bool(dataset.crs)
@@ -301,37 +289,23 @@ def _labels(
             f"labels `{path}` must hold class numbers or colours, received {count} "
             "bands."
         )
-    raster = AlignedRaster(
-        path,
+    values, known = _read(
+        pair,
         "labels",
-        pair.grid,
         indexes=(1,) if count == 1 else (1, 2, 3),
         kernel="nearest",
         values=range(256),
         placed=None if placed else pair.grid,
     )
-    values, known = raster.read(window)
-    raster.close()
     if count != 1:
         values = np.moveaxis(values, 0, -1)
         values[~known] = COLOURS[IGNORE_VALUE]
         return from_colours(values, COLOURS, path)
     mask = np.where(known, values[0], IGNORE_VALUE)
-    wrong = mask[(mask != IGNORE_VALUE) & ~np.isin(mask, range(len(CLASSES)))]
+    wrong = mask[(mask != IGNORE_VALUE) & ~np.isin(mask, range(len(LAND_COVER)))]
     if wrong.size:
         raise DataError(
-            f"labels `{path}` must hold class numbers from 0 to {len(CLASSES) - 1} or "
-            f"255, received {wrong[0]:g}."
+            f"labels `{path}` must hold class numbers from 0 to {len(LAND_COVER) - 1} "
+            f"or 255, received {wrong[0]:g}."
         )
     return mask.astype(np.uint8)
-
-
-def _burnt(
-    pair: Pair, window: Window, background: int, landslide: int
-) -> NDArray[np.uint8]:
-    found: list[Shapes] = [
-        read_shapes(path, pair.grid, overlap=False) for path in pair.polygons
-    ]
-    geometries = np.concatenate([shapes.geometries for shapes in found])
-    values = np.full(len(geometries), landslide, np.uint8)
-    return Burner(pair.grid, geometries, values, background).read(window)

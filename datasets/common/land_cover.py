@@ -1,0 +1,127 @@
+"""The builder of mangkam and jiuzhaigou: land cover with terrain, a user's own files.
+
+Reading them is apart, in `land_cover_files`: it needs GDAL, which is too slow for
+`import landslide_tf`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from landslide_tf.datasets.common.base import Example, LandslideBuilder
+from landslide_tf.datasets.common.files import find_manual
+from landslide_tf.datasets.common.info import (
+    BINARY,
+    LAND_COVER,
+    RGB,
+    TERRAIN,
+    make_info,
+)
+from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.metadata import IGNORE_VALUE
+
+if TYPE_CHECKING:
+    from landslide_tf.datasets.common.land_cover_files import LandCover
+
+LAYOUT = (
+    "`pairs.csv` (id,satellite,date,resolution_m and, if you like, split) beside "
+    "`images/<id>.tif`, `labels/<id>.tif`, `dem/<id>.tif`, `ndvi/<id>.tif` and, "
+    "optional, `slope/<id>.tif`, `aspect/<id>.tif`"
+)
+
+
+@dataclasses.dataclass
+class LandCoverConfig(tfds.core.BuilderConfig):
+    """What a configuration's masks hold, and how it splits.
+
+    Attributes:
+        binary: Whether there are two classes, background and landslide.
+        background: Class of pixels beyond polygons; None = no label.
+        seed: Seed of the split by hash, where the table has no column `split`.
+    """
+
+    binary: bool = False
+    background: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses an unknown class."""
+        if self.background is not None and self.background not in self.classes:
+            raise DataError(
+                f"`background` cannot be `{self.background}`."
+                f"{did_you_mean(self.background, self.classes)}"
+            )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the mask's values."""
+        return BINARY if self.binary else LAND_COVER
+
+
+class LandCoverBuilder(LandslideBuilder["LandCover"], skip_registration=True):
+    """A builder of a folder of images with land cover and terrain.
+
+    Attributes:
+        POLYGONS: Whether polygons of landslides may stand for rasters of labels.
+    """
+
+    NOTED: ClassVar[Mapping[str, Sequence[str]]] = {"entries": ("class_shares",)}
+    POLYGONS: ClassVar[bool] = False
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        text = tfds.features.Text
+        return make_info(
+            self,
+            bands=RGB,
+            factors=TERRAIN,
+            classes=self.builder_config.classes,
+            inputs=("image", "factors"),
+            licence="the user's own files; the authors' are not released",
+            features={
+                "satellite": text(),
+                "date": text(),
+                "resolution_m": tfds.features.Scalar(np.float32),
+                "transform": tfds.features.Tensor(shape=(6,), dtype=np.float64),
+                "crs": text(),
+            },
+        )
+
+    def find(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> Mapping[str, Sequence[LandCover]]:
+        """Lists the pairs of the table by split."""
+        from landslide_tf.datasets.common.land_cover_files import find_pairs
+
+        layout = LAYOUT
+        if self.POLYGONS:
+            layout += "; or `labels/*.gpkg|shp|geojson` of landslides"
+        patterns = ("pairs.csv", "*/pairs.csv")
+        found = find_manual(self.manual_root(dl_manager), self.name, patterns, layout)
+        splits, report = find_pairs(
+            found.parent, seed=self.builder_config.seed, polygons=self.POLYGONS
+        )
+        counts = {split: {"pairs": len(pairs)} for split, pairs in splits.items()}
+        self.info.metadata["files"] = report | counts
+        return splits
+
+    def read(self, split: str, item: LandCover) -> Iterator[Example]:
+        """Reads a pair."""
+        from landslide_tf.datasets.common.land_cover_files import read_pair
+
+        # Rasters hold land cover; polygons are read as land cover, too.
+        outside, config = IGNORE_VALUE, self.builder_config
+        if config.background is not None:
+            chosen = "bare" if config.binary else config.background
+            outside = LAND_COVER.index(chosen)
+        example = read_pair(item, background=outside)
+        if config.binary:
+            mask = example["mask"]
+            landslide = mask == LAND_COVER.index("landslide")
+            example["mask"] = np.where(mask == IGNORE_VALUE, mask, landslide)
+        self.tally.add(split, example["image"], example["mask"])
+        yield example
