@@ -43,6 +43,21 @@ def near(positions: Iterable[Position]) -> set[Position]:
     return {(r + i, c + j) for r, c in positions for i in around for j in around}
 
 
+def starts(length: int, size: int, stride: int) -> list[int]:
+    """Returns where tiles begin along a side.
+
+    Args:
+        length: Rows or columns of the image, at least `size`.
+        size: Rows or columns of a tile.
+        stride: From tile to tile.
+
+    Returns:
+        First row or column of each: every `stride`, the last one moved inside.
+    """
+    last = length - size
+    return [*range(0, last, stride), last]
+
+
 def quarter_digests(image: np.ndarray) -> dict[Position, bytes]:
     """Returns the digests of a tile's quarters.
 

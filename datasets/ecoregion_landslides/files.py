@@ -287,7 +287,7 @@ def _burnt(path: epath.Path, size: tuple[int, int]) -> NDArray[np.uint8]:
             )
         if not shapes:
             return np.zeros(size, np.uint8)
-        return rasterize(shapes, out_shape=size, fill=0, default_value=1, dtype="uint8")
+        return np.asarray(rasterize(shapes, out_shape=size, dtype="uint8"), np.uint8)
 
 
 def _polygon(shape: dict[str, Any], path: epath.Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from landslide_tf.datasets.common.base import Example, LandslideBuilder
 from landslide_tf.datasets.common.info import byte_bands, make_info
 from landslide_tf.datasets.common.report import warn_incomplete
 from landslide_tf.datasets.common.splits import split_by_hash
+from landslide_tf.datasets.common.tile_grid import starts
 from landslide_tf.datasets.isprs_semantic.images import (
     CLASSES,
     POTSDAM,
@@ -199,9 +200,6 @@ class Builder(LandslideBuilder[Labelled]):
 
     def read(self, split: str, item: Labelled) -> Iterator[Example]:
         """Cuts an image into tiles."""
-        # GDAL loads only where tiles are made.
-        from landslide_tf.raster.tiles import starts
-
         size = self.builder_config.size
         image, mask = read_labelled(item, len(BANDS[self.builder_config.product]))
         if min(mask.shape) < size:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
-from etils import epath
 
-from landslide_tf.datasets.common.base import LandslideBuilder
+from landslide_tf.datasets.common.base import Example, LandslideBuilder
 from landslide_tf.datasets.common.files import find_manual
-from landslide_tf.datasets.common.info import BandInfo, make_metadata
-from landslide_tf.datasets.common.report import IncompleteDataWarning
+from landslide_tf.datasets.common.info import TERRAIN, BandInfo, make_info
+from landslide_tf.datasets.common.report import warn_incomplete
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,13 +30,10 @@ PATTERNS = ("*/image.tif", "*/image.tiff", "*/bands.csv")
 PREPARED = "prepared"
 _RGB = ("red", "green", "blue")
 _TERRAIN = ("dem", "slope", "aspect", "aspect_sin", "aspect_cos")
-_FACTORS = {
+_FACTORS = {factor["name"]: factor for factor in TERRAIN} | {
     "dem": BandInfo(name="dem", unit="m", range=[-12000.0, 23000.0]),
-    "slope": BandInfo(name="slope", unit="degree", range=[0.0, 90.0]),
-    "aspect": BandInfo(name="aspect", unit="degree", range=[0.0, 360.0]),
     "aspect_sin": BandInfo(name="aspect_sin", unit="1", range=[-1.0, 1.0]),
     "aspect_cos": BandInfo(name="aspect_cos", unit="1", range=[-1.0, 1.0]),
-    "ndvi": BandInfo(name="ndvi", unit="1", range=[-1.0, 1.0]),
 }
 
 
@@ -78,11 +73,9 @@ def _bands(config: Config) -> list[BandInfo]:
     return [BandInfo(name=name, unit="", range=[0.0, top]) for name in config.bands]
 
 
-class Builder(LandslideBuilder):
+class Builder(LandslideBuilder["Tile"]):
     """Builder of landslide_scenes."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
     Put your scenes into `<manual_dir>/landslide_scenes/` or `<manual_dir>/`: {LAYOUT}.
     """
@@ -111,42 +104,47 @@ class Builder(LandslideBuilder):
             description="What `landslide-tf prepare` wrote, found by its data folder.",
         ),
     ]
-    DEFAULT_BUILDER_CONFIG_NAME = "rgb"
     ON_BEAM: ClassVar[bool] = True
-    pkg_dir_path = epath.Path(__file__).parent
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
         if config.name == PREPARED and config.plan is None and self.data_path.exists():
             # What it holds was chosen when it was prepared.
             stored = tfds.builder_from_directory(self.data_path).info
-            features, metadata = stored.features, dict(stored.metadata)
-        else:
-            features = tfds.features.FeaturesDict(_features(config))
-            metadata = make_metadata(
-                bands=_bands(config),
-                factors=[_FACTORS[name] for name in config.factors],
-                classes=config.classes,
-                landslide_class=config.classes.index("landslide"),
-                licence=config.licence,
-                gsd=config.gsd,
+            return self.dataset_info_from_configs(
+                features=stored.features,
+                supervised_keys=("image", "mask"),
+                metadata=tfds.core.MetadataDict(stored.metadata),
             )
-        return self.dataset_info_from_configs(
-            features=features,
-            supervised_keys=("image", "mask"),
-            metadata=tfds.core.MetadataDict(metadata),
+        size, text = config.size, tfds.features.Text
+        scalar, tensor = tfds.features.Scalar, tfds.features.Tensor
+        return make_info(
+            self,
+            bands=_bands(config),
+            factors=[_FACTORS[name] for name in config.factors],
+            classes=config.classes,
+            size=size,
+            dtype=config.dtype,
+            licence=config.licence,
+            gsd=config.gsd,
+            features={
+                "valid": tensor(shape=(size, size, 1), dtype=np.bool_, encoding="zlib"),
+                "scene": text(),
+                "x0": scalar(np.int32),
+                "y0": scalar(np.int32),
+                "transform": tensor(shape=(6,), dtype=np.float64),
+                "crs": text(),
+                "gsd": scalar(np.float32),
+            },
         )
 
-    def _split_generators(
+    def find(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Any]:
-        config = self.builder_config
-        plan = config.plan or self._find_plan(dl_manager)
-        self._describe(plan)
-        return {
-            split: self._generate_examples(plan, split, tiles)
-            for split, tiles in plan.tiles.items()
-        }
+    ) -> Mapping[str, Sequence[Tile]]:
+        """Plans the tiles of the scenes by split."""
+        self._plan = self.builder_config.plan or self._find_plan(dl_manager)
+        self._describe(self._plan)
+        return self._plan.tiles
 
     def _find_plan(self, dl_manager: tfds.download.DownloadManager) -> Plan:
         """Finds the scenes in the manual folder and cuts them into tiles."""
@@ -170,11 +168,9 @@ class Builder(LandslideBuilder):
             workers=config.workers,
         )
         if ignored := plan.report["ignored"]:
-            warnings.warn(
+            warn_incomplete(
                 f"`{found.parent.parent}` holds {len(ignored)} entries that are no "
-                f"scenes, among them `{ignored[0]}`: they are left out.",
-                IncompleteDataWarning,
-                stacklevel=2,
+                f"scenes, among them `{ignored[0]}`: they are left out."
             )
         return plan
 
@@ -197,21 +193,21 @@ class Builder(LandslideBuilder):
             for band, ends in zip(bands, plan.ranges, strict=True):
                 band["range"] = ends.tolist()
 
-    def _generate_examples(self, plan: Plan, split: str, tiles: Sequence[Tile]) -> Any:  # noqa: ANN401 - a generator, or Beam's own type
+    def _generate_examples(self, split: str, items: Sequence[Tile]) -> Any:  # noqa: ANN401 - a generator, or Beam's own type
         from landslide_tf.datasets.landslide_scenes.tiles import make_example
 
-        config = self.builder_config
         if self._on_beam:
-            make = functools.partial(make_example, plan.scenes, config.dtype)
-            return self.generate(tiles, make)
-        return self._examples(plan, split, tiles)
+            scenes, dtype = self._plan.scenes, self.builder_config.dtype
+            make = functools.partial(make_example, scenes, dtype)
+            return self.generate(items, make)
+        return self._examples(split, items)
 
     def _examples(
-        self, plan: Plan, split: str, tiles: Sequence[Tile]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        self, split: str, tiles: Sequence[Tile]
+    ) -> Iterator[tuple[str, Example]]:
         from landslide_tf.datasets.landslide_scenes.tiles import examples_of
 
-        config = self.builder_config
+        config, plan = self.builder_config, self._plan
         labelled = False
         examples = examples_of(plan.scenes, tiles, config.dtype, config.workers)
         for name, example in examples:
@@ -222,38 +218,3 @@ class Builder(LandslideBuilder):
                 f"the {split} tiles must hold labelled pixels, received none: where "
                 "there are labels the DEM has no values."
             )
-
-
-def _features(config: Config) -> Mapping[str, Any]:
-    """Returns the features of an example."""
-    size, bands = config.size, len(config.bands)
-    png = config.dtype == "uint8" and bands in (1, 3, 4)
-    image: Any = (
-        tfds.features.Image(
-            shape=(size, size, bands), dtype=np.uint8, encoding_format="png"
-        )
-        if png
-        else tfds.features.Tensor(
-            shape=(size, size, bands), dtype=np.dtype(config.dtype), encoding="zlib"
-        )
-    )
-    features: dict[str, Any] = {"image": image}
-    if config.factors:
-        features["factors"] = tfds.features.Tensor(
-            shape=(size, size, len(config.factors)), dtype=np.float32, encoding="zlib"
-        )
-    return features | {
-        "mask": tfds.features.LabeledImage(
-            shape=(size, size, 1), labels=list(config.classes), encoding_format="png"
-        ),
-        "valid": tfds.features.Tensor(
-            shape=(size, size, 1), dtype=np.bool_, encoding="zlib"
-        ),
-        "id": tfds.features.Text(),
-        "scene": tfds.features.Text(),
-        "x0": tfds.features.Scalar(np.int32),
-        "y0": tfds.features.Scalar(np.int32),
-        "transform": tfds.features.Tensor(shape=(6,), dtype=np.float64),
-        "crs": tfds.features.Text(),
-        "gsd": tfds.features.Scalar(np.float32),
-    }

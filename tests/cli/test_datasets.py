@@ -17,7 +17,7 @@ TABLE = """no,region,ll_lat,ll_lon,ur_lat,ur_lon,pre,post
 """
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
 
 

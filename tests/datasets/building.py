@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 
@@ -22,3 +23,11 @@ def examples(builder, split):
 def nothing_visible(folder):
     """Whether a failed build left no data set behind."""
     return not list((folder / "data").glob("*/[!.]*/*"))
+
+
+def drawn(mask, colours):
+    """A label's picture: the colour of each class number, uint8 (H, W, 3)."""
+    table = np.zeros((256, 3), np.uint8)
+    for number, colour in colours.items():
+        table[number] = colour
+    return table[mask]

@@ -27,7 +27,7 @@ from landslide_tf.pipelines.region_examples import (
 )
 from landslide_tf.pipelines.sequences import TrainingSequence
 from landslide_tf.pipelines.store import Channel, DataDescription, from_examples
-from tests.datasets.test_ecoregion_builder import write_region
+from tests.datasets.ecoregion_landslides.test_builder import write_region
 
 COLOURS = ("red", "green", "blue")
 DESCRIPTION = DataDescription(
@@ -219,7 +219,7 @@ def test_batches_carry_what_was_recorded_of_their_images():
 
 
 @pytest.mark.filterwarnings(
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
 def test_a_set_of_pairs_loads_and_exports_as_any_other(tmp_path):
     write_region(tmp_path / "manual/EASTERN_TEMPERATE_FORESTS", 6)

@@ -5,10 +5,10 @@ import csv
 import numpy as np
 import pytest
 
-from landslide_tf.datasets.common.colours import to_colours
 from landslide_tf.datasets.isprs_semantic.images import COLOURS, VAIHINGEN
 from landslide_tf.train import Session, evaluate_run, load_recipe, train
-from tests.datasets.test_isprs_semantic_builder import image_of, write_tif
+from tests.datasets.building import drawn
+from tests.datasets.isprs_semantic.test_builder import image_of, write_tif
 
 RECIPE = """
 description: MFFENet on Vaihingen, for tests
@@ -26,9 +26,7 @@ training: {epochs: 2, batch_size: 2, patch: 64, monitor: val_miou}
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
-)
+@pytest.mark.filterwarnings("ignore::landslide_tf.datasets.IncompleteDataWarning")
 @pytest.mark.filterwarnings("ignore:Epoch . predicts no landslide")
 def test_mffe_net_trains_on_vaihingen(tmp_path):
     for name in (*VAIHINGEN.train[:4], "2"):
@@ -36,7 +34,7 @@ def test_mffe_net_trains_on_vaihingen(tmp_path):
         mask = image.argmax(-1).astype(np.uint8)  # what colours can tell
         file = f"top_mosaic_09cm_area{name}.tif"
         write_tif(tmp_path / "manual" / "top" / file, image)
-        labels = to_colours(mask, COLOURS)
+        labels = drawn(mask, COLOURS)
         write_tif(tmp_path / "manual" / "gts_for_participants" / file, labels)
     (tmp_path / "small.yaml").write_text(RECIPE)
     session = Session(tmp_path / "data", tmp_path / "manual", verbose=0)

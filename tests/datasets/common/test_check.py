@@ -12,7 +12,7 @@ from landslide_tf.errors import DataError
 from tests.datasets import bijie_files
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
 
 ids = iter(range(10**6))

@@ -5,10 +5,6 @@ import itertools
 import numpy as np
 import pytest
 
-from landslide_tf.datasets.common.halves import (
-    pairs_with_equal_quarters,
-    quarter_digests,
-)
 from landslide_tf.datasets.common.overlaps import find_overlaps
 from landslide_tf.errors import DataError
 
@@ -139,26 +135,3 @@ def test_tiles_of_the_published_martian_set(shared):
     found = find_overlaps(green)
     assert pairs(found) == {(f"test_{t}", f"train_{t}") for t in tiles}
     assert all(o.shift == (0, 0) and o.equal_share == 1 for o in found)
-
-
-def test_quarters_find_neighbours_of_a_half_overlapping_grid():
-    picture = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
-    picture[96:, 96:] = 0
-    tiles = {
-        (r, c): picture[32 * r : 32 * r + 64, 32 * c : 32 * c + 64]
-        for r in range(4)
-        for c in range(4)
-    }
-    found = pairs_with_equal_quarters({k: quarter_digests(t) for k, t in tiles.items()})
-    wanted = {}
-    for one, other in itertools.combinations(sorted(tiles), 2):
-        row, column = other[0] - one[0], other[1] - one[1]
-        if abs(row) <= 1 and abs(column) <= 1:
-            common = [(r, c) for r in range(2) for c in range(2)]
-            moved = {(r + row, c + column) for r, c in common} & set(common)
-            # The corner of one colour says nothing about where it lies.
-            cells = {(other[0] + r - row, other[1] + c - column) for r, c in moved}
-            textured = [cell for cell in cells if min(cell) < 3]
-            if textured:
-                wanted[one, other] = len(textured) / 4
-    assert found == wanted

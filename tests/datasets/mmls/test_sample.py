@@ -11,7 +11,9 @@ import tifffile
 from etils import epath
 
 from landslide_tf.datasets import IncompleteDataWarning, mmls
-from landslide_tf.datasets.mmls import rasters, tiles
+from landslide_tf.datasets.common.reading import read_mask
+from landslide_tf.datasets.mmls import mmls_dataset_builder as module
+from landslide_tf.datasets.mmls import rasters
 
 # Means and standard deviations of the bands, as measured on the published files.
 TRAIN = (
@@ -56,8 +58,8 @@ def examples(built):
 
 @pytest.fixture(scope="module")
 def train_files(manual):
-    known = tiles.published(mmls.Builder.pkg_dir_path)["train"]
-    return tiles.find_part(epath.Path(manual) / "dataset", "train", known).tiles
+    known = module.published(mmls.Builder.pkg_dir_path)["train"]
+    return module.find_part(epath.Path(manual) / "dataset", "train", known).pairs
 
 
 def moments(images):
@@ -85,7 +87,7 @@ def test_no_train_tile_touches_the_published_test_part(examples, shared):
     test = np.array([(r, c) for part, r, c in index if part == "test"])
     for position in examples["train"]:
         assert np.abs(test - position).max(axis=1).min() > 1
-    shipped = tiles.published(mmls.Builder.pkg_dir_path)
+    shipped = module.published(mmls.Builder.pkg_dir_path)
     assert sorted(index) == sorted((p, *rc) for p in shipped for rc in shipped[p])
 
 
@@ -113,7 +115,7 @@ def test_byte_identical_originals_are_read_alike(examples, shared):
         np.testing.assert_array_equal(examples[part][position]["image"], raw)
         np.testing.assert_array_equal(rasters.read_image(epath.Path(path)), raw)
         mask_name = path.name.replace("Image", "Mask")
-        mask = rasters.read_mask(epath.Path(path.parent.parent / "masks" / mask_name))
+        mask = read_mask(path.parent.parent / "masks" / mask_name, (128, 128))
         np.testing.assert_array_equal(examples[part][position]["mask"][..., 0], mask)
 
 
@@ -130,17 +132,17 @@ def test_train_statistics(train_files):
     mean, std = moments([rasters.read_image(tile.image) for tile in train_files])
     np.testing.assert_allclose(mean, TRAIN[0], atol=6e-6)
     np.testing.assert_allclose(std, TRAIN[1], atol=6e-6)
-    masks = np.stack([rasters.read_mask(tile.mask) for tile in train_files])
+    masks = np.stack([read_mask(tile.mask, (128, 128)) for tile in train_files])
     assert masks.mean() == pytest.approx(0.4781, abs=5e-5)
 
 
 def test_shared_tiles_contradict_each_other(train_files, examples):
-    shared = [tile for tile in train_files if tile.position in examples["test"]]
+    shared = [tile for tile in train_files if tile.key in examples["test"]]
     assert len(shared) == 6
     for tile in shared:
-        twin = examples["test"][tile.position]
+        twin = examples["test"][tile.key]
         np.testing.assert_array_equal(rasters.read_image(tile.image), twin["image"])
-        both = rasters.read_mask(tile.mask) & twin["mask"][..., 0]
+        both = read_mask(tile.mask, (128, 128)) & twin["mask"][..., 0]
         assert not both.any()
 
 

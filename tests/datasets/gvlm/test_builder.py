@@ -9,13 +9,13 @@ from etils import epath
 from PIL import Image
 
 from landslide_tf.datasets import IncompleteDataWarning, gvlm
-from landslide_tf.datasets.gvlm import sites as module
+from landslide_tf.datasets.gvlm import gvlm_dataset_builder as module
 from landslide_tf.errors import DataError
 from tests.contracts import dataset_builder
 from tests.datasets.building import build, examples, nothing_visible
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
 SITES = ("Alpha", "Beta", "Gamma", "Delta", "Epsilon", "Zeta")
 

@@ -10,7 +10,6 @@ import tensorflow_datasets as tfds
 import tifffile
 
 from landslide_tf.datasets import IncompleteDataWarning, isprs_semantic
-from landslide_tf.datasets.common.colours import to_colours
 from landslide_tf.datasets.isprs_semantic.images import (
     COLOURS,
     POTSDAM,
@@ -19,10 +18,11 @@ from landslide_tf.datasets.isprs_semantic.images import (
 )
 from landslide_tf.errors import DataError
 from tests.contracts import dataset_builder
+from tests.datasets.building import drawn
 
 pytestmark = pytest.mark.filterwarnings(
     # The dummy folders hold a few images only; the test that counts them asks for it.
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
 
 
@@ -50,7 +50,7 @@ def write_vaihingen(root, names=(*VAIHINGEN.train, "2", "38"), eroded=False):
             mask[:3] = 255
         file = f"top_mosaic_09cm_area{name}"
         write_tif(root / "top" / f"{file}.tif", image_of(int(name), 3))
-        label = to_colours(mask, COLOURS)
+        label = drawn(mask, COLOURS)
         write_tif(root / "gts_for_participants" / f"{file}{end}.tif", label)
 
 
@@ -59,7 +59,7 @@ def write_potsdam(root, names=(*POTSDAM.train, "2_13"), product="RGBIR", bands=4
         file = f"top_potsdam_{name}"
         image = image_of(k, bands)
         write_tif(root / f"4_Ortho_{product}" / f"{file}_{product}.tif", image)
-        label = to_colours(mask_of(k), COLOURS)
+        label = drawn(mask_of(k), COLOURS)
         write_tif(root / "5_Labels_all" / f"{file}_label.tif", label)
 
 
@@ -174,7 +174,7 @@ def test_few_stray_colours_become_the_nearest_class(tmp_path):
     write_vaihingen(manual)
     path = manual / "gts_for_participants" / "top_mosaic_09cm_area2.tif"
     big = (200, 200)
-    label = to_colours(np.ones(big, np.uint8), COLOURS)
+    label = drawn(np.ones(big, np.uint8), COLOURS)
     label[7, 9] = (3, 0, 250)
     write_tif(path, label)
     write_tif(manual / "top" / path.name, image_of(2, 3, big))

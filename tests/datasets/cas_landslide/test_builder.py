@@ -12,15 +12,16 @@ from etils import epath
 
 from landslide_tf.datasets import IncompleteDataWarning, cas_landslide, check_dataset
 from landslide_tf.datasets.cas_landslide import partition, subsets
-from landslide_tf.datasets.common.halves import Place
 from landslide_tf.datasets.common.pairing import Pair
+from landslide_tf.datasets.common.splits import SPLITS
+from landslide_tf.datasets.common.tile_grid import Place
 from landslide_tf.errors import DataError
 from tests.contracts import dataset_builder
 from tests.datasets import cas_files
 
 pytestmark = pytest.mark.filterwarnings(
     # The dummy archives hold a few tiles only; the test that counts them asks for it.
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
 
 
@@ -201,7 +202,7 @@ def test_parts_of_blocks_never_touch():
                 other = at.get((slug, component, y + i, x + j))
                 if other is not None and part != "dropped":
                     assert part_of[other.pair.key] in (part, "dropped")
-    assert all(len(split[part]) > 0.05 * len(tiles) for part in partition.PARTS)
+    assert all(len(split[part]) > 0.05 * len(tiles) for part in SPLITS)
     assert len(split["dropped"]) < 0.3 * len(tiles)
     again = partition.by_block(tiles[::-1])
     assert {p: {t.pair.key for t in m} for p, m in again.items()} == {

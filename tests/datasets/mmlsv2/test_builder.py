@@ -11,7 +11,9 @@ from etils import epath
 
 from landslide_tf.datasets import IncompleteDataWarning, mmlsv2
 from landslide_tf.datasets.common.pairing import Found, Pair
-from landslide_tf.datasets.mmlsv2 import rasters, tiles
+from landslide_tf.datasets.common.tile_grid import near
+from landslide_tf.datasets.mmlsv2 import mmlsv2_dataset_builder as module
+from landslide_tf.datasets.mmlsv2 import rasters
 from landslide_tf.errors import DataError
 from landslide_tf.terrain import slope
 from tests.contracts import dataset_builder
@@ -19,7 +21,7 @@ from tests.datasets import mmls_files
 from tests.datasets.building import build, examples, nothing_visible
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
 MARS = rasterio.CRS.from_proj4("+proj=eqc +R=3396190 +units=m")
 # Row and column; block (0, 0) is test, (0, 1) validation, (0, 2) train.
@@ -171,16 +173,16 @@ def test_regrouped_parts_do_not_touch():
     rng = np.random.default_rng(0)
     cells = [divmod(int(k), 80) for k in rng.choice(40 * 80, 1200, replace=False)]
     pairs = [Pair(cell, epath.Path(f"{cell}"), epath.Path("m")) for cell in cells]
-    splits, dropped = tiles.regroup(
+    splits, dropped = module.regroup(
         {"train": Found(pairs[:1000]), "validation": Found(pairs[1000:])}
     )
     places = {split: {pair.key for pair in found} for split, found in splits.items()}
-    assert not places["train"] & tiles.near(places["validation"] | places["test"])
-    assert not places["validation"] & tiles.near(places["test"])
+    assert not places["train"] & near(places["validation"] | places["test"])
+    assert not places["validation"] & near(places["test"])
     assert sum(map(len, [*places.values(), *dropped.values()])) == 1200
     assert 0.1 < len(places["test"]) / 1200 < 0.3
     # A tile's split does not depend on the other files that are here.
-    few, _ = tiles.regroup({"train": Found(pairs[:10])})
+    few, _ = module.regroup({"train": Found(pairs[:10])})
     for split in ("train", "validation"):
         allowed = places[split] | {
             pair.key for pair in pairs if pair.image.name in dropped[split]

@@ -9,13 +9,15 @@ import rasterio
 import tensorflow_datasets as tfds
 
 from landslide_tf.datasets import jiuzhaigou, mangkam
-from landslide_tf.datasets.common.colours import from_colours, to_colours
+from landslide_tf.datasets.common.info import LAND_COVER
+from landslide_tf.datasets.common.land_cover_files import COLOURS
+from landslide_tf.datasets.common.reading import from_colours
 from landslide_tf.datasets.common.splits import SharedGroundWarning
-from landslide_tf.datasets.common.terrain_pairs import CLASSES, COLOURS
 from landslide_tf.errors import DataError
 from landslide_tf.terrain import Grid, factors_on_grid
 from tests.contracts import dataset_builder
 from tests.datasets import scene_files as files
+from tests.datasets.building import drawn
 
 HEADER = "id,satellite,date,resolution_m"
 
@@ -37,7 +39,7 @@ def write_pairs(root, count=6, *, split=False, labels="tif", polygons=False):
             root / "images" / f"{name}.tif", files.picture(*size, seed=k), place
         )
         mask = land_cover(*size)
-        colours = np.moveaxis(to_colours(mask, COLOURS), -1, 0)
+        colours = np.moveaxis(drawn(mask, COLOURS), -1, 0)
         if polygons:
             pass
         elif labels == "png":
@@ -45,8 +47,8 @@ def write_pairs(root, count=6, *, split=False, labels="tif", polygons=False):
             folder.mkdir(exist_ok=True)
             files.write_png(folder / f"{name}.png", mask)
         else:
-            drawn = colours if k % 2 else mask
-            files.write(root / "labels" / f"{name}.tif", drawn, place)
+            label = colours if k % 2 else mask
+            files.write(root / "labels" / f"{name}.tif", label, place)
         dem = files.hills(40, 40)
         files.write(root / "dem" / f"{name}.tif", dem, files.place(shift - 4, -4, 20.0))
         index = np.linspace(-1, 1, 30 * 30).reshape(30, 30).astype(np.float32)
@@ -163,7 +165,7 @@ def test_polygons_leave_the_rest_without_label_or_background(tmp_path):
     np.testing.assert_array_equal(mask[..., 0], expected == 0)
     bare = jiuzhaigou.Config(name="bare", description="For tests.", background="bare")
     mask = examples(build(jiuzhaigou.Builder, manual, tmp_path, bare))["wv3-0"]["mask"]
-    expected[expected == 255] = CLASSES.index("bare")
+    expected[expected == 255] = LAND_COVER.index("bare")
     np.testing.assert_array_equal(mask[..., 0], expected)
     with pytest.raises(DataError, match="`background` cannot be `bear`"):
         jiuzhaigou.Config(name="x", background="bear")
@@ -184,7 +186,7 @@ def test_the_split_of_the_table_is_kept_and_checked(tmp_path):
     assert report["train"]["pairs"] == 3 and report["test"]["pairs"] == 1
     shares = report["test"]["class_shares"]
     assert sum(shares.values()) == pytest.approx(1)
-    assert set(shares) == set(CLASSES)
+    assert set(shares) == set(LAND_COVER)
 
 
 def test_pairs_of_one_place_stay_together_in_the_split_by_hash(tmp_path):
@@ -204,18 +206,16 @@ def test_pairs_of_one_place_stay_together_in_the_split_by_hash(tmp_path):
     assert builder.info.splits["test"].num_examples == 4
 
 
-def test_colours_go_both_ways():
+def test_colours_become_classes():
     mask = land_cover(5, 50)
-    drawn = to_colours(mask, COLOURS)
-    assert tuple(drawn[0, 0]) == (230, 0, 0)
-    np.testing.assert_array_equal(from_colours(drawn, COLOURS, "x.tif"), mask)
-    drawn[2, 3] = (229, 0, 0)
+    picture = drawn(mask, COLOURS)
+    assert tuple(picture[0, 0]) == (230, 0, 0)
+    np.testing.assert_array_equal(from_colours(picture, COLOURS, "x.tif"), mask)
+    picture[2, 3] = (229, 0, 0)
     with pytest.raises(DataError, match=r"x.tif.*1 pixels.*\(229, 0, 0\)"):
-        from_colours(drawn, COLOURS, "x.tif")
-    near = from_colours(drawn, COLOURS, "x.tif", tolerated=0.01)
+        from_colours(picture, COLOURS, "x.tif")
+    near = from_colours(picture, COLOURS, "x.tif", tolerated=0.01)
     np.testing.assert_array_equal(near, mask)
-    with pytest.raises(DataError, match="received 7"):
-        to_colours(np.full((2, 2), 7, np.uint8), COLOURS)
 
 
 def broken(manual, fault):

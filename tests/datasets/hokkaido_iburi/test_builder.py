@@ -18,7 +18,7 @@ from tests.contracts import dataset_builder
 from tests.datasets.building import build, examples, nothing_visible
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
 TILES = (370, 375, 672, 742, 949)
 CROPS = (1, 2, 17, 40)

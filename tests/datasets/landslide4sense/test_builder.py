@@ -17,7 +17,7 @@ from tests.datasets.building import build, examples, nothing_visible
 
 pytestmark = pytest.mark.filterwarnings(
     # The dummy folders hold a few patches only; the tests that count them ask for it.
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
 NUMBERS = {"train": (2, 10, 201, 451), "validation": (1, 2), "test": (1, 3)}
 

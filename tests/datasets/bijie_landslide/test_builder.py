@@ -21,7 +21,7 @@ from tests.datasets import bijie_files
 
 pytestmark = pytest.mark.filterwarnings(
     # The dummy folders hold a few images only; the tests that count them ask for it.
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
 
 

@@ -9,15 +9,13 @@ from PIL import Image
 
 from landslide_tf.datasets import IncompleteDataWarning, ecoregion_landslides
 from landslide_tf.datasets.common.splits import SharedGroundWarning
-from landslide_tf.datasets.ecoregion_landslides import labels
+from landslide_tf.datasets.ecoregion_landslides.files import read_label
 from landslide_tf.errors import DataError
 from tests.contracts import dataset_builder
 from tests.datasets.building import build, examples, nothing_visible
 
 pytestmark = [
-    pytest.mark.filterwarnings(
-        "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
-    ),
+    pytest.mark.filterwarnings("ignore::landslide_tf.datasets.IncompleteDataWarning"),
 ]
 SIZE = (40, 60)
 ETF = "EASTERN_TEMPERATE_FORESTS"
@@ -289,7 +287,7 @@ def test_golden_polygons(shared, tmp_path):
     for case in masks["rasterize"]:
         size = tuple(case["shape_hw"])
         polygons(tmp_path / "p.json", points=(case["polygon_xy"],), size=size)
-        mask = labels.read_label(tmp_path / "p.json", size)
+        mask = read_label(tmp_path / "p.json", size)
         if "mask" in case:
             assert mask.tolist() == case["mask"]
         else:
@@ -298,15 +296,15 @@ def test_golden_polygons(shared, tmp_path):
         for value in (case["palette_index"], case["gray"]):
             image = np.full((3, 3), value, np.uint8)
             Image.fromarray(image).save(tmp_path / "g.png")
-            mask = labels.read_label(tmp_path / "g.png", (3, 3))
+            mask = read_label(tmp_path / "g.png", (3, 3))
             assert (mask == case["package"]).all()
 
 
 def test_labels_without_polygons_and_in_colours(tmp_path):
     polygons(tmp_path / "p.json", points=())
-    assert not labels.read_label(tmp_path / "p.json", SIZE).any()
+    assert not read_label(tmp_path / "p.json", SIZE).any()
     colours = np.zeros((3, 3, 4), np.uint8)
     colours[0, 0, 0] = 128
     colours[..., 3] = 255
     Image.fromarray(colours).save(tmp_path / "c.png")
-    assert labels.read_label(tmp_path / "c.png", (3, 3)).sum() == 1
+    assert read_label(tmp_path / "c.png", (3, 3)).sum() == 1

@@ -11,14 +11,17 @@ import tifffile
 from etils import epath
 
 from landslide_tf.datasets import IncompleteDataWarning, find_manual, mmls
-from landslide_tf.datasets.mmls import rasters, tiles
+from landslide_tf.datasets.common.splits import SPLITS
+from landslide_tf.datasets.common.tile_grid import near
+from landslide_tf.datasets.mmls import mmls_dataset_builder as module
+from landslide_tf.datasets.mmls import rasters
 from landslide_tf.errors import DataError
 from tests.contracts import dataset_builder
 from tests.datasets import mmls_files
 
 pytestmark = pytest.mark.filterwarnings(
     # The dummy folders hold a few tiles only; the test that counts them asks for it.
-    "ignore::landslide_tf.datasets.common.base.IncompleteDataWarning"
+    "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
 
 
@@ -125,31 +128,31 @@ def test_ground_counts_and_not_the_files_at_hand(tmp_path):
 
 
 def test_grid_of_the_whole_set():
-    positions = tiles.published(mmls.Builder.pkg_dir_path)
+    positions = module.published(mmls.Builder.pkg_dir_path)
     train, test = positions["train"], positions["test"]
-    assert [len(positions[p]) for p in tiles.PARTS] == [275, 31, 256]
+    assert [len(positions[p]) for p in SPLITS] == [275, 31, 256]
     shared = {(14, 24), (15, 24), (19, 23), (21, 44), (24, 44), (25, 42)}
     assert train & test == shared
-    assert len(train & tiles.near(test)) == 23
-    assert len(train & tiles.near(positions["validation"])) == 18
-    assert not positions["validation"] & tiles.near(test)
+    assert len(train & near(test)) == 23
+    assert len(train & near(positions["validation"])) == 18
+    assert not positions["validation"] & near(test)
 
 
 @pytest.mark.parametrize(("config", "train"), [("clean", 252), ("clean-strict", 234)])
 def test_train_tiles_left_of_the_whole_set(tmp_path, config, train):
     builder = tfds.builder(f"mmls/{config}", data_dir=tmp_path)
-    positions = tiles.published(builder.pkg_dir_path)
+    positions = module.published(builder.pkg_dir_path)
     kept = positions["train"] - builder._shared_ground(positions)
     assert len(kept) == train
-    assert not kept & tiles.near(positions["test"])
-    apart = not kept & tiles.near(positions["validation"])
+    assert not kept & near(positions["test"])
+    apart = not kept & near(positions["validation"])
     assert apart == (config == "clean-strict")
 
 
 def test_tiles_are_sorted_as_numbers(manual):
     known = set(mmls_files.TEST)
-    found = tiles.find_part(epath.Path(manual) / "mmls" / "dataset", "test", known)
-    assert [tile.position for tile in found.tiles] == [(9, 29), (14, 24), (15, 24)]
+    found = module.find_part(epath.Path(manual) / "mmls" / "dataset", "test", known)
+    assert [pair.key for pair in found.pairs] == [(9, 29), (14, 24), (15, 24)]
 
 
 def broken(manual, fault):
@@ -242,7 +245,7 @@ def test_broken_files_are_named_and_nothing_is_built(manual, tmp_path, caplog, f
 def test_every_place_of_the_files_is_looked_in(tmp_path, layout):
     train = tmp_path / layout / "train_partition"
     train.mkdir(parents=True)
-    found = find_manual(tmp_path, "mmls", tiles.PATTERNS, tiles.LAYOUT)
+    found = find_manual(tmp_path, "mmls", module.PATTERNS, module.LAYOUT)
     assert found.resolve() == train.resolve()
 
 
