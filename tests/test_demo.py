@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -104,6 +105,8 @@ def test_the_page_and_the_export_are_complete(demo):
     for word in ("FSTF-Net", "RAE-D", "separation", "<table", "data:image/png"):
         assert word in page
     assert 'src="http' not in page
+    titles = re.findall(r'<text class="title"[^>]*>(\w+)<', page)
+    assert titles == 2 * ["loss", "landslide_iou", "miou"]
     versions = [p.name for p in (demo / "export" / "fstf_net_synthetic").iterdir()]
     assert versions == ["1"]
     assert not list(demo.rglob(".tmp-*"))

@@ -100,10 +100,7 @@ def check(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) ->
 
     builder = prepared_builder(data, data_dir=data_dir, manual_dir=manual_dir)
     found = check_dataset(builder, track=_track)
-    for line in found.lines():
-        typer.echo(line)
-    if found.leaks:
-        raise typer.Exit(1)
+    _tell(found.lines(), faulty=bool(found.leaks))
 
 
 @app.command("plan")
@@ -152,9 +149,14 @@ def collect(
     from landslide_tf.datasets.ecoregion_landslides import collect_pairs
 
     found = collect_pairs(folder)
-    for line in found.lines():
+    _tell(found.lines(), faulty=bool(found.faulty))
+
+
+def _tell(lines: Iterable[str], *, faulty: bool) -> None:
+    """Prints what a check has found, and ends with status 1 where it is a fault."""
+    for line in lines:
         typer.echo(line)
-    if found.faulty:
+    if faulty:
         raise typer.Exit(1)
 
 

@@ -112,13 +112,14 @@ def _introduction(summary: Summary) -> list[Block]:
 
 
 def _averages(summary: Summary, score: str) -> Table:
-    rows: list[Row] = []
-    for method, entry in summary["methods"].items():
-        scores = entry[score]["scores"]
-        cells = (
-            _text(scores[name]) if name in scores else UNDEFINED for name in _COLUMNS
-        )
-        rows.append([method, len(entry["seeds"]), *cells])
+    rows: list[Row] = [
+        [
+            method,
+            len(entry["seeds"]),
+            *(_text(entry[score]["scores"].get(name)) for name in _COLUMNS),
+        ]
+        for method, entry in summary["methods"].items()
+    ]
     return Table(
         caption=f"{_NAMES[score]}: averages over the regions.",
         header=["method", "seeds", *_COLUMNS.values()],
@@ -158,15 +159,12 @@ def _by_region(summary: Summary, score: str, key: str, caption: str) -> list[Tab
 
 
 def _matrix(summary: Summary, title: str, entry: Summary) -> Table:
-    rows = []
+    rows: list[Row] = []
     for step, name in enumerate(summary["regions"]):
-        own = _cells(_part(entry["matrix"], step))
-        before = _cells(_part(entry["zero_shot"], step))
-        cells = [
-            f"({b})" if a == UNDEFINED != b else a
-            for a, b in zip(own, before, strict=True)
-        ]
-        rows.append([f"after {name}", *cells])
+        own, before = (_cells(_part(entry[k], step)) for k in ("matrix", "zero_shot"))
+        cells = zip(own, before, strict=True)
+        shown = [f"({b})" if a == UNDEFINED != b else a for a, b in cells]
+        rows.append([f"after {name}", *shown])
     return Table(
         caption=f"{title}; in parentheses the mean of all decoders on regions to come.",
         header=["step", *summary["regions"]],
@@ -198,8 +196,8 @@ def _cells(entry: Summary) -> list[str]:
     return [_text(_part(entry, k)) for k in range(len(entry["mean"]))]
 
 
-def _text(entry: Summary) -> str:
-    if not math.isfinite(entry["mean"]):
+def _text(entry: Summary | None) -> str:
+    if entry is None or not math.isfinite(entry["mean"]):
         return UNDEFINED
     text = f"{entry['mean']:.3f}"
     if entry["std"] is not None:
@@ -222,11 +220,10 @@ def _draw(path: Path, summary: Summary) -> Path:
     side = 0.6 * count + 0.9
     canvas = Canvas(figsize=(columns * side, rows * side), layout="constrained")
     axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
-    for axis in axes:
-        axis.set_axis_off()
     for axis, (method, values) in zip(axes, matrices.items(), strict=False):
-        axis.set_axis_on()
         _draw_matrix(axis, method, values)
+    for axis in axes[len(matrices) :]:
+        axis.set_axis_off()
     return save_figure(canvas, path, dpi=130)
 
 

@@ -177,14 +177,22 @@ def score_tables(
 
 def _records(scores: ScoreDict, objects: ObjectScores) -> list[Row]:
     """All numbers in long form: one row a number."""
-    rows: list[Row] = [["average", "", name, scores[name]] for name in _AVERAGES]
-    rows.append(["average", "", "pixels", scores["pixels"]])
-    for name, values in scores["classes"].items():
-        rows += [["class", name, key, values[key]] for key in _CLASS_COLUMNS]
-    for match, values in objects.items():
-        rows += [["object", match, key, values[key]] for key in _OBJECT_COLUMNS]
     names = list(scores["classes"])
-    for truth, counts in zip(names, scores["confusion_matrix"], strict=True):
-        pairs = zip(names, counts, strict=True)
-        rows += [["confusion", truth, predicted, count] for predicted, count in pairs]
-    return rows
+    return [
+        *(["average", "", name, scores[name]] for name in (*_AVERAGES, "pixels")),
+        *(
+            ["class", name, key, values[key]]
+            for name, values in scores["classes"].items()
+            for key in _CLASS_COLUMNS
+        ),
+        *(
+            ["object", match, key, values[key]]
+            for match, values in objects.items()
+            for key in _OBJECT_COLUMNS
+        ),
+        *(
+            ["confusion", truth, predicted, count]
+            for truth, counts in zip(names, scores["confusion_matrix"], strict=True)
+            for predicted, count in zip(names, counts, strict=True)
+        ),
+    ]

@@ -59,6 +59,7 @@ def test_a_scene_becomes_rasters_and_polygons(command, scene, tmp_path):
         ({"--dem": "image.tif"}, "one band of elevations"),
         ({"--bands": "red=7,green=2,blue=1,nir=4"}, "`red` is not found"),
         ({"--bands": "red"}, "--bands NAME=VALUE"),
+        ({"--bands": "red=one"}, "numbers of bands"),
         ({"--scale": "bright"}, "as a number or `auto`"),
         ({"--scale": "-1"}, "above 0"),
         ({"--tile": "100"}, "multiple of the model's stride"),

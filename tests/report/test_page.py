@@ -8,12 +8,16 @@ from PIL import Image
 
 from landslide_tf.errors import DataError
 from landslide_tf.report import (
+    Chart,
+    Charts,
     Code,
     Figure,
     KeyNumbers,
+    Line,
     Link,
     Section,
     Table,
+    markdown,
     write_page,
 )
 
@@ -142,3 +146,53 @@ def test_a_picture_needs_words(tmp_path, picture):
     wordless = Section("A", [Figure(path=picture, alt=" ")])
     with pytest.raises(DataError, match="needs `alt`"):
         write_page(tmp_path / "index.html", "Title", [wordless])
+
+
+HOSTILE = (
+    "</svg></style><script>alert('x')</script>\"'><img src=x onerror=1>&amp;{{ 1 }}"
+)
+
+
+def hostile_blocks(picture, text):
+    """Every block of a page, with a text at every place that takes one."""
+    table = Table(caption=text, header=[text, "n"], rows=[[text, text], [text, 1.0]])
+    line = Line(text, [(1.0, 2.0), (2.0, 3.0)])
+    return [
+        text,
+        table,
+        Figure(path=picture, alt=text, caption=text),
+        KeyNumbers(numbers=[(text, text, text)]),
+        Code(text),
+        Link(text, picture),
+        Charts([Chart(title=text, lines=[line], x_name=text)]),
+    ]
+
+
+def test_text_stays_text_wherever_it_stands(tmp_path, picture):
+    wanted = read(write_page(tmp_path / "1.html", "T", [
+        Section("A", hostile_blocks(picture, "plain"))
+    ]))  # fmt: skip
+    page = read(write_page(tmp_path / "2.html", HOSTILE, [
+        Section(HOSTILE, hostile_blocks(picture, HOSTILE))
+    ]))  # fmt: skip
+    # The same elements, and the text in full as often as the plain one.
+    assert [tag for tag, _ in page.tags] == [tag for tag, _ in wanted.tags]
+    text = "".join(page.text)
+    assert text.count(HOSTILE) == "".join(wanted.text).count("plain") + 3
+    values = [value for _, attributes in page.tags for value in attributes.values()]
+    plain = [value for _, attributes in wanted.tags for value in attributes.values()]
+    assert values.count(HOSTILE) == plain.count("plain")
+
+
+def test_markdown_holds_the_tables_and_words_of_the_page(tmp_path, picture):
+    parts = sections(picture)
+    page = "".join(read(write_page(tmp_path / "index.html", "A\nt", parts)).text)
+    text = markdown("A\nt", parts)
+    lines = text.splitlines()
+    assert lines[0] == "# A t"
+    for section in parts[1:]:
+        assert f"## {section.heading}" in lines and section.heading in page
+    assert "| fstf_net | 0.732 |" in lines
+    assert f"| rae_d | {DASH} |" in lines and DASH in page
+    assert '![Image & "truth"](a picture.png)' in lines
+    assert text.endswith("\n") and "\n\n\n" not in text
