@@ -17,6 +17,7 @@ from landslide_tf.datasets.landslide_scenes.tiles import (
     Survey,
     Tile,
     grid_tiles,
+    grid_windows,
     survey,
 )
 from landslide_tf.datasets.landslide_scenes.zones import Zones, assign, zones_of
@@ -144,7 +145,10 @@ def plan_of_folder(
     """
     scenes, ignored = find_scenes(Path(root), bands=bands, factors=factors)
     classes = len(BINARY)
-    surveys = [survey(s, size, classes, workers=workers) for s in scenes.values()]
+    surveys = [
+        survey(scene, grid_windows(scene, size, size), classes, workers=workers)
+        for scene in scenes.values()
+    ]
     tiles = [tile for one in surveys for tile in one.tiles]
     if stride != size:
         tiles = [

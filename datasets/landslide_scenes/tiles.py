@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
-from typing import Any, NamedTuple
+from queue import SimpleQueue
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +17,14 @@ from rasterio import Affine
 
 from landslide_tf.errors import DataError
 from landslide_tf.raster.grid import Window, mean_cell, wkt_of
-from landslide_tf.raster.scene import Pixels, Scene, SceneReader, map_windows
+from landslide_tf.raster.scene import Pixels, Scene, SceneReader
 from landslide_tf.terrain import dihedral, dihedral_factors
 
+T = TypeVar("T")
+
 IDENTITY = "identity"
+# Windows that wait for the reader of results, for each one that is being read.
+_AHEAD = 2
 # The reader of a worker of Apache Beam, which makes one example after the other.
 _OPEN = threading.local()
 
@@ -60,11 +68,64 @@ def starts(length: int, size: int, stride: int) -> list[int]:
     return [*range(0, last, stride), last]
 
 
+def map_windows(
+    scene: Scene,
+    function: Callable[[Window, Pixels], T],
+    windows: Iterable[Window],
+    *,
+    factors: bool = True,
+    workers: int | None = None,
+) -> Iterator[T]:
+    """Applies a function to windows of a scene, several at a time.
+
+    Args:
+        scene: The scene.
+        function: What to do with a window and its pixels; runs in a thread.
+        windows: Which windows.
+        factors: Whether the pixels hold factors.
+        workers: Threads; None = one a core, four at most.
+
+    Yields:
+        The results in the order of the windows.
+
+    Raises:
+        DataError: As `SceneReader`.
+    """
+    workers = workers or min(4, os.cpu_count() or 1)
+    # Opened here: rasterio warns when files are opened, and Python's filters of
+    # warnings cannot be changed by several threads at a time.
+    readers = [SceneReader(scene, factors=factors) for _ in range(workers)]
+    free: SimpleQueue[SceneReader] = SimpleQueue()
+    for reader in readers:
+        free.put(reader)
+
+    def work(window: Window) -> T:
+        reader = free.get()
+        try:
+            return function(window, reader.read(window))
+        finally:
+            free.put(reader)
+
+    waiting: deque[Future[T]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="windows")
+    try:
+        for window in windows:
+            waiting.append(pool.submit(work, window))
+            if len(waiting) >= workers + _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for reader in readers:
+            reader.close()
+
+
 class Survey(NamedTuple):
-    """What a scene holds.
+    """What windows of a scene hold.
 
     Attributes:
-        tiles: The tiles of a regular grid.
+        tiles: The windows as tiles with their counts.
         low: Smallest value of each band, 0 where there is no valid pixel.
         high: Largest value of each band.
     """
@@ -75,13 +136,17 @@ class Survey(NamedTuple):
 
 
 def survey(
-    scene: Scene, size: int, classes: int, *, workers: int | None = None
+    scene: Scene,
+    windows: Sequence[Window],
+    classes: int,
+    *,
+    workers: int | None = None,
 ) -> Survey:
-    """Reads all of a scene once: its tiles side by side, and the range of its bands.
+    """Reads windows of a scene once: their classes, and the range of the bands.
 
     Args:
         scene: The scene.
-        size: Rows and columns of a tile, pixels.
+        windows: Square windows.
         classes: Number of classes.
         workers: As in `map_windows`.
 
@@ -89,22 +154,40 @@ def survey(
         Tiles and ranges.
 
     Raises:
-        DataError: If the scene is smaller than a tile, or as `SceneReader`.
+        DataError: As `SceneReader`.
     """
 
     def look(window: Window, pixels: Pixels) -> tuple[Tile, NDArray[np.float64]]:
         image = pixels.image.reshape(-1, pixels.image.shape[-1])
         ends = np.stack([image.min(axis=0), image.max(axis=0)])
-        return _counted(scene, window, pixels, classes), ends.astype(np.float64)
+        counts = np.bincount(pixels.mask.ravel(), minlength=256)[:classes].tolist()
+        tile = Tile(scene.id, *window[:3], counts=tuple(counts))
+        return tile, ends.astype(np.float64)
 
-    windows = _grid(scene, size, size)
     found = list(map_windows(scene, look, windows, factors=False, workers=workers))
-    ends = np.array([ends for _, ends in found])
+    ends = np.array([ends for _, ends in found]).reshape(-1, 2, len(scene.bands))
     tiles = [tile for tile, _ in found]
-    return Survey(tiles, ends[:, 0].min(axis=0), ends[:, 1].max(axis=0))
+    return Survey(
+        tiles,
+        ends[:, 0].min(axis=0, initial=np.inf),
+        ends[:, 1].max(axis=0, initial=-np.inf),
+    )
 
 
-def _grid(scene: Scene, size: int, stride: int) -> list[Window]:
+def grid_windows(scene: Scene, size: int, stride: int) -> list[Window]:
+    """Lists the windows of a regular grid over a scene.
+
+    Args:
+        scene: The scene.
+        size: Rows and columns of a window, pixels.
+        stride: Rows and columns from window to window.
+
+    Returns:
+        The windows, row by row.
+
+    Raises:
+        DataError: If the scene is smaller than a window, or the stride larger.
+    """
     check_size(scene, size)
     if not 1 <= stride <= size:
         raise DataError(
@@ -120,23 +203,12 @@ def _grid(scene: Scene, size: int, stride: int) -> list[Window]:
 def grid_tiles(
     scene: Scene, size: int, stride: int, classes: int, *, workers: int | None = None
 ) -> list[Tile]:
-    """Lists the tiles of a regular grid over a scene.
+    """Lists the tiles of a regular grid over a scene, row by row, with their counts.
 
-    Args:
-        scene: The scene.
-        size: Rows and columns of a tile, pixels.
-        stride: Rows and columns from tile to tile.
-        classes: Number of classes.
-        workers: As in `map_windows`.
-
-    Returns:
-        The tiles, row by row, with their counts.
-
-    Raises:
-        DataError: If the scene is smaller than a tile, or as `SceneReader`.
+    Arguments and errors are those of `grid_windows` and `survey`.
     """
-    windows = _grid(scene, size, stride)
-    return counted_tiles(scene, windows, classes, workers=workers)
+    windows = grid_windows(scene, size, stride)
+    return survey(scene, windows, classes, workers=workers).tiles
 
 
 def check_size(scene: Scene, size: int) -> None:
@@ -147,32 +219,6 @@ def check_size(scene: Scene, size: int) -> None:
             f"side of scene `{scene.id}`, received {size}; choose smaller tiles or a "
             "finer `gsd`."
         )
-
-
-def counted_tiles(
-    scene: Scene,
-    windows: Sequence[Window],
-    classes: int,
-    *,
-    workers: int | None = None,
-) -> list[Tile]:
-    """Returns square windows of a scene as tiles with their counts."""
-
-    def count(window: Window, pixels: Pixels) -> Tile:
-        return _counted(scene, window, pixels, classes)
-
-    return list(map_windows(scene, count, windows, factors=False, workers=workers))
-
-
-def _counted(scene: Scene, window: Window, pixels: Pixels, classes: int) -> Tile:
-    counts = np.bincount(pixels.mask.ravel(), minlength=256)[:classes]
-    return Tile(
-        scene.id,
-        window.row,
-        window.column,
-        window.height,
-        counts=tuple(counts.tolist()),
-    )
 
 
 def examples_of(

@@ -15,8 +15,8 @@ from landslide_tf.mapping.evaluate import (
     write_evaluation,
 )
 from landslide_tf.mapping.job import MapSummary, map_scene
-from landslide_tf.mapping.members import Member
-from landslide_tf.mapping.options import MapOptions, Outputs
+from landslide_tf.mapping.output import MapOptions, Outputs
+from landslide_tf.mapping.predict import Member
 from landslide_tf.mapping.scene import SceneFiles
 from landslide_tf.mapping.series import NewObject, first_step, new_objects
 

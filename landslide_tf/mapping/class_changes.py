@@ -8,7 +8,7 @@ date has no change.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -184,8 +184,7 @@ def checked_pair(
     before: ArrayLike, after: ArrayLike
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Returns both maps as bytes of one shape."""
-    old, new = _class_map(before, "before"), _class_map(after, "after")
-    _check_shape(new, "after", old, "before")
+    old, new = _of_one_shape({"before": before, "after": after})
     return old, new
 
 
@@ -199,10 +198,19 @@ def checked_maps(
             f"Expected `maps` to hold at least {least}, received {len(maps)}; give one "
             "class map a date, oldest first."
         )
-    checked = [_class_map(values, f"maps[{t}]") for t, values in enumerate(maps)]
-    for t, values in enumerate(checked):
-        _check_shape(values, f"maps[{t}]", checked[0], "maps[0]")
-    return checked
+    return _of_one_shape({f"maps[{t}]": values for t, values in enumerate(maps)})
+
+
+def _of_one_shape(maps: Mapping[str, ArrayLike]) -> list[NDArray[np.uint8]]:
+    checked = {name: _class_map(values, name) for name, values in maps.items()}
+    first = next(iter(checked))
+    for name, array in checked.items():
+        if array.shape != checked[first].shape:
+            raise DataError(
+                f"Expected `{name}` of the shape of `{first}`, {checked[first].shape}, "
+                f"received {array.shape}; bring all maps onto one grid first."
+            )
+    return list(checked.values())
 
 
 def _class_map(values: ArrayLike, name: str) -> NDArray[np.uint8]:
@@ -224,16 +232,6 @@ def _class_map(values: ArrayLike, name: str) -> NDArray[np.uint8]:
                 f"{IGNORE_VALUE}."
             )
     return array.astype(np.uint8, copy=False)
-
-
-def _check_shape(
-    array: NDArray[np.uint8], name: str, other: NDArray[np.uint8], other_name: str
-) -> None:
-    if array.shape != other.shape:
-        raise DataError(
-            f"Expected `{name}` of the shape of `{other_name}`, {other.shape}, received"
-            f" {array.shape}; bring all maps onto one grid first."
-        )
 
 
 def check_landslide_class(landslide_class: int, ignore: int) -> None:

@@ -15,23 +15,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 
 from landslide_tf.errors import DataError, LandslideTFError
 from landslide_tf.files import atomic_path
 from landslide_tf.mapping import polygons
-from landslide_tf.mapping.members import (
+from landslide_tf.mapping.output import (
+    Arrays,
+    FinishedStrips,
+    MapOptions,
+    MapWriter,
+    Outputs,
+)
+from landslide_tf.mapping.predict import (
     Member,
+    Strip,
+    batch_size,
     channels_of,
     check_members,
     entropy,
+    predict_strips,
     threshold_of,
     together,
     total_stride,
     trained_tile,
 )
-from landslide_tf.mapping.options import MapOptions, Outputs
-from landslide_tf.mapping.output import Arrays, FinishedStrips, MapWriter
-from landslide_tf.mapping.predict import Strip, batch_size, predict_strips
 from landslide_tf.mapping.scene import (
     ModelScene,
     SceneFiles,
@@ -44,6 +52,8 @@ from landslide_tf.raster import cog
 from landslide_tf.version import __version__
 
 Progress = Callable[[int, int], None]
+
+_CACHE_MB = 64
 
 
 @dataclass(frozen=True)
@@ -129,7 +139,8 @@ def map_scene(
     job = _job(members, scene, options, stride) | {"uncertainty": unsure}
     with (
         cog.writable(folder),
-        cog.gdal_settings(),
+        # Memory does not grow with the scene.
+        rasterio.Env(GDAL_CACHEMAX=_CACHE_MB),
         FinishedStrips(folder, job) as strips,
     ):
         resumed = strips.count()

@@ -1,24 +1,23 @@
-"""Finished strips of a map on disk, and the files that are made of them.
-
-Apart from `job`, which alone uses it: one predicts, the other writes.
-"""
+"""What a map is to be, its finished strips on disk, and the files made of them."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.errors import DataError
 from landslide_tf.files import LOCK, atomic_path, locked
 from landslide_tf.mapping import polygons
-from landslide_tf.mapping.options import MapOptions, Outputs
 from landslide_tf.mapping.scene import ModelScene
 from landslide_tf.mapping.windows import Axis
 from landslide_tf.palette import class_palette
@@ -29,6 +28,81 @@ from landslide_tf.raster.grid import Window
 Arrays = dict[str, NDArray[Any]]
 
 _OPAQUE = 255
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files to write; those that are None are not.
+
+    Attributes:
+        out: Class map, a cloud optimised GeoTIFF.
+        probabilities: Probabilities, likewise.
+        uncertainty: Entropy and mutual information as shares of their largest value.
+        vector: Polygons: `.gpkg` or `.geojson`.
+
+    >>> [path.name for path in Outputs(Path("a.tif"), vector=(Path("a.gpkg"),)).paths]
+    ['a.tif', 'a.gpkg', 'a.qml']
+    """
+
+    out: Path
+    probabilities: Path | None = None
+    uncertainty: Path | None = None
+    vector: tuple[Path, ...] = ()
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files that are written, a style beside each file of polygons."""
+        given = [self.out, self.probabilities, self.uncertainty, *self.vector]
+        styles = dict.fromkeys(path.with_suffix(".qml") for path in self.vector)
+        return [*(path for path in given if path is not None), *styles]
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How a scene is mapped.
+
+    Attributes:
+        tile: Rows and columns of a window; None = as in training.
+        overlap: Pixels that neighbouring windows share; None = about a quarter.
+        batch: Windows a batch; None = about a million pixels.
+        threshold: Smallest probability that is landslide; None = the model's.
+        tta: Averages the predictions of the eight symmetries of the square.
+        all_classes: Writes the probabilities of all classes, not of landslide alone.
+        float32: Writes fractions as float32, not in steps of 0.004.
+        min_area: Smallest polygon, m²; None = 16 pixels.
+        simplify: Tolerance of the polygons' outlines, metres.
+        strict: Refuses cells beyond half to double the training's, which else warn.
+
+    >>> MapOptions(threshold=0.4, tta=True).float32
+    False
+    """
+
+    tile: int | None = None
+    overlap: int | None = None
+    batch: int | None = None
+    threshold: float | None = None
+    tta: bool = False
+    all_classes: bool = False
+    float32: bool = False
+    min_area: float | None = None
+    simplify: float = 0.0
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses values that mean nothing."""
+        for name, low, high in (
+            ("batch", 1, math.inf),
+            ("threshold", 0, 1),
+            ("min_area", 0, math.inf),
+            ("simplify", 0, math.inf),
+        ):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise DataError(
+                    f"Expected `{name}` of at least {low}"
+                    f"{'' if high == math.inf else f' and at most {high}'}, received "
+                    f"{value}."
+                )
 
 
 class FinishedStrips:

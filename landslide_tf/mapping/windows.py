@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -168,14 +169,21 @@ class Blender:
 
 
 def batched(numbers: Iterable[int], columns: Axis, size: int) -> Iterator[list[int]]:
-    """Groups windows of a row into batches of windows of one width."""
-    group: list[int] = []
-    width = 0
-    for number in numbers:
-        own = columns.end(number) - columns.offsets[number]
-        if group and (len(group) == size or own != width):
-            yield group
-            group = []
-        group, width = [*group, number], own
-    if group:
-        yield group
+    """Groups windows of a row into batches of windows of one width.
+
+    Args:
+        numbers: Numbers of windows in the row, ascending.
+        columns: Windows from left to right.
+        size: Most windows of a batch.
+
+    Yields:
+        The numbers of each batch.
+
+    >>> list(batched(range(4), axis(56, tile=16, overlap=0), 2))
+    [[0, 1], [2], [3]]
+    """
+    widths = itertools.groupby(numbers, lambda k: columns.end(k) - columns.offsets[k])
+    for _, same in widths:
+        group = list(same)
+        for start in range(0, len(group), size):
+            yield group[start : start + size]

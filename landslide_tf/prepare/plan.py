@@ -12,7 +12,12 @@ from rich.console import Console
 from rich.progress import track
 
 from landslide_tf.datasets.landslide_scenes.plan import Plan, ranges_of, split_tiles
-from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles, survey
+from landslide_tf.datasets.landslide_scenes.tiles import (
+    Tile,
+    grid_tiles,
+    grid_windows,
+    survey,
+)
 from landslide_tf.datasets.landslide_scenes.zones import SPLITS
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.prepare.patches import Patch
@@ -185,7 +190,7 @@ def make_plan(found: Found, options: Options) -> Plan:
     scenes = {name: scene for name, (scene, _) in found.items()}
     size, classes = options.tile, len(options.labels.classes)
     surveys = [
-        survey(scene, size, classes, workers=options.workers)
+        survey(scene, grid_windows(scene, size, size), classes, workers=options.workers)
         for scene in _shown(scenes.values(), "Reading labels")
     ]
     tiles = [tile for one in surveys for tile in one.tiles]

@@ -15,13 +15,14 @@ import shapely
 from landslide_tf.datasets.landslide_scenes.tiles import (
     Tile,
     check_size,
-    counted_tiles,
+    map_windows,
+    survey,
 )
 from landslide_tf.prepare.patches import Patch, superpixel_patches
 from landslide_tf.prepare.sampling import SamplingMethod, multistage_sample
 from landslide_tf.raster.bands import COLOURS
 from landslide_tf.raster.grid import Window
-from landslide_tf.raster.scene import Pixels, Scene, map_windows
+from landslide_tf.raster.scene import Pixels, Scene
 from landslide_tf.raster.vector import Shapes
 
 BLOCK = 2048  # side of the blocks that superpixels are found in, pixels
@@ -115,7 +116,7 @@ def point_pool(
     lefts = np.clip(np.floor(columns[inside] - size / 2), 0, width - size).astype(int)
     places = sorted(set(zip(tops.tolist(), lefts.tolist(), strict=True)))
     windows = [Window(row, column, size, size) for row, column in places]
-    return counted_tiles(scene, windows, classes, workers=workers)
+    return survey(scene, windows, classes, workers=workers).tiles
 
 
 def patches_of(tiles: Sequence[Tile]) -> list[Patch]:

@@ -30,7 +30,6 @@ Blocks = Iterable[tuple[int, NDArray[Any]]]
 """First row and values (bands, h, W) of each block of rows."""
 
 BLOCK = 512
-_CACHE_MB = 64
 _THREADS = str(min(4, os.cpu_count() or 1))  # each holds some blocks
 
 
@@ -60,13 +59,6 @@ class Layer:
 
 class NotWritten(DataError):
     """The disk is full or a file cannot be written; what is finished stays."""
-
-
-@contextlib.contextmanager
-def gdal_settings() -> Iterator[None]:
-    """Bounds GDAL's cache, so that memory does not grow with the scene."""
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
-        yield
 
 
 @contextlib.contextmanager

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -38,13 +35,10 @@ class _Closes(Protocol):
     def close(self) -> None: ...
 
 
-T = TypeVar("T")
 Opened = TypeVar("Opened", bound=_Closes)
 
 NDVI = "ndvi"
 FACTOR_NAMES = (*FACTORS, NDVI)
-# Windows that wait for the reader of results, for each one that is being read.
-_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -353,56 +347,3 @@ class SceneReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def map_windows(
-    scene: Scene,
-    function: Callable[[Window, Pixels], T],
-    windows: Iterable[Window],
-    *,
-    factors: bool = True,
-    workers: int | None = None,
-) -> Iterator[T]:
-    """Applies a function to windows of a scene, several at a time.
-
-    Args:
-        scene: The scene.
-        function: What to do with a window and its pixels; runs in a thread.
-        windows: Which windows.
-        factors: Whether the pixels hold factors.
-        workers: Threads; None = one a core, four at most.
-
-    Yields:
-        The results in the order of the windows.
-
-    Raises:
-        DataError: As `SceneReader`.
-    """
-    workers = workers or min(4, os.cpu_count() or 1)
-    # Opened here: rasterio warns when files are opened, and Python's filters of
-    # warnings cannot be changed by several threads at a time.
-    readers = [SceneReader(scene, factors=factors) for _ in range(workers)]
-    free: SimpleQueue[SceneReader] = SimpleQueue()
-    for reader in readers:
-        free.put(reader)
-
-    def work(window: Window) -> T:
-        reader = free.get()
-        try:
-            return function(window, reader.read(window))
-        finally:
-            free.put(reader)
-
-    waiting: deque[Future[T]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="windows")
-    try:
-        for window in windows:
-            waiting.append(pool.submit(work, window))
-            if len(waiting) >= workers + _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        for reader in readers:
-            reader.close()
