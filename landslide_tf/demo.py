@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,20 +108,20 @@ def run_demo(out: str | Path) -> Path:
     def step(text: str) -> None:
         console.print(f"[bold]{time.perf_counter() - started:5.0f} s[/bold]  {text}")
 
-    data_dir = out / "data"
+    session = Session(out / "data")
     results = []
     for recipe, name in NAMES.items():
         step(f"training {name} (recipe {recipe})")
-        session = Session(data_dir, command=f"landslide-tf train {recipe}")
-        run = train(load_recipe(recipe), out / "runs" / recipe, session)
+        named = replace(session, command=f"landslide-tf train {recipe}")
+        run = train(load_recipe(recipe), out / "runs" / recipe, named)
         step(f"evaluating {name}")
-        found = evaluate_run(run, data_dir=data_dir)
+        found = evaluate_run(run, session=session)
         title = f"{name} on {found.data}"
         write_evaluation(run.report / "test", title=title, **found.contents())
         results.append(_Result(recipe, run, found))
     step("evaluating FSTF-Net with the factors of other tiles")
     shuffled = evaluate_run(
-        results[0].run, permute="factors", pictures=0, data_dir=data_dir
+        results[0].run, permute="factors", pictures=0, session=session
     )
     winner = max(results, key=lambda result: result.evaluation.landslide_iou)
     step(f"exporting {winner.name}")

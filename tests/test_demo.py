@@ -16,8 +16,8 @@ from landslide_tf.demo import separation
 from landslide_tf.metrics import ConfusionAccumulator, Scores, decide
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.pipelines import EvaluationBatches, load, read_batches
-from landslide_tf.train import RunFolder, evaluate_run
-from landslide_tf.train.tasks.setup import input_selection
+from landslide_tf.train import RunFolder, Session, evaluate_run
+from landslide_tf.train.tasks.data import input_selection
 
 PAIR = ("landslide", "bare")
 BOTH = ("fstf_net_synthetic", "rae_d_synthetic")
@@ -57,7 +57,9 @@ def test_only_the_model_that_sees_terrain_tells_landslide_from_bare_ground(demo)
 def test_factors_of_other_tiles_remove_the_gain(demo):
     run = RunFolder(demo / "runs" / "fstf_net_synthetic")
     own = scores(demo, "fstf_net_synthetic")
-    permuted = evaluate_run(run, permute="factors", pictures=0, data_dir=demo / "data")
+    permuted = evaluate_run(
+        run, permute="factors", pictures=0, session=Session(demo / "data")
+    )
     assert separation(permuted.scores, *PAIR) < 0.75
     assert own.of_class(0)["iou"] - permuted.landslide_iou >= 0.2
 
@@ -65,7 +67,9 @@ def test_factors_of_other_tiles_remove_the_gain(demo):
 def test_images_of_other_tiles_ruin_everything_else(demo):
     run = RunFolder(demo / "runs" / "fstf_net_synthetic")
     own = scores(demo, "fstf_net_synthetic")
-    permuted = evaluate_run(run, permute="image", pictures=0, data_dir=demo / "data")
+    permuted = evaluate_run(
+        run, permute="image", pictures=0, session=Session(demo / "data")
+    )
     assert permuted.scores.oa < own.oa - 0.05
     assert permuted.scores.miou < own.miou / 2
 

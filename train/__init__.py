@@ -6,9 +6,12 @@ before it loads a compiled model, do not bring the engine with them.
 
 from __future__ import annotations
 
+import ast
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+# Type checkers run these imports; `__getattr__` reads from them where a name is.
 if TYPE_CHECKING:
     from landslide_tf.train.benchmark.grid import (
         Grid,
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     )
     from landslide_tf.train.continual.search import tune_continual
     from landslide_tf.train.continual.summary import summarize_matrix
-    from landslide_tf.train.engine import Session, resume, train
+    from landslide_tf.train.engine import resume, train
     from landslide_tf.train.evaluate import Evaluation, evaluate_run
     from landslide_tf.train.evidential.branches import BranchFolder, train_branches
     from landslide_tf.train.evidential.evaluation import (
@@ -42,15 +45,16 @@ if TYPE_CHECKING:
         evaluate_branches,
     )
     from landslide_tf.train.evidential.fusion import evidential_model, fuse_folder
-    from landslide_tf.train.optimizers import CoupledSGD
+    from landslide_tf.train.optimizers import CoupledSGD, make_schedule
     from landslide_tf.train.recipe.schema import Recipe, load_recipe, shipped_recipes
     from landslide_tf.train.run.folder import RunFolder, environment, versions
     from landslide_tf.train.run.import_weights import import_weights
-    from landslide_tf.train.run.summary import run_facts
-    from landslide_tf.train.schedules import make_schedule
+    from landslide_tf.train.run.session import Session
     from landslide_tf.train.search.folder import Outcome, SearchFolder
     from landslide_tf.train.search.tuner import SearchOptions, tune
-    from landslide_tf.train.transfer.adapt_run import adapt, adapt_recipe
+    from landslide_tf.train.tasks import task_of
+    from landslide_tf.train.tasks.summary import run_facts
+    from landslide_tf.train.transfer.adaptation import adapt, adapt_recipe
     from landslide_tf.train.transfer.finetuning import (
         CurvePoint,
         FinetuneOptions,
@@ -59,116 +63,16 @@ if TYPE_CHECKING:
     )
 
 _MODULES = {
-    "BranchFolder": "evidential.branches",
-    "ContinualFolder": "continual.run",
-    "ContinualRecipe": "continual.recipe",
-    "CoupledSGD": "optimizers",
-    "CurvePoint": "transfer.finetuning",
-    "Evaluation": "evaluate",
-    "EvidentialEvaluation": "evidential.evaluation",
-    "FinetuneOptions": "transfer.finetuning",
-    "Grid": "benchmark.grid",
-    "GridChoice": "benchmark.grid",
-    "MethodOptions": "continual.methods",
-    "Outcome": "search.folder",
-    "Recipe": "recipe.schema",
-    "RunFolder": "run.folder",
-    "SearchFolder": "search.folder",
-    "SearchOptions": "search.tuner",
-    "Session": "engine",
-    "adapt": "transfer.adapt_run",
-    "adapt_recipe": "transfer.adapt_run",
-    "describe_network": "continual.run",
-    "environment": "run.folder",
-    "evaluate_branches": "evidential.evaluation",
-    "evaluate_run": "evaluate",
-    "evidential_model": "evidential.fusion",
-    "finetune": "transfer.finetuning",
-    "finetune_recipe": "transfer.finetuning",
-    "fuse_folder": "evidential.fusion",
-    "import_weights": "run.import_weights",
-    "load_continual_recipe": "continual.recipe",
-    "load_grid": "benchmark.grid",
-    "load_recipe": "recipe.schema",
-    "make_schedule": "schedules",
-    "of_region": "continual.run",
-    "plan_matrix": "continual.matrix",
-    "read_matrix": "continual.evaluation",
-    "resume": "engine",
-    "resume_continual": "continual.run",
-    "run_facts": "run.summary",
-    "run_grid": "benchmark.runner",
-    "run_matrix": "continual.matrix",
-    "shipped_continual_recipes": "continual.recipe",
-    "shipped_grids": "benchmark.grid",
-    "shipped_recipes": "recipe.schema",
-    "summarize_grid": "benchmark.runner",
-    "summarize_matrix": "continual.summary",
-    "train": "engine",
-    "train_branches": "evidential.branches",
-    "train_continual": "continual.run",
-    "tune": "search.tuner",
-    "tune_continual": "continual.search",
-    "versions": "run.folder",
+    alias.name: node.module
+    for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8")))
+    if isinstance(node, ast.ImportFrom) and node.module is not None
+    for alias in node.names
+    if node.module.startswith("landslide_tf.")
 }
-
-__all__ = [
-    "BranchFolder",
-    "ContinualFolder",
-    "ContinualRecipe",
-    "CoupledSGD",
-    "CurvePoint",
-    "Evaluation",
-    "EvidentialEvaluation",
-    "FinetuneOptions",
-    "Grid",
-    "GridChoice",
-    "MethodOptions",
-    "Outcome",
-    "Recipe",
-    "RunFolder",
-    "SearchFolder",
-    "SearchOptions",
-    "Session",
-    "adapt",
-    "adapt_recipe",
-    "describe_network",
-    "environment",
-    "evaluate_branches",
-    "evaluate_run",
-    "evidential_model",
-    "finetune",
-    "finetune_recipe",
-    "fuse_folder",
-    "import_weights",
-    "load_continual_recipe",
-    "load_grid",
-    "load_recipe",
-    "make_schedule",
-    "of_region",
-    "plan_matrix",
-    "read_matrix",
-    "resume",
-    "resume_continual",
-    "run_facts",
-    "run_grid",
-    "run_matrix",
-    "shipped_continual_recipes",
-    "shipped_grids",
-    "shipped_recipes",
-    "summarize_grid",
-    "summarize_matrix",
-    "train",
-    "train_branches",
-    "train_continual",
-    "tune",
-    "tune_continual",
-    "versions",
-]
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> object:
     if name in _MODULES:
-        module = importlib.import_module(f"landslide_tf.train.{_MODULES[name]}")
-        return getattr(module, name)
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'landslide_tf.train' has no attribute '{name}'")

@@ -2,63 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 
-from landslide_tf.errors import RecipeError, did_you_mean
+from landslide_tf.errors import RecipeError, RunError, did_you_mean
+from landslide_tf.files import atomic_path
 from landslide_tf.pipelines import evaluation_input, training_input
+from landslide_tf.train.decision import fit_decision
 from landslide_tf.train.recipe.schema import Recipe
-from landslide_tf.train.run.devices import replicated, settle_devices
-from landslide_tf.train.run.finish import write_result
+from landslide_tf.train.run.checkpoint import assign_variables
+from landslide_tf.train.run.devices import prepare_backend, replicated, settle_devices
 from landslide_tf.train.run.folder import RunFolder, require_unused
-from landslide_tf.train.run.loop import Stream, run_fits
+from landslide_tf.train.run.loop import run_fits
 from landslide_tf.train.run.recorder import RunRecorder
-from landslide_tf.train.run.starting_weights import prepare_weights
-from landslide_tf.train.run.tensorboard import ValidationPictures
-from landslide_tf.train.tasks.setup import (
-    RunData,
-    build_model,
-    builder_arguments,
-    compile_model,
-    load_stores,
-    make_batches,
-    resolve,
-)
-from landslide_tf.train.transfer.adaptation import (
-    AdaptationRecorder,
-    adversarial_model,
-    callbacks_of,
-    paired_batches,
-    settle_adaptation,
-)
-
-Verbosity = Literal[0, 1, 2]
-
-
-@dataclass(frozen=True)
-class Session:
-    """What a run depends on besides its recipe; none of it changes its numbers.
-
-    Attributes:
-        data_dir: Folder of built data sets; None = TFDS's own.
-        manual_dir: Folder with files the user has to provide.
-        command: The command line, kept in `model.json`.
-        verbose: Keras's verbosity; None shows a bar on a terminal, else a line an
-            epoch.
-        arrays: Folder of exported arrays to read the splits from; None takes the
-            recipe's, which the run keeps.
-    """
-
-    data_dir: str | Path | None = None
-    manual_dir: str | Path | None = None
-    command: str | None = None
-    verbose: Verbosity | None = None
-    arrays: str | Path | None = None
+from landslide_tf.train.run.session import Session
+from landslide_tf.train.tasks import Task, task_of
+from landslide_tf.train.tasks.data import RunData
+from landslide_tf.train.tasks.network import build_model
 
 
 def train(
@@ -124,14 +88,14 @@ class Prepared:
     """What a run trains.
 
     Attributes:
-        recipe: The recipe with every value that comes from data and machine.
-        batches: Training and validation batches.
+        task: The task, with every value that comes from data and machine in its recipe.
+        data: Training and validation data.
         arguments: Keyword arguments of the model's builder.
         model: The compiled network, giving logits.
     """
 
-    recipe: Recipe
-    batches: RunData
+    task: Task
+    data: RunData
     arguments: dict[str, Any]
     model: keras.Model
 
@@ -148,88 +112,39 @@ def prepare(recipe: Recipe, session: Session, *, resumed: bool = False) -> Prepa
         RecipeError: If recipe and data do not fit.
         DataError: If data are missing or corrupt.
     """
-    prepare_backend(recipe)
-    recipe = settle_devices(recipe)
-    arrays = session.arrays or recipe.data.arrays
-    if arrays is not None:
-        recipe = recipe.model_copy(deep=True)
-        recipe.data.arrays = str(Path(arrays).resolve())
-    training, validation = load_stores(
-        recipe, data_dir=session.data_dir, manual_dir=session.manual_dir
-    )
-    if not resumed:
-        recipe = resolve(recipe, training)
-    batches = make_batches(recipe, training, validation)
-    if recipe.adaptation is not None:
-        recipe = settle_adaptation(recipe)
-        batches = paired_batches(
-            recipe, batches, data_dir=session.data_dir, manual_dir=session.manual_dir
-        )
-    arguments = builder_arguments(recipe, len(training.description.classes))
-    with replicated(recipe.training.devices):
+    prepare_backend(recipe.training)
+    task = task_of(session.with_arrays(settle_devices(recipe)))
+    task, data = task.load(session, resumed=resumed)
+    with replicated(task.recipe.training.devices):
         # After the data and the strategy: building a data set draws from Python's
         # random numbers, and Keras seeds its initialisers from them.
-        keras.utils.set_random_seed(recipe.training.seed)
-        model = build_model(recipe.model.name, arguments, activation=None)
-        prepare_weights(model, recipe, training)
-        steps = batches.training.steps_per_epoch
-        if recipe.adaptation is None:
-            compile_model(model, recipe, training, steps)
-        else:
-            model = adversarial_model(model, recipe, training.description, steps)
-    return Prepared(recipe, batches, arguments, model)
+        keras.utils.set_random_seed(task.recipe.training.seed)
+        arguments, model = task.build(data)
+    return Prepared(task, data, arguments, model)
 
 
 def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> RunFolder:
     prepared = prepare(recipe, session, resumed=resumed)
-    recipe, batches, model = prepared.recipe, prepared.batches, prepared.model
-    validation = evaluation_input(batches.validation)
-    _build_metrics(model, recipe, validation)
+    task, data, model = prepared.task, prepared.data, prepared.model
+    validation = evaluation_input(data.validation)
+    _build_metrics(model, task.recipe, validation)
     run.path.mkdir(parents=True, exist_ok=True)
-    recipe.write(run.recipe)
+    task.recipe.write(run.recipe)
     run.write_environment()
-    adaptation = recipe.adaptation
-    recorder = (
-        RunRecorder(run, recipe.training)
-        if adaptation is None
-        else AdaptationRecorder(run, recipe)
-    )
+    recorder = task.recorder(run)
     if resumed:
         recorder.resume(model)
-    steps = batches.training.steps_per_epoch
-    callbacks = _tensorboard(run, recipe, batches)
-    if adaptation is not None:
-        callbacks += callbacks_of(adaptation)
-    stream = partial(training_input, batches.training)
-    _fit(model, stream, validation, recorder, callbacks, steps, session.verbose)
-    command = session.command
-    write_result(recorder, recipe, model, prepared.arguments, batches, command)
+    run_fits(
+        model,
+        partial(training_input, data.training),
+        recorder,
+        task.callbacks(run, data),
+        steps=data.training.steps_per_epoch,
+        validation=validation,
+        verbose=session.verbosity,
+    )
+    write_result(prepared, recorder, session.command)
     return run
-
-
-def prepare_backend(recipe: Recipe) -> None:
-    """Sets threads, determinism and precision, before anything is built.
-
-    Raises:
-        RecipeError: If TensorFlow has started with another number of threads.
-    """
-    section = recipe.training
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        if section.threads is not None:
-            threading = tf.config.threading
-            try:
-                threading.set_intra_op_parallelism_threads(section.threads)
-                threading.set_inter_op_parallelism_threads(section.threads)
-            except RuntimeError as error:
-                raise RecipeError(
-                    "`training.threads` cannot change once TensorFlow has started; "
-                    "train in a new process."
-                ) from error
-        if section.deterministic:
-            tf.config.experimental.enable_op_determinism()
-    keras.config.set_dtype_policy(section.precision)
 
 
 def _build_metrics(
@@ -251,37 +166,40 @@ def _build_metrics(
         raise RecipeError(f"`training.monitor`: there is no `{monitor}`.{hint}")
 
 
-def _tensorboard(
-    run: RunFolder, recipe: Recipe, batches: RunData
-) -> list[keras.callbacks.Callback]:
-    """Returns what writes event files, which needs TensorFlow."""
-    if keras.backend.backend() != "tensorflow":
-        return []
-    callbacks = [keras.callbacks.TensorBoard(run.tensorboard, write_graph=False)]
-    every = recipe.training.pictures
-    if every is not None:
-        folder = run.tensorboard / "pictures"
-        callbacks.append(ValidationPictures(folder, batches.validation, every))
-    return callbacks
-
-
-def _fit(
-    model: keras.Model,
-    stream: Stream,
-    validation: Any,  # noqa: ANN401 - as above
-    recorder: RunRecorder,
-    callbacks: list[keras.callbacks.Callback],
-    steps: int,
-    verbose: Verbosity | None,
+def write_result(
+    prepared: Prepared, recorder: RunRecorder, command: str | None
 ) -> None:
-    if verbose is None:
-        verbose = 1 if sys.stdout.isatty() else 2
-    run_fits(
-        model,
-        stream,
-        recorder,
-        callbacks,
-        steps=steps,
-        validation=validation,
-        verbose=verbose,
+    """Writes `model.keras` and `model.json` of a run that has ended.
+
+    Args:
+        prepared: What was trained; its model takes the best weights.
+        recorder: The run and its best weights.
+        command: The command line.
+
+    Raises:
+        RunError: If no best weights were saved.
+    """
+    task, data, model = prepared.task, prepared.data, prepared.model
+    run, recipe, best = recorder.run, task.recipe, recorder.best_weights()
+    if best is None:
+        raise RunError(f"`{run.checkpoints}` holds no best weights.")
+    assign_variables({"model": list(model.variables)}, best)
+    # Trained as logits in the run's precision, kept as probabilities in float32.
+    keras.config.set_dtype_policy("float32")
+    arguments = task.trained_arguments(prepared.arguments)
+    final = build_model(recipe.model.name, arguments, activation="softmax")
+    final.set_weights(task.trained_network(model).get_weights())
+    with atomic_path(run.model) as temporary:
+        final.save(temporary)
+    metadata = task.describe(final, data.store, arguments, run.path.name)
+    decision = fit_decision(
+        final, data.labelled, recipe.decision, metadata.landslide_class
     )
+    metadata.threshold = decision.threshold
+    metadata.temperature = decision.temperature
+    metadata.command = command
+    row = recorder.rows[recorder.best_epoch or 0]
+    scores = {k.removeprefix("val_"): v for k, v in row.items() if "val_" in k}
+    validation = {**scores, **decision.metrics}
+    metadata.metrics = {"validation": validation, **metadata.metrics}
+    metadata.write(run.path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,6 +19,7 @@ from landslide_tf.metrics import (
     Scores,
     apply_temperature,
     decide,
+    landslide_index,
 )
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.objects import ObjectCounts, object_counts
@@ -27,8 +27,10 @@ from landslide_tf.objects.scores import Match
 from landslide_tf.pipelines import EvaluationBatches, ExampleStore, split_name
 from landslide_tf.pipelines.inputs import Inputs
 from landslide_tf.train.run.folder import RunFolder
-from landslide_tf.train.run.shown_examples import examples_to_show, rgb_image
-from landslide_tf.train.tasks.setup import input_selection, load_split
+from landslide_tf.train.run.pictures import examples_to_show, rgb_image
+from landslide_tf.train.run.session import Session
+from landslide_tf.train.tasks import task_of
+from landslide_tf.train.tasks.data import input_selection, load_split
 from landslide_tf.train.transfer.compatibility import recipe_for
 
 Permutable = Literal["image", "factors"]
@@ -62,7 +64,8 @@ class Evaluation:
     @property
     def landslide_iou(self) -> float:
         """IoU of the landslide class."""
-        return self.scores.of_class(_landslide(self.metadata))["iou"]
+        index = landslide_index(self.metadata.landslide_class)
+        return self.scores.of_class(index)["iou"]
 
     def object_table(self) -> dict[str, dict[str, Any]]:
         """Returns object counts and scores by rule, as JSON values."""
@@ -95,9 +98,7 @@ def evaluate_run(
     permute: Permutable | None = None,
     pictures: int = 6,
     batch_size: int = 8,
-    arrays: str | Path | None = None,
-    data_dir: str | Path | None = None,
-    manual_dir: str | Path | None = None,
+    session: Session | None = None,
 ) -> Evaluation:
     """Evaluates a run's best model on whole examples.
 
@@ -108,10 +109,8 @@ def evaluate_run(
             is what the model takes from that input.
         pictures: Number of examples to show.
         batch_size: Most examples a batch.
-        arrays: Folder of exported arrays to read the split from; None takes the
-            run's, if it has any and `data` is its data set.
-        data_dir: Folder of built data sets.
-        manual_dir: Folder with files the user has to provide.
+        session: Folders of data; without `arrays` it takes the run's, if it has any
+            and `data` is its data set.
 
     Returns:
         The evaluation.
@@ -121,23 +120,20 @@ def evaluate_run(
         DataError: If the data do not fit the model.
     """
     recipe, metadata = run.read_recipe(), run.read_metadata()
-    if metadata.task == "classification":
+    if task_of(recipe).kind != "segmentation":
         raise RunError(
             f"`{run.path}` gives whole images a class: evaluate the folder of its "
             "branches with `landslide-tf evidential evaluate`."
         )
+    session = session or Session()
     name, split = split_name(data or f"{recipe.data.name}:{recipe.data.test}")
+    arrays = session.arrays
     if arrays is None and name == recipe.data.name:
         arrays = recipe.data.arrays
-    store = load_split(
-        name,
-        split or recipe.data.test,
-        arrays=arrays,
-        data_dir=data_dir,
-        manual_dir=manual_dir,
-    )
+    store = load_split(name, split or recipe.data.test, session, arrays)
     recipe = recipe_for(recipe, metadata, store.description)
     batches = EvaluationBatches(store, input_selection(recipe), batch_size)
+    landslide = landslide_index(metadata.landslide_class)
     ids, matrices = [], []
     counts = {match: ObjectCounts(0, 0, 0, match) for match in get_args(Match)}
     shown = examples_to_show(store, pictures)
@@ -148,18 +144,18 @@ def evaluate_run(
         accumulator.update(label, prediction)
         ids.append(store.ids[number])
         matrices.append(accumulator.matrix)
-        found = _count_objects(label, prediction, _landslide(metadata))
+        found = _count_objects(label, prediction, landslide)
         counts = {match: counts[match] + found[match] for match in counts}
         if number in shown:
             drawn.append(_picture(store, number, inputs, label, prediction, metadata))
     each = np.stack(matrices)
     full = f"{store.description.name}:{store.description.split}"
-    facts = {
+    facts: dict[str, str | int | float] = {
         "model": f"{metadata.builder} ({metadata.name})",
         "data": full,
         "examples": len(store),
         "threshold": "argmax" if metadata.threshold is None else metadata.threshold,
-        "temperature": metadata.temperature or 1.0,
+        "temperature": _temperature(metadata) or 1.0,
         "objects": "8-connected, at least 16 pixels, counted example by example",
     }
     if permute:
@@ -183,7 +179,7 @@ def _predict(
     permute: Permutable | None,
 ) -> Iterator[tuple[int, Inputs, NDArray[np.uint8], NDArray[np.uint8]]]:
     """Yields number, inputs, label and predicted classes of every example."""
-    predict = prediction_function(run.load_model())
+    predict, temperature = prediction_function(run.load_model()), _temperature(metadata)
     source = _permutation(batches.store) if permute else None
     console = Console(stderr=True)
     progress = track(
@@ -201,8 +197,8 @@ def _predict(
             others, _ = batches.load([source[number] for number in group])
             inputs = {**inputs, permute: others[permute]}
         probabilities = predict(inputs)
-        if metadata.temperature is not None:
-            probabilities = apply_temperature(probabilities, metadata.temperature)
+        if temperature is not None:
+            probabilities = apply_temperature(probabilities, temperature)
         classes = decide(
             probabilities,
             landslide_class=metadata.landslide_class,
@@ -213,17 +209,18 @@ def _predict(
             yield number, own, labels[place], classes[place]
 
 
+def _temperature(metadata: ModelMetadata) -> float | None:
+    """Returns the temperature of a model of pixels, which has no branches."""
+    found = metadata.temperature
+    return None if isinstance(found, dict) else found
+
+
 def _permutation(store: ExampleStore) -> list[int]:
     """Gives every example a partner far from it in the data set's order."""
     if len(store) < 2 or len(store.sizes) > 1:
         raise DataError("`permute` needs at least two examples, all of one size.")
     half = len(store) // 2
     return [(number + half) % len(store) for number in range(len(store))]
-
-
-def _landslide(metadata: ModelMetadata) -> int:
-    index = metadata.landslide_class
-    return 1 if index == "sigmoid" else index
 
 
 def _count_objects(

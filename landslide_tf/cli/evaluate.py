@@ -39,9 +39,7 @@ def evaluate(
         data=data,
         permute=permute,
         pictures=pictures,
-        arrays=arrays,
-        data_dir=data_dir,
-        manual_dir=manual_dir,
+        session=options.session(data_dir, manual_dir, arrays),
     )
     files = reporting.write_reports(folder, result, out)
     typer.echo(

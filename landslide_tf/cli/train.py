@@ -44,17 +44,11 @@ def train(
         loaded = training.load_recipe(start, [*(changes or ()), *more])
         folder = options.run_folder(out, Path(start).stem)
         run = training.train(loaded, folder, session)
-    trained = run.read_recipe()
-    whole = trained.classification is not None
-    if report and not whole:
-        result = training.evaluate_run(
-            run,
-            data=f"{trained.data.name}:{trained.data.validation}",
-            data_dir=data_dir,
-            manual_dir=manual_dir,
-        )
+    task = training.task_of(run.read_recipe())
+    if report and task.kind == "segmentation":
+        data = f"{task.recipe.data.name}:{task.recipe.data.validation}"
+        result = training.evaluate_run(run, data=data, session=session)
         typer.echo(f"report: {reporting.write_reports(run, result)['page']}")
-    following = "export" if whole else "evaluate"
-    typer.echo(f"trained: {run.path} (next: landslide-tf {following} {run.path})")
+    typer.echo(f"trained: {run.path} (next: landslide-tf {task.following} {run.path})")
     if export is not None:
         export_command.export(run.path, export)

@@ -213,8 +213,7 @@ def main() -> None:
                 run,
                 data=f"{study.target}:test",
                 pictures=0,
-                data_dir=options.data_dir,
-                manual_dir=options.manual_dir,
+                session=Session(options.data_dir, options.manual_dir),
             )
             points.append(
                 {

@@ -58,21 +58,13 @@ def ours(recipe_name, arguments):
     import tensorflow_datasets as tfds
 
     from landslide_tf.pipelines import find_builder, training_stream
-    from landslide_tf.train import load_recipe
-    from landslide_tf.train.tasks.setup import (
-        build_model,
-        builder_arguments,
-        compile_model,
-        load_stores,
-        make_batches,
-        resolve,
-    )
+    from landslide_tf.train import Session, load_recipe
+    from landslide_tf.train.tasks import task_of
 
-    where = {"data_dir": arguments.data_dir, "manual_dir": arguments.manual_dir}
+    session = Session(arguments.data_dir, arguments.manual_dir)
     recipe = load_recipe(recipe_name, [f"training.batch_size={BATCH}"])
-    training, validation = load_stores(recipe, **where)
-    recipe = resolve(recipe, training)
-    batches = make_batches(recipe, training, validation).training
+    task, data = task_of(recipe).load(session, resumed=False)
+    batches, training = data.training, data.store
     steps = batches.steps_per_epoch
     builder = find_builder(recipe.data.name, data_dir=arguments.data_dir)
 
@@ -91,12 +83,7 @@ def ours(recipe_name, arguments):
         "pipeline": per_second(steps * BATCH, pipeline, arguments.repeats),
     }
     keras.utils.set_random_seed(0)
-    model = build_model(
-        recipe.model.name,
-        builder_arguments(recipe, len(training.description.classes)),
-        activation=None,
-    )
-    compile_model(model, recipe, training, steps)
+    _, model = task.build(data)
     shares = []
     model.train_on_batch(*next(stream))
     for _ in range(arguments.repeats):

@@ -28,7 +28,7 @@ import keras
 from landslide_tf.losses import SegmentationCrossEntropy
 from landslide_tf.metrics import ConfusionMatrix
 from landslide_tf.train.optimizers import CoupledSGD
-from landslide_tf.train.schedules import make_schedule
+from landslide_tf.train.optimizers import make_schedule
 
 def fitted_model():
     keras.utils.set_random_seed(0)

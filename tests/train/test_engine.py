@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from landslide_tf.train import RunFolder, evaluate_run
+from landslide_tf.train import RunFolder, Session, evaluate_run
 from landslide_tf.train.run.checkpoint import load_newest
 
 
@@ -79,7 +79,9 @@ def check_run(run, data_dir):
     best = max(float(row["val_landslide_iou"]) for row in found)
     # The best weights are the ones the run keeps.
     evaluation = evaluate_run(
-        run, data="synthetic_landslides/tiny:validation[:8]", data_dir=data_dir
+        run,
+        data="synthetic_landslides/tiny:validation[:8]",
+        session=Session(data_dir),
     )
     assert evaluation.landslide_iou == pytest.approx(best, abs=1e-6)
     assert metadata.metrics["validation"]["landslide_iou"] == pytest.approx(best)

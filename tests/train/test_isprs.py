@@ -46,7 +46,5 @@ def test_mffe_net_trains_on_vaihingen(tmp_path):
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
     metadata = run.read_metadata()
     assert len(metadata.classes) == 6 and metadata.builder == "mffe_net"
-    found = evaluate_run(
-        run, pictures=0, data_dir=session.data_dir, manual_dir=session.manual_dir
-    )
+    found = evaluate_run(run, pictures=0, session=session)
     assert found.matrices.shape[1:] == (6, 6) and found.matrices.sum() > 0

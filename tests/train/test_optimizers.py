@@ -6,8 +6,7 @@ import pytest
 import tensorflow as tf
 
 from landslide_tf.errors import RecipeError
-from landslide_tf.train.optimizers import CoupledSGD
-from landslide_tf.train.schedules import make_schedule
+from landslide_tf.train.optimizers import CoupledSGD, make_schedule
 
 
 def kernel(value=1.0):
@@ -267,11 +266,8 @@ def test_multipliers_are_kept_and_checked():
 
 def test_head_multiplier_of_a_recipe():
     from landslide_tf.train import load_recipe
-    from landslide_tf.train.tasks.setup import (
-        build_model,
-        builder_arguments,
-        make_optimizer,
-    )
+    from landslide_tf.train.tasks.compilation import make_optimizer
+    from landslide_tf.train.tasks.network import build_model, builder_arguments
 
     recipe = load_recipe("mffe_net_cas", ["model.arguments={width: 0.05}"])
     model = build_model("mffe_net", builder_arguments(recipe, 2), activation=None)

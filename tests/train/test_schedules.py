@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from landslide_tf.errors import RecipeError
-from landslide_tf.train.schedules import make_schedule
+from landslide_tf.train.optimizers import make_schedule
 
 
 def test_step_policy_goldens():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from landslide_tf.errors import RecipeError
-from landslide_tf.train.split_optimizer import SplitOptimizer
+from landslide_tf.train.optimizers import SplitOptimizer
 
 
 def variables():

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,10 +22,11 @@ from landslide_tf.files import atomic_path
 from landslide_tf.metrics import landslide_index, paired_bootstrap, score_of_matrices
 from landslide_tf.metrics.bootstrap import SCORES
 from landslide_tf.train.benchmark.grid import GridRun
-from landslide_tf.train.engine import Session, train_or_resume
+from landslide_tf.train.engine import train_or_resume
 from landslide_tf.train.evaluate import evaluate_run
 from landslide_tf.train.run.folder import RunFolder, versions
 from landslide_tf.train.run.series import run_missing
+from landslide_tf.train.run.session import Session
 
 SAMPLES, LEVEL = 2000, 0.95
 
@@ -210,8 +211,7 @@ def train_and_evaluate(
         run,
         data=planned.data,
         pictures=0,
-        data_dir=session.data_dir,
-        manual_dir=session.manual_dir,
+        session=replace(session, arrays=None),
     )
     counts = place.counts(planned.key)
     with atomic_path(counts) as temporary:

@@ -17,7 +17,7 @@ from landslide_tf.train.continual.methods import METHODS, MethodOptions, check_m
 from landslide_tf.train.continual.recipe import ContinualRecipe
 from landslide_tf.train.continual.regions import Regions
 from landslide_tf.train.continual.training import run_method
-from landslide_tf.train.engine import Session, prepare_backend
+from landslide_tf.train.run.devices import prepare_backend
 from landslide_tf.train.run.folder import environment
 from landslide_tf.train.run.series import (
     digest,
@@ -25,6 +25,7 @@ from landslide_tf.train.run.series import (
     run_missing,
     write_record,
 )
+from landslide_tf.train.run.session import Session
 
 Record = dict[str, Any]  # JSON values
 
@@ -151,7 +152,7 @@ def run_matrix(
     def train(run: MatrixRun) -> Record:
         if run.seed not in opened:
             if not opened:
-                prepare_backend(run.recipe)
+                prepare_backend(run.recipe.training)
             opened.clear()
             opened[run.seed] = Regions(run.recipe, session)
         record = _train(run, opened[run.seed], place)

@@ -12,7 +12,7 @@ from landslide_tf.pipelines import (
     load_region,
 )
 from landslide_tf.train.continual.recipe import ContinualRecipe, RegionSection
-from landslide_tf.train.engine import Session
+from landslide_tf.train.run.session import Session
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ from landslide_tf.train.continual.recipe import (
 )
 from landslide_tf.train.continual.regions import Regions
 from landslide_tf.train.continual.training import RegionSequence
-from landslide_tf.train.engine import Session, prepare_backend
+from landslide_tf.train.run.devices import prepare_backend
 from landslide_tf.train.run.folder import RunFolder, require_unused, versions
+from landslide_tf.train.run.session import Session
 
 # Called with (step, network) when a step is evaluated, before it counts as done.
 StepDone = Callable[[int, keras.Model], None]
@@ -144,7 +145,7 @@ def _run(
     session: Session,
     done: StepDone | None,
 ) -> ContinualFolder:
-    prepare_backend(recipe)
+    prepare_backend(recipe.training)
     place.run.write_environment()
     remove_leftovers(place.path)
     finished = place.done()

@@ -18,7 +18,7 @@ from landslide_tf.train.continual.run import (
     resume_continual,
     train_continual,
 )
-from landslide_tf.train.engine import Session
+from landslide_tf.train.run.session import Session
 from landslide_tf.train.search.folder import Mode, Outcome, SearchFolder
 from landslide_tf.train.search.space import (
     Dimension,

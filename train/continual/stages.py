@@ -7,7 +7,6 @@ trains everything while those responses are preserved.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +47,7 @@ from landslide_tf.train.run.checkpoint import assign_variables
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.loop import run_fits
 from landslide_tf.train.run.recorder import RunRecorder
+from landslide_tf.train.run.session import Session, Verbosity
 
 # Numbers of a step's stages, which tell their orders of the examples apart.
 BASE, WARMUP, JOINT = 0, 1, 2
@@ -72,7 +72,7 @@ def fit_base(
     recipe: ContinualRecipe,
     folder: Path,
     *,
-    verbose: int | None = None,
+    verbose: Verbosity | None = None,
 ) -> StageResult:
     """Trains trunk and decoder of a network with one region.
 
@@ -96,7 +96,7 @@ def warm_up(
     recipe: ContinualRecipe,
     folder: Path,
     *,
-    verbose: int | None = None,
+    verbose: Verbosity | None = None,
 ) -> StageResult:
     """Trains the newest decoder alone; trunk and old decoders stay bit by bit.
 
@@ -159,7 +159,7 @@ def fit_joint(
     folder: Path,
     *,
     recorded: Sequence[Responses] = (),
-    verbose: int | None = None,
+    verbose: Verbosity | None = None,
 ) -> StageResult:
     """Trains everything with the new region while old responses are preserved.
 
@@ -189,7 +189,7 @@ def fit_region(
     section: StageSection,
     folder: Path,
     stage: int,
-    verbose: int | None = None,
+    verbose: Verbosity | None = None,
     recorded: Sequence[Responses] = (),
 ) -> StageResult:
     """Trains a stage of one region's step with the region's examples.
@@ -254,7 +254,7 @@ def fit_stage(
     settings: ContinualTraining,
     folder: str | Path,
     *,
-    verbose: int | None = None,
+    verbose: Verbosity | None = None,
 ) -> StageResult:
     """Trains one stage, or goes on where a killed process left it.
 
@@ -267,7 +267,7 @@ def fit_stage(
         settings: What all stages share.
         folder: Folder of the checkpoints; removed by the caller when the result is
             safe.
-        verbose: Keras's verbosity; None as in `train.Session`.
+        verbose: As in `train.Session`.
 
     Returns:
         The rows and the selected epoch.
@@ -302,8 +302,6 @@ def fit_stage(
     if plan.start and not recorder.rows:
         logs = model.evaluate(whole, verbose=0, return_dict=True)
         recorder.start(model, {f"val_{name}": float(v) for name, v in logs.items()})
-    if verbose is None:
-        verbose = 1 if sys.stdout.isatty() else 2
     run_fits(
         model,
         partial(training_input, training),
@@ -311,7 +309,7 @@ def fit_stage(
         [],
         steps=steps,
         validation=whole,
-        verbose=verbose,
+        verbose=Session(verbose=verbose).verbosity,
     )
     best = recorder.best_weights()
     if best is None or recorder.best_epoch is None:

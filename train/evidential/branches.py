@@ -22,7 +22,7 @@ from landslide_tf.pipelines import (
     holds_labels,
     read_batches,
 )
-from landslide_tf.train.engine import Session, train_or_resume
+from landslide_tf.train.engine import train_or_resume
 from landslide_tf.train.evidential.predictions import (
     CLASSES,
     BranchTable,
@@ -34,8 +34,9 @@ from landslide_tf.train.recipe.classification import ClassificationSection
 from landslide_tf.train.recipe.schema import Recipe, load_recipe
 from landslide_tf.train.run.folder import RunFolder, require_unused
 from landslide_tf.train.run.series import run_missing
-from landslide_tf.train.tasks.classification import evaluation_batches
-from landslide_tf.train.tasks.setup import input_selection, load_split
+from landslide_tf.train.run.session import Session
+from landslide_tf.train.tasks.classification import Classification
+from landslide_tf.train.tasks.data import load_split
 
 Branch: TypeAlias = Literal["original", "h", "s", "v"]
 Part: TypeAlias = Literal["validation", "test"]
@@ -272,13 +273,7 @@ def load_part(recipe: Recipe, part: Part, session: Session) -> ExampleStore:
         DataError: If data are missing, corrupt or have no labels of images.
     """
     data = recipe.data
-    store = load_split(
-        data.name,
-        getattr(data, part),
-        arrays=data.arrays,
-        data_dir=session.data_dir,
-        manual_dir=session.manual_dir,
-    )
+    store = load_split(data.name, getattr(data, part), session, data.arrays)
     if not holds_labels(store) or store.description.classes != CLASSES:
         raise DataError(
             f"Data set `{data.name}` must give images the classes {CLASSES}, received "
@@ -310,9 +305,7 @@ def predict(
     networks = {} if networks is None else networks
     if run.path not in networks:
         networks[run.path] = prediction_function(run.load_model())
-    batches = evaluation_batches(
-        store, input_selection(recipe), section_of(recipe), _BATCH
-    )
+    batches = Classification(recipe).evaluation(store, _BATCH)
     function = networks[run.path]
     found = [(function(inputs), labels) for inputs, labels in read_batches(batches)]
     labels = np.concatenate([part for _, part in found]).astype(np.int64)

@@ -24,7 +24,6 @@ from landslide_tf.metrics import (
 )
 from landslide_tf.metrics.classification import BINS
 from landslide_tf.pipelines import DEGRADATIONS, branch_stores, read_batches
-from landslide_tf.train.engine import Session
 from landslide_tf.train.evidential.branches import (
     FUSED,
     BranchFolder,
@@ -41,8 +40,8 @@ from landslide_tf.train.evidential.fusion import (
 )
 from landslide_tf.train.evidential.predictions import CLASSES, BranchTable
 from landslide_tf.train.recipe.schema import Recipe
-from landslide_tf.train.tasks.classification import evaluation_batches
-from landslide_tf.train.tasks.setup import input_selection
+from landslide_tf.train.run.session import Session
+from landslide_tf.train.tasks.classification import Classification
 
 BASELINE = "original"
 
@@ -195,7 +194,7 @@ def _explained(
     for branch, own in branch_stores(
         store, folder.branches, mode=section.mode, border=section.border
     ).items():
-        batches = evaluation_batches(own, input_selection(recipe), section, len(images))
+        batches = Classification(recipe).evaluation(own, len(images))
         ((inputs, _),) = read_batches(batches)
         model = folder.run(branch).load_model()
         probabilities, maps = models.grad_cam(model, inputs["image"])

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Selection = Literal["last", "entropy", "target_iou"]
 
 
 class AdaptationSection(BaseModel):
@@ -73,7 +74,7 @@ class AdaptationSection(BaseModel):
         description="look at the target's validation labels, for comparison only: the "
         "result is no longer unsupervised and says so",
     )
-    select: Literal["last", "entropy", "target_iou"] = Field(
+    select: Selection = Field(
         "last",
         description="which epoch is kept: the last; the surest on the target among "
         "those that are good on the source; or the best on the target (`oracle`)",

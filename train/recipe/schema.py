@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,13 +16,21 @@ from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
 from landslide_tf.train.recipe.adaptation import AdaptationSection
 from landslide_tf.train.recipe.classification import ClassificationSection
-from landslide_tf.train.recipe.yaml_files import apply_change, explain, read_yaml
+from landslide_tf.train.recipe.yaml_files import (
+    apply_change,
+    assign,
+    explain,
+    read_yaml,
+)
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Colour = Literal["red", "green", "blue"]
+# Arguments of builders that follow from the data.
+DERIVED = frozenset({"num_classes", "input_shape", "classifier_activation"})
+TaskName = Literal["segmentation", "classification", "adaptation"]
 
 
 def _check_devices(value: object) -> object:
@@ -273,6 +281,13 @@ class Recipe(Section):
         None, description="a region without labels that the network adapts to"
     )
 
+    @property
+    def task(self) -> TaskName:
+        """What the network is trained for, which its sections tell."""
+        if self.classification is not None:
+            return "classification"
+        return "segmentation" if self.adaptation is None else "adaptation"
+
     def write(self, path: str | Path) -> None:
         """Writes the recipe as YAML."""
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
@@ -302,12 +317,15 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     return _validated(read_yaml(name, shipped_recipes()), changes, str(name))
 
 
-def change_recipe(recipe: Recipe, changes: Sequence[str]) -> Recipe:
+def change_recipe(
+    recipe: Recipe, changes: Sequence[str], values: Mapping[str, object] | None = None
+) -> Recipe:
     """Returns a recipe with values changed.
 
     Args:
         recipe: The recipe.
         changes: Values to change, as in `load_recipe`.
+        values: JSON values by dotted key, changed before.
 
     Returns:
         The validated recipe.
@@ -316,6 +334,8 @@ def change_recipe(recipe: Recipe, changes: Sequence[str]) -> Recipe:
         RecipeError: If a key or value is not valid.
     """
     content = recipe.model_dump(mode="json")
+    for key, value in (values or {}).items():
+        assign(content, key, value)
     return _validated(content, changes, recipe.description)
 
 
@@ -335,7 +355,7 @@ def _check_model(recipe: Recipe) -> None:
 
     builder = models.get(recipe.model.name)
     classifies = recipe.model.name in models.list_models(task="classification")
-    if classifies != (recipe.classification is not None):
+    if classifies != (recipe.task == "classification"):
         raise RecipeError(
             f"Model `{recipe.model.name}` classifies "
             f"{'whole images' if classifies else 'pixels'}: "
@@ -347,16 +367,15 @@ def _check_model(recipe: Recipe) -> None:
             "aspp_dropout`, the same network, of which the second output is left out."
         )
     known = inspect.signature(builder).parameters
-    derived = {"num_classes", "input_shape", "classifier_activation"}
     for argument in recipe.model.arguments:
-        if argument in derived & set(known):
+        if argument in DERIVED & set(known):
             raise RecipeError(
                 f"`model.arguments.{argument}` follows from the data; leave it out."
             )
         if argument not in known:
             raise RecipeError(
                 f"Model `{recipe.model.name}` has no argument `{argument}`."
-                f"{did_you_mean(argument, set(known) - derived)}"
+                f"{did_you_mean(argument, set(known) - DERIVED)}"
             )
     takes_factors = "factors" in known
     if takes_factors and not recipe.data.factors:

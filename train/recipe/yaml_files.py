@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -59,15 +59,30 @@ def apply_change(content: dict[str, Any], change: str) -> None:
     path, equals, value = change.partition("=")
     if not equals:
         raise RecipeError(f"Expected a change as `section.key=value`, got `{change}`.")
-    *sections, key = path.strip().split(".")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"`{change}`: `{value}` is not a YAML value.") from error
+    assign(content, path.strip(), parsed)
+
+
+def assign(content: dict[str, Any], key: str, value: object) -> None:
+    """Sets a value of a recipe's content, in place.
+
+    Args:
+        content: Sections, not validated.
+        key: `section.key`.
+        value: The value.
+
+    Raises:
+        RecipeError: If what the key names as a section is none.
+    """
+    *sections, last = key.split(".")
     for section in sections:
         content = content.setdefault(section, {})
         if not isinstance(content, dict):
-            raise RecipeError(f"`{change}`: `{section}` is a value, not a section.")
-    try:
-        content[key] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"`{change}`: `{value}` is not a YAML value.") from error
+            raise RecipeError(f"`{key}`: `{section}` is a value, not a section.")
+    content[last] = value
 
 
 def explain(error: ValidationError, schema: type[BaseModel]) -> str:
@@ -86,12 +101,15 @@ def explain(error: ValidationError, schema: type[BaseModel]) -> str:
     key = ".".join(names)
     if first["type"] == "extra_forbidden":
         for name in names[:-1]:
-            if name.isdigit():  # a place in a list of sections
-                schema = next(iter(get_args(schema)), schema)
-            else:
-                schema = schema.model_fields[name].annotation
-                schema = next(iter(get_args(schema)), schema)  # of `Section | None`
+            if name in schema.model_fields:  # else a place in a list of sections
+                kind = schema.model_fields[name].annotation
+                parts = (kind, *get_args(kind))  # those of `Section | None`
+                schema = next((p for p in parts if _is_section(p)), schema)
         return f"unknown key `{key}`.{did_you_mean(names[-1], schema.model_fields)}"
     if first["type"] == "missing":
         return f"key `{key}` is missing."
     return f"`{key}`: {first['msg']}, received `{first['input']}`."
+
+
+def _is_section(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

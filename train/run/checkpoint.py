@@ -55,6 +55,27 @@ def groups(model: keras.Model) -> dict[str, list[keras.Variable]]:
     }
 
 
+def averages(model: keras.Model) -> dict[str, NDArray[Any]]:
+    """Returns the moving averages of a model's trainable variables.
+
+    Args:
+        model: A compiled model whose optimiser is built.
+
+    Returns:
+        Arrays by variable path; empty where the optimiser keeps no average.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema:
+        return {}
+    # Keras's own SwapEMAWeights reads these names; there is no public one.
+    pairs = zip(
+        optimizer._trainable_variables,
+        optimizer._model_variables_moving_average,
+        strict=True,
+    )
+    return {variable.path: np.array(average.numpy()) for variable, average in pairs}
+
+
 def variable_arrays(
     variables: dict[str, list[keras.Variable]],
 ) -> tuple[dict[str, NDArray[Any]], dict[str, list[str]]]:
@@ -156,7 +177,8 @@ def save_checkpoint(
     path = folder / f"{name}-{max(serials, default=-1) + 1:06d}"
     try:
         with atomic_folder(path) as temporary:
-            np.savez(temporary / ARRAYS, **arrays)
+            # NumPy's own hint gives the arrays the type of its option.
+            np.savez(temporary / ARRAYS, **arrays)  # type: ignore[arg-type]
             (temporary / META).write_text(json.dumps(meta))
             sums = {n: sha256(temporary / n) for n in (ARRAYS, META)}
             (temporary / MANIFEST).write_text(json.dumps(sums))

@@ -1,10 +1,10 @@
-"""Several devices: a replica of the network on each, which share every batch."""
+"""Threads, precision and devices of this process, before anything is built."""
 
 from __future__ import annotations
 
 import contextlib
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import keras
 
@@ -17,6 +17,49 @@ if TYPE_CHECKING:
 # The strategy of this process. The collective operations of two strategies in one
 # process take each other's tensors.
 _strategies: list[tf.distribute.Strategy] = []
+
+
+class Computation(Protocol):
+    """How a network is computed; a section of every kind of recipe has these keys."""
+
+    @property
+    def precision(self) -> str:
+        """Keras's dtype policy."""
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether TensorFlow's operations give the same numbers each time."""
+
+    @property
+    def threads(self) -> int | None:
+        """CPU threads; None leaves TensorFlow's choice."""
+
+
+def prepare_backend(section: Computation) -> None:
+    """Sets threads, determinism and precision, before anything is built.
+
+    Args:
+        section: The section `training` of a recipe.
+
+    Raises:
+        RecipeError: If TensorFlow has started with another number of threads.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if section.threads is not None:
+            threading = tf.config.threading
+            try:
+                threading.set_intra_op_parallelism_threads(section.threads)
+                threading.set_inter_op_parallelism_threads(section.threads)
+            except RuntimeError as error:
+                raise RecipeError(
+                    "`training.threads` cannot change once TensorFlow has started; "
+                    "train in a new process."
+                ) from error
+        if section.deterministic:
+            tf.config.experimental.enable_op_determinism()
+    keras.config.set_dtype_policy(section.precision)
 
 
 def settle_devices(recipe: Recipe) -> Recipe:
@@ -56,7 +99,7 @@ def settle_devices(recipe: Recipe) -> Recipe:
     return recipe
 
 
-def replicated(devices: int) -> AbstractContextManager[object]:
+def replicated(devices: int | Literal["all"]) -> AbstractContextManager[object]:
     """Returns the context in which a model for several devices is built and compiled.
 
     Keras's `fit` then gives each replica its share of a batch and adds the gradients
@@ -72,6 +115,8 @@ def replicated(devices: int) -> AbstractContextManager[object]:
         return contextlib.nullcontext()
     import tensorflow as tf
 
+    if devices == "all":
+        devices = len(_names())
     if not _strategies:
         _strategies.append(tf.distribute.MirroredStrategy(_names()[:devices]))
     strategy = _strategies[0]

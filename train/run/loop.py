@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
-from landslide_tf.train.run.averaging import ValidateAverages, averages
+from landslide_tf.train.run.checkpoint import averages
 from landslide_tf.train.run.recorder import RunRecorder
 
 # A training stream from (epoch, step) on, in any form `fit` takes.
@@ -97,6 +99,33 @@ class RunCallbacks(keras.callbacks.CallbackList):
         values = _flat(logs or {})
         values.update(_skipped_steps(self.model, (epoch + 1) * self._steps))
         self._recorder.end_epoch(self.model, epoch, values)
+
+
+class ValidateAverages(keras.callbacks.Callback):
+    """Validates with the averaged weights and puts the trained ones back exactly.
+
+    Keras's `SwapEMAWeights` swaps by adding and subtracting, which rounds: validation
+    would change the training.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trained: list[NDArray[Any]] = []
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Puts the averages into the model."""
+        found = averages(self.model)
+        variables = self.model.trainable_variables
+        self._trained = [np.array(v.numpy()) for v in variables]
+        for variable in variables:
+            variable.assign(found[variable.path])
+
+    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
+        """Puts the trained weights back."""
+        for variable, value in zip(
+            self.model.trainable_variables, self._trained, strict=True
+        ):
+            variable.assign(value)
 
 
 def _flat(logs: dict[str, Any]) -> dict[str, float]:

@@ -8,14 +8,13 @@ import warnings
 from typing import Any
 
 import keras
-from numpy.typing import NDArray
 
 from landslide_tf.errors import RunError
 from landslide_tf.train.recipe.schema import TrainingSection
-from landslide_tf.train.run.averaging import averages
 from landslide_tf.train.run.checkpoint import (
     Checkpoint,
     assign_variables,
+    averages,
     groups,
     load_newest,
     save_checkpoint,
@@ -178,8 +177,9 @@ class RunRecorder:
             return
         self.best, self.best_epoch = row[self.section.monitor], row["epoch"]
         arrays, table = variable_arrays({"model": groups(model)["model"]})
-        for key, value in _averages_by_key(model, table).items():
-            arrays[key] = value
+        found = averages(model)
+        for key, (path, _) in table.items():
+            arrays[key] = found.get(path, arrays[key])
         meta = {"variables": table, "epoch": self.best_epoch, "value": self.best}
         save_checkpoint(self.run.checkpoints, BEST, arrays, meta)
 
@@ -206,11 +206,3 @@ class RunRecorder:
         }
         save_checkpoint(self.run.checkpoints, STATE, arrays, meta)
         self._saved_at = time.monotonic()
-
-
-def _averages_by_key(
-    model: keras.Model, table: dict[str, list[str]]
-) -> dict[str, NDArray[Any]]:
-    """Returns the moving averages under the keys of the variables they belong to."""
-    found = averages(model)
-    return {key: found[path] for key, (path, _) in table.items() if path in found}

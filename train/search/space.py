@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,11 +14,10 @@ from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.models.fstf_net import FUSIONS
 from landslide_tf.train.recipe.schema import (
     AugmentationSection,
-    LossSection,
     Recipe,
 )
 from landslide_tf.train.recipe.yaml_files import explain
-from landslide_tf.train.tasks.classification import LOSSES as IMAGE_LOSSES
+from landslide_tf.train.tasks import task_of
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -269,11 +268,8 @@ def _adaptation(recipe: Recipe) -> list[Dimension]:
 def _loss(recipe: Recipe) -> Choice:
     """Other losses do not take the arguments of the recipe's own."""
     own = recipe.loss.name
-    names: set[str] = set(get_args(LossSection.model_fields["name"].annotation))
-    if recipe.classification is not None:
-        names &= set(IMAGE_LOSSES)
     # The released formulas are there to be compared with, not to be chosen.
-    names = names - {"released"} | {own}
+    names = set(task_of(recipe).losses) - {"released"} | {own}
     reset: dict[str, Any] = {"loss.arguments": {}, "loss.formula": None}
     forms = {name: {"loss.name": name, **reset} for name in sorted(names)}
     forms[own] = {}
@@ -294,7 +290,7 @@ def _augmentation(recipe: Recipe) -> Choice:
     if recipe.augmentation.model_dump() == none:
         on: dict[str, bool | float] = {"dihedral": True}
         name = "flips"
-        if recipe.classification is None:  # else its colours may carry saliency
+        if recipe.task != "classification":  # else its colours may carry saliency
             on, name = {**on, "brightness": 0.1, "contrast": 0.1}, "flips and light"
         return Choice("augmentation", {"none": {}, name: {"augmentation": on}}, "none")
     forms = {"none": {"augmentation": none}, "recipe": {}}

@@ -17,12 +17,13 @@ import keras_tuner as kt
 from sklearn.exceptions import ConvergenceWarning
 
 from landslide_tf.errors import LandslideTFError, RecipeError, RunError
-from landslide_tf.train.engine import Session, prepare, train_or_resume
+from landslide_tf.train.engine import prepare, train_or_resume
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.folder import RunFolder
+from landslide_tf.train.run.session import Session
 from landslide_tf.train.search.folder import Outcome, SearchFolder
 from landslide_tf.train.search.space import SearchSpace, Values
-from landslide_tf.train.tasks.setup import build_model, builder_arguments
+from landslide_tf.train.tasks.network import build_model, builder_arguments
 
 OracleName: TypeAlias = Literal["random", "hyperband", "bayesian"]
 TRIALS = 20
@@ -98,10 +99,7 @@ def tune(
     """
     options, session = options or SearchOptions(), session or Session()
     role = _role()
-    arrays = session.arrays or recipe.data.arrays
-    if arrays is not None:  # the winner has to find them from anywhere
-        recipe = recipe.model_copy(deep=True)
-        recipe.data.arrays = str(Path(arrays).resolve())
+    recipe = session.with_arrays(recipe)  # the winner has to find them from anywhere
     space = SearchSpace.around(recipe, options.vary)
     hypermodel = RecipeHyperModel(space, session)
     search = SearchFolder(Path(folder))
@@ -170,7 +168,7 @@ class RecipeHyperModel(kt.HyperModel):
         self.space = space
         prepared = prepare(space.recipe, session)
         keras.utils.clear_session()
-        given, made = space.recipe.model.arguments, prepared.recipe.model.arguments
+        given, made = space.recipe.model.arguments, prepared.task.recipe.model.arguments
         self._known = {k: v for k, v in made.items() if k not in given}
         self._num_classes = prepared.arguments["num_classes"]
 

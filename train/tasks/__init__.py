@@ -1,1 +1,18 @@
 """What is trained: maps of pixels, classes of whole images, two regions."""
+
+from landslide_tf.train.recipe.schema import Recipe, TaskName
+from landslide_tf.train.tasks.adaptation import Adaptation
+from landslide_tf.train.tasks.classification import Classification
+from landslide_tf.train.tasks.segmentation import Segmentation
+from landslide_tf.train.tasks.task import Task
+
+TASKS: dict[TaskName, type[Task]] = {
+    "segmentation": Segmentation,
+    "classification": Classification,
+    "adaptation": Adaptation,
+}
+
+
+def task_of(recipe: Recipe) -> Task:
+    """Returns what a recipe is trained for."""
+    return TASKS[recipe.task](recipe)

@@ -117,14 +117,14 @@ class AdversarialModel(keras.Model):
         training = bool(training) and not self.inference
         found = {}
         for level, logits in self._logits(inputs, names, "", training).items():
-            maps = keras.ops.stop_gradient(_probabilities(logits))
+            maps = keras.ops.stop_gradient(keras.ops.softmax(logits))
             found[level] = logits
             found[f"judged_{level}"] = self.discriminators[level](maps)
         if TARGET_PREFIX + names[0] not in inputs:
             return found
         target = self._logits(inputs, names, TARGET_PREFIX, training)
         for level, logits in target.items():
-            maps = _probabilities(logits)
+            maps = keras.ops.softmax(logits)
             judge = self.discriminators[level]
             found[f"{TARGET_PREFIX}{level}"] = logits
             found[f"judged_target_{level}"] = judge(keras.ops.stop_gradient(maps))
@@ -144,9 +144,9 @@ class AdversarialModel(keras.Model):
 
     def compute_loss(
         self,
-        x: Mapping[str, Tensor] | None = None,
-        y: Tensor | None = None,
-        y_pred: Mapping[str, Tensor] | None = None,
+        x: Mapping[str, Tensor],
+        y: Tensor,
+        y_pred: Mapping[str, Tensor],
         sample_weight: Tensor | None = None,
         training: bool = True,
     ) -> Tensor:
@@ -266,6 +266,36 @@ class AdversarialModel(keras.Model):
         )
 
 
+class InferenceAfter(keras.callbacks.Callback):
+    """Ends every epoch with the network in inference mode.
+
+    ADANet's released trainer validates within an epoch and does not go back to
+    training mode before the next. The step is traced once for each mode.
+
+    Args:
+        steps: Steps of an epoch in training mode.
+    """
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self._steps = steps
+        self._functions: dict[bool, Any] = {}  # compiled steps, of Keras's own type
+
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, float] | None = None
+    ) -> None:
+        """Changes the mode where it is due."""
+        late = batch >= self._steps
+        if late == self.model.inference:
+            return
+        self._functions[self.model.inference] = self.model.train_function
+        self.model.inference = late
+        if late in self._functions:
+            self.model.train_function = self._functions[late]
+        else:
+            self.model.make_train_function(force=True)
+
+
 class _TargetIoU(ConfusionMatrix):
     """Landslide IoU of labelled target examples, for comparison only."""
 
@@ -275,10 +305,6 @@ class _TargetIoU(ConfusionMatrix):
     def result(self) -> dict[str, Tensor]:
         """Returns the IoU under a name of its own."""
         return {"target_landslide_iou": super().result()["landslide_iou"]}
-
-
-def _probabilities(logits: Tensor) -> Tensor:
-    return keras.ops.softmax(logits, axis=-1)
 
 
 def _frozen(judge: keras.Model, maps: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
@@ -13,7 +15,8 @@ from landslide_tf.pipelines import (
     describe,
     find_builder,
 )
-from landslide_tf.train.recipe.schema import Recipe
+from landslide_tf.train.recipe.schema import DERIVED, Recipe
+from landslide_tf.train.run.folder import RunFolder
 
 # Fractions and bytes; a data set may name the largest value that occurs in it.
 FULL_RANGES = (1.0, 255.0)
@@ -45,11 +48,12 @@ def recipe_for(
             f"expected the model's {metadata.classes}."
         )
     channels = description.channels
-    for wanted in (*metadata.inputs, *metadata.factors):
-        if wanted.name not in channels:
+    names = [band.name for band in metadata.inputs]
+    for wanted in [*names, *(factor.name for factor in metadata.factors)]:
+        if wanted not in channels:
             raise DataError(
-                f"Data set `{name}` has no band or factor `{wanted.name}`, which the "
-                f"model takes.{did_you_mean(wanted.name, channels)}"
+                f"Data set `{name}` has no band or factor `{wanted}`, which the model "
+                f"takes.{did_you_mean(wanted, channels)}"
             )
     for factor in metadata.factors:
         unit = channels[factor.name].unit
@@ -58,7 +62,7 @@ def recipe_for(
                 f"Data set `{name}` has `{factor.name}` in `{unit}`, expected the "
                 f"model's `{factor.unit}`."
             )
-    if metadata.dataset.partition(":")[0] == name:
+    if (metadata.dataset or "").partition(":")[0] == name:
         return recipe
     ranges = {band.name: band.range for band in metadata.inputs}
     scale = _scale(ranges, description)
@@ -67,6 +71,59 @@ def recipe_for(
     changed = recipe.model_copy(deep=True)
     changed.data.image_scale = scale
     return changed
+
+
+def start_values(source: RunFolder, metadata: ModelMetadata) -> dict[str, Any]:
+    """Returns the values of a recipe that begins with the network of a finished run.
+
+    Args:
+        source: The run.
+        metadata: Its metadata.
+
+    Returns:
+        Values by key, as `change_recipe` takes them.
+    """
+    arguments = {k: v for k, v in metadata.arguments.items() if k not in DERIVED}
+    return {
+        "model.name": metadata.builder,
+        "model.arguments": arguments,
+        "model.stem": None,
+        "model.prior_bias": False,
+        "model.start": str(source.path.resolve()),
+    }
+
+
+def target_selection(
+    selection: InputSelection, source: DataDescription, target: DataDescription
+) -> InputSelection:
+    """Returns the selection that gives the target's channels the source's range.
+
+    Raises:
+        DataError: If a factor has another unit, or the bands need a scale each.
+    """
+    scales = set()
+    for name in (*selection.image, *selection.factors):
+        if name not in target.channels:
+            raise DataError(
+                f"Data set `{target.name}` has no band or factor `{name}`, which the "
+                "network takes."
+            )
+        own, other = source.channels[name], target.channels[name]
+        if name in selection.factors:
+            if own.unit != other.unit:
+                raise DataError(
+                    f"`{target.name}` has `{name}` in `{other.unit}`, expected the "
+                    f"source's `{own.unit}`."
+                )
+        elif own.range and other.range and other.range[1] > 0:
+            scales.add(round(own.range[1] / other.range[1], 6))
+    if len(scales) > 1:
+        raise DataError(
+            f"The bands of `{target.name}` need a scale each to have the ranges of "
+            f"`{source.name}` ({sorted(scales)}): scale them first."
+        )
+    scale = scales.pop() if scales else 1.0
+    return replace(selection, image_scale=selection.image_scale * scale)
 
 
 def image_scale_for(recipe: Recipe, name: str) -> float:
@@ -87,11 +144,12 @@ def image_scale_for(recipe: Recipe, name: str) -> float:
     InputSelection(tuple(recipe.data.image), tuple(recipe.data.factors)).check(
         ExampleStore(other, [], [])
     )
+    scale = recipe.data.image_scale
     ranges = {}
     for band in recipe.data.image:
         limits = own.channels[band].range
-        ranges[band] = limits and tuple(v * recipe.data.image_scale for v in limits)
-    return _scale(ranges, other) or recipe.data.image_scale
+        ranges[band] = limits and (limits[0] * scale, limits[1] * scale)
+    return _scale(ranges, other) or scale
 
 
 def _described(name: str) -> DataDescription:
@@ -109,8 +167,8 @@ def _scale(
     ]
     if not pairs:
         return None
-    wanted, found = (_full(max(values)) for values in zip(*pairs, strict=True))
-    return wanted / found if wanted > 0 and found > 0 else None
+    ends = [_full(max(values)) for values in zip(*pairs, strict=True)]
+    return ends[0] / ends[1] if min(ends) > 0 else None
 
 
 def _full(largest: float) -> float:

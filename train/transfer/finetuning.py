@@ -5,27 +5,22 @@ from __future__ import annotations
 import fnmatch
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from landslide_tf.errors import RecipeError, RunError, did_you_mean
-from landslide_tf.metadata import ModelMetadata
 from landslide_tf.metrics import landslide_index
 from landslide_tf.pipelines import DataDescription, describe, split_name
 from landslide_tf.pipelines.arrays import load_arrays
 from landslide_tf.pipelines.store import prepared_builder
-from landslide_tf.train.engine import Session, train_or_resume
+from landslide_tf.train.engine import train_or_resume
 from landslide_tf.train.evaluate import Evaluation, evaluate_run
-from landslide_tf.train.recipe.schema import (
-    DecisionSection,
-    Recipe,
-    ScheduleSection,
-    change_recipe,
-)
+from landslide_tf.train.recipe.schema import Recipe, change_recipe
 from landslide_tf.train.run.folder import RunFolder
-from landslide_tf.train.run.starting_weights import LAYER_GROUPS
-from landslide_tf.train.transfer.compatibility import recipe_for
+from landslide_tf.train.run.session import Session
+from landslide_tf.train.tasks.network import LAYER_GROUPS
+from landslide_tf.train.transfer.compatibility import recipe_for, start_values
 
 NORMS, NOTHING = "bn", "none"
 # Below so many samples batch statistics are those of hardly more than one place.
@@ -121,37 +116,43 @@ def finetune_recipe(
             f"Expected data as `name[/config]`, received `{data}`; other splits are "
             f"`--set data.train={split}` and `--set data.test=...`."
         )
-    recipe = recipe_for(
-        source.read_recipe(), metadata, _description(name, session)
-    ).model_copy(deep=True)
-    recipe.description = (
-        f"{samples} samples of {name} for {metadata.name}: {recipe.description}"
-    )
-    section = recipe.data
-    section.name, section.arrays = name, None
-    section.train, section.validation, section.test = "train", "validation", "test"
-    section.samples = samples
-    section.validation_samples = max(1, samples // 4)
-    recipe.model.name = metadata.builder
-    recipe.model.arguments = _arguments(metadata)
-    recipe.model.stem, recipe.model.prior_bias = None, False
-    recipe.model.start = str(source.path.resolve())
-    freeze = options.freeze or ((NORMS,) if samples < FEW else (NOTHING,))
-    recipe.model.freeze = _layers(freeze, source)
-    recipe.model.freeze_norms = NORMS in freeze
-    recipe.optimizer.learning_rate *= LEARNING_RATE_FACTOR
-    recipe.optimizer.accumulation = recipe.optimizer.ema = None
-    recipe.schedule, recipe.decision = ScheduleSection(), DecisionSection()
-    recipe.adaptation = None  # the target is labelled
+    recipe = recipe_for(source.read_recipe(), metadata, _description(name, session))
     training = recipe.training
-    training.epochs, training.patience = EPOCHS, PATIENCE
-    training.draws = math.ceil(STEPS * training.batch_size / samples)
-    training.positive_fraction = training.save_steps = None
-    training.devices = training.steps_per_execution = 1
-    training.monitor, training.mode = "val_landslide_iou", "max"
-    if options.seed is not None:
-        training.seed = options.seed
-    return change_recipe(recipe, options.changes)
+    freeze = options.freeze or ((NORMS,) if samples < FEW else (NOTHING,))
+    values = {
+        "description": (
+            f"{samples} samples of {name} for {metadata.name}: {recipe.description}"
+        ),
+        "data.name": name,
+        "data.arrays": None,
+        "data.train": "train",
+        "data.validation": "validation",
+        "data.test": "test",
+        "data.samples": samples,
+        "data.validation_samples": max(1, samples // 4),
+        **start_values(source, metadata),
+        "model.freeze": _layers(freeze, source),
+        "model.freeze_norms": NORMS in freeze,
+        "optimizer.learning_rate": (
+            recipe.optimizer.learning_rate * LEARNING_RATE_FACTOR
+        ),
+        "optimizer.accumulation": None,
+        "optimizer.ema": None,
+        "schedule": {},
+        "decision": {},
+        "adaptation": None,  # the target is labelled
+        "training.epochs": EPOCHS,
+        "training.patience": PATIENCE,
+        "training.draws": math.ceil(STEPS * training.batch_size / samples),
+        "training.positive_fraction": None,
+        "training.save_steps": None,
+        "training.devices": 1,
+        "training.steps_per_execution": 1,
+        "training.monitor": "val_landslide_iou",
+        "training.mode": "max",
+        "training.seed": training.seed if options.seed is None else options.seed,
+    }
+    return change_recipe(recipe, options.changes, values)
 
 
 def finetune(
@@ -203,8 +204,11 @@ def finetune(
             run = _place(place, number)
             train_or_resume(recipe, run.path, session)
         there = f"{recipe.data.name}:{recipe.data.test}"
-        target = _scores(run, there, session.arrays, session)
-        back = _scores(run, f"{home.name}:{home.test}", home.arrays, session)
+        target = evaluate_run(run, data=there, pictures=0, session=session)
+        at_home = replace(session, arrays=home.arrays)
+        back = evaluate_run(
+            run, data=f"{home.name}:{home.test}", pictures=0, session=at_home
+        )
         points.append(CurvePoint(number, run, target, back))
     return points
 
@@ -231,12 +235,6 @@ def _description(name: str, session: Session) -> DataDescription:
     config = builder.builder_config.name if builder.builder_config else ""
     full = f"{builder.name}/{config}" if config else builder.name
     return describe(builder.info.metadata or {}, full, "train")
-
-
-def _arguments(metadata: ModelMetadata) -> dict[str, Any]:
-    """Returns the arguments of the trained network that a recipe may name."""
-    derived = ("num_classes", "input_shape", "classifier_activation")
-    return {k: v for k, v in metadata.arguments.items() if k not in derived}
 
 
 def _layers(freeze: Sequence[str], run: RunFolder) -> list[str]:
@@ -266,24 +264,7 @@ def _check_place(run: RunFolder, recipe: Recipe, session: Session) -> None:
     """Refuses a folder that another fine-tuning has begun."""
     if not run.recipe.is_file():
         return
-    found = run.read_recipe()
-    wanted = recipe.model_copy(deep=True)
-    if session.arrays is not None:
-        wanted.data.arrays = str(Path(session.arrays).resolve())
-    if found != wanted:
+    if run.read_recipe() != session.with_arrays(recipe):
         raise RunError(
             f"`{run.path}` holds a run of another recipe: choose another `--out`."
         )
-
-
-def _scores(
-    run: RunFolder, data: str, arrays: str | Path | None, session: Session
-) -> Evaluation:
-    return evaluate_run(
-        run,
-        data=data,
-        pictures=0,
-        arrays=arrays,
-        data_dir=session.data_dir,
-        manual_dir=session.manual_dir,
-    )

@@ -8,10 +8,8 @@ import tensorflow as tf
 from landslide_tf.losses import SegmentationCrossEntropy
 from landslide_tf.metrics import ConfusionMatrix
 from landslide_tf.models import output_space_discriminator
-from landslide_tf.train.optimizers import LossScaleOptimizer
-from landslide_tf.train.split_optimizer import SplitOptimizer
-from landslide_tf.train.transfer.adaptation import InferenceAfter
-from landslide_tf.train.transfer.adversarial import AdversarialModel
+from landslide_tf.train.optimizers import LossScaleOptimizer, SplitOptimizer
+from landslide_tf.train.transfer.adversarial import AdversarialModel, InferenceAfter
 
 LEVELS = ("main", "aux")
 WEIGHTS = {"main": 0.3, "aux": 0.07}  # large enough to be seen in gradients

@@ -10,8 +10,11 @@ import tensorflow as tf
 from landslide_tf.palette import IGNORE, class_palette
 from landslide_tf.pipelines import EvaluationBatches, InputSelection, load
 from landslide_tf.train import Session, load_recipe, train
-from landslide_tf.train.run.shown_examples import examples_to_show, rgb_image
-from landslide_tf.train.run.tensorboard import ValidationPictures
+from landslide_tf.train.run.pictures import (
+    ValidationPictures,
+    examples_to_show,
+    rgb_image,
+)
 
 BANDS = ("red", "green", "blue")
 

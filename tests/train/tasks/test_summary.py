@@ -8,7 +8,7 @@ import yaml
 from landslide_tf.cli.reporting import write_reports
 from landslide_tf.errors import RunError
 from landslide_tf.metadata import Band, ModelMetadata
-from landslide_tf.train import RunFolder, evaluate_run, load_recipe, run_facts
+from landslide_tf.train import RunFolder, Session, evaluate_run, load_recipe, run_facts
 
 
 @pytest.fixture
@@ -89,7 +89,9 @@ def test_training_and_evaluation_write_the_page(trainer, tiny_data):
     # The best weights are those of the only epoch.
     assert f"<dd>{float(row['val_landslide_iou']):.4f}</dd>" in text
     assert "tiny:validation[:8]" in text and "tiny:test[:8]" not in text
-    files = write_reports(run, evaluate_run(run, data_dir=tiny_data, pictures=1))
+    files = write_reports(
+        run, evaluate_run(run, session=Session(tiny_data), pictures=1)
+    )
     assert files["page"] == run.page
     text = run.page.read_text()
     assert "tiny:validation[:8]" in text and "tiny:test[:8]" in text

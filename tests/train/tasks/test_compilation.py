@@ -3,7 +3,7 @@ import pytest
 from landslide_tf.errors import RecipeError
 from landslide_tf.losses import BoundaryLoss, ReleasedLoss
 from landslide_tf.train import load_recipe
-from landslide_tf.train.tasks.setup import make_loss
+from landslide_tf.train.tasks.compilation import make_loss
 
 
 def made(*changes):

@@ -60,7 +60,9 @@ def test_rare_class_options_are_resolved_fitted_and_used(run, tiny_data):
     scores = metadata.metrics["validation"]
     assert scores["ece_after"] < scores["ece_before"]
     found = evaluate_run(
-        done, data="synthetic_landslides/tiny:validation[:8]", data_dir=tiny_data
+        done,
+        data="synthetic_landslides/tiny:validation[:8]",
+        session=Session(tiny_data),
     )
     # The F1 that chose the threshold is the F1 that the evaluation finds.
     f1 = found.scores.of_class(0)["f1"]
@@ -86,7 +88,9 @@ def test_averages_are_validated_and_kept_while_training_goes_on(run, tiny_data):
         moved = [np.abs(best.arrays[k] - state.arrays[k]).max() for k in kernels]
         assert min(moved) > 0
     found = evaluate_run(
-        done, data="synthetic_landslides/tiny:validation[:8]", data_dir=tiny_data
+        done,
+        data="synthetic_landslides/tiny:validation[:8]",
+        session=Session(tiny_data),
     )
     assert found.landslide_iou == pytest.approx(best.meta["value"], abs=1e-6)
 

@@ -1,20 +1,53 @@
-"""Pictures of validation examples in TensorBoard."""
+"""Examples that are shown, their colours, and their pictures in TensorBoard."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.palette import IGNORE, class_palette
-from landslide_tf.pipelines import EvaluationBatches
-from landslide_tf.train.run.shown_examples import examples_to_show, rgb_image
+from landslide_tf.pipelines import EvaluationBatches, ExampleStore
 
 SHOWN = 4
 _GAP = 4  # pixels between the parts of a picture
+
+
+def examples_to_show(store: ExampleStore, wanted: int) -> list[int]:
+    """Returns example numbers spread evenly over those that show landslides.
+
+    Args:
+        store: The examples.
+        wanted: How many; all where there are fewer.
+
+    Returns:
+        Ascending numbers, the same for the same store.
+    """
+    candidates = np.flatnonzero(store.positive)
+    if len(candidates) < wanted:
+        candidates = np.arange(len(store))
+    places = np.linspace(0, len(candidates) - 1, min(wanted, len(candidates)))
+    return candidates[places.round().astype(int)].tolist()
+
+
+def rgb_image(image: FloatArray, bands: Sequence[str]) -> NDArray[np.uint8]:
+    """Returns the bands named red, green and blue; the first one for an absent one.
+
+    Args:
+        image: Input of a model, (H, W, bands), values to show in 0..255.
+        bands: Name of each band.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    names = list(bands)
+    rgb = [names.index(n) if n in names else 0 for n in ("red", "green", "blue")]
+    return np.clip(image[..., rgb], 0, 255).astype(np.uint8)
 
 
 class ValidationPictures(keras.callbacks.Callback):

@@ -121,7 +121,7 @@ def test_without_learning_a_curve_is_flat(source, session, tmp_path):
     assert zero.run.path == source.path
     np.testing.assert_array_equal(zero.target.matrices, four.target.matrices)
     np.testing.assert_array_equal(zero.source.matrices, four.source.matrices)
-    direct = evaluate_run(source, data=f"{DATA}:test[:4]", data_dir=session.data_dir)
+    direct = evaluate_run(source, data=f"{DATA}:test[:4]", session=session)
     np.testing.assert_array_equal(direct.matrices, zero.target.matrices)
     with pytest.raises(RunError, match="holds a run of another recipe"):
         finetune(source.path, DATA, [4], tmp_path, None, session)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from typing import Any
 
 from landslide_tf.metadata import FILE_NAME
-from landslide_tf.train.recipe.schema import Recipe, TrainingSection
+from landslide_tf.train.recipe.schema import TrainingSection
 from landslide_tf.train.run.folder import RunFolder
+from landslide_tf.train.tasks import task_of
 
 
 def run_facts(run: RunFolder) -> dict[str, Any]:
@@ -27,6 +27,7 @@ def run_facts(run: RunFolder) -> dict[str, Any]:
         RunError: If this is not a run folder or its `model.json` is damaged.
     """
     recipe = run.read_recipe()
+    task = task_of(recipe)
     rows: list[dict[str, str]] = []
     if run.metrics.is_file():
         with run.metrics.open(newline="") as stream:
@@ -37,15 +38,11 @@ def run_facts(run: RunFolder) -> dict[str, Any]:
         "network": recipe.model.name,
         "data": f"{recipe.data.name}: {recipe.data.train}, {recipe.data.validation}",
         "epochs": _length(recipe.training, len(rows)),
-        "best epoch": _best(recipe, rows),
+        "best epoch": task.best_epoch(rows),
         "seed": recipe.training.seed,
         "precision": recipe.training.precision,
+        **task.facts(),
     }
-    if recipe.adaptation is not None:
-        facts["adapted to"] = recipe.adaptation.target
-        facts["target labels"] = (
-            "seen in validation (oracle)" if recipe.adaptation.oracle else "not seen"
-        )
     if (run.path / FILE_NAME).is_file():
         metadata = run.read_metadata()
         threshold = metadata.threshold
@@ -69,21 +66,3 @@ def _length(section: TrainingSection, trained: int) -> str:
     if trained < section.epochs and section.patience is not None:
         return f"{text}; ends after {section.patience} epochs without a better one"
     return text
-
-
-def _best(recipe: Recipe, rows: list[dict[str, str]]) -> str | None:
-    """The epoch whose weights the run keeps, counted from 1."""
-    section, adaptation = recipe.training, recipe.adaptation
-    if adaptation is not None and adaptation.select != "target_iou":
-        from landslide_tf.train.transfer.adaptation import kept_epoch
-
-        numbers = [{k: float(v or math.nan) for k, v in r.items()} for r in rows]
-        kept = kept_epoch(numbers, adaptation.select) if rows else None
-        return None if kept is None else f"{kept + 1}, by `{adaptation.select}`"
-    values = [(float(row.get(section.monitor) or math.nan), row) for row in rows]
-    values = [(value, row) for value, row in values if not math.isnan(value)]
-    if not values:
-        return None
-    choose = max if section.mode == "max" else min
-    value, row = choose(values, key=lambda pair: pair[0])  # the first of equals
-    return f"{int(row['epoch']) + 1}, {section.monitor} {value:.6g}"

@@ -17,21 +17,15 @@ from landslide_tf.pipelines import (
     training_stream,
 )
 from landslide_tf.pipelines.sequences import EvaluationSequence, TrainingSequence
-from landslide_tf.train import RunFolder, load_recipe, run_facts
+from landslide_tf.train import RunFolder, Session, load_recipe, run_facts
 from landslide_tf.train.search.space import SearchSpace
-from landslide_tf.train.tasks.setup import RunData, make_rate
-from landslide_tf.train.transfer import adaptation
+from landslide_tf.train.tasks import adaptation, task_of
+from landslide_tf.train.tasks.adaptation import CollapseError, kept_epoch
+from landslide_tf.train.tasks.compilation import make_rate
+from landslide_tf.train.tasks.data import RunData
 from landslide_tf.train.transfer import paired_batches as data
-from landslide_tf.train.transfer.adaptation import (
-    AdaptationRecorder,
-    CollapseError,
-    adversarial_model,
-    kept_epoch,
-    paired_batches,
-    settle_adaptation,
-    target_selection,
-)
-from tests.train.region_examples import CHANNELS, description, examples, store
+from landslide_tf.train.transfer.compatibility import target_selection
+from tests.train.tasks.region_examples import CHANNELS, description, examples, store
 
 SELECTION = InputSelection(("r", "g", "b"))
 
@@ -127,8 +121,14 @@ def recipe(tmp_path, *changes):
 def batches(monkeypatch, chosen, target, labelled=None):
     monkeypatch.setattr(adaptation, "load_unlabelled", lambda *_, **__: target)
     monkeypatch.setattr(adaptation, "load_split", lambda *_, **__: labelled)
-    own = RunData(training(8, 1), evaluation(4, 2))
-    return paired_batches(chosen, own)
+    return task_of(chosen).batches(store(8, 1), store(4, 2), Session())
+
+
+def of_steps(count):
+    """Batches of an epoch of so many steps."""
+    own = store(1, 1)
+    batches = TrainingBatches(own, SELECTION, 1, 7, draws=count)
+    return RunData(own, batches, None, None)
 
 
 def hidden(count, seed, **changes):
@@ -200,16 +200,19 @@ def test_sections_that_are_not_valid(tmp_path, change, message):
 def test_what_has_no_meaning_with_two_regions(tmp_path):
     for change in ("training.pictures=1", "optimizer.ema=0.9"):
         with pytest.raises(RecipeError, match=change.split("=")[0]):
-            settle_adaptation(recipe(tmp_path, change))
+            task_of(recipe(tmp_path, change)).settled()
 
 
 def test_the_monitor_is_what_is_selected_by(tmp_path):
-    section = settle_adaptation(recipe(tmp_path, "adaptation.select=entropy")).training
+    def settled(*changes):
+        return task_of(recipe(tmp_path, *changes)).settled().training
+
+    section = settled("adaptation.select=entropy")
     assert (section.monitor, section.mode) == ("val_target_entropy", "min")
     options = ("adaptation.oracle=true", "adaptation.select=target_iou")
-    section = settle_adaptation(recipe(tmp_path, *options)).training
+    section = settled(*options)
     assert (section.monitor, section.mode) == ("val_target_landslide_iou", "max")
-    assert settle_adaptation(recipe(tmp_path)).training.monitor == "val_landslide_iou"
+    assert settled().monitor == "val_landslide_iou"
 
 
 def test_a_search_varies_the_adversary(tmp_path):
@@ -267,8 +270,7 @@ def test_the_page_of_a_run_names_the_epoch_that_is_kept(tmp_path):
 
 
 def test_a_collapse_ends_training(tmp_path):
-    chosen = recipe(tmp_path)
-    recorder = AdaptationRecorder(RunFolder(tmp_path), chosen)
+    recorder = task_of(recipe(tmp_path)).recorder(RunFolder(tmp_path))
     recorder.rows = [row(0.5, 0.1, 0.0), row(0.5, 0.1, 0.0)]
     with pytest.raises(CollapseError, match=r"0\.000% of the target.*adaptation"):
         recorder.end_epoch(None, 2, row(0.5, 0.1, 0.0))
@@ -284,8 +286,8 @@ def test_discriminators_follow_the_schedule_from_their_own_rate(tmp_path):
     image = keras.Input((None, None, 3), name="image")
     network = keras.Model([image], keras.layers.Conv2D(2, 1)(image))
     for change, base in (("filters=2", 1e-4), ("rate_of_generator=true", 2.5e-4)):
-        chosen = recipe(tmp_path, f"adaptation.{change}")
-        model = adversarial_model(network, chosen, description(), 2001)
+        task = task_of(recipe(tmp_path, f"adaptation.{change}"))
+        model = task.compiled(network, of_steps(2001))
         found = float(model.optimizer.second.learning_rate.numpy())
         assert found == pytest.approx(base, rel=1e-5)
         assert (model.optimizer.second.beta_1, model.optimizer.second.beta_2) == (
@@ -298,8 +300,8 @@ def test_scale_and_shift_stay_while_statistics_move(tmp_path):
     image = keras.Input((None, None, 3), name="image")
     x = keras.layers.BatchNormalization(name="norm")(image)
     network = keras.Model([image], keras.layers.Conv2D(2, 1, name="score")(x))
-    chosen = recipe(tmp_path, "adaptation.freeze_affine=true")
-    model = adversarial_model(network, chosen, description(), 2)
+    task = task_of(recipe(tmp_path, "adaptation.freeze_affine=true"))
+    model = task.compiled(network, of_steps(2))
     before = {v.path: v.numpy() for v in network.variables}
     random = np.random.default_rng(0)
     x = {

@@ -34,15 +34,13 @@ from landslide_tf.pipelines import (
     from_examples,
     training_input,
 )
-from landslide_tf.train.optimizers import LossScaleOptimizer
+from landslide_tf.train.optimizers import LossScaleOptimizer, SplitOptimizer
 from landslide_tf.train.recipe.schema import TrainingSection
 from landslide_tf.train.run.devices import replicated
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.loop import run_fits
 from landslide_tf.train.run.recorder import RunRecorder
-from landslide_tf.train.split_optimizer import SplitOptimizer
-from landslide_tf.train.transfer.adaptation import InferenceAfter
-from landslide_tf.train.transfer.adversarial import AdversarialModel
+from landslide_tf.train.transfer.adversarial import AdversarialModel, InferenceAfter
 from landslide_tf.train.transfer.paired_batches import PairedTraining, PairedValidation
 
 STEPS = 11

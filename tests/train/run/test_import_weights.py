@@ -78,9 +78,9 @@ def test_imported_weights_predict_as_they_did_on_jax(
     assert run.metrics.read_text() == RunFolder(trained[0]).metrics.read_text()
     # The arrays stay behind; the same examples come from TFDS.
     assert run.read_recipe().data.arrays is None
-    one = evaluate_run(run, pictures=0, data_dir=tiny_data)
+    one = evaluate_run(run, pictures=0, session=Session(tiny_data))
     other = evaluate_run(RunFolder(trained[0]), pictures=0)
-    explicit = evaluate_run(run, pictures=0, arrays=trained[1])
+    explicit = evaluate_run(run, pictures=0, session=Session(arrays=trained[1]))
     assert one.scores.as_dict() == other.scores.as_dict() == explicit.scores.as_dict()
 
 

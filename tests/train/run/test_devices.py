@@ -13,10 +13,10 @@ from landslide_tf.errors import RecipeError
 from landslide_tf.train import load_recipe, train
 from landslide_tf.train.run.checkpoint import load_newest
 from tests.train.conftest import RECIPE
-from tests.train.test_restart import assert_same, finish, rows, whole_run
+from tests.train.run.test_restart import assert_same, finish, rows, whole_run
 
 SCRIPT = Path(__file__).with_name("two_devices.py")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer
 from landslide_tf.train.run.devices import replicated
 from landslide_tf.train.run.recorder import NoLandslideWarning
 from tests.train.conftest import RECIPE
-from tests.train.killable import store, two_cpus
+from tests.train.run.killable import store, two_cpus
 
 # Without dropout, whose masks differ. The last validation batch holds one example for
 # two devices.

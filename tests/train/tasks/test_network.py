@@ -4,8 +4,8 @@ import pytest
 
 from landslide_tf.errors import RecipeError
 from landslide_tf.train import load_recipe
-from landslide_tf.train.run.finish import trained_arguments
-from landslide_tf.train.tasks.setup import builder_arguments
+from landslide_tf.train.tasks import task_of
+from landslide_tf.train.tasks.network import builder_arguments
 
 BANDS = "data.image=[nir, red, green, swir]"
 
@@ -24,7 +24,8 @@ def test_bands_are_named_in_the_order_of_the_image():
 
 
 def test_a_trained_network_is_built_without_it():
-    assert "stem" not in trained_arguments(arguments("repeat"))
+    task = task_of(load_recipe("rae_d_synthetic"))
+    assert "stem" not in task.trained_arguments(arguments("repeat"))
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -29,6 +32,23 @@ def test_every_shipped_recipe_is_valid_and_survives_writing(name, tmp_path):
     recipe = load_recipe(name)
     recipe.write(tmp_path / "again.yaml")
     assert load_recipe(tmp_path / "again.yaml") == recipe
+
+
+FOLDERS = ("recipes", "benchmark/grids", "continual/recipes")
+TRAIN = Path(__file__).parents[3] / "train"
+
+
+@pytest.mark.parametrize(
+    "file", sorted(f for folder in FOLDERS for f in (TRAIN / folder).glob("*.yaml")),
+    ids=lambda file: file.stem,
+)  # fmt: skip
+def test_every_file_starts_with_its_command_time_and_score(file):
+    comment = re.match(r"(# .*\n)+", file.read_text("utf-8"))
+    text = " ".join(comment[0].replace("#", "").split())
+    found = re.fullmatch(r"landslide-tf (.+) Time: (.+)\. Score: (.+)\.", text)
+    assert file.stem in found[1].split()
+    for value in found.group(2, 3):
+        assert value == "not measured" or re.search(r"\((README|\w+/\w+)\.md\)$", value)
 
 
 def test_the_paper_recipe_has_the_paper_numbers():

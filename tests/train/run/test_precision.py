@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.train.test_restart import rows, run
+from tests.train.run.test_restart import rows, run
 
 # Relative difference of the training loss of an epoch from float32's. Over four epochs
 # 2.2 % and 5.0 % were measured at most: rounding takes another path, not another aim.
