@@ -63,6 +63,7 @@ from landslide_tf.train.continual.update_model import (
     UpdateModel,
     old_regions,
 )
+from landslide_tf.train.run.session import Verbosity
 
 # Name of the decoder of networks that have one for all regions.
 _ALL = "ALL_REGIONS"
@@ -106,7 +107,7 @@ class RegionSequence:
         return self.regions.recipe
 
     @property
-    def verbose(self) -> int | None:
+    def verbose(self) -> Verbosity | None:
         """Keras's verbosity."""
         return self.regions.session.verbose
 
