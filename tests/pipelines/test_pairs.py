@@ -218,9 +218,7 @@ def test_batches_carry_what_was_recorded_of_their_images():
         TrainingSequence(RegionBatches(made, 7))
 
 
-@pytest.mark.filterwarnings(
-    "ignore::landslide_tf.datasets.IncompleteDataWarning"
-)
+@pytest.mark.filterwarnings("ignore::landslide_tf.datasets.IncompleteDataWarning")
 def test_a_set_of_pairs_loads_and_exports_as_any_other(tmp_path):
     write_region(tmp_path / "manual/EASTERN_TEMPERATE_FORESTS", 6)
     folders = {"data_dir": tmp_path / "tfds", "manual_dir": tmp_path / "manual"}

@@ -28,10 +28,10 @@ from landslide_tf.train.continual.responses import (
 )
 from landslide_tf.train.continual.training import RegionSequence
 from landslide_tf.train.continual.update_model import StagePlan, UpdateModel
-from landslide_tf.train.engine import Session
 from landslide_tf.train.recipe.schema import TrainingSection
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.recorder import RunRecorder
+from landslide_tf.train.run.session import Session
 from tests.models.tsmu_small import call, draw
 from tests.train.continual.region_pairs import region_data
 
