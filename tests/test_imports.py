@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Container
 from functools import cache
 from pathlib import Path
 
@@ -17,21 +18,20 @@ FOLDERS = {  # installed name: folder
     f"{PACKAGE}.train": ROOT / "train",
     f"{PACKAGE}.saved_models": ROOT / "saved_models",
 }
-# Rooms import rooms of lower levels and nothing of their own; the base modules, level
-# 0, import each other. A new room needs its place here and in CONTRIBUTING.md.
-LEVELS = (
-    {"array_types", "ecoregions", "errors", "files", "metadata", "palette", "version"},
-    {"terrain", "objects", "evidence", "saved_models"},
-    {"raster"},
-    {"layers", "losses", "metrics"},
-    {"models"},
-    {"pipelines", "datasets"},
-    {"train", "prepare", "mapping", "report"},
-    {"serving"},
-    {"demo"},
-    {"cli"},
-)
-LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+
+
+def levels() -> list[set[str]]:
+    """The layers as the picture of the architecture has them, lowest first.
+
+    The modules of the first line import each other; below it, packages import those of
+    the lines above and nothing of their own line.
+    """
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    picture = text.split("```layers\n")[1].split("```")[0]
+    return [set(line.split()) for line in picture.splitlines()]
+
+
+LEVEL = {name: level for level, names in enumerate(levels()) for name in names}
 HEAVY = ("tensorflow", "keras", "jax", "torch", "matplotlib", "rasterio", "sklearn")
 
 
@@ -93,28 +93,28 @@ def at_import_time(tree: ast.Module):
         waiting += ast.iter_child_nodes(node)
 
 
-def room_of(name: str) -> str | None:
+def package_of(name: str) -> str | None:
     parts = name.split(".")
     return parts[1] if parts[0] == PACKAGE and len(parts) > 1 else None
 
 
 def violations(module: str, names: set[str]) -> list[str]:
-    room = room_of(module)
+    package = package_of(module)
     found = []
     for name in sorted(names):
-        other = room_of(name)
-        if other in (None, "__version__") or other == room:
+        other = package_of(name)
+        if other in (None, "__version__") or other == package:
             continue
         if other not in LEVEL:
             found.append(f"{module} imports {name}, of no level")
-        elif LEVEL[other] > LEVEL[room] or 0 < LEVEL[other] == LEVEL[room]:
-            found.append(f"{module} (level {LEVEL[room]}) imports {name}")
+        elif LEVEL[other] > LEVEL[package] or 0 < LEVEL[other] == LEVEL[package]:
+            found.append(f"{module} (level {LEVEL[package]}) imports {name}")
     return found
 
 
-def test_every_room_has_its_level():
-    rooms = {room_of(module) for module in modules()} - {None}
-    assert rooms - set(LEVEL) == set()
+def test_the_picture_of_the_layers_shows_the_tree():
+    assert set(LEVEL) == {package_of(module) for module in modules()} - {None}
+    assert len(LEVEL) == sum(map(len, levels())), "a package stands on one line"
 
 
 def test_imports_point_down():
@@ -124,6 +124,43 @@ def test_imports_point_down():
             nodes = ast.walk(tree_of(file))
             found += violations(module, imported(module, file, nodes))
     assert found == []
+
+
+def known(name: str, names: Container[str]) -> str | None:
+    """The module of ours that an imported dotted name lies in."""
+    while name and name not in names:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Some modules that import each other in a circle; empty where none do."""
+    done: set[str] = set()
+
+    def search(module: str, way: list[str]) -> list[str]:
+        if module in way:
+            return way[way.index(module) :]
+        if module not in done:
+            done.add(module)
+            for other in sorted(graph[module]):
+                if found := search(other, [*way, module]):
+                    return found
+        return []
+
+    return next(filter(None, (search(module, []) for module in graph)), [])
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Imports inside functions and for type checkers counted."""
+    files = modules()
+    graph = {}
+    for module, file in files.items():
+        names = imported(module, file, ast.walk(tree_of(file)))
+        # The package itself imports all of its parts, late, and they its version.
+        graph[module] = {known(n, files) for n in names} - {None, module, PACKAGE}
+    del graph[PACKAGE]
+    assert circle(graph) == []
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
 
 
 def test_the_check_sees_a_wrong_import(tmp_path):
@@ -149,14 +186,14 @@ def test_frameworks_are_imported_where_they_belong():
     """Models, losses and metrics must import where TensorFlow is not installed."""
     found = []
     for module, file in modules().items():
-        room = room_of(module)
+        package = package_of(module)
         banned = set()
-        if room is None or LEVEL[room] <= LEVEL["pipelines"]:
+        if package is None or LEVEL[package] <= LEVEL["pipelines"]:
             banned = {"tensorflow"}
         if (
-            room is None
-            or LEVEL[room] < LEVEL["layers"]
-            or room in ("datasets", "report")
+            package is None
+            or LEVEL[package] < LEVEL["layers"]
+            or package in ("datasets", "report")
         ):
             banned = {"tensorflow", "keras"}
         names = imported(module, file, at_import_time(tree_of(file)))
@@ -188,13 +225,13 @@ def test_keras_finds_our_classes_in_either_order(tmp_path, order):
     code = f"""
 import json
 import {order}
-# Before any room is touched: looking one up would import it.
+# Before any package is touched: looking one up would import it.
 assert "landslide_tf>Conv2D" in keras.saving.get_custom_objects()
-rooms = landslide_tf.layers, landslide_tf.losses, landslide_tf.metrics
+packages = landslide_tf.layers, landslide_tf.losses, landslide_tf.metrics
 bases = keras.layers.Layer, keras.losses.Loss, keras.metrics.Metric
 found = [
     (name, keras.saving.get_registered_object(f"landslide_tf>{{name}}") is value)
-    for room in rooms for name, value in vars(room).items()
+    for package in packages for name, value in vars(package).items()
     if isinstance(value, type) and issubclass(value, bases)
 ]
 print(json.dumps(found))
