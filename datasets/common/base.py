@@ -22,6 +22,7 @@ from landslide_tf.datasets.common.files import (
 )
 from landslide_tf.datasets.common.report import Tally
 from landslide_tf.errors import DataError
+from landslide_tf.files import locked
 
 Item = TypeVar("Item")
 Example = dict[str, Any]  # by feature, as TFDS encodes it
@@ -151,7 +152,11 @@ class LandslideBuilder(
         )
         self._downloads = epath.Path(downloads)
         config = dataclasses.replace(config, manual_dir=self._manual_root)
+        waiting = not self.data_path.exists()
         with _sole_writer(self.data_path):
+            if waiting and self.data_path.exists():
+                # Another process has built it meanwhile; TFDS looks only once.
+                self.info.read_from_directory(self.data_path)
             super().download_and_prepare(
                 download_dir=download_dir, download_config=config, **arguments
             )
@@ -272,24 +277,16 @@ def configurations() -> dict[str, list[str]]:
 def _sole_writer(data_path: epath.Path) -> Iterator[None]:
     """Holds the folder of a build's versions and removes what killed builds left.
 
-    The lock lies on the folder itself and dies with its process, so whoever holds it
-    knows that nobody is writing the leftovers. Remote folders cannot be locked.
+    The lock dies with its process, so whoever holds it knows that nobody is writing
+    the leftovers. Remote folders cannot be locked.
     """
-    folder = os.fspath(data_path.parent)
-    if data_path.exists() or "://" in folder:
+    if data_path.exists() or "://" in os.fspath(data_path):
         yield
         return
-    import fcntl  # not on Windows, where importing the package still has to work
-
-    data_path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(os.fspath(data_path.parent)):
         for leftover in data_path.parent.glob(f"incomplete.*_{data_path.name}"):
             leftover.rmtree()
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -22,11 +22,12 @@ from landslide_tf.pipelines.batches import (
     training_input,
     training_stream,
 )
-from landslide_tf.pipelines.branches import (
-    DEGRADATIONS,
-    Degradation,
-    branch_images,
-    branch_stores,
+from landslide_tf.pipelines.built_sets import (
+    build,
+    find_builder,
+    load,
+    prepared_builder,
+    split_name,
 )
 from landslide_tf.pipelines.classification import (
     ImageEvaluationBatches,
@@ -48,7 +49,14 @@ from landslide_tf.pipelines.region_examples import (
     draw_subset,
     load_region,
 )
-from landslide_tf.pipelines.saliency import branch_image, branch_map
+from landslide_tf.pipelines.saliency import (
+    DEGRADATIONS,
+    Degradation,
+    branch_image,
+    branch_images,
+    branch_map,
+    branch_stores,
+)
 from landslide_tf.pipelines.segmentation import (
     EvaluationBatches,
     TrainingBatches,
@@ -58,15 +66,10 @@ from landslide_tf.pipelines.store import (
     Channel,
     DataDescription,
     ExampleStore,
-    build,
     describe,
-    find_builder,
     from_examples,
-    load,
-    prepared_builder,
-    split_name,
+    sample_examples,
 )
-from landslide_tf.pipelines.subset import sample_examples
 
 __all__ = [
     "DEGRADATIONS",

@@ -22,15 +22,13 @@ from rich.progress import track
 
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.files import atomic_folder, atomic_path, sha256
+from landslide_tf.pipelines.built_sets import load, prepared_builder, split_name
 from landslide_tf.pipelines.feature_files import Column, ColumnWriter, open_column
 from landslide_tf.pipelines.store import (
     DataDescription,
     Example,
     ExampleStore,
     checked_examples,
-    open_split,
-    prepared_builder,
-    split_name,
 )
 
 T = TypeVar("T")
@@ -127,13 +125,14 @@ def export_arrays(
             f"Expected a whole split to export, received `{split}`; slices are taken "
             "when the arrays are read."
         )
-    folders = {"data_dir": data_dir, "manual_dir": manual_dir}
     counts = {}
     with atomic_folder(out) as temporary:
         builder = prepared_builder(name, data_dir=data_dir, manual_dir=manual_dir)
         for part in [split] if split else list(builder.info.splits):
-            examples, description = open_split(name, split=part, **folders)
-            counts[part] = write_arrays(temporary / part, examples, description)
+            store = load(name, split=part, data_dir=data_dir, manual_dir=manual_dir)
+            counts[part] = write_arrays(
+                temporary / part, store.examples, store.description
+            )
     return counts
 
 
@@ -156,7 +155,7 @@ def write_arrays(
     """
     folder = Path(folder)
     writers: dict[str, ColumnWriter] = {}
-    ids = []
+    ids: list[str] = []
     try:
         with atomic_folder(folder) as temporary:
             progress = _track(checked_examples(examples, description), "Writing")

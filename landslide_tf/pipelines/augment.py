@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from landslide_tf.terrain import DIHEDRAL, dihedral, dihedral_factors
 
 Mask = NDArray[np.uint8]
 Padding = Literal["mirror", "black"]
+Window: TypeAlias = tuple[slice, slice]
 
 
 def example_generator(seed: int, epoch: int, name: str) -> np.random.Generator:
@@ -99,18 +100,16 @@ class Augmentation:
             mask = dihedral(mask, "flip_left_right")
         if patch is None:
             return inputs, mask
+        size = mask.shape
         if self.scale is not None:
             low, high = (round(factor * patch) for factor in self.scale)
             side = int(generator.integers(max(1, low), max(1, high), endpoint=True))
-            inputs, mask = resize_example(inputs, mask, side)
-        return random_patch(
-            inputs,
-            mask,
-            patch,
-            generator,
-            padding=self.padding,
-            pad_label=self.pad_label,
-        )
+            size = _scaled(size, side)
+        window = _window(size, patch, generator)
+        if size != mask.shape:
+            inputs, mask = _resized(inputs, mask, size, window)
+            window = np.s_[:, :]
+        return _patch(inputs, mask, patch, window, self.padding, self.pad_label)
 
     def __call__(
         self,
@@ -155,17 +154,57 @@ class Augmentation:
             operation = DIHEDRAL[0]  # the identity
         inputs = _turned(inputs, operation, kinds)
         if self.brightness or self.contrast:
-            image = inputs["image"]
-            mean = np.nanmean(image, axis=(0, 1), keepdims=True)
-            image = (image - mean) * (1 + contrast * np.float32(self.contrast))
-            image = image + mean * (1 + brightness * np.float32(self.brightness))
-            inputs["image"] = np.clip(image, *self.image_range).astype(np.float32)
+            inputs["image"] = _recoloured(
+                inputs["image"],
+                1 + contrast * np.float32(self.contrast),
+                1 + brightness * np.float32(self.brightness),
+                self.image_range,
+            )
         if self.blur and generator.random() < 0.5:
             sigma = generator.uniform(0.0, self.blur)
             inputs["image"] = ndimage.gaussian_filter(
                 inputs["image"], sigma, axes=(0, 1), mode="nearest"
             )
         return inputs, operation
+
+
+def _recoloured(
+    image: NDArray[np.float32],
+    contrast: np.float32,
+    brightness: np.float32,
+    limits: tuple[float, float],
+) -> NDArray[np.float32]:
+    """Stretches an image around its bands' means and scales the means, band by band.
+
+    A band that lies together is five times as fast as one among others.
+    """
+    quarter = abs(image.strides[0]) < abs(image.strides[1])
+    upright = image.swapaxes(0, 1) if quarter else image
+    bands = np.moveaxis(upright, -1, 0)
+    changed = np.empty(bands.shape, np.float32)
+    for band, new, mean in zip(bands, changed, _means(upright), strict=True):
+        np.subtract(band, mean, out=new)
+        new *= contrast
+        new += mean * brightness
+        np.clip(new, *limits, out=new)
+    result = np.moveaxis(changed, 0, -1)
+    return result.swapaxes(0, 1) if quarter else result
+
+
+def _means(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns `np.nanmean` of each band of an image (H, W, C), bit by bit.
+
+    NumPy adds the pixels of several bands one after the other, at a tenth of the
+    speed of `accumulate`.
+    """
+    height, width, count = image.shape
+    if count > 1:
+        sums = np.array(
+            [np.add.accumulate(image[..., k].ravel())[-1] for k in range(count)]
+        )
+        if not np.isnan(sums).any():
+            return (sums.astype(np.float64) / (height * width)).astype(np.float32)
+    return np.nanmean(np.ascontiguousarray(image), axis=(0, 1))
 
 
 def _turned(inputs: Inputs, operation: str, kinds: Sequence[str]) -> Inputs:
@@ -190,16 +229,28 @@ def resize_example(inputs: Inputs, mask: Mask, side: int) -> tuple[Inputs, Mask]
         it shrinks); mask and factors by the nearest pixel, so that directions and
         missing values stay values.
     """
-    height, width = mask.shape
-    short = min(height, width)
-    rows, cols = (round(n * side / short) for n in (height, width))
-    if (rows, cols) == (height, width):
+    size = _scaled(mask.shape, side)
+    if size == mask.shape:
         return inputs, mask
-    nearest = np.ix_(_nearest(height, rows), _nearest(width, cols))
-    resized = {**inputs, "image": _averaged(inputs["image"], rows, cols)}
+    return _resized(inputs, mask, size, np.s_[:, :])
+
+
+def _scaled(size: tuple[int, ...], side: int) -> tuple[int, ...]:
+    return tuple(round(n * side / min(size)) for n in size)
+
+
+def _resized(
+    inputs: Inputs, mask: Mask, size: tuple[int, ...], window: Window
+) -> tuple[Inputs, Mask]:
+    """Returns what lies in a window of an example brought to a size."""
+    rows, cols = (
+        _nearest(old, new)[part]
+        for old, new, part in zip(mask.shape, size, window, strict=True)
+    )
+    resized = {**inputs, "image": _averaged(inputs["image"], size, window)}
     if "factors" in inputs:
-        resized["factors"] = inputs["factors"][nearest]
-    return resized, mask[nearest]
+        resized["factors"] = inputs["factors"][rows][:, cols]
+    return resized, mask[rows][:, cols]
 
 
 def _nearest(size: int, wanted: int) -> NDArray[np.intp]:
@@ -207,14 +258,19 @@ def _nearest(size: int, wanted: int) -> NDArray[np.intp]:
     return ((2 * np.arange(wanted) + 1) * size // (2 * wanted)).astype(np.intp)
 
 
-def _averaged(image: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
-    bands = [
-        Image.fromarray(np.ascontiguousarray(image[..., k], np.float32)).resize(
-            (cols, rows), Image.Resampling.BILINEAR
-        )
-        for k in range(image.shape[-1])
-    ]
-    return np.stack([np.asarray(band) for band in bands], axis=-1)
+def _averaged(
+    image: NDArray[np.float32], size: tuple[int, ...], window: Window
+) -> NDArray[np.float32]:
+    height, width = size
+    (top, bottom, _), (left, right, _) = (
+        part.indices(n) for part, n in zip(window, size, strict=True)
+    )
+    resized = np.empty((image.shape[-1], bottom - top, right - left), np.float32)
+    for k, new in enumerate(resized):
+        band = Image.fromarray(np.ascontiguousarray(image[..., k], np.float32))
+        band = band.resize((width, height), Image.Resampling.BILINEAR)
+        new[:] = np.asarray(band.crop((left, top, right, bottom)))
+    return np.moveaxis(resized, 0, -1)
 
 
 def random_patch(
@@ -240,23 +296,38 @@ def random_patch(
         Inputs and mask of `size` × `size`; a smaller example is padded at the bottom
         and right, mirrored with 255 in the mask, or black.
     """
-    height, width = mask.shape
-    top = int(generator.integers(max(1, height - size + 1)))
-    left = int(generator.integers(max(1, width - size + 1)))
-    window = np.s_[top : top + size, left : left + size]
-    cut = {key: value[window] for key, value in inputs.items()}
+    window = _window(mask.shape, size, generator)
+    return _patch(inputs, mask, size, window, padding, pad_label)
+
+
+def _window(
+    shape: tuple[int, ...], size: int, generator: np.random.Generator
+) -> Window:
+    """Draws the place of a patch, which a smaller example does not fill."""
+    top, left = (int(generator.integers(max(1, n - size + 1))) for n in shape)
+    return slice(top, top + size), slice(left, left + size)
+
+
+def _patch(
+    inputs: Inputs,
+    mask: Mask,
+    size: int,
+    window: Window,
+    padding: Padding,
+    pad_label: int,
+) -> tuple[Inputs, Mask]:
+    """Cuts a window and pads it to a size."""
+    cut, mask = {key: value[window] for key, value in inputs.items()}, mask[window]
     if padding == "mirror":
-        return pad_example(cut, mask[window], size, size)
-    space = [(0, max(0, size - n)) for n in mask.shape]
+        return pad_example(cut, mask, size, size)
+    missing = [(0, max(0, size - n)) for n in mask.shape]
     black = {
-        key: np.pad(
-            value,
-            (*space, (0, 0)),
-            constant_values=np.nan if key == "factors" else 0.0,
+        key: _padded(
+            value, missing, constant_values=np.nan if key == "factors" else 0.0
         )
         for key, value in cut.items()
     }
-    return black, np.pad(mask[window], space, constant_values=pad_label)
+    return black, np.pad(mask, missing, constant_values=pad_label)
 
 
 def pad_example(
@@ -277,9 +348,18 @@ def pad_example(
     rows, cols = height - mask.shape[0], width - mask.shape[1]
     if rows <= 0 and cols <= 0:
         return inputs, mask
-    space = ((0, max(rows, 0)), (0, max(cols, 0)))
+    missing = [(0, max(rows, 0)), (0, max(cols, 0))]
     padded = {
-        key: np.pad(value, (*space, (0, 0)), mode="symmetric")
-        for key, value in inputs.items()
+        key: _padded(value, missing, mode="symmetric") for key, value in inputs.items()
     }
-    return padded, np.pad(mask, space, constant_values=IGNORE_VALUE)
+    return padded, np.pad(mask, missing, constant_values=IGNORE_VALUE)
+
+
+def _padded(
+    image: NDArray[np.float32],
+    missing: list[tuple[int, int]],
+    **how: Any,  # as `np.pad` takes it
+) -> NDArray[np.float32]:
+    """Pads an image (H, W, C), keeping each band together."""
+    bands = np.pad(np.moveaxis(image, -1, 0), [(0, 0), *missing], **how)
+    return np.moveaxis(bands, 0, -1)

@@ -32,7 +32,7 @@ class Column:
 
     def __getitem__(self, number: int) -> Any:  # noqa: ANN401 - array, number or bytes
         """Returns the value of an example without reading it."""
-        if self.shapes is None:
+        if self.shapes is None or self.ends is None:
             return self.values[number]
         shape = self.shapes[number]
         end = int(self.ends[number])
@@ -50,8 +50,7 @@ class ColumnWriter:
     def __init__(self, folder: Path, feature: str) -> None:
         self._feature = feature
         self._path = folder / f"{feature}.npy"
-        self._stream: IO[bytes] | None = None
-        self._dtype: np.dtype | None = None
+        self._file: tuple[IO[bytes], np.dtype] | None = None  # of numbers
         self._shapes: list[tuple[int, ...]] = []
         self._text: list[bytes] = []
 
@@ -63,43 +62,44 @@ class ColumnWriter:
         """
         if isinstance(value, str):
             value = value.encode()
-        if isinstance(value, bytes) and self._dtype is None:
+        if isinstance(value, bytes) and self._file is None:
             self._text.append(value)
             return
         value = np.asarray(value)
-        if self._dtype is None and value.dtype.kind in "biuf" and not self._text:
-            self._dtype = value.dtype
-            self._stream = self._path.open("wb")
-            self._stream.write(bytes(_HEADER))
+        if self._file is None and value.dtype.kind in "biuf" and not self._text:
+            self._file = self._path.open("wb"), value.dtype
+            self._file[0].write(bytes(_HEADER))
+        stream, dtype = self._file or (None, None)
         first = self._shapes[0] if self._shapes else value.shape
-        if value.dtype != self._dtype or value.ndim != len(first):
-            expected = "text" if self._text else f"numbers ({self._dtype})"
+        if stream is None or value.dtype != dtype or value.ndim != len(first):
+            expected = "text" if self._text else f"numbers ({dtype})"
             raise DataError(
                 f"Feature `{self._feature}` of `{name}`: expected {expected} of one "
                 f"rank in every example, received {value.dtype}{value.shape}."
             )
-        self._stream.write(value.tobytes())
+        stream.write(value.tobytes())
         self._shapes.append(value.shape)
 
     def finish(self) -> None:
         """Completes the file and, where sizes differ, writes that of the shapes."""
-        if self._stream is None:
+        if self._file is None:
             np.save(self._path, np.array(self._text))
             return
+        stream, dtype = self._file
         shapes = np.array(self._shapes, np.int64)
         if len(set(self._shapes)) == 1:
-            shape = (len(shapes), *self._shapes[0])
+            shape: tuple[int, ...] = (len(shapes), *self._shapes[0])
         else:
             shape = (int(shapes.prod(axis=1).sum()),)
             np.save(_shapes_path(self._path), shapes)
-        self._stream.seek(0)
-        self._stream.write(_header(self._dtype, shape))
+        stream.seek(0)
+        stream.write(_header(dtype, shape))
         self.close()
 
     def close(self) -> None:
         """Closes the file."""
-        if self._stream is not None:
-            self._stream.close()
+        if self._file is not None:
+            self._file[0].close()
 
 
 def open_column(folder: Path, feature: str) -> Column:

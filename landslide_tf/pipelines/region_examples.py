@@ -16,8 +16,9 @@ from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.pipelines.arrays import load_arrays
 from landslide_tf.pipelines.augment import Mask, example_generator
+from landslide_tf.pipelines.built_sets import load
 from landslide_tf.pipelines.inputs import InputSelection
-from landslide_tf.pipelines.store import ExampleStore, load
+from landslide_tf.pipelines.store import ExampleStore
 
 BALANCED = 400  # augmented images a region is to have
 MOST_ROUNDS = 7
@@ -169,6 +170,8 @@ class RegionExamples:
             IGNORE_VALUE,
             example["mask"] == description.landslide_class,
         ).astype(np.uint8)
+        # Matrix products round differently for bands that lie apart.
+        image = np.ascontiguousarray(image)
         image, mask = resize_image(image, self.size), resize_mask(mask, self.size)
         if not copy:
             return image, mask

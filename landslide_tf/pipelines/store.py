@@ -1,24 +1,21 @@
-"""Examples by number, with what the data set says about itself.
+"""Examples by number, wherever they are, with what the data set says about itself.
 
-Training reads by id: the order of an epoch, a resumed epoch and a sampled epoch
+Training reads by number: the order of an epoch, a resumed epoch and a sampled epoch
 are then only lists of numbers, and nothing is read to be thrown away.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
-from landslide_tf.pipelines.image_pairs import joined_pairs
 
 # An example as a TFDS builder gives it; feature names and dtypes vary by data set.
 Example = dict[str, Any]
@@ -185,27 +182,6 @@ class ExampleStore:
         )
 
 
-def split_name(data: str) -> tuple[str, str | None]:
-    """Splits `name[/config][:split]` into the data set and the split.
-
-    Args:
-        data: As a user writes it.
-
-    Returns:
-        `(name[/config], split or None)`.
-
-    Raises:
-        DataError: If a part is empty.
-    """
-    name, colon, split = data.partition(":")
-    if not name or (colon and not split):
-        raise DataError(
-            f"Expected data as `name[/config][:split]`, received `{data}`; "
-            "for instance `mmls/clean:test`."
-        )
-    return name, split or None
-
-
 def describe(metadata: Mapping[str, Any], name: str, split: str) -> DataDescription:
     """Reads a data set's metadata.
 
@@ -268,31 +244,48 @@ def checked_examples(
     full = f"{description.name}:{description.split}"
     classes = len(description.classes)
     seen: set[str] = set()
-    for example in examples:
-        example = dict(example)
-        name = example["id"]
-        name = name.decode() if isinstance(name, bytes) else str(name)
+    for raw in examples:
+        name, example = tidy(raw, description)
         if name in seen:
             raise DataError(f"`{full}` repeats an id: `{name}`.")
         seen.add(name)
-        key = label_name(example)
-        mask = np.asarray(example[key])
-        mask = mask[..., 0] if mask.ndim == 3 else mask
-        if mask.shape != (() if key == "label" else example["image"].shape[:2]):
-            raise DataError(
-                f"Example `{name}` of `{description.name}`: expected a mask of "
-                f"{example['image'].shape[:2]} like its image, received {mask.shape}."
-            )
-        wrong = (mask >= classes) & (mask != IGNORE_VALUE)
+        label = np.asarray(raw[label_name(raw)])
+        wrong = (label >= classes) & (label != IGNORE_VALUE)
         if wrong.any():
             raise DataError(
                 f"Example `{name}` of `{description.name}`: label value "
-                f"{int(mask[wrong][0])} is not a class (0..{classes - 1}) or 255."
+                f"{int(label[wrong][0])} is not a class (0..{classes - 1}) or 255."
             )
-        example[key] = mask.astype(np.uint8)
         yield name, example
     if not seen:
         raise DataError(f"`{full}` has no examples.")
+
+
+def tidy(example: Example, description: DataDescription) -> tuple[str, Example]:
+    """Returns an example as a store holds it.
+
+    Args:
+        example: Dictionary with at least `image` (H, W, C), `mask` (H, W) or (H, W, 1),
+            or `label` of the whole image, and `id`.
+        description: What the data set says about itself.
+
+    Returns:
+        The id as text, and the example with its `mask` as uint8 (H, W), or its
+        `label` as uint8 ().
+
+    Raises:
+        DataError: If the mask has another size than the image.
+    """
+    key, name = label_name(example), example["id"]
+    name = name.decode() if isinstance(name, bytes) else str(name)
+    label = np.asarray(example[key])
+    label = label[..., 0] if label.ndim == 3 else label
+    if label.shape != (() if key == "label" else example["image"].shape[:2]):
+        raise DataError(
+            f"Example `{name}` of `{description.name}`: expected a mask of "
+            f"{example['image'].shape[:2]} like its image, received {label.shape}."
+        )
+    return name, {**example, key: label.astype(np.uint8)}
 
 
 def from_examples(
@@ -316,160 +309,29 @@ def from_examples(
     return ExampleStore(description, list(ids), list(kept))
 
 
-def load(
-    data: str,
-    *,
-    split: str | None = None,
-    data_dir: str | Path | None = None,
-    manual_dir: str | Path | None = None,
-) -> ExampleStore:
-    """Loads a split of a data set, building the set first where it is missing.
+def sample_examples(store: ExampleStore, count: int, seed: int) -> ExampleStore:
+    """Draws some examples at random; more of one seed add to fewer.
 
     Args:
-        data: `name[/config][:split]` of a registered TFDS builder.
-        split: Split to load where `data` names none.
-        data_dir: Folder of built data sets; None = TFDS's own (`TFDS_DATA_DIR`).
-        manual_dir: Folder with files the user has to provide.
+        store: The examples.
+        count: How many, at least 1.
+        seed: Seed of the draw.
 
     Returns:
-        The examples in memory.
+        A store of `count` examples in their order, one with landslide among them
+        where there is any.
 
     Raises:
-        DataError: If the data set or the split is unknown, or cannot be built.
+        DataError: If there are not as many.
     """
-    return from_examples(
-        *open_split(data, split=split, data_dir=data_dir, manual_dir=manual_dir)
-    )
-
-
-def open_split(
-    data: str,
-    *,
-    split: str | None = None,
-    data_dir: str | Path | None = None,
-    manual_dir: str | Path | None = None,
-) -> tuple[Iterable[Example], DataDescription]:
-    """Opens a split of a data set, building the set first where it is missing.
-
-    Args:
-        data: As for `load`.
-        split: As for `load`.
-        data_dir: As for `load`.
-        manual_dir: As for `load`.
-
-    Returns:
-        The examples, read one after the other in a fixed order, and what the data set
-        says about itself. Image pairs are joined as by `joined_pairs`.
-
-    Raises:
-        DataError: As `load`.
-    """
-    import tensorflow_datasets as tfds
-
-    name, named_split = split_name(data)
-    split = named_split or split
-    builder = prepared_builder(name, data_dir=data_dir, manual_dir=manual_dir)
-    if split is None or split.split("[")[0] not in builder.info.splits:
-        hint = did_you_mean(split or "", builder.info.splits)
-        raise DataError(f"Data set `{name}` has no split `{split}`.{hint}")
-    metadata = dict(builder.info.metadata or {})
-    metadata["version"] = str(builder.version)
-    full = f"{builder.name}/{builder.builder_config.name}"
-    if not builder.builder_config.name:
-        full = builder.name
-    # In file order, so that example numbers mean the same in every process.
-    read = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-    try:
-        opened = builder.as_dataset(split=split, shuffle_files=False, read_config=read)
-    except ValueError as error:  # TFDS's word for a slice that the split has not
-        line = str(error).strip().splitlines()[0]
-        raise DataError(f"Data set `{name}`, split `{split}`: {line}") from error
-    return joined_pairs(tfds.as_numpy(opened), describe(metadata, full, split))
-
-
-def find_builder(name: str, *, data_dir: str | Path | None = None) -> Any:  # noqa: ANN401
-    """Returns the TFDS builder of a data set (TFDS's own type, imported late).
-
-    Args:
-        name: `name[/config]`, or the folder of a built set (with `dataset_info.json`).
-        data_dir: Folder of built data sets.
-
-    Returns:
-        A `tfds.core.DatasetBuilder`.
-
-    Raises:
-        DataError: If there is no such data set or configuration.
-    """
-    import tensorflow_datasets as tfds
-
-    if Path(name, "dataset_info.json").is_file():
-        return tfds.builder_from_directory(name)
-    short, _, config = name.partition("/")
-    known = tfds.list_builders(with_community_datasets=False)
-    if short not in known:
-        raise DataError(f"There is no data set `{short}`.{did_you_mean(short, known)}")
-    configs = [c.name for c in tfds.builder_cls(short).BUILDER_CONFIGS]
-    if config and config not in configs:
-        hint = did_you_mean(config, configs)
-        raise DataError(f"Data set `{short}` has no configuration `{config}`.{hint}")
-    return tfds.builder(name, data_dir=data_dir)
-
-
-def prepared_builder(
-    name: str,
-    *,
-    data_dir: str | Path | None = None,
-    manual_dir: str | Path | None = None,
-    beam_runner: str | None = None,
-) -> Any:  # noqa: ANN401 - TFDS's own type, imported late
-    """Returns the TFDS builder of a data set, built where it was missing.
-
-    Args:
-        name: `name[/config]`.
-        data_dir: Folder of built data sets.
-        manual_dir: Folder with files the user has to provide.
-        beam_runner: As for `build`.
-
-    Returns:
-        A `tfds.core.DatasetBuilder`.
-
-    Raises:
-        DataError: If the data set is unknown or cannot be built.
-    """
-    builder = find_builder(name, data_dir=data_dir)
-    if not builder.is_prepared():
-        build(builder, manual_dir=manual_dir, beam_runner=beam_runner)
-    return builder
-
-
-def build(
-    builder: Any,  # noqa: ANN401 - TFDS's own type, imported late
-    *,
-    manual_dir: str | Path | None = None,
-    beam_runner: str | None = None,
-) -> None:
-    """Builds a data set.
-
-    Args:
-        builder: A `tfds.core.DatasetBuilder`.
-        manual_dir: Folder with files the user has to provide.
-        beam_runner: Apache Beam runner to build on, for instance `DirectRunner`;
-            None = in this process.
-
-    Raises:
-        DataError: If files are missing or corrupt.
-    """
-    import tensorflow_datasets as tfds
-
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()
-    config = tfds.download.DownloadConfig(
-        manual_dir=str(manual_dir) if manual_dir else None, beam_runner=beam_runner
-    )
-    try:
-        builder.download_and_prepare(download_config=config)
-    except DataError:
-        raise
-    except (AssertionError, OSError) as error:
-        line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise DataError(f"Data set `{builder.name}` cannot be built: {line}") from error
+    if not 1 <= count <= len(store):
+        full = f"{store.description.name}:{store.description.split}"
+        raise DataError(
+            f"`{full}` has {len(store)} examples: expected from 1 to {len(store)} of "
+            f"them, received {count}."
+        )
+    order = np.random.default_rng(seed).permutation(len(store))
+    # The first that shows landslide comes first of all.
+    first = int(store.positive[order].argmax())
+    chosen = np.concatenate([order[[first]], np.delete(order, first)])[:count]
+    return store.subset(sorted(chosen.tolist()))

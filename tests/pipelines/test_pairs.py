@@ -18,7 +18,7 @@ from landslide_tf.pipelines import (
     load_arrays,
     load_region,
 )
-from landslide_tf.pipelines.image_pairs import joined_pairs
+from landslide_tf.pipelines.built_sets import joined_bands, joined_pair
 from landslide_tf.pipelines.region_examples import (
     choose,
     resize_image,
@@ -54,7 +54,8 @@ def pairs(count, height=20, width=24):
 
 
 def paired(count=6, **size):
-    return from_examples(*joined_pairs(pairs(count, **size), DESCRIPTION))
+    examples = map(joined_pair, pairs(count, **size))
+    return from_examples(examples, joined_bands(DESCRIPTION))
 
 
 def selection():
@@ -76,9 +77,7 @@ def test_pairs_become_one_image_of_six_named_bands():
 
 def test_sets_of_single_images_stay_as_they_are():
     plain = [{"image": p["post"], "mask": p["mask"], "id": p["id"]} for p in pairs(2)]
-    found, description = joined_pairs(plain, DESCRIPTION)
-    assert description is DESCRIPTION
-    assert [e["id"] for e in found] == [e["id"] for e in plain]
+    assert all(joined_pair(example) is example for example in plain)
 
 
 def test_regions_are_chosen_by_id():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, overload
@@ -10,16 +10,15 @@ from typing import TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.pipelines import (
     EvaluationBatches,
     ExampleStore,
     TrainingBatches,
-    from_examples,
     load_arrays,
 )
 from landslide_tf.pipelines.batches import Arrays, ArraySpec, Specs
-from landslide_tf.pipelines.store import Example, open_split
+from landslide_tf.pipelines.built_sets import hidden, load
+from landslide_tf.pipelines.store import Example
 from landslide_tf.train.transfer.adversarial import (
     DOMAIN,
     SOURCE,
@@ -55,13 +54,7 @@ class UnlabelledExamples(Sequence[Example]):
         """Returns an example, or a range of examples."""
         if isinstance(number, slice):
             return UnlabelledExamples(self._examples[number])
-        return _hidden(self._examples[number])
-
-
-def _hidden(example: Example) -> Example:
-    kept = {k: v for k, v in example.items() if k not in ("mask", "label")}
-    size = example["image"].shape[:2]
-    return {**kept, "mask": np.full(size, IGNORE_VALUE, np.uint8)}
+        return hidden(self._examples[number])
 
 
 def load_unlabelled(
@@ -92,14 +85,9 @@ def load_unlabelled(
         return ExampleStore(
             store.description, store.ids, UnlabelledExamples(store.examples)
         )
-    examples, description = open_split(
-        name, split=split, data_dir=data_dir, manual_dir=manual_dir
+    return load(
+        name, split=split, data_dir=data_dir, manual_dir=manual_dir, labelled=False
     )
-    return from_examples(_all_hidden(examples), description)
-
-
-def _all_hidden(examples: Iterable[Example]) -> Iterator[Example]:
-    return (_hidden(example) for example in examples)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,10 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
+from etils import epath
 
+from landslide_tf.datasets.common.base import make_metadata
 from landslide_tf.errors import DataError, RecipeError
 from landslide_tf.pipelines import (
     Augmentation,
@@ -13,6 +16,7 @@ from landslide_tf.pipelines import (
     InputSelection,
     TrainingBatches,
     evaluation_stream,
+    load,
     read_batches,
     training_stream,
 )
@@ -83,15 +87,50 @@ def test_validation_marks_the_region_of_every_example():
     assert [len(y) for _, y in labelled] == [4, 2]
 
 
-def test_a_target_needs_no_labels_and_those_it_has_are_not_read(monkeypatch):
-    """Property 13: a data set whose examples have no mask at all."""
-    bare = [
-        {k: v for k, v in example.items() if k != "mask"} for example in examples(3, 1)
-    ]
-    monkeypatch.setattr(data, "open_split", lambda *_, **__: (bare, description()))
-    found = data.load_unlabelled("made", "train")
+class Bare(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A data set whose examples have no mask at all."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    pkg_dir_path = epath.Path(__file__).parent
+    name = "bare"
+
+    def _info(self):
+        image = tfds.features.Image(shape=(None, None, 3), encoding_format="png")
+        metadata = make_metadata(
+            bands=[{"name": n, "unit": "", "range": [0.0, 255.0]} for n in "rgb"],
+            factors=[],
+            classes=["other", "slide"],
+            landslide_class=1,
+            licence="none",
+            gsd=None,
+        )
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {"image": image, "id": tfds.features.Text()}
+            ),
+            metadata=metadata,
+        )
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for example in examples(3, 1):
+            del example["mask"]
+            yield example["id"], example
+
+
+def test_a_target_needs_no_labels_and_those_it_has_are_not_read(monkeypatch, tmp_path):
+    """Property 13."""
+    builder = Bare(data_dir=tmp_path)
+    builder.download_and_prepare()
+    found = data.load_unlabelled(str(builder.data_dir), "train")
+    assert len(found) == 3 and not found.positive.any()
     assert all((example["mask"] == 255).all() for example in found.examples)
     assert found.examples[0]["mask"].shape == (32, 32)
+    with pytest.raises(DataError, match="neither masks nor labels"):
+        load(f"{builder.data_dir}:train")
     whole = store(3, 1)
     monkeypatch.setattr(data, "load_arrays", lambda *_: whole)
     found = data.load_unlabelled("made", "train", arrays="folder")
