@@ -155,4 +155,5 @@ class DatasetBuilderContract(tfds.testing.DatasetBuilderTestCase):
                         manual_dir=self.EXAMPLE_DIR
                     )
                 )
-            self.assertEmpty(list(builder.data_path.parent.iterdir()))
+            left = [path.name for path in builder.data_path.parent.iterdir()]
+            self.assertEqual(left, [".lock"])

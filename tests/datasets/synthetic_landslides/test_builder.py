@@ -1,6 +1,5 @@
 """The builder of synthetic_landslides."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from landslide_tf.datasets.synthetic_landslides import generate_tile
 from landslide_tf.datasets.synthetic_landslides import (
     synthetic_landslides_dataset_builder as module,
 )
+from landslide_tf.errors import RunError
+from landslide_tf.files import locked
 from tests.contracts import dataset_builder
 
 SMALL = module.Config(
@@ -133,13 +134,15 @@ def test_a_killed_build_is_invisible_and_its_leftovers_go(tmp_path):
     assert run(script, tmp_path, cwd=tmp_path).returncode == -signal.SIGKILL
     builder = synthetic_landslides.Builder(data_dir=tmp_path, config=SMALL)
     versions = builder.data_path.parent
-    (leftover,) = versions.iterdir()
+    lock, leftover = sorted(versions.iterdir())
+    assert lock.name == ".lock" and not lock.read_bytes()
     assert leftover.name.startswith("incomplete.")
     assert not builder.data_path.exists()
     # Another version's leftovers are none of this build's business.
     (versions / "incomplete.ABCDEF_0.9.0").mkdir()
     builder.download_and_prepare()
     assert sorted(p.name for p in versions.iterdir()) == [
+        ".lock",
         "1.0.0",
         "incomplete.ABCDEF_0.9.0",
     ]
@@ -147,19 +150,15 @@ def test_a_killed_build_is_invisible_and_its_leftovers_go(tmp_path):
 
 
 def test_a_build_keeps_other_writers_out(tmp_path, monkeypatch):
-    import fcntl
-
     builder = synthetic_landslides.Builder(data_dir=tmp_path, config=SMALL)
     seen = []
 
     def watch(split, count):
-        descriptor = os.open(builder.data_path.parent, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            with locked(builder.data_path.parent, "in use"):
+                pass
+        except RunError:
             seen.append(split)
-        finally:
-            os.close(descriptor)
         return type(builder)._generate_examples(builder, split, count)
 
     monkeypatch.setattr(builder, "_generate_examples", watch)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow_datasets as tfds
 from etils import epath
 
-from landslide_tf.datasets.common.base import make_metadata
+from landslide_tf.datasets.common.info import make_metadata
 from landslide_tf.errors import DataError, RecipeError
 from landslide_tf.pipelines import (
     Augmentation,
