@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras_tuner as kt
 import numpy as np
 
 from landslide_tf.errors import RecipeError, RunError
@@ -72,11 +71,9 @@ class ContinualSpace(Space[ContinualRecipe]):
         """
         if trial == 0:
             return self.values({})
-        parameters = kt.HyperParameters()
-        self.declare(parameters)
         sequence = np.random.SeedSequence([seed, trial])
         seeds = sequence.generate_state(len(self.dimensions)).tolist()
-        drawn = zip(parameters.space, seeds, strict=True)
+        drawn = zip(self.parameters().space, seeds, strict=True)
         return self.values({p.name: p.random_sample(s) for p, s in drawn})
 
 

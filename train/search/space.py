@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
+import keras_tuner as kt
 from pydantic import BaseModel, ValidationError
 
 from landslide_tf import models
@@ -18,9 +19,6 @@ from landslide_tf.train.recipe.schema import (
 )
 from landslide_tf.train.recipe.yaml_files import explain
 from landslide_tf.train.tasks import task_of
-
-if TYPE_CHECKING:
-    from keras_tuner import HyperParameters
 
 # The chosen label of each choice and the number of each range, by dimension.
 Values: TypeAlias = dict[str, str | float]
@@ -53,7 +51,7 @@ class Choice:
     forms: Mapping[str, Mapping[str, Any]]
     own: str
 
-    def declare(self, parameters: HyperParameters) -> None:
+    def declare(self, parameters: kt.HyperParameters) -> None:
         """Adds the choice to keras-tuner's space."""
         parameters.Choice(self.name, list(self.forms), default=self.own)
 
@@ -82,7 +80,7 @@ class LogRange:
     high: float
     own: float
 
-    def declare(self, parameters: HyperParameters) -> None:
+    def declare(self, parameters: kt.HyperParameters) -> None:
         """Adds the range to keras-tuner's space."""
         parameters.Float(
             self.name, self.low, self.high, sampling="log", default=self.own
@@ -115,10 +113,12 @@ class Space(Generic[AnyRecipe]):
     recipe: AnyRecipe
     dimensions: tuple[Dimension, ...]
 
-    def declare(self, parameters: HyperParameters) -> None:
-        """Adds every dimension to keras-tuner's space."""
+    def parameters(self) -> kt.HyperParameters:
+        """Returns the dimensions as keras-tuner's space."""
+        parameters = kt.HyperParameters()
         for dimension in self.dimensions:
             dimension.declare(parameters)
+        return parameters
 
     def values(self, drawn: Mapping[str, Any]) -> Values:
         """Returns the values of a trial by dimension, without keras-tuner's own.

@@ -17,7 +17,7 @@ import keras_tuner as kt
 from sklearn.exceptions import ConvergenceWarning
 
 from landslide_tf.errors import LandslideTFError, RecipeError, RunError
-from landslide_tf.train.engine import prepare, train_or_resume
+from landslide_tf.train.engine import Prepared, prepare, train_or_resume
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.session import Session
@@ -101,14 +101,16 @@ def tune(
     role = _role()
     recipe = session.with_arrays(recipe)  # the winner has to find them from anywhere
     space = SearchSpace.around(recipe, options.vary)
-    hypermodel = RecipeHyperModel(space, session)
+    # What a run of the recipe needs is built first, for faults come before trials.
+    prepared = prepare(recipe, session)
+    keras.utils.clear_session()
     search = SearchFolder(Path(folder))
     settings = {"recipe": recipe.model_dump(mode="json"), **asdict(options)}
     del settings["trials"]  # more trials go on from the same ones
     mode = recipe.training.mode
 
     def run() -> None:
-        tuner = RunTuner(hypermodel, search, options, session, report)
+        tuner = RunTuner(space, prepared, search, options, session, report)
         try:
             tuner.search()
         except kt.errors.FatalError as error:
@@ -146,47 +148,6 @@ def _role() -> Literal["alone", "chief", "worker"]:
                 f"`{ADDRESS}`, `{PORT}` and `{TUNER}`, or none."
             )
     return "chief" if "chief" in os.environ[TUNER] else "worker"
-
-
-class RecipeHyperModel(kt.HyperModel):
-    """A network of a search space, giving logits.
-
-    What a run of the recipe needs is built at once, so that its faults come before
-    trials.
-
-    Args:
-        space: The recipe and what may differ from it.
-        session: Folders of data.
-
-    Raises:
-        RecipeError: If the recipe and the data do not fit.
-        DataError: If data are missing or corrupt.
-    """
-
-    def __init__(self, space: SearchSpace, session: Session) -> None:
-        super().__init__(name=space.recipe.model.name)
-        self.space = space
-        prepared = prepare(space.recipe, session)
-        keras.utils.clear_session()
-        given, made = space.recipe.model.arguments, prepared.task.recipe.model.arguments
-        self._known = {k: v for k, v in made.items() if k not in given}
-        self._num_classes = prepared.arguments["num_classes"]
-
-    def build(self, hp: kt.HyperParameters) -> keras.Model:
-        """Returns the network, not compiled, of a point of the space."""
-        self.space.declare(hp)
-        return self.network(self.space.recipe_at(self.space.values(hp.values)))
-
-    def network(self, recipe: Recipe) -> keras.Model:
-        """Returns the network of a recipe.
-
-        Raises:
-            RecipeError: If the builder does not take an argument's value.
-        """
-        recipe = recipe.model_copy(deep=True)
-        recipe.model.arguments.update(self._known)
-        arguments = builder_arguments(recipe, self._num_classes)
-        return build_model(recipe.model.name, arguments, activation=None)
 
 
 class _RecipeFirst(kt.Oracle):
@@ -232,6 +193,7 @@ def make_oracle(space: SearchSpace, options: SearchOptions) -> kt.Oracle:
     """
     section = space.recipe.training
     common = {
+        "hyperparameters": space.parameters(),
         "objective": kt.Objective(section.monitor, direction=section.mode),
         "seed": options.seed + 1,  # keras-tuner draws a seed of its own in place of 0
         "max_consecutive_failed_trials": sys.maxsize,
@@ -264,7 +226,8 @@ class RunTuner(kt.Tuner):
     a trial scores is what its recipe scores.
 
     Args:
-        hypermodel: The space.
+        space: What trials differ in.
+        prepared: What a run of the space's recipe trains.
         folder: Folder of the search.
         options: How to search.
         session: Folders and output of the runs.
@@ -273,19 +236,23 @@ class RunTuner(kt.Tuner):
 
     def __init__(
         self,
-        hypermodel: RecipeHyperModel,
+        space: SearchSpace,
+        prepared: Prepared,
         folder: SearchFolder,
         options: SearchOptions,
         session: Session,
         report: Callable[[Outcome], None] | None,
     ) -> None:
         super().__init__(
-            make_oracle(hypermodel.space, options),
-            hypermodel,
+            make_oracle(space, options),
             directory=str(folder.oracle),
             project_name=os.environ.get(TUNER, "tuner0"),
             overwrite=True,
         )
+        given, made = space.recipe.model.arguments, prepared.task.recipe.model.arguments
+        self._known = {k: v for k, v in made.items() if k not in given}
+        self._num_classes = prepared.arguments["num_classes"]
+        self._space = space
         self._folder = folder
         self._options = options
         self._session = session
@@ -309,7 +276,7 @@ class RunTuner(kt.Tuner):
             outcome = self._outcome(trial)
         except Exception as error:
             raise kt.errors.FatalError(str(error)) from error
-        section = self.hypermodel.space.recipe.training
+        section = self._space.recipe.training
         self._folder.write_tables(section.mode)
         if self._report is not None:
             self._report(outcome)
@@ -318,7 +285,7 @@ class RunTuner(kt.Tuner):
         return {section.monitor: outcome.score}
 
     def _outcome(self, trial: kt.engine.trial.Trial) -> Outcome:
-        drawn, space = trial.hyperparameters.values, self.hypermodel.space
+        drawn, space = trial.hyperparameters.values, self._space
         epochs = self._options.epochs or space.recipe.training.epochs
         values = space.values(drawn)
         recipe = space.recipe_at(values, drawn.get("tuner/epochs", epochs))
@@ -334,7 +301,7 @@ class RunTuner(kt.Tuner):
         most = self._options.max_parameters
         keras.utils.clear_session()
         try:
-            parameters = self.hypermodel.network(recipe).count_params()
+            parameters = self._count(recipe)
         except LandslideTFError as error:
             reason = str(error)
         except Exception as error:
@@ -363,6 +330,17 @@ class RunTuner(kt.Tuner):
             run=run.path.name,
             reason=reason,
         )
+
+    def _count(self, recipe: Recipe) -> int:
+        """Returns the parameters of a recipe's network.
+
+        Raises:
+            RecipeError: If the builder does not take an argument's value.
+        """
+        recipe = recipe.model_copy(deep=True)
+        recipe.model.arguments.update(self._known)
+        arguments = builder_arguments(recipe, self._num_classes)
+        return build_model(recipe.model.name, arguments, activation=None).count_params()
 
 
 def best_score(run: RunFolder, recipe: Recipe) -> float:
