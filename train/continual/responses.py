@@ -16,7 +16,7 @@ from landslide_tf.files import atomic_path
 from landslide_tf.pipelines import RegionBatches, RegionExamples, WholeRegion
 from landslide_tf.train.continual.recipe import ContinualRecipe
 from landslide_tf.train.continual.regions import RegionData
-from landslide_tf.train.continual.update_model import Tensors, decoded
+from landslide_tf.train.continual.update_models import Tensors, decoded
 
 
 @dataclass(frozen=True)

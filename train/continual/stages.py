@@ -36,7 +36,7 @@ from landslide_tf.train.continual.recipe import (
 )
 from landslide_tf.train.continual.regions import RegionData
 from landslide_tf.train.continual.responses import Responses
-from landslide_tf.train.continual.update_model import (
+from landslide_tf.train.continual.update_models import (
     StagePlan,
     UpdateModel,
     old_regions,

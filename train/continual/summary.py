@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -45,132 +44,96 @@ def summarize_matrix(planned: Sequence[MatrixRun], folder: str | Path) -> Summar
     place = MatrixFolder(Path(folder))
     recipe = planned[0].recipe
     names = [section.name for section in recipe.arrivals()]
-    records: dict[str, dict[int, Record]] = {}
+    found: dict[str, dict[int, Record]] = {}
     for run in planned:
         record = place.read(run)
         if record is not None:
-            records.setdefault(run.method, {})[run.seed] = record
-    tables = {
-        m: {s: _Tables.of(m, r) for s, r in f.items()} for m, f in records.items()
-    }
-    fresh = tables.get("fresh", {})
+            found.setdefault(run.method, {})[run.seed] = record
+    records = [record for own in found.values() for record in own.values()]
     ecoregions = any("ecoregion_landslides" in r.data for r in recipe.regions)
     summary: Summary = {
         "title": recipe.description,
         "regions": names,
-        "test_examples": _test_examples(records),
+        "test_examples": [
+            len(record["steps"][-1][name]["ids"])
+            for record in records[:1]
+            for name in names
+        ],
         "seeds": list(dict.fromkeys(run.seed for run in planned)),
         "bootstrap": {"over": "test examples", "samples": RESAMPLES, "level": LEVEL},
         "versions": versions(),
-        "revisions": _revisions(records),
+        "revisions": sorted({record["revision"] for record in records} - {None}),
         "remark": REMARK if ecoregions and set(names) & set(REGIONS) else None,
-        "methods": {},
+        "methods": {
+            method: {"about": METHODS[method], "seeds": list(own)}
+            for method, own in found.items()
+            if method != "fresh"
+        },
     }
-    for method, found in tables.items():
-        if method != "fresh":
-            own = _summary_of(found, fresh)
-            summary["methods"][method] = {"about": METHODS[method], **own}
-    if fresh:
-        summary["cross"] = {
-            score: _entry([t.all[score] for t in fresh.values()]) for score in SCORES
+    for score in SCORES:
+        drawn = {
+            method: {s: _drawn(r["steps"], names, score) for s, r in own.items()}
+            for method, own in found.items()
         }
+        fresh = drawn.pop("fresh", {})
+        alone = {
+            seed: {
+                "fresh": np.diagonal(values, axis1=-2, axis2=-1),
+                "untrained": _drawn([found["fresh"][seed]["untrained"]], names, score)[
+                    :, 0
+                ],
+            }
+            for seed, values in fresh.items()
+        }
+        for method, values in drawn.items():
+            summary["methods"][method][score] = _of_method(values, alone)
+        if fresh:
+            summary.setdefault("cross", {})[score] = _entry(fresh.values())
     return summary
 
 
-def _revisions(records: Mapping[str, Mapping[int, Record]]) -> list[str]:
-    every = {r["revision"] for found in records.values() for r in found.values()}
-    return sorted(every - {None})
+# Numbers and their resamples: (resamples + 1, ...), the number itself first.
+_Drawn: TypeAlias = FloatArray
 
 
-def _test_examples(records: Mapping[str, Mapping[int, Record]]) -> list[int]:
-    for found in records.values():
-        for record in found.values():
-            return [len(record["steps"][-1][n]["ids"]) for n in record["regions"]]
-    return []
-
-
-# A number and its resamples: (resamples + 1, ...), the number itself first.
-_Drawn = FloatArray
-
-
-@dataclass(frozen=True)
-class _Tables:
-    """Scores of one method and seed with their resamples.
-
-    Attributes:
-        all: By score (resamples + 1, steps, regions), NaN where there is no cell.
-        untrained: The same of networks that are not trained (resamples + 1, regions).
-    """
-
-    all: dict[str, _Drawn]
-    untrained: dict[str, _Drawn]
-
-    @classmethod
-    def of(cls, method: str, record: Record) -> _Tables:
-        names = record["regions"]
-        untrained = record["untrained"]
-        return cls(
-            {
-                s: np.stack([_row(r, names, s) for r in record["steps"]], 1)
-                for s in SCORES
-            },
-            {s: _row(untrained, names, s) for s in SCORES if untrained},
-        )
-
-    def own(self, score: str) -> _Drawn:
-        """Scores of regions that had their turn."""
-        steps = np.arange(self.all[score].shape[-1])
-        return np.where(steps[:, None] >= steps, self.all[score], np.nan)
-
-    def zero_shot(self, score: str) -> _Drawn:
-        """Scores of regions before their turn."""
-        steps = np.arange(self.all[score].shape[-1])
-        return np.where(steps[:, None] < steps, self.all[score], np.nan)
-
-
-def _row(row: Mapping[str, Any] | None, names: Sequence[str], score: str) -> _Drawn:
-    """Returns the scores of a step with their resamples."""
-    found = np.full((RESAMPLES + 1, len(names)), np.nan)
-    for k, name in enumerate(names):
-        cell = (row or {}).get(name)
-        if cell is not None:
-            found[0, k] = pooled(np.array(cell["counts"]).sum(axis=0), score)
-            found[1:, k] = resampled_cell(cell, score, k)
+def _drawn(
+    steps: Sequence[Mapping[str, Any] | None], names: Sequence[str], score: str
+) -> _Drawn:
+    """Returns the scores of steps and regions, NaN where there is no cell."""
+    found = np.full((RESAMPLES + 1, len(steps), len(names)), np.nan)
+    for step, row in enumerate(steps):
+        for region, name in enumerate(names):
+            cell = (row or {}).get(name)
+            if cell is not None:
+                counts = np.array(cell["counts"]).sum(axis=0)
+                found[0, step, region] = pooled(counts, score)
+                found[1:, step, region] = resampled_cell(cell, score, region)
     return found
 
 
-def _summary_of(found: Mapping[int, _Tables], fresh: Mapping[int, _Tables]) -> Summary:
-    """Returns the part of one method."""
-
-    def alone(seed: int, score: str) -> dict[str, _Drawn]:
-        if seed not in fresh:
-            return {}
-        own = np.diagonal(fresh[seed].all[score], axis1=-2, axis2=-1)
-        return {"fresh": own, "untrained": fresh[seed].untrained[score]}
-
-    summary: Summary = {"seeds": list(found)}
-    for score in SCORES:
-        drawn: dict[str, list[_Drawn]] = {}
-        for seed, tables in found.items():
-            scores = continual_scores(
-                tables.own(score),
-                zero_shot=tables.zero_shot(score),
-                **alone(seed, score),
-            )
-            for name, values in scores.items():
-                drawn.setdefault(name, []).append(values)
-        summary[score] = {
-            "matrix": _entry([t.own(score) for t in found.values()]),
-            "zero_shot": _entry([t.zero_shot(score) for t in found.values()]),
-            # What some seeds lack is no mean over the seeds.
-            "scores": {n: _entry(v) for n, v in drawn.items() if len(v) == len(found)},
-        }
-    return summary
+def _of_method(
+    drawn: Mapping[int, _Drawn], alone: Mapping[int, dict[str, _Drawn]]
+) -> Summary:
+    """Returns one score of a method: by step and region, and what follows from it."""
+    own, before, scores = [], [], []
+    for seed, values in drawn.items():
+        turn = np.tri(values.shape[-1], dtype=bool)
+        own.append(np.where(turn, values, np.nan))
+        before.append(np.where(turn, np.nan, values))
+        known = alone.get(seed, {})
+        scores.append(continual_scores(own[-1], zero_shot=before[-1], **known))
+    # What some seeds lack is no mean over the seeds.
+    names = [name for name in scores[0] if all(name in one for one in scores)]
+    return {
+        "matrix": _entry(own),
+        "zero_shot": _entry(before),
+        "scores": {name: _entry([one[name] for one in scores]) for name in names},
+    }
 
 
-def _entry(values: Sequence[_Drawn]) -> Summary:
+def _entry(values: Collection[_Drawn]) -> Summary:
     """Returns mean and spread over seeds, and the interval over test examples."""
-    stacked = np.stack(values)  # (seeds, resamples + 1, ...)
+    stacked = np.stack(list(values))  # (seeds, resamples + 1, ...)
     low, high = interval(stacked[:, 1:].mean(axis=0))
     spread = stacked[:, 0].std(axis=0, ddof=1) if len(values) > 1 else None
     return {

@@ -25,13 +25,6 @@ from landslide_tf.train.continual.baseline_batches import (
     ReplayBatches,
     WholeRegions,
 )
-from landslide_tf.train.continual.baseline_models import (
-    Anchor,
-    AnchoredModel,
-    JointModel,
-    ReplayModel,
-    trunk_fisher,
-)
 from landslide_tf.train.continual.evaluation import Cell, evaluate_step
 from landslide_tf.train.continual.methods import (
     UPDATES,
@@ -58,10 +51,15 @@ from landslide_tf.train.continual.stages import (
     order_seed,
     warm_up,
 )
-from landslide_tf.train.continual.update_model import (
+from landslide_tf.train.continual.update_models import (
+    Anchor,
+    AnchoredModel,
+    JointModel,
+    ReplayModel,
     StagePlan,
     UpdateModel,
     old_regions,
+    trunk_fisher,
 )
 from landslide_tf.train.run.session import Verbosity
 

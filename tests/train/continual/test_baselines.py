@@ -16,14 +16,15 @@ from landslide_tf.train.continual.baseline_batches import (
     ReplayBatches,
     WholeRegions,
 )
-from landslide_tf.train.continual.baseline_models import (
+from landslide_tf.train.continual.update_models import (
     Anchor,
     AnchoredModel,
     JointModel,
     ReplayModel,
+    StagePlan,
+    UpdateModel,
     trunk_fisher,
 )
-from landslide_tf.train.continual.update_model import StagePlan, UpdateModel
 from tests.train.continual import region_pairs
 
 SIZE = 16

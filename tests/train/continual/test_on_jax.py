@@ -24,7 +24,7 @@ from landslide_tf.errors import ModelError
 from landslide_tf.models import tsmu
 from landslide_tf.train.continual import stages
 from landslide_tf.train.continual.recipe import JointSection
-from landslide_tf.train.continual.update_model import UpdateModel
+from landslide_tf.train.continual.update_models import UpdateModel
 
 folder = sys.argv[1]
 net = tsmu.load_state(folder + "/state")

@@ -27,7 +27,7 @@ from landslide_tf.train.continual.responses import (
     write_responses,
 )
 from landslide_tf.train.continual.training import RegionSequence
-from landslide_tf.train.continual.update_model import StagePlan, UpdateModel
+from landslide_tf.train.continual.update_models import StagePlan, UpdateModel
 from landslide_tf.train.recipe.schema import TrainingSection
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.recorder import RunRecorder
