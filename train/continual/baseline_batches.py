@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.pipelines import RegionBatches, RegionExamples
+from landslide_tf.pipelines import RegionBatches, RegionExamples, WholeRegion
 from landslide_tf.pipelines.augment import Mask
-from landslide_tf.pipelines.batches import (
-    Arrays,
-    ArraySpec,
-    DrawnBatches,
-    GroupedBatches,
-    Specs,
-)
-
-Batch: TypeAlias = tuple[Arrays, Arrays]
+from landslide_tf.pipelines.batches import ArraySpec, Specs
+from landslide_tf.pipelines.region_batches import RegionBatch
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class JoinedExamples:
 
 
 @dataclass(frozen=True)
-class RegionwiseBatches(DrawnBatches[Batch]):
+class RegionwiseBatches(RegionBatches):
     """Examples of several regions in batches that each are of one region.
 
     Attributes:
@@ -82,9 +74,7 @@ class RegionwiseBatches(DrawnBatches[Batch]):
     """
 
     examples: JoinedExamples
-    batch_size: int
-    seed: int = 0
-    balance: bool = False
+    balance: bool = field(default=False, kw_only=True)
 
     @cached_property
     def shares(self) -> list[int]:
@@ -103,14 +93,7 @@ class RegionwiseBatches(DrawnBatches[Batch]):
     @property
     def inputs(self) -> Specs:
         """The image, and the place of its region."""
-        side = self.examples.size
-        image = ArraySpec((side, side, self.examples.bands))
-        return {"image": image, "region": ArraySpec((), "int32")}
-
-    @property
-    def labels(self) -> Specs:
-        """The mask."""
-        return {"mask": ArraySpec((self.examples.size,) * 2, "uint8")}
+        return {**super().inputs, "region": ArraySpec((), "int32")}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -129,25 +112,22 @@ class RegionwiseBatches(DrawnBatches[Batch]):
             batches += list(drawn[:needed].reshape(share, self.batch_size))
         return np.concatenate([batches[k] for k in generator.permutation(len(batches))])
 
-    def load(self, epoch: int, draws: Sequence[int]) -> Batch:
-        """Returns examples of one region as a batch; the epoch does not matter.
+    def read(self, numbers: Sequence[int]) -> RegionBatch:
+        """Returns examples of one region as a batch.
 
         Args:
-            epoch: The epoch.
-            draws: Numbers of examples of one region.
+            numbers: Numbers of examples of one region.
 
         Returns:
-            `{"image": float32 (B, H, W, C), "region": int32 (B,)}` with the region's
-            place, and `{"mask": uint8 (B, H, W)}`.
+            As of `RegionBatches`, with `"region"` int32 (B,), the region's place.
         """
-        del epoch
-        images, masks = zip(*(self.examples.load(int(n)) for n in draws), strict=True)
-        region = np.full(len(images), self.examples.region(int(draws[0])), np.int32)
-        return {"image": np.stack(images), "region": region}, {"mask": np.stack(masks)}
+        images, labels = super().read(numbers)
+        region = np.full(len(numbers), self.examples.region(numbers[0]), np.int32)
+        return {**images, "region": region}, labels
 
 
 @dataclass(frozen=True)
-class WholeRegions(GroupedBatches[Batch]):
+class WholeRegions(WholeRegion):
     """Every example of several regions once, in batches that each are of one region.
 
     Attributes:
@@ -156,28 +136,11 @@ class WholeRegions(GroupedBatches[Batch]):
 
     batches: RegionwiseBatches
 
-    @property
-    def inputs(self) -> Specs:
-        """As those of the batches."""
-        return self.batches.inputs
-
-    @property
-    def labels(self) -> Specs:
-        """As those of the batches."""
-        return self.batches.labels
-
     def numbers(self) -> list[list[int]]:
         """Returns the numbers of each batch."""
         joined, size = self.batches.examples, self.batches.batch_size
-        found = []
-        for part in range(len(joined.parts)):
-            own = joined.numbers(part)
-            found += [own[k : k + size].tolist() for k in range(0, len(own), size)]
-        return found
-
-    def load(self, numbers: Sequence[int]) -> Batch:
-        """Returns a batch."""
-        return self.batches.load(0, numbers)
+        own = [joined.numbers(part).tolist() for part in range(len(joined.parts))]
+        return [n[k : k + size] for n in own for k in range(0, len(n), size)]
 
 
 @dataclass(frozen=True)
@@ -211,61 +174,47 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class ReplayBatches(DrawnBatches[Batch]):
+class ReplayBatches(RegionBatches):
     """Batches of a new region, each with one drawn from a buffer of old examples.
 
     Attributes:
-        new: The new region's batches.
+        examples: The new region's examples.
+        batch_size: New examples a batch, and old ones.
+        seed: Seed of the order, and of the draws from the buffer.
         buffer: The old examples.
     """
 
-    new: RegionBatches
-    buffer: Buffer
-
-    @property
-    def batch_size(self) -> int:  # type: ignore[override]  # read, never set
-        """New examples a batch, and old ones."""
-        return self.new.batch_size
+    buffer: Buffer = field(kw_only=True)
 
     @property
     def inputs(self) -> Specs:
         """The images, and the place of each old one's region."""
-        image = self.new.inputs["image"]
+        image = super().inputs["image"]
         old = {"old_image": image, "old_region": ArraySpec((), "int32")}
         return {"image": image, **old}
 
     @property
     def labels(self) -> Specs:
         """The masks."""
-        return {**self.new.labels, "old_mask": self.new.labels["mask"]}
+        return {**super().labels, "old_mask": super().labels["mask"]}
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches an epoch."""
-        return self.new.steps_per_epoch
-
-    def order(self, epoch: int) -> NDArray[np.int64]:
-        """Returns the order of the new examples."""
-        return self.new.order(epoch)
-
-    def load(self, epoch: int, draws: Sequence[int]) -> Batch:
+    def load(self, epoch: int, draws: Sequence[int]) -> RegionBatch:
         """Returns a batch of new examples with old ones.
 
         Returns:
             As of `RegionBatches`, with `"old_image"` and `"old_region"` (places among
             the old regions), and `"old_mask"`.
         """
-        images, labels = self.new.load(epoch, draws)
+        images, labels = self.read(draws)
         # The first draw tells the batches of an epoch apart.
-        generator = np.random.default_rng([self.new.seed, epoch, int(draws[0])])
+        generator = np.random.default_rng([self.seed, epoch, int(draws[0])])
         numbers = self.buffer.numbers
         few = len(numbers) < self.batch_size
-        chosen = generator.choice(numbers, self.batch_size, replace=few)
+        chosen = generator.choice(numbers, self.batch_size, replace=few).tolist()
         joined = self.buffer.examples
-        loaded = [joined.load(int(n)) for n in chosen]
-        old = {
-            "old_image": np.stack([image for image, _ in loaded]),
-            "old_region": np.array([joined.region(int(n)) for n in chosen], np.int32),
-        }
-        masks = np.stack([mask for _, mask in loaded])
-        return {**images, **old}, {**labels, "old_mask": masks}
+        old, masks = RegionBatches(joined, self.batch_size).read(chosen)
+        region = np.array([joined.region(n) for n in chosen], np.int32)
+        return (
+            {**images, "old_image": old["image"], "old_region": region},
+            {**labels, "old_mask": masks["mask"]},
+        )

@@ -20,14 +20,11 @@ from landslide_tf.errors import RunError
 from landslide_tf.losses import ResponsePreservationLoss
 from landslide_tf.models import tsmu
 from landslide_tf.pipelines import (
-    EvaluationData,
     RegionBatches,
-    TrainingData,
     WholeRegion,
     evaluation_input,
     training_input,
 )
-from landslide_tf.pipelines.region_batches import RegionBatch
 from landslide_tf.train.continual.recipe import (
     ContinualRecipe,
     ContinualTraining,
@@ -248,8 +245,8 @@ def _old_weights(network: keras.Model, new: str) -> list[np.ndarray]:
 
 def fit_stage(
     model: UpdateModel,
-    training: TrainingData[RegionBatch],
-    validation: EvaluationData[RegionBatch],
+    training: RegionBatches,
+    validation: WholeRegion,
     section: StageSection,
     settings: ContinualTraining,
     folder: str | Path,

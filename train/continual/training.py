@@ -11,13 +11,7 @@ import keras
 
 from landslide_tf import models
 from landslide_tf.models import tsmu
-from landslide_tf.pipelines import (
-    EvaluationData,
-    RegionBatches,
-    TrainingData,
-    WholeRegion,
-)
-from landslide_tf.pipelines.region_batches import RegionBatch
+from landslide_tf.pipelines import RegionBatches, WholeRegion
 from landslide_tf.train.continual.baseline_batches import (
     Buffer,
     JoinedExamples,
@@ -212,11 +206,10 @@ class RegionSequence:
         kept = [self.regions.step(name).training for name in old]
         buffer = Buffer.draw(kept, self.options.buffer, settings.seed)
         seed = order_seed(self.network, settings.seed, JOINT)
-        new = RegionBatches(data.training, settings.batch_size, seed)
         whole = RegionBatches(data.validation, settings.validation_batch_size)
         fit_stage(
             ReplayModel(self.network, plan, old),
-            ReplayBatches(new, buffer),
+            ReplayBatches(data.training, settings.batch_size, seed, buffer=buffer),
             WholeRegion(whole),
             self.recipe.joint,
             settings,
@@ -265,12 +258,12 @@ class RegionSequence:
         validation = JoinedExamples(tuple(part.validation for part in data))
         size, whole = settings.batch_size, settings.validation_batch_size
         model: UpdateModel
-        drawn: TrainingData[RegionBatch]
-        every: EvaluationData[RegionBatch]
+        drawn: RegionBatches
+        every: WholeRegion
         if self.method == "joint_all":
             self._build(names, routing="partition")
             model, balance = JointModel(self.network), self.options.balance
-            drawn = RegionwiseBatches(training, size, settings.seed, balance)
+            drawn = RegionwiseBatches(training, size, settings.seed, balance=balance)
             every = WholeRegions(RegionwiseBatches(validation, whole))
         else:
             self._build([_ALL], routing="all")

@@ -141,7 +141,7 @@ def test_batches_are_of_one_region(joined, balance):
     assert all(a == b for a, b in regions)
     assert [sum(a == k for a, _ in regions) for k in (0, 1)] == batches.shares
     assert np.array_equal(
-        batches.order(1), RegionwiseBatches(joined, 2, 3, balance).order(1)
+        batches.order(1), RegionwiseBatches(joined, 2, 3, balance=balance).order(1)
     )
     assert not np.array_equal(order.ravel(), batches.order(2))
     if not balance:
@@ -183,8 +183,9 @@ def test_a_buffer_holds_originals_and_does_not_depend_on_later_regions(joined):
 
 
 def replayed(network, joined, batch=4):
-    new = RegionBatches(region_pairs.examples(1, "train", 8, size=SIZE), batch)
-    batches = ReplayBatches(new, Buffer.draw(joined.parts, 3, seed=0))
+    buffer = Buffer.draw(joined.parts, 3, seed=0)
+    new = region_pairs.examples(1, "train", 8, size=SIZE)
+    batches = ReplayBatches(new, batch, buffer=buffer)
     plan = StagePlan(target="ONE", steady=True)
     return batches, ReplayModel(network, plan, ["ZERO", "OTHER"])
 
