@@ -5,11 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from landslide_tf.errors import DataError
 from landslide_tf.metrics import IMAGE_SCORES
-from landslide_tf.report import BranchPicture, branch_grid, write_evidential
+from landslide_tf.report import BranchPicture, write_evidential
 
 METHODS = ("original", "h", "probability_mean", "inverse")
 
@@ -108,21 +106,3 @@ def test_without_degradations_and_pictures_there_are_none(tmp_path):
     page = files["page"].read_text()
     assert "pictures" not in files and "Noise and blur" not in page
     assert "±" not in files["markdown"].read_text().split("drawn with")[1]
-
-
-def test_pictures_show_every_image_and_branch(tmp_path):
-    path = branch_grid([picture("a"), picture("b")], tmp_path / "p.png")
-    with Image.open(path) as drawn:
-        assert drawn.width > 5 * 150 and drawn.height > 2 * 150
-        assert np.asarray(drawn).std() > 20
-
-
-def test_pictures_that_are_wrong_are_refused(tmp_path):
-    for pictures in ([], [picture()] * 41, [picture(), picture(branches=("h",))]):
-        with pytest.raises(DataError):
-            branch_grid(pictures, tmp_path / "p.png")
-    good = picture()
-    with pytest.raises(DataError, match="`saliency` of picture `a`"):
-        BranchPicture(**{**vars(good), "saliency": np.zeros((4, 4))})
-    with pytest.raises(DataError, match="must be uint8"):
-        BranchPicture(**{**vars(good), "image": np.zeros((40, 30, 3))})

@@ -1,0 +1,69 @@
+"""`landslide-tf train`, then `evaluate`, `export` and `import-weights`."""
+
+import json
+
+import numpy as np
+import pytest
+
+from landslide_tf.train import RunFolder
+
+pytestmark = pytest.mark.filterwarnings("ignore:Epoch 1 predicts no landslide")
+
+CHANGES = (
+    "--set=data.train=train[:8]",
+    "--set=data.validation=validation[:4]",
+    "--set=data.test=test[:4]",
+    "--set=model={name: unet, arguments: {width: 0.125}}",
+    "--set=training={epochs: 1, batch_size: 4, patch: 32, deterministic: false}",
+)
+
+
+def test_from_a_recipe_to_an_export(command, tiny_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = ("--data-dir", tiny_data)
+    code, out, err = command("train", "rae_d_synthetic", *CHANGES, *data)
+    assert code == 0, err
+    run = RunFolder(tmp_path / "runs" / "rae_d_synthetic")
+    assert "next: landslide-tf evaluate runs/rae_d_synthetic" in out
+    assert f"report: {run.page.relative_to(tmp_path)}" in out
+    page = run.page.read_text()
+    assert "validation[:4]" in page and page.count("<svg") >= 5
+    assert run.read_metadata().command.startswith("landslide-tf train rae_d_synthetic")
+
+    # A finished run is resumed to itself.
+    metrics, weights = run.metrics.read_text(), run.load_model().get_weights()
+    code, out, err = command("train", "--resume", run.path, "--no-report", *data)
+    assert code == 0, err
+    assert "report:" not in out
+    assert run.metrics.read_text() == metrics
+    for a, b in zip(run.load_model().get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+    code, out, err = command("evaluate", run.path, *data, "--pictures", 1)
+    assert code == 0, err
+    (folder,) = run.report.glob("*test*")
+    record = json.loads((folder / "evaluation.json").read_text())
+    name = record["classes"][record["landslide_class"]]
+    assert f"landslide IoU {record['scores']['classes'][name]['iou']:.4f}" in out
+    assert str((folder / "pictures.png").relative_to(tmp_path)) in out
+    text = run.page.read_text()
+    assert record["title"] in text and "validation[:4]" in text  # both evaluations
+
+    code, out, err = command("export", run.path, "--out", tmp_path / "e")
+    assert code == 0, err
+    assert out.split() == [str(tmp_path / "e" / "1")]
+    command.refuses(
+        "export",
+        run.path,
+        "--out",
+        tmp_path / "e",
+        "--version",
+        1,
+        message="never overwritten",
+    )
+
+    code, out, err = command("import-weights", run.path, "--out", tmp_path / "other")
+    assert code == 0, err
+    one, other = (RunFolder(p).load_model() for p in (run.path, tmp_path / "other"))
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
