@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.metrics.bootstrap import SCORES
 from landslide_tf.train.recipe.schema import Recipe, Section, load_recipe
-from landslide_tf.train.recipe.yaml_files import explain, read_yaml
+from landslide_tf.train.recipe.yaml_files import read_yaml, shipped_files, validated
 from landslide_tf.train.run.series import digest
 from landslide_tf.train.transfer.compatibility import image_scale_for
 
@@ -95,8 +94,7 @@ class GridRun:
 
 def shipped_grids() -> dict[str, Path]:
     """Returns the grids of the package by name."""
-    folder = resources.files("landslide_tf.train.benchmark") / "grids"
-    return {p.stem: p for p in sorted(Path(str(folder)).glob("*.yaml"))}
+    return shipped_files("landslide_tf.train.benchmark", "grids")
 
 
 def load_grid(
@@ -120,10 +118,7 @@ def load_grid(
     shipped, choice = shipped_grids(), choice or GridChoice()
     path = shipped.get(str(name), Path(name))
     content = read_yaml(name, shipped, "grid")
-    try:
-        grid = Grid.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"Grid `{path}`: {explain(error, Grid)}") from error
+    grid = validated(Grid, content, f"Grid `{path}`")
     _check_published(grid, path)
     if choice.seeds:
         grid = grid.model_copy(update={"seeds": list(choice.seeds)})

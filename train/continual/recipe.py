@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from landslide_tf.ecoregions import region_name
 from landslide_tf.errors import LandslideTFError, RecipeError
-from landslide_tf.files import atomic_path
 from landslide_tf.models.tsmu_parts import Network
 from landslide_tf.train.recipe.schema import (
     Count,
     NonNegative,
     Positive,
+    RecipeFile,
     Section,
 )
-from landslide_tf.train.recipe.yaml_files import apply_change, explain, read_yaml
+from landslide_tf.train.recipe.yaml_files import read_yaml, shipped_files, validated
 
 # The order that the folder numbers of the released scripts suggest.
 RELEASED_ORDER = (
@@ -162,11 +160,9 @@ class ContinualTraining(Section):
     )
 
 
-class ContinualRecipe(Section):
+class ContinualRecipe(RecipeFile):
     """Everything a continual training needs."""
 
-    description: str
-    source: str = Field(description="paper and section the numbers come from")
     regions: Annotated[list[RegionSection], Field(min_length=1)]
     order: list[str] | Literal["code"] | None = Field(
         None,
@@ -212,17 +208,10 @@ class ContinualRecipe(Section):
             )
         return [listed[name] for name in names]
 
-    def write(self, path: str | Path) -> None:
-        """Writes the recipe as YAML."""
-        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-        with atomic_path(path) as temporary:
-            temporary.write_text(text)
-
 
 def shipped_continual_recipes() -> dict[str, Path]:
     """Returns the continual recipes of the package by name."""
-    folder = resources.files("landslide_tf.train.continual") / "recipes"
-    return {p.stem: p for p in sorted(Path(str(folder)).glob("*.yaml"))}
+    return shipped_files("landslide_tf.train.continual", "recipes")
 
 
 def load_continual_recipe(
@@ -240,22 +229,16 @@ def load_continual_recipe(
     Raises:
         RecipeError: If there is no such recipe, or a key or value is not valid.
     """
-    content: dict[str, Any] = read_yaml(name, shipped_continual_recipes())
-    for change in changes:
-        apply_change(content, change)
-    try:
-        recipe = ContinualRecipe.model_validate(content)
-    except ValidationError as error:
-        line = explain(error, ContinualRecipe)
-        raise RecipeError(f"Recipe `{name}`: {line}") from error
+    content, where = read_yaml(name, shipped_continual_recipes()), f"Recipe `{name}`"
+    recipe = validated(ContinualRecipe, content, where, changes)
     try:
         recipe.arrivals()
         bands = recipe.network.bands
     except LandslideTFError as error:
-        raise RecipeError(f"Recipe `{name}`: {error}") from error
+        raise RecipeError(f"{where}: {error}") from error
     if len(recipe.data.image) != bands:
         raise RecipeError(
-            f"Recipe `{name}`: `data.image` must name {bands} bands for "
+            f"{where}: `data.image` must name {bands} bands for "
             f"`model.inputs: {recipe.model.inputs}`, received {len(recipe.data.image)}."
         )
     return recipe

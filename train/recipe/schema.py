@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from landslide_tf.errors import RecipeError, did_you_mean
@@ -17,10 +16,10 @@ from landslide_tf.files import atomic_path
 from landslide_tf.train.recipe.adaptation import AdaptationSection
 from landslide_tf.train.recipe.classification import ClassificationSection
 from landslide_tf.train.recipe.yaml_files import (
-    apply_change,
     assign,
-    explain,
     read_yaml,
+    shipped_files,
+    validated,
 )
 
 Positive = Annotated[float, Field(gt=0)]
@@ -259,15 +258,22 @@ class DecisionSection(Section):
     )
 
 
-class Recipe(Section):
-    """Everything a training run needs.
-
-    The file's own `description` and `source` say what it does and where its numbers
-    come from.
-    """
+class RecipeFile(Section):
+    """Base of recipes: what the file itself says of what it does and of its numbers."""
 
     description: str
     source: str = Field(description="paper and section the numbers come from")
+
+    def write(self, path: str | Path) -> None:
+        """Writes the recipe as YAML."""
+        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        with atomic_path(path) as temporary:
+            temporary.write_text(text)
+
+
+class Recipe(RecipeFile):
+    """Everything a training run needs."""
+
     data: DataSection
     model: ModelSection
     classification: ClassificationSection | None = None
@@ -288,17 +294,10 @@ class Recipe(Section):
             return "classification"
         return "segmentation" if self.adaptation is None else "adaptation"
 
-    def write(self, path: str | Path) -> None:
-        """Writes the recipe as YAML."""
-        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-        with atomic_path(path) as temporary:
-            temporary.write_text(text)
-
 
 def shipped_recipes() -> dict[str, Path]:
     """Returns the recipes of the package by name."""
-    folder = resources.files("landslide_tf.train") / "recipes"
-    return {p.stem: p for p in sorted(Path(str(folder)).glob("*.yaml"))}
+    return shipped_files("landslide_tf.train", "recipes")
 
 
 def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
@@ -340,12 +339,7 @@ def change_recipe(
 
 
 def _validated(content: dict[str, Any], changes: Sequence[str], name: str) -> Recipe:
-    for change in changes:
-        apply_change(content, change)
-    try:
-        recipe = Recipe.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"Recipe `{name}`: {explain(error, Recipe)}") from error
+    recipe = validated(Recipe, content, f"Recipe `{name}`", changes)
     _check_model(recipe)
     return recipe
 

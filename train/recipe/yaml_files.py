@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
-from typing import Any, TypeGuard, get_args
+from typing import Any, TypeGuard, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from landslide_tf.errors import RecipeError, did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_yaml(
@@ -85,16 +88,45 @@ def assign(content: dict[str, Any], key: str, value: object) -> None:
     content[last] = value
 
 
-def explain(error: ValidationError, schema: type[BaseModel]) -> str:
-    """Returns the first fault of a validation in one line, with near names.
+def validated(
+    schema: type[Model],
+    content: dict[str, Any],
+    where: str,
+    changes: Sequence[str] = (),
+) -> Model:
+    """Returns the content of a file of sections, changed and validated.
 
     Args:
-        error: What pydantic found.
-        schema: The model that was validated.
+        schema: What it has to be.
+        content: Sections; changed in place.
+        where: What has these sections, for messages.
+        changes: Values to change, as `apply_change` takes them.
 
-    Returns:
-        One line naming the key, what was expected and what was received.
+    Raises:
+        RecipeError: If a change, a key or a value is not valid; one line names the
+            first, what was expected and what was received.
     """
+    for change in changes:
+        apply_change(content, change)
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {_fault(error, schema)}") from error
+
+
+def shipped_files(package: str, folder: str) -> dict[str, Path]:
+    """Returns the YAML files of a package's folder by their names.
+
+    Args:
+        package: Its dotted name.
+        folder: Name of the folder.
+    """
+    found = Path(str(resources.files(package) / folder)).glob("*.yaml")
+    return {path.stem: path for path in sorted(found)}
+
+
+def _fault(error: ValidationError, schema: type[BaseModel]) -> str:
+    """Returns the first fault of a validation in one line, with near names."""
     first = error.errors()[0]
     # pydantic also names the form of a value, such as `literal['a','b']`.
     names = [str(p) for p in first["loc"] if p != "median" and "[" not in str(p)]

@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
-
-from pydantic import BaseModel
+from typing import Any, Literal, TypeAlias
 
 from landslide_tf.errors import RunError
 from landslide_tf.files import (
@@ -21,21 +19,13 @@ from landslide_tf.files import (
     locked,
     remove_leftovers,
 )
+from landslide_tf.train.recipe.schema import RecipeFile
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.series import read_record, write_record
 from landslide_tf.train.search.space import Values
 
 Mode: TypeAlias = Literal["max", "min"]
 Cell: TypeAlias = str | int | float | None
-
-
-class WritableRecipe(Protocol):
-    """A recipe of any kind of training."""
-
-    description: str
-
-    def write(self, path: Path) -> None:
-        """Writes the recipe as YAML."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +139,7 @@ class SearchFolder:
                 f"`{self.path}` is neither empty nor a search: choose another `--out`."
             )
 
-    def run_of(self, trial: int, recipe: BaseModel) -> RunFolder:
+    def run_of(self, trial: int, recipe: RecipeFile) -> RunFolder:
         """Returns the run folder of a recipe, that of an earlier trial if it had one.
 
         Args:
@@ -201,7 +191,7 @@ class SearchFolder:
             temporary.write_text(text)
 
     def write_best(
-        self, mode: Mode, recipe_of: Callable[[Outcome], WritableRecipe], monitor: str
+        self, mode: Mode, recipe_of: Callable[[Outcome], RecipeFile], monitor: str
     ) -> None:
         """Writes `best.yaml`, the recipe of the best trial, the first of several.
 

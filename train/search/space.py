@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import keras_tuner as kt
-from pydantic import BaseModel, ValidationError
 
 from landslide_tf import models
 from landslide_tf.errors import RecipeError, did_you_mean
@@ -16,8 +15,9 @@ from landslide_tf.models.fstf_net import FUSIONS
 from landslide_tf.train.recipe.schema import (
     AugmentationSection,
     Recipe,
+    RecipeFile,
 )
-from landslide_tf.train.recipe.yaml_files import explain
+from landslide_tf.train.recipe.yaml_files import assign, validated
 from landslide_tf.train.tasks import task_of
 
 # The chosen label of each choice and the number of each range, by dimension.
@@ -98,7 +98,7 @@ class LogRange:
 
 
 Dimension: TypeAlias = Choice | LogRange
-AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
+AnyRecipe = TypeVar("AnyRecipe", bound=RecipeFile)
 
 
 @dataclass(frozen=True)
@@ -141,22 +141,13 @@ class Space(Generic[AnyRecipe]):
         Raises:
             RecipeError: If the values do not go together.
         """
-        content, schema = self.recipe.model_dump(mode="json"), type(self.recipe)
-        changes: dict[str, Any] = {}
-        if epochs is not None:
-            changes["training.epochs"] = epochs
+        content = self.recipe.model_dump(mode="json")
         for dimension in self.dimensions:
-            changes |= dimension.changes(values[dimension.name])
-        for key, value in changes.items():
-            *sections, last = key.split(".")
-            section = content
-            for name in sections:
-                section = section[name]
-            section[last] = value
-        try:
-            return schema.model_validate(content)
-        except ValidationError as error:
-            raise RecipeError(f"Trial: {explain(error, schema)}") from error
+            for key, value in dimension.changes(values[dimension.name]).items():
+                assign(content, key, value)
+        if epochs is not None:
+            assign(content, "training.epochs", epochs)
+        return validated(type(self.recipe), content, "Trial")
 
 
 class SearchSpace(Space[Recipe]):
