@@ -101,6 +101,21 @@ def map_changes(
     Raises:
         DataError: If a map cannot be read, shares no ground with the first, or says
             other classes.
+
+    >>> import tempfile
+    >>> from landslide_tf.raster.cog import Layer, Legend, write_plain
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 8, 8)
+    >>> tags = Legend(("other", "landslide"), 1).tags()
+    >>> values = np.zeros((1, 8, 8), np.uint8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     maps = [Path(folder, name) for name in ("2020.tif", "2021.tif")]
+    ...     for path in maps:
+    ...         layer = Layer("uint8", 255, ["class"], tags=tags)
+    ...         write_plain(path, grid, layer, [(0, values)])
+    ...         values[0, 2:6, 1:6] = 1
+    ...     found = map_changes(maps, Path(folder, "changes"))
+    >>> found.objects[0].area, found.transitions[0]["pixels"]
+    (2000.0, [[44, 20], [0, 0]])
     """
     if len(maps) < 2:
         raise DataError(
@@ -301,6 +316,12 @@ def estimate_shift(before: ArrayLike, after: ArrayLike) -> tuple[float, float] |
 
     Raises:
         DataError: If the maps are not of one shape (H, W).
+
+    >>> values = np.random.default_rng(0).integers(0, 2, (16, 16))
+    >>> values = values.repeat(4, 0).repeat(4, 1)
+    >>> shift = estimate_shift(values[:48, :48], values[3:51, 5:53])
+    >>> [round(part) for part in shift]
+    [-3, -5]
     """
     first, second = np.asarray(before), np.asarray(after)
     if first.ndim != 2 or first.shape != second.shape:

@@ -53,6 +53,9 @@ def transition_matrix(
     Raises:
         DataError: If the maps are no class maps of one shape, hold an unknown class, or
             an argument is not valid.
+
+    >>> transition_matrix([[0, 1], [1, 255]], [[0, 0], [1, 1]], 2).tolist()
+    [[1, 0], [1, 1]]
     """
     old, new = checked_pair(before, after)
     count = checked_integer(classes, "classes", 1, VALUES)
@@ -97,6 +100,9 @@ def new_landslides(
 
     Raises:
         DataError: If the maps are no class maps of one shape.
+
+    >>> new_landslides([[0, 1], [1, 255]], [[0, 0], [1, 0]]).tolist()
+    [[False, True], [False, False]]
     """
     check_landslide_class(landslide_class, ignore)
     old, new = checked_pair(before, after)
@@ -123,6 +129,9 @@ def vanished(
 
     Raises:
         DataError: If the maps are no class maps of one shape.
+
+    >>> vanished([[0, 1], [0, 255]], [[0, 0], [1, 0]]).tolist()
+    [[False, False], [True, False]]
     """
     check_landslide_class(landslide_class, ignore)
     old, new = checked_pair(before, after)
@@ -149,6 +158,9 @@ def stable(
 
     Raises:
         DataError: If the maps are no class maps of one shape.
+
+    >>> stable([[0, 1], [0, 255]], [[0, 0], [1, 0]]).tolist()
+    [[True, False], [False, False]]
     """
     check_landslide_class(landslide_class, ignore)
     old, new = checked_pair(before, after)
@@ -175,6 +187,9 @@ def from_class(
 
     Raises:
         DataError: If the maps are no class maps of one shape.
+
+    >>> from_class([[0, 2], [1, 255]], [[0, 0], [1, 0]]).tolist()
+    [[255, 2], [255, 255]]
     """
     new = new_landslides(before, after, landslide_class=landslide_class, ignore=ignore)
     return np.where(new, before, ignore).astype(np.uint8)
@@ -183,7 +198,11 @@ def from_class(
 def checked_pair(
     before: ArrayLike, after: ArrayLike
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Returns both maps as bytes of one shape."""
+    """Returns both maps as bytes of one shape.
+
+    >>> [values.dtype.name for values in checked_pair([[0, 1]], [[1, 255]])]
+    ['uint8', 'uint8']
+    """
     old, new = _of_one_shape({"before": before, "after": after})
     return old, new
 
@@ -191,7 +210,11 @@ def checked_pair(
 def checked_maps(
     maps: Sequence[ArrayLike], least: int, landslide_class: int, ignore: int
 ) -> list[NDArray[np.uint8]]:
-    """Returns a series of maps as bytes of one shape."""
+    """Returns a series of maps as bytes of one shape.
+
+    >>> len(checked_maps([[[0, 1]], [[1, 1]]], 2, landslide_class=1, ignore=255))
+    2
+    """
     check_landslide_class(landslide_class, ignore)
     if len(maps) < least:
         raise DataError(
@@ -246,7 +269,11 @@ def check_landslide_class(landslide_class: int, ignore: int) -> None:
 
 
 def row_areas(cell_area: ArrayLike | None, shape: tuple[int, ...]) -> FloatArray | None:
-    """Returns the area of a pixel of each row, (H,), or None."""
+    """Returns the area of a pixel of each row, (H,), or None.
+
+    >>> row_areas(100.0, (3, 2)).tolist()
+    [100.0, 100.0, 100.0]
+    """
     if cell_area is None:
         return None
     try:
@@ -270,7 +297,11 @@ def _short(value: object) -> str:
 
 
 def checked_integer(value: int, name: str, low: int, high: int) -> int:
-    """Returns a whole number within limits, or says that it is none."""
+    """Returns a whole number within limits, or says that it is none.
+
+    >>> checked_integer(np.int64(3), "classes", 1, 255)
+    3
+    """
     try:
         number = operator.index(value)
     except TypeError:

@@ -115,6 +115,21 @@ def evaluate_map(
     Raises:
         DataError: If a file cannot be read, they share no ground, or a value is no
             class.
+
+    >>> import tempfile
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 8, 8)
+    >>> values = np.zeros((1, 8, 8), np.uint8)
+    >>> values[0, 2:6, 1:6] = 1
+    >>> layer = Layer("uint8", 255, ["class"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path, reference = Path(folder, "map.tif"), Path(folder, "reference.tif")
+    ...     write_plain(path, grid, layer, [(0, values)])
+    ...     write_plain(reference, grid, layer, [(0, np.roll(values, 1, axis=2))])
+    ...     found = evaluate_map(path, reference, landslide_class=1)
+    >>> found.scores.matrix.tolist(), found.objects["iou"].tp
+    ([[40, 4], [4, 16]], 1)
     """
     from landslide_tf.metrics import ConfusionAccumulator
 

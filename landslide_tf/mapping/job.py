@@ -116,6 +116,28 @@ def map_scene(
         DataError: If a file cannot be read or written, or does not fit the model.
         ModelError: If the models do not fit each other or the data.
         RunError: If another process is writing the same map.
+
+    >>> import tempfile
+    >>> from rasterio import Affine
+    >>> from landslide_tf.metadata import Band, ModelMetadata
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.terrain import Grid
+    >>> metadata = ModelMetadata(
+    ...     name="bright", builder="unet", arguments={}, inputs=[Band(name="grey")],
+    ...     classes=["landslide"], landslide_class="sigmoid",
+    ... )
+    >>> bright = Member(lambda inputs: inputs["image"] / 255, metadata)
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 8, 8)
+    >>> values = np.zeros((1, 8, 8), np.uint8)
+    >>> values[0, 2:6, 1:6] = 200
+    >>> image = Path("/vsimem/grey.tif")  # a file in memory
+    >>> write_plain(image, grid, Layer("uint8", 255, ["grey"]), [(0, values)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     polygons = Path(folder, "map.gpkg")
+    ...     outputs = Outputs(Path(folder, "map.tif"), vector=(polygons,))
+    ...     made = map_scene([bright], SceneFiles((str(image),)), outputs)
+    >>> made.valid, made.landslide, made.objects
+    (64, 20, 1)
     """
     options = options or MapOptions()
     check_members(members)

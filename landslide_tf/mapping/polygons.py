@@ -31,18 +31,6 @@ from landslide_tf.terrain import Grid
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
 LAYER = "landslides"
 
-_SHAPE = (
-    "area_m2",
-    "area_px",
-    "perimeter_m",
-    "length_m",
-    "width_m",
-    "lwr",
-    "compactness",
-    "solidity",
-    "centroid_x",
-    "centroid_y",
-)
 _TERRAIN = (
     "elev_min",
     "elev_max",
@@ -98,6 +86,17 @@ def find_landslides(
 
     Returns:
         The landslides, largest first.
+
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 8, 8)
+    >>> values = np.zeros((1, 8, 8), np.uint8)
+    >>> values[0, 2:6, 1:6] = 1
+    >>> mask = Path("/vsimem/mask.tif")  # a file in memory
+    >>> write_plain(mask, grid, Layer("uint8", 255, ["landslide"]), [(0, values)])
+    >>> found = find_landslides(mask, grid)
+    >>> found.table["area_px"].tolist(), found.table["area_m2"].round().tolist()
+    ([20], [2002.0])
     """
     found, pixels = _outlines(mask, grid)
     metric = _metric(found, grid)
@@ -146,7 +145,11 @@ def _apply(transform: Any, xy: FloatArray) -> FloatArray:  # noqa: ANN401 - Affi
 
 
 def multi_polygon(geometries: Any) -> Any:  # noqa: ANN401 - shapely geometries
-    """Returns the polygons of one geometry or several as one multi-polygon."""
+    """Returns the polygons of one geometry or several as one multi-polygon.
+
+    >>> multi_polygon([shapely.box(0, 0, 1, 1), shapely.Point(2, 2)]).wkt
+    'MULTIPOLYGON (((1 0, 1 1, 0 1, 0 0, 1 0)))'
+    """
     parts = shapely.get_parts(geometries)
     return shapely.MultiPolygon([p for p in parts if p.geom_type == "Polygon"])
 
@@ -183,19 +186,18 @@ def _shapes(
     ).reshape(-1, 2)
     length, width = sides.max(axis=1), sides.min(axis=1)
     centroids = shapely.centroid(geometries)
-    columns = (
-        area,
-        pixels,
-        perimeter,
-        length,
-        width,
-        length / width,
-        4 * np.pi * area / perimeter**2,
-        area / shapely.area(shapely.convex_hull(metric)),
-        shapely.get_x(centroids),
-        shapely.get_y(centroids),
-    )
-    return dict(zip(_SHAPE, columns, strict=True))
+    return {
+        "area_m2": area,
+        "area_px": pixels,
+        "perimeter_m": perimeter,
+        "length_m": length,
+        "width_m": width,
+        "lwr": length / width,
+        "compactness": 4 * np.pi * area / perimeter**2,
+        "solidity": area / shapely.area(shapely.convex_hull(metric)),
+        "centroid_x": shapely.get_x(centroids),
+        "centroid_y": shapely.get_y(centroids),
+    }
 
 
 def _pixel_values(
@@ -256,20 +258,19 @@ def _terrain(values: FloatArray) -> dict[str, float]:
     sloping = np.radians(aspect[aspect >= 0].astype(float))
     direction = math.nan
     if sloping.size:
-        direction = math.degrees(
-            math.atan2(np.sin(sloping).mean(), np.cos(sloping).mean())
-        )
+        towards = np.sin(sloping).mean(), np.cos(sloping).mean()
+        direction = math.degrees(math.atan2(*towards))
     low, high = float(elevation.min()), float(elevation.max())
     numbers = (
         low,
         high,
-        float(elevation.mean()),
+        elevation.mean(),
         high - low,
-        float(slope.mean()),
-        float(np.percentile(slope, 90)),
+        slope.mean(),
+        np.percentile(slope, 90),
         direction % 360,
     )
-    return dict(zip(_TERRAIN, numbers, strict=True))
+    return dict(zip(_TERRAIN, map(float, numbers), strict=True))
 
 
 def driver_of(path: Path) -> str:
@@ -277,6 +278,9 @@ def driver_of(path: Path) -> str:
 
     Raises:
         DataError: If it is neither a GeoPackage nor GeoJSON.
+
+    >>> driver_of(Path("map.gpkg"))
+    'GPKG'
     """
     if path.suffix.lower() not in DRIVERS:
         raise DataError(
@@ -364,7 +368,11 @@ def _geopackages_get_indices() -> bool:
 
 
 def qgis_style(colour: Sequence[int]) -> str:
-    """Returns a QGIS layer style (`.qml`): outlines and a light fill of one colour."""
+    """Returns a QGIS layer style (`.qml`): outlines and a light fill of one colour.
+
+    >>> '"color" type="QString" value="230,0,0,70"' in qgis_style((230, 0, 0))
+    True
+    """
     red, green, blue = (int(value) for value in colour)
     options = {
         "color": f"{red},{green},{blue},70",

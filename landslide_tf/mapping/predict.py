@@ -85,7 +85,18 @@ def check_members(members: Sequence[Member]) -> None:
 
 
 def total_stride(members: Sequence[Member]) -> int:
-    """Returns the stride that windows of all members may start on."""
+    """Returns the stride that windows of all members may start on.
+
+    >>> from landslide_tf.metadata import Band
+    >>> known = {"builder": "unet", "arguments": {}, "inputs": [Band(name="red")]}
+    >>> known |= {"classes": ["other", "landslide"], "landslide_class": 1}
+    >>> models = [
+    ...     Member(dict, ModelMetadata(name=str(stride), stride=stride, **known))
+    ...     for stride in (4, 6)
+    ... ]
+    >>> total_stride(models)
+    12
+    """
     return math.lcm(*(member.metadata.stride for member in members))
 
 
@@ -127,6 +138,16 @@ def together(
 
     Returns:
         A function from a batch to float32 (B, H, W, classes), or one channel more.
+
+    >>> from landslide_tf.metadata import Band
+    >>> metadata = ModelMetadata(
+    ...     name="red", builder="unet", arguments={}, inputs=[Band(name="red")],
+    ...     classes=["landslide"], landslide_class="sigmoid",
+    ... )
+    >>> bright = Member(lambda inputs: inputs["image"] / 255, metadata)
+    >>> image = np.array([[[[0.0], [51.0]]]], np.float32)
+    >>> together([bright], tta=True)({"image": image}).round(3).ravel().tolist()
+    [0.0, 0.20000000298023224]
     """
     from landslide_tf.metrics.calibration import apply_temperature
 
@@ -164,6 +185,9 @@ def entropy(probabilities: FloatArray) -> FloatArray:
 
     Returns:
         Entropy (...) in nats.
+
+    >>> entropy(np.array([[0.5, 0.5], [1.0, 0.0]])).round(4).tolist()
+    [0.6931, 0.0]
     """
     values = np.clip(probabilities, 1e-12, 1)
     if values.shape[-1] == 1:
@@ -215,7 +239,11 @@ class _Batch(NamedTuple):
 
 
 def batch_size(tile: int) -> int:
-    """Returns how many windows a batch holds: about a million pixels."""
+    """Returns how many windows a batch holds: about a million pixels.
+
+    >>> batch_size(256)
+    16
+    """
     return max(1, _PIXELS // (tile * tile))
 
 

@@ -55,6 +55,9 @@ def first_step(
     Raises:
         DataError: If the maps are no class maps of one shape, or an argument is not
             valid.
+
+    >>> first_step([[[1, 1, 0]], [[0, 1, 0]], [[0, 1, 255]]]).tolist()
+    [[1, -1, 0]]
     """
     checked = checked_maps(maps, 1, landslide_class, ignore)
     _check_min_area(min_area)
@@ -121,6 +124,12 @@ def new_objects(
     Raises:
         DataError: If the maps are no class maps of one shape, or an argument is not
             valid.
+
+    >>> maps = [np.full((3, 4), 1), np.full((3, 4), 1)]
+    >>> maps[1][1:, 2:] = 0
+    >>> (found,) = new_objects(maps, cell_area=100.0)
+    >>> found.step, found.area, found.centroid, found.previous
+    (1, 400.0, (1.5, 2.5), {1: 1.0})
     """
     checked = checked_maps(maps, 2, landslide_class, ignore)
     _check_min_area(min_area)

@@ -26,6 +26,10 @@ class Axis:
         size: Pixels of the scene.
         offsets: First pixel of each window, multiples of the model's stride.
         tile: Pixels of a window; the last one ends where the scene ends.
+
+    >>> windows = Axis(40, (0, 24), 32)
+    >>> windows.end(1), windows.finished(0)
+    (40, 24)
     """
 
     size: int
@@ -80,6 +84,9 @@ def window_of(
 
     Returns:
         Rows and columns of a window, and the pixels that windows share.
+
+    >>> window_of(100, 16)
+    (112, 32)
     """
     if tile is None:
         tile = -(-(trained or TILE) // stride) * stride
@@ -109,6 +116,9 @@ def axis(size: int, *, tile: int, overlap: int, stride: int = 1) -> Axis:
 
     Raises:
         DataError: If the numbers do not fit each other.
+
+    >>> axis(100, tile=48, overlap=16, stride=16).offsets
+    (0, 32, 64)
     """
     if tile < 1 or tile % stride:
         raise DataError(
@@ -134,6 +144,11 @@ class Blender:
         rows: Windows from top to bottom.
         columns: Windows from left to right.
         channels: Channels of a prediction.
+
+    >>> one = axis(4, tile=8, overlap=0)
+    >>> blender = Blender(one, one, channels=1)
+    >>> blender.blend(0, [(0, np.full((4, 4, 1), 0.25, np.float32))])[:, :, 0].max()
+    np.float32(0.25)
     """
 
     def __init__(self, rows: Axis, columns: Axis, channels: int) -> None:

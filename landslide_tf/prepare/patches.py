@@ -34,6 +34,10 @@ class Patch:
         size: Rows and columns; a scene smaller than this is the upper left part.
         label: Class that most of the superpixel in the middle belongs to.
         fractions: Share of the window's pixels by class; the rest has no class.
+
+    >>> patch = Patch("scene", row=8, column=0, size=16, label=1, fractions=(0.25, 0.5))
+    >>> patch.valid, patch.window
+    (0.75, (slice(8, 24, None), slice(0, 16, None)))
     """
 
     id: str
@@ -86,6 +90,13 @@ def superpixel_patches(
     Raises:
         DataError: If image and mask are none of one scene, or an argument is not
             valid.
+
+    >>> image = np.zeros((32, 32, 3), np.uint8)
+    >>> image[:, 16:] = 200
+    >>> mask = (image[..., 0] > 0).astype(np.uint8)
+    >>> patches = superpixel_patches("scene", image, mask, 2, size=16)
+    >>> sorted({patch.label for patch in patches})
+    [0, 1]
     """
     labels = _checked_scene(name, image, mask, classes)
     if size < 1:

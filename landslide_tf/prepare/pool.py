@@ -130,6 +130,11 @@ def patches_of(tiles: Sequence[Tile]) -> list[Patch]:
 
     Returns:
         One patch for each tile that has labels.
+
+    >>> both = ((100, 0), (90, 10))
+    >>> tiles = [Tile("s", 0, 10 * k, 10, counts=own) for k, own in enumerate(both)]
+    >>> [patch.label for patch in patches_of(tiles)]
+    [0, 1]
     """
     counts = np.array([tile.counts for tile in tiles], np.float64)
     total = counts.sum(axis=0)
@@ -158,6 +163,9 @@ def sampled(patches: Sequence[Patch], method: SamplingMethod, seed: int) -> list
 
     Returns:
         The tiles, turned or mirrored where a patch comes again.
+
+    >>> sampled([Patch("s", 0, 8, 8, 1, (0.5, 0.5))], "original", seed=0)[0].counts
+    (32, 32)
     """
     draws = multistage_sample(patches, method, seed=seed)
     tiles = []

@@ -66,6 +66,12 @@ def multistage_sample(
 
     Raises:
         DataError: If the patches or an argument are not valid.
+
+    >>> rare = Patch("s", 0, 0, 8, label=1, fractions=(0.5, 0.5))
+    >>> common = [Patch("s", 0, 8 * k, 8, 0, (1.0, 0.0)) for k in (1, 2, 3)]
+    >>> draws = multistage_sample([rare, *common], "mus1", seed=0)
+    >>> [draw.patch.label for draw in draws], draws[-1].transform
+    ([0, 0, 1, 1], 'rot270')
     """
     fractions = _checked_fractions(patches)
     if method not in get_args(SamplingMethod):

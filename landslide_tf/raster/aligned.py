@@ -67,6 +67,18 @@ class AlignedRaster:
 
     Raises:
         DataError: If the file cannot be opened or lacks a band.
+
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> south_up = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, 10, 4_600_000), 2, 2)
+    >>> stored = np.array([[[1, 2], [3, 0]]], np.uint8)
+    >>> path = Path("/vsimem/aligned.tif")  # a file in memory
+    >>> write_plain(path, south_up, Layer("uint8", 0, ["red"]), [(0, stored)])
+    >>> raster = AlignedRaster(path, "image", south_up.upright()[0])
+    >>> values, valid = raster.read(Window(0, 0, 2, 2))
+    >>> raster.close()
+    >>> values[0].tolist(), valid.tolist()
+    ([[3, 0], [1, 2]], [[True, False], [True, True]])
     """
 
     def __init__(
@@ -195,6 +207,18 @@ class AlignedDem:
 
     Raises:
         DataError: If the file cannot be opened or has several bands.
+
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 6, 6)
+    >>> heights = np.float32(np.arange(0, 60, 10)).reshape(1, 1, 6).repeat(6, axis=1)
+    >>> path = Path("/vsimem/dem.tif")  # a file in memory
+    >>> write_plain(path, grid, Layer("float32", -9999, ["elevation"]), [(0, heights)])
+    >>> dem = AlignedDem(path, grid, ("slope", "aspect"))
+    >>> values, known = dem.read(Window(2, 2, 1, 1))
+    >>> dem.close()
+    >>> values.round(3).tolist()
+    [[[45.0, 270.0]]]
     """
 
     def __init__(

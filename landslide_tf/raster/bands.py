@@ -70,6 +70,16 @@ def known_bands(path: grids.FilePath) -> dict[str, int]:
 
     Raises:
         DataError: If the file cannot be read.
+
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.terrain import Grid
+    >>> from rasterio import Affine
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 0, 0, -10, 0), 2, 2)
+    >>> path = PurePath("/vsimem/known.tif")  # a file in memory
+    >>> layer = Layer("uint8", 0, ["B2_blue", "B8 NIR"])
+    >>> write_plain(path, grid, layer, [(0, np.ones((2, 2, 2), np.uint8))])
+    >>> known_bands(path)
+    {'blue': 1, 'nir': 2}
     """
     with grids.open_raster(path, "image") as dataset:
         return _known(dataset)

@@ -218,7 +218,11 @@ def quantised(
 
 
 def fractions(names: Sequence[str], tags: Mapping[str, str], *, float32: bool) -> Layer:
-    """Describes a raster of what `quantised` returns."""
+    """Describes a raster of what `quantised` returns.
+
+    >>> fractions(["landslide"], {}, float32=False).scale
+    0.004
+    """
     if float32:
         return Layer("float32", float("nan"), names, tags=tags)
     return Layer("uint8", NODATA, names, 1 / UNITS, tags=tags)
@@ -231,6 +235,12 @@ class Legend:
     Attributes:
         classes: Class names in the order of the values; empty where they are not known.
         landslide: Value of the landslide class, if known.
+
+    >>> legend = Legend(("background", "landslide"), 1)
+    >>> legend.tags()
+    {'LANDSLIDE_CLASS': '1', 'CLASSES': '["background", "landslide"]'}
+    >>> legend.landslide_value("map.tif")
+    1
     """
 
     classes: tuple[str, ...]
@@ -273,6 +283,14 @@ def read_legend(path: FilePath) -> Legend:
 
     Raises:
         DataError: If the file cannot be read or is no class map.
+
+    >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 2, 2)
+    >>> legend = Legend(("background", "landslide"), 1)
+    >>> path = Path("/vsimem/legend.tif")  # a file in memory
+    >>> layer = Layer("uint8", 255, ["class"], tags=legend.tags())
+    >>> write_plain(path, grid, layer, [(0, np.ones((1, 2, 2), np.uint8))])
+    >>> read_legend(path) == legend
+    True
     """
     with open_raster(path, "map") as dataset:
         tags, count, kind = dataset.tags(), dataset.count, dataset.dtypes[0]

@@ -43,6 +43,9 @@ class Window(NamedTuple):
         column: First column.
         height: Rows.
         width: Columns.
+
+    >>> Window(4, 8, 2, 3).box.flatten()  # column, row, width, height
+    (8, 4, 3, 2)
     """
 
     row: int
@@ -285,6 +288,10 @@ def system_of(grid: Grid) -> pyproj.CRS:
 
     Raises:
         DataError: If it has none.
+
+    >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 3, 2)
+    >>> system_of(grid).name
+    'WGS 84 / UTM zone 33N'
     """
     return pyproj.CRS.from_wkt(wkt_of(grid))
 

@@ -97,6 +97,17 @@ class LabelReader:
     Args:
         labels: The labels; None = nothing is known.
         grid: The grid to read on, that of a `Burner` itself.
+
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 2, 2)
+    >>> path = Path("/vsimem/labels.tif")  # a file in memory
+    >>> stored = np.array([[[0, 7], [7, 255]]], np.uint8)
+    >>> write_plain(path, grid, Layer("uint8", 255, ["class"]), [(0, stored)])
+    >>> reader = LabelReader(RasterLabels(path, {0: 0, 7: 1}), grid)
+    >>> reader.read(Window(0, 0, 2, 2)).tolist()
+    [[0, 1], [1, 255]]
+    >>> reader.close()
     """
 
     def __init__(self, labels: Labels | None, grid: Grid) -> None:

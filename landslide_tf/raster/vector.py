@@ -72,6 +72,19 @@ def read_shapes(
     Raises:
         DataError: If the file cannot be read, has no CRS, holds other geometries, or
             lies elsewhere.
+
+    >>> import tempfile
+    >>> from rasterio import Affine
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 3, 4)
+    >>> ring = [[15.0, 41.5], [15.1, 41.5], [15.0, 41.6], [15.0, 41.5]]
+    >>> feature = {"type": "Feature", "properties": {"class": "scar"}}
+    >>> feature["geometry"] = {"type": "Polygon", "coordinates": [ring]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "polygons.geojson")
+    ...     _ = path.write_text(json.dumps(feature))
+    ...     shapes = read_shapes(path, grid, overlap=False)
+    >>> shapes.classes, round(float(shapely.bounds(shapes.geometries)[0, 0]))
+    (('scar',), 500000)
     """
     what = f"{kind.lower()}s `{path}`"
     try:
@@ -228,6 +241,13 @@ class Burner:
         outside: What pixels beyond all shapes are.
         all_touched: Burns every pixel a shape touches, not those whose centre it
             covers.
+
+    >>> from rasterio import Affine
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 3, 4)
+    >>> box = shapely.box(500_010, 4_599_980, 500_030, 4_600_000)
+    >>> burner = Burner(grid, np.array([box]), np.array([1], np.uint8), outside=0)
+    >>> burner.read(Window(0, 0, 3, 4)).tolist()
+    [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
     """
 
     grid: Grid
