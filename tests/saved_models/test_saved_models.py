@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -46,3 +49,19 @@ def test_a_shipped_model_is_small_and_scores_what_the_index_says(name, tiny_data
     }
     for key, value in entry["scores"].items():
         np.testing.assert_allclose(found[key], value, atol=6e-4)
+
+
+def test_an_export_that_says_version_1_of_its_metadata_loads(tmp_path):
+    """As the commit before wrote the shipped one: the factor in the unit, as text."""
+    name = "fstf_net_synthetic"
+    shutil.copytree(saved_models.path(name), tmp_path / name)
+    file = tmp_path / name / "1" / "assets.extra" / "model.json"
+    content = json.loads(file.read_text())
+    content["schema_version"] = 1
+    for band in content["inputs"]:
+        del band["scale"]
+    content["inputs"][0]["unit"] = "reflectance * 255"
+    file.write_text(json.dumps(content))
+    expected = serving.load(saved_models.path(name)).metadata
+    expected.inputs[0].unit, expected.inputs[0].scale = "reflectance", 255
+    assert serving.load(tmp_path / name).metadata == expected

@@ -1,0 +1,94 @@
+"""One rule finds bands, one rule brings their values to a model's scale."""
+
+import numpy as np
+import pytest
+
+from landslide_tf.errors import DataError
+from landslide_tf.metadata import Band
+from landslide_tf.raster.bands import bright_value, choose_scale, find_bands
+from tests.mapping import map_files as files
+
+RGB = ("red", "green", "blue")
+
+
+def image(path, bands, names=(), **options):
+    return files.write(path, np.ones((bands, 4, 4), np.uint8), names=names, **options)
+
+
+def numbers(images, names, given=None):
+    return [(s.path, s.number) for s in find_bands(images, names, given)]
+
+
+def test_numbers_count_the_bands_of_one_file_as_gdal_does(tmp_path):
+    # GDAL takes the fourth band of bytes for transparency; who numbers it means data.
+    path = image(tmp_path / "a.tif", 4)
+    given = {"red": 3, "green": 2, "blue": 1, "nir": 4}
+    assert numbers([path], list(given), given) == [(path, k) for k in (3, 2, 1, 4)]
+    with pytest.raises(DataError, match="`swir` is not found among its 3 bands"):
+        find_bands([path], ["swir"], {"swir": 5})
+
+
+def test_numbers_run_through_several_files_without_their_alpha(tmp_path):
+    first, second = image(tmp_path / "a.tif", 4), image(tmp_path / "b.tif", 1)
+    given = {"red": 1, "nir": 4}
+    assert numbers([first, second], ["red", "nir"], given) == [(first, 1), (second, 1)]
+    with pytest.raises(DataError, match="`nir`"):
+        find_bands([first, second], ["nir"], {"nir": 5})
+
+
+def test_a_description_wins_over_what_is_known_of_colours(tmp_path):
+    path = image(tmp_path / "a.tif", 3, ("red edge", "red", "B8 NIR"))
+    assert numbers([path], ["red", "red_edge", "nir"]) == [(path, k) for k in (2, 1, 3)]
+    with pytest.raises(DataError, match=r"`green` is not found .*\(red_edge, red"):
+        find_bands([path], ["green"])
+
+
+def test_files_of_one_band_are_found_by_their_names(tmp_path):
+    paths = [image(tmp_path / f"T32_B0{k}_{n}.tif", 1) for k, n in enumerate(RGB, 2)]
+    assert numbers(paths, ("blue", "red")) == [(paths[2], 1), (paths[0], 1)]
+    assert numbers(paths, ("b03",)) == [(paths[1], 1)]
+    assert find_bands(paths, ()) == ()
+
+
+def test_order_decides_only_where_nothing_has_a_name(tmp_path):
+    path = image(tmp_path / "a.tif", 2)
+    assert numbers([path], ("one", "two")) == [(path, 1), (path, 2)]
+    with pytest.raises(DataError, match="`one` is not found among its 2 bands"):
+        find_bands([path], ("one", "two", "three"))
+    named = image(tmp_path / "b.tif", 2, ("one", ""))
+    with pytest.raises(DataError, match="`two`"):
+        find_bands([named], ("one", "two"))
+
+
+def of(scale=1.0, limits=(0, 255)):
+    return [Band(name="red", unit="reflectance", scale=scale, range=limits)]
+
+
+def test_the_scale_is_that_of_training_where_the_values_fit():
+    fractions = np.array([[0.0], [0.4]])
+    assert choose_scale(fractions, of(255), None) == 255
+    assert choose_scale(fractions * 200, of(255), None) == 1
+    assert choose_scale(fractions.astype(np.float32), of(1, (0, 1)), None) == 1
+    # Ranges as the model takes them: 5 % of the range is no offence, 6 % is.
+    assert choose_scale(np.array([[1.05]]), of(255), None) == 255
+    with pytest.raises(DataError, match=r"from 0 to 1 as in training, received 1\.07"):
+        choose_scale(np.array([[1.07], [300.0]])[:1], of(255), None)
+
+
+def test_what_is_not_known_of_bands_leaves_values_alone():
+    assert choose_scale(np.array([[9e9]]), [Band(name="red")], None) == 1
+    assert choose_scale(np.empty((0, 1)), of(255), "auto") == 255
+
+
+@pytest.mark.parametrize("wanted", [0, -1, np.nan, np.inf, "dark"])
+def test_a_scale_that_means_nothing_is_refused(wanted):
+    with pytest.raises(DataError, match="Expected `scale`"):
+        choose_scale(np.array([[1.0]]), of(), wanted)
+
+
+def test_auto_brings_the_brightest_hundredth_to_the_end_of_the_range():
+    values = np.random.default_rng(0).gamma(2, 800, (5000, 1))
+    scale = choose_scale(values, of(255), "auto")
+    assert ((values * scale) > 255).mean() == pytest.approx(0.01, abs=1e-3)
+    assert scale == 255 / bright_value(values)
+    assert choose_scale(np.zeros((9, 1)), of(255), "auto") == 255
