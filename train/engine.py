@@ -9,12 +9,11 @@ from typing import Any
 
 import keras
 
-from landslide_tf.errors import RecipeError, RunError, did_you_mean
+from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
 from landslide_tf.pipelines import evaluation_input, training_input
 from landslide_tf.train.decision import fit_decision
 from landslide_tf.train.recipe.schema import Recipe
-from landslide_tf.train.run.checkpoint import assign_variables
 from landslide_tf.train.run.devices import prepare_backend, replicated, settle_devices
 from landslide_tf.train.run.folder import RunFolder, require_unused
 from landslide_tf.train.run.loop import run_fits
@@ -22,7 +21,6 @@ from landslide_tf.train.run.recorder import RunRecorder
 from landslide_tf.train.run.session import Session
 from landslide_tf.train.tasks import Task, task_of
 from landslide_tf.train.tasks.data import RunData
-from landslide_tf.train.tasks.network import build_model
 
 
 def train(
@@ -128,9 +126,7 @@ def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> Run
     task, data, model = prepared.task, prepared.data, prepared.model
     validation = evaluation_input(data.validation)
     _build_metrics(model, task.recipe, validation)
-    run.path.mkdir(parents=True, exist_ok=True)
-    task.recipe.write(run.recipe)
-    run.write_environment()
+    run.begin(task.recipe)
     recorder = task.recorder(run)
     if resumed:
         recorder.resume(model)
@@ -180,25 +176,19 @@ def write_result(
         RunError: If no best weights were saved.
     """
     task, data, model = prepared.task, prepared.data, prepared.model
-    run, recipe, best = recorder.run, task.recipe, recorder.best_weights()
-    if best is None:
-        raise RunError(f"`{run.checkpoints}` holds no best weights.")
-    assign_variables({"model": list(model.variables)}, best)
+    run = recorder.run
+    row = recorder.rows[recorder.restore_best(model)]
     # Trained as logits in the run's precision, kept as probabilities in float32.
     keras.config.set_dtype_policy("float32")
-    arguments = task.trained_arguments(prepared.arguments)
-    final = build_model(recipe.model.name, arguments, activation="softmax")
-    final.set_weights(task.trained_network(model).get_weights())
+    final, metadata = task.finish(model, prepared.arguments, data, run.path.name)
     with atomic_path(run.model) as temporary:
         final.save(temporary)
-    metadata = task.describe(final, data.store, arguments, run.path.name)
     decision = fit_decision(
-        final, data.labelled, recipe.decision, metadata.landslide_class
+        final, data.labelled, task.recipe.decision, metadata.landslide_class
     )
     metadata.threshold = decision.threshold
     metadata.temperature = decision.temperature
     metadata.command = command
-    row = recorder.rows[recorder.best_epoch or 0]
     scores = {k.removeprefix("val_"): v for k, v in row.items() if "val_" in k}
     validation = {**scores, **decision.metrics}
     metadata.metrics = {"validation": validation, **metadata.metrics}

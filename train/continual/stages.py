@@ -40,7 +40,6 @@ from landslide_tf.train.continual.update_models import (
 )
 from landslide_tf.train.optimizers import LossScaleOptimizer
 from landslide_tf.train.recipe.schema import TrainingSection
-from landslide_tf.train.run.checkpoint import assign_variables
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.loop import run_fits
 from landslide_tf.train.run.recorder import RunRecorder
@@ -308,11 +307,8 @@ def fit_stage(
         validation=whole,
         verbose=Session(verbose=verbose).verbosity,
     )
-    best = recorder.best_weights()
-    if best is None or recorder.best_epoch is None:
-        raise RunError(f"`{recorder.run.checkpoints}` holds no best weights.")
-    assign_variables({"model": list(model.variables)}, best)
+    epoch = recorder.restore_best(model)
     # One by one: Keras does not pass it on where the model's own value is the same.
     for part in (tsmu.trunk(model.network), *tsmu.decoders(model.network).values()):
         part.trainable = True
-    return StageResult(recorder.rows, recorder.best_epoch)
+    return StageResult(recorder.rows, epoch)

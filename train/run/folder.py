@@ -130,6 +130,12 @@ class RunFolder:
                 "over with `landslide-tf import-weights`."
             )
 
+    def begin(self, recipe: Recipe) -> None:
+        """Makes the folder, with a resolved recipe and the environment."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        recipe.write(self.recipe)
+        self.write_environment()
+
     def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
         """Writes `metrics.csv`, whole, from its rows."""
         names = list(dict.fromkeys(name for row in rows for name in row))

@@ -105,9 +105,17 @@ class RunRecorder:
         if self._resumed is not None and self.step:
             assign_variables({"metrics": groups(model)["metrics"]}, self._resumed)
 
-    def best_weights(self) -> Checkpoint | None:
-        """Returns the weights of the best epoch."""
-        return load_newest(self.run.checkpoints, BEST)
+    def restore_best(self, model: keras.Model) -> int:
+        """Puts the weights of the best epoch into a model and returns its number.
+
+        Raises:
+            RunError: If none were saved.
+        """
+        best = load_newest(self.run.checkpoints, BEST)
+        if best is None:
+            raise RunError(f"`{self.run.checkpoints}` holds no best weights.")
+        assign_variables({"model": groups(model)["model"]}, best)
+        return int(best.meta["epoch"])
 
     def start(self, model: keras.Model, logs: dict[str, float]) -> None:
         """Takes the state before the first step as the first candidate for the best.

@@ -197,21 +197,21 @@ class Adaptation(Segmentation):
             found.append(InferenceAfter(self.section.inference_after))
         return found
 
+    def finish(
+        self,
+        model: keras.Model,
+        arguments: Mapping[str, Any],
+        data: RunData,
+        name: str,
+    ) -> tuple[keras.Model, ModelMetadata]:
+        """Makes the network that others use; its metadata say what it adapted to."""
+        final, metadata = super().finish(model, arguments, data, name)
+        metadata.metrics["adaptation"] = self.section.facts()
+        return final, metadata
+
     def trained_network(self, model: keras.Model) -> keras.Model:
         """Returns the network without the discriminators."""
         return model.network
-
-    def describe(
-        self,
-        network: keras.Model,
-        store: ExampleStore,
-        arguments: Mapping[str, Any],
-        name: str,
-    ) -> ModelMetadata:
-        """Returns what `model.json` says, with what was adapted to."""
-        metadata = super().describe(network, store, arguments, name)
-        metadata.metrics["adaptation"] = self.section.facts()
-        return metadata
 
     def facts(self) -> dict[str, Any]:
         """Returns the target and whether its labels were seen."""

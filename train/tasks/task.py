@@ -139,6 +139,32 @@ class Task(ABC):
             return []
         return [keras.callbacks.TensorBoard(run.tensorboard, write_graph=False)]
 
+    def finish(
+        self,
+        model: keras.Model,
+        arguments: Mapping[str, Any],
+        data: RunData,
+        name: str,
+    ) -> tuple[keras.Model, ModelMetadata]:
+        """Makes the network that others use from what was trained.
+
+        Args:
+            model: What `build` gave, with the weights to keep.
+            arguments: As `build` gave them.
+            data: What it was trained on.
+            name: Name of the model.
+
+        Returns:
+            The network, giving probabilities, and what `model.json` says, but for
+            scores and decision.
+        """
+        arguments = self.trained_arguments(arguments)
+        final = build_model(self.recipe.model.name, arguments, activation="softmax")
+        final.set_weights(self.trained_network(model).get_weights())
+        metadata = describe_model(self.recipe, final, data.store, arguments, name)
+        metadata.task = self.kind
+        return final, metadata
+
     def trained_network(self, model: keras.Model) -> keras.Model:
         """Returns the part of what was trained that is kept."""
         return model
@@ -154,25 +180,6 @@ class Task(ABC):
             given = arguments.get("normalization", "imagenet")
             result["normalization"] = effective_normalization(given, start)
         return result
-
-    def describe(
-        self,
-        network: keras.Model,
-        store: ExampleStore,
-        arguments: Mapping[str, Any],
-        name: str,
-    ) -> ModelMetadata:
-        """Returns what `model.json` says, but for scores and decision.
-
-        Args:
-            network: The trained network, giving probabilities.
-            store: The training examples.
-            arguments: As of `trained_arguments`.
-            name: Name of the model.
-        """
-        metadata = describe_model(self.recipe, network, store, arguments, name)
-        metadata.task = self.kind
-        return metadata
 
     def facts(self) -> dict[str, Any]:
         """Returns what the page of a run says of its task besides, by name."""
