@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from queue import SimpleQueue
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +14,10 @@ from rasterio import Affine
 from landslide_tf.errors import DataError
 from landslide_tf.raster.grid import Window, mean_cell, wkt_of
 from landslide_tf.raster.scene import Pixels, Scene, SceneReader
+from landslide_tf.raster.windows import map_windows
 from landslide_tf.terrain import dihedral, dihedral_factors
 
-T = TypeVar("T")
-
 IDENTITY = "identity"
-# Windows that wait for the reader of results, for each one that is being read.
-_AHEAD = 2
 # The reader of a worker of Apache Beam, which makes one example after the other.
 _OPEN = threading.local()
 
@@ -66,59 +59,6 @@ def starts(length: int, size: int, stride: int) -> list[int]:
     """Returns where tiles begin: every `stride`, the last one moved inside."""
     last = length - size
     return [*range(0, last, stride), last]
-
-
-def map_windows(
-    scene: Scene,
-    function: Callable[[Window, Pixels], T],
-    windows: Iterable[Window],
-    *,
-    factors: bool = True,
-    workers: int | None = None,
-) -> Iterator[T]:
-    """Applies a function to windows of a scene, several at a time.
-
-    Args:
-        scene: The scene.
-        function: What to do with a window and its pixels; runs in a thread.
-        windows: Which windows.
-        factors: Whether the pixels hold factors.
-        workers: Threads; None = one a core, four at most.
-
-    Yields:
-        The results in the order of the windows.
-
-    Raises:
-        DataError: As `SceneReader`.
-    """
-    workers = workers or min(4, os.cpu_count() or 1)
-    # Opened here: rasterio warns when files are opened, and Python's filters of
-    # warnings cannot be changed by several threads at a time.
-    readers = [SceneReader(scene, factors=factors) for _ in range(workers)]
-    free: SimpleQueue[SceneReader] = SimpleQueue()
-    for reader in readers:
-        free.put(reader)
-
-    def work(window: Window) -> T:
-        reader = free.get()
-        try:
-            return function(window, reader.read(window))
-        finally:
-            free.put(reader)
-
-    waiting: deque[Future[T]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="windows")
-    try:
-        for window in windows:
-            waiting.append(pool.submit(work, window))
-            if len(waiting) >= workers + _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        for reader in readers:
-            reader.close()
 
 
 class Survey(NamedTuple):

@@ -36,9 +36,10 @@ from landslide_tf.raster.grid import (
     check_overlap,
     grid_of,
     open_raster,
+    row_areas,
     stored_grid,
 )
-from landslide_tf.terrain import Grid, cell_size
+from landslide_tf.terrain import Grid
 
 _WORTH_A_WARNING = 1.0  # pixels
 _SMALLEST = 16  # pixels of a new landslide
@@ -88,7 +89,7 @@ def map_changes(
     are held in memory, one byte a pixel and date.
 
     Args:
-        maps: Class maps, oldest first, as `scene.map_scene` writes them.
+        maps: Class maps, oldest first, as `mapping.map_scene` writes them.
         out: Folder to write: missing or empty; it appears complete or not at all.
         landslide_class: The maps' landslide value; None = as they say.
         align: Moves each map by the shift that is found against the first.
@@ -128,8 +129,7 @@ def map_changes(
         int(a[a != IGNORE_VALUE].max(initial=0)) for a in arrays
     )
     names = classes or tuple(f"class {k}" for k in range(number))
-    east, north = (np.broadcast_to(size, grid.height) for size in cell_size(grid))
-    areas = np.ascontiguousarray(east * north)
+    areas = row_areas(grid)
     if min_area is None:
         min_area = _SMALLEST * float(areas.mean()) * (1 - 1e-6)
     objects = new_objects(

@@ -19,10 +19,10 @@ from landslide_tf.objects import ObjectCounts, label_objects, object_counts
 from landslide_tf.objects.scores import Match
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.cog import read_legend
-from landslide_tf.raster.grid import Window, grid_of
+from landslide_tf.raster.grid import Window, grid_of, row_areas
 from landslide_tf.raster.labels import LabelOptions, LabelReader, read_labels
 from landslide_tf.raster.vector import Burner, read_shapes
-from landslide_tf.terrain import Grid, cell_size
+from landslide_tf.terrain import Grid
 
 if TYPE_CHECKING:
     from landslide_tf.metrics import Scores
@@ -182,9 +182,8 @@ def _by_size(
     truth: NDArray[np.bool_], predicted: NDArray[np.bool_], grid: Grid
 ) -> tuple[SizeClass, ...]:
     labels, number = label_objects(truth)
-    east, north = (np.broadcast_to(s, grid.height) for s in cell_size(grid))
     inside = np.nonzero(labels)
-    of, weights = labels[inside], (east * north)[inside[0]]
+    of, weights = labels[inside], row_areas(grid)[inside[0]]
     areas = np.bincount(of, weights, minlength=number + 1)[1:]
     covered = np.bincount(of, weights * predicted[inside], minlength=number + 1)[1:]
     found = covered >= _COVERED * areas

@@ -1,17 +1,13 @@
-"""Models, one or several or one that looks from eight sides, predict strips of a scene.
-
-The next windows are read while the model predicts.
-"""
+"""Models, several or one that looks from eight sides, predict strips of a scene."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +18,14 @@ from landslide_tf.mapping.scene import ModelScene
 from landslide_tf.mapping.windows import Axis, Blender, batched
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.raster.grid import Window
-from landslide_tf.raster.scene import SceneReader
+from landslide_tf.raster.scene import Pixels
+from landslide_tf.raster.windows import map_windows
 from landslide_tf.terrain import DIHEDRAL, dihedral, dihedral_factors
 
-T = TypeVar("T")
 Inputs = Mapping[str, FloatArray]
 Predict = Callable[[Inputs], FloatArray]
 
-_AHEAD = 2  # batches that are read before they are needed
+_Seen = dict[int, NDArray[np.bool_]]  # valid pixels of each window, by its number
 _PIXELS = 1 << 20  # of a batch
 _INVERSE = {"rot90": "rot270", "rot270": "rot90"}  # the others undo themselves
 
@@ -231,13 +227,6 @@ class Strip(NamedTuple):
     valid: NDArray[np.bool_]
 
 
-class _Batch(NamedTuple):
-    row: int
-    columns: list[int]  # empty: the row is complete
-    inputs: dict[str, FloatArray]
-    valid: dict[int, NDArray[np.bool_]]
-
-
 def batch_size(tile: int) -> int:
     """Returns how many windows a batch holds: about a million pixels.
 
@@ -275,83 +264,47 @@ def predict_strips(
         The strips.
     """
     first = next(k for k in range(start + 1) if rows.end(k) > rows.offsets[start])
+    groups = list(batched(range(len(columns.offsets)), columns, size))
+    places: dict[Window, list[int]] = {}
+    for row in range(first, len(rows.offsets)):
+        top = rows.offsets[row]
+        for group in groups:
+            # At once, since windows share pixels.
+            left, end = columns.offsets[group[0]], columns.end(group[-1])
+            places[Window(top, left, rows.end(row) - top, end - left)] = group
+
+    def cut(place: Window, pixels: Pixels) -> tuple[_Seen, dict[str, FloatArray]]:
+        spans = {
+            k: slice(columns.offsets[k] - place.column, columns.end(k) - place.column)
+            for k in places[place]
+        }
+        seen = {k: pixels.valid[:, span] for k, span in spans.items()}
+        seen = {k: whole for k, whole in seen.items() if whole.any()}
+        return seen, {
+            name: np.stack([values[:, spans[k]] for k in seen])
+            for name, values in scene.inputs(pixels).items()
+            if seen
+        }
+
     blender = Blender(rows, columns, channels)
     height = min(rows.tile, rows.size)
     valid = np.zeros((height, columns.size), bool)
-    found: list[tuple[int, FloatArray]] = []
-
-    source = _batches(scene, rows, columns, size, first)
-    with contextlib.closing(prefetched(source)) as batches:
-        for batch in batches:
-            for column, whole in batch.valid.items():
-                left = columns.offsets[column]
-                # Windows that overlap read the same pixels.
-                valid[: len(whole), left : columns.end(column)] |= whole
-            if batch.columns:
-                values = predict(batch.inputs)
-                found += zip(batch.columns, values, strict=True)
-                continue
-            done = blender.blend(batch.row, found)
+    # The next windows are read while the model predicts.
+    found = map_windows(scene.scene, cut, places, skip_empty=True, workers=1)
+    with contextlib.closing(found) as batches:
+        for row in range(first, len(rows.offsets)):
+            predicted: list[tuple[int, FloatArray]] = []
+            for seen, inputs in itertools.islice(batches, len(groups)):
+                for column, whole in seen.items():
+                    left = columns.offsets[column]
+                    # Windows that overlap read the same pixels.
+                    valid[: len(whole), left : columns.end(column)] |= whole
+                if seen:
+                    predicted += zip(seen, predict(inputs), strict=True)
+            done = blender.blend(row, predicted)
             strip_valid = valid[: len(done)].copy()
             valid[: height - len(done)] = valid[len(done) :]
             valid[height - len(done) :] = False
-            found = []
-            if batch.row >= start:
+            if row >= start:
                 done[~strip_valid] = 0
-                yield Strip(batch.row, done, strip_valid)
-
-
-def _batches(
-    scene: ModelScene, rows: Axis, columns: Axis, size: int, first: int
-) -> Iterator[_Batch]:
-    with SceneReader(scene.scene, skip_empty=True) as reader:
-        for row in range(first, len(rows.offsets)):
-            top = rows.offsets[row]
-            height = rows.end(row) - top
-            for group in batched(range(len(columns.offsets)), columns, size):
-                left = columns.offsets[group[0]]
-                # At once, since windows share pixels.
-                window = Window(top, left, height, columns.end(group[-1]) - left)
-                pixels = reader.read(window)
-                found, whole = scene.inputs(pixels), pixels.valid
-                spans = {
-                    k: slice(columns.offsets[k] - left, columns.end(k) - left)
-                    for k in group
-                }
-                valid = {
-                    k: whole[:, span]
-                    for k, span in spans.items()
-                    if whole[:, span].any()
-                }
-                if valid:
-                    inputs = {
-                        name: np.stack([values[:, spans[k]] for k in valid])
-                        for name, values in found.items()
-                    }
-                    yield _Batch(row, list(valid), inputs, valid)
-            yield _Batch(row, [], {}, {})
-
-
-def prefetched(source: Iterator[T]) -> Generator[T, None, None]:
-    """Yields the items of a generator, which runs in a thread of its own, ahead.
-
-    Args:
-        source: A generator that has not started; what it raises is raised here.
-
-    Yields:
-        Its items.
-
-    >>> list(prefetched(str(k) for k in range(3)))
-    ['0', '1', '2']
-    """
-    end = object()
-    with ThreadPoolExecutor(1, "scene-reader") as thread:
-        waiting = deque(thread.submit(next, source, end) for _ in range(_AHEAD + 1))
-        try:
-            while (item := waiting.popleft().result()) is not end:
-                waiting.append(thread.submit(next, source, end))
-                yield cast("T", item)
-        finally:
-            thread.shutdown(cancel_futures=True)
-            if isinstance(source, Generator):
-                source.close()
+                yield Strip(row, done, strip_valid)

@@ -15,7 +15,6 @@ import shapely
 from landslide_tf.datasets.landslide_scenes.tiles import (
     Tile,
     check_size,
-    map_windows,
     survey,
 )
 from landslide_tf.prepare.patches import Patch, superpixel_patches
@@ -24,6 +23,7 @@ from landslide_tf.raster.bands import COLOURS
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.scene import Pixels, Scene
 from landslide_tf.raster.vector import Shapes
+from landslide_tf.raster.windows import map_windows
 
 BLOCK = 2048  # side of the blocks that superpixels are found in, pixels
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyproj
 import rasterio
+from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.warp import transform_bounds
@@ -180,6 +181,17 @@ def mean_cell(grid: Grid) -> float:
     """
     east, north = _cell_in_middle(grid)
     return (east * north) ** 0.5
+
+
+def row_areas(grid: Grid) -> NDArray[np.float64]:
+    """Returns the area of a cell of each row of an upright grid, m², float64 (H,).
+
+    >>> from rasterio import Affine
+    >>> row_areas(Grid("EPSG:32633", Affine(10, 0, 0, 0, -20, 0), 2, 2)).tolist()
+    [200.0, 200.0]
+    """
+    east, north = (np.broadcast_to(size, grid.height) for size in cell_size(grid))
+    return np.ascontiguousarray(east * north)
 
 
 def _cell_in_middle(grid: Grid) -> tuple[float, float]:

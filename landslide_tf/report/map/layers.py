@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,8 @@ from rasterio.vrt import WarpedVRT
 
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour, class_palette
-from landslide_tf.raster.grid import open_raster, stored_grid
+from landslide_tf.raster.cog import read_legend
+from landslide_tf.raster.grid import Turn, north_up, open_raster, stored_grid
 from landslide_tf.terrain import Grid, cell_size, hillshade
 
 PROBABILITY_MAP = "magma"
@@ -41,16 +41,14 @@ class Overview:
 
     stored: Grid
     grid: Grid
-    back: tuple[slice, slice]
+    back: Turn
 
     @classmethod
     def of(cls, path: str | Path, max_side: int) -> Overview:
         """Returns the overview of a map with at most `max_side` rows and columns."""
         with open_raster(path, "map") as dataset:
             stored = stored_grid(dataset)
-        upright, back = stored, (slice(None), slice(None))
-        if stored.is_georeferenced and not stored.is_rotated:
-            upright, back = stored.upright()
+        upright, back = north_up(stored)
         shrink = max(1.0, max(stored.shape) / max_side)
         height, width = (max(1, round(size / shrink)) for size in stored.shape)
         larger = Affine.scale(stored.width / width, stored.height / height)
@@ -203,7 +201,7 @@ def probability_layer(overview: Overview, path: str | Path) -> str:
 
     Args:
         overview: The grid.
-        path: A file of `scene.map_scene`: one band, or one a class.
+        path: A file of `mapping.map_scene`: one band, or one a class.
 
     Returns:
         A PNG as a data URI.
@@ -224,18 +222,13 @@ def class_layer(
 
     Args:
         overview: The grid.
-        path: A class map (uint8), as `scene.map_scene` writes it.
+        path: A class map (uint8), as `mapping.map_scene` writes it.
 
     Returns:
         A PNG as a data URI, and name and colour of the classes that occur.
     """
+    names = list(read_legend(path).classes)
     with open_raster(path, "map") as dataset:
-        if dataset.count != 1 or dataset.dtypes[0] != "uint8":
-            raise DataError(
-                f"map `{path}` must have one band of classes (uint8), received "
-                f"{dataset.count} of {dataset.dtypes[0]}: name the class map."
-            )
-        names = [str(name) for name in json.loads(dataset.tags().get("CLASSES", "[]"))]
         has_colours = dataset.colorinterp[0] == ColorInterp.palette
         stored = dataset.colormap(1) if has_colours else {}
     classes, valid = overview.read(path, "map", 1, Resampling.mode)

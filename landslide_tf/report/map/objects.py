@@ -76,7 +76,7 @@ def read_objects(path: str | Path, grid: Grid) -> MapObjects:
     """Reads polygons and their attributes.
 
     Args:
-        path: A vector file, as `scene.map_scene` and `recognition.map_changes` write.
+        path: A vector file, as `mapping.map_scene` and `mapping.map_changes` write.
         grid: Grid of the overview.
 
     Returns:

@@ -32,10 +32,10 @@ class MapDate:
 
     Attributes:
         name: What the reader calls it: a date, or the file's name.
-        map: Class map, as `scene.map_scene` writes it.
+        map: Class map, as `mapping.map_scene` writes it.
         image: File and band number of red, green and blue, or of one grey band; empty
             for no image.
-        probabilities: Probabilities, as `scene.map_scene` writes them.
+        probabilities: Probabilities, as `mapping.map_scene` writes them.
         shift: Rows and columns by which these files lie below and to the right of the
             first map; they are shown moved back.
     """
