@@ -1,10 +1,18 @@
 """The ends of error messages."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_tf.errors import LISTED, did_you_mean
+from landslide_tf.errors import (
+    LISTED,
+    DataError,
+    ModelError,
+    check_choice,
+    did_you_mean,
+)
 
+WORDS = ("median_frequency", "log", None)
 NAMES = ("fstf_net", "rae_d", "unet", "deeplab_v3_plus")
 
 
@@ -26,3 +34,29 @@ def test_only_known_names_are_named(name, known):
     assert said == "" or said[0] == " "
     if name in known:
         assert f"`{name}`" in said
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_known_word_passes(word):
+    check_choice("rule", word, WORDS)
+
+
+@pytest.mark.parametrize(
+    ("word", "end"),
+    [
+        ("logs", "Did you mean `log`?"),
+        ("none", "Known: `log`, `median_frequency`."),
+        (3, "Known: `log`, `median_frequency`."),
+    ],
+)
+def test_an_unknown_one_names_what_would_be_right(word, end):
+    with pytest.raises(DataError) as caught:
+        check_choice("rule", word, WORDS)
+    assert str(caught.value) == f"`rule` cannot be `{word}`. {end}"
+
+
+def test_the_caller_chooses_the_error_and_any_iterable():
+    with pytest.raises(ModelError, match="`name` cannot be `c`"):
+        check_choice("name", "c", (letter for letter in "ab"), ModelError)
+    with pytest.raises(DataError, match="cannot be `None`"):
+        check_choice("name", None, "ab")

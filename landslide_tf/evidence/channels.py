@@ -41,6 +41,15 @@ def fuse_channel(
 
     Raises:
         DataError: If an argument is not valid or the sizes differ.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import evidence
+        >>> image = np.full((24, 24, 3), (200, 100, 50))
+        >>> saliency = np.full((24, 24), 0.5)
+        >>> fused = evidence.fuse_channel(image, saliency, "v", "multiply")
+        >>> (255 * fused[0, 0]).round().tolist()
+        [100.0, 50.0, 25.0]
     """
     for name, value, known in (
         ("channel", channel, CHANNELS),

@@ -39,6 +39,12 @@ class FusionResult:
         conflict: 2 m(N) m(L) of the average, the conflict of its first combination
             with itself (...).
         vacuity: Mass of the whole frame after the last combination (...).
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> result = evidence.fuse_branches([[0.4, 0.6], [0.4, 0.6], [0.4, 0.6]])
+        >>> int(result.label), result.weights.round(3).tolist()
+        (1, [0.333, 0.333, 0.333])
     """
 
     probabilities: Values
@@ -75,6 +81,12 @@ def fuse_branches(
 
     Raises:
         DataError: If the probabilities or the variant are not valid.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> branches = [[0.1, 0.9], [0.3, 0.7], [0.6, 0.4]]
+        >>> evidence.fuse_branches(branches).probabilities.round(3).tolist()
+        [0.003, 0.997]
     """
     check_choice("variant", variant, VARIANTS)
     values = fuse(_checked(probabilities), variant)
@@ -97,6 +109,12 @@ def combine_branches(probabilities: ArrayLike, rule: str) -> Values:
 
     Raises:
         DataError: If the probabilities or the rule are not valid.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> branches = [[0.1, 0.9], [0.3, 0.7], [0.6, 0.4]]
+        >>> evidence.combine_branches(branches, "vote").round(3).tolist()
+        [0.333, 0.667]
     """
     check_choice("rule", rule, RULES)
     values = _checked(probabilities)
@@ -124,6 +142,12 @@ def branch_masses(probabilities: ArrayLike) -> list[Masses]:
 
     Raises:
         DataError: If the probabilities are not valid.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> sources = evidence.branch_masses([[0.1, 0.9], [0.6, 0.4]])
+        >>> [source.values.round(2).tolist() for source in sources]
+        [[0.09, 0.84, 0.07], [0.46, 0.31, 0.23]]
     """
     values = _masses(_checked(probabilities), np, OFFSET)
     return [Masses(CLASSES, SETS, branch) for branch in np.moveaxis(values, -2, 0)]

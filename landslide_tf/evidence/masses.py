@@ -21,7 +21,20 @@ LARGEST_SET = 12
 
 
 class TotalConflictError(DataError):
-    """Sources that contradict each other completely cannot be combined."""
+    """Sources that contradict each other completely cannot be combined.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> sure = [
+        ...     evidence.Masses.of({frozenset([name]): 1.0}, ["slide", "other"])
+        ...     for name in ("slide", "other")
+        ... ]
+        >>> try:
+        ...     evidence.dempster(sure)
+        ... except evidence.TotalConflictError as error:
+        ...     print(str(error)[:41])
+        Expected sources that agree on something,
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +51,13 @@ class Masses:
 
     Raises:
         DataError: If the frame, a set or a mass is not valid.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> masses = evidence.Masses.of({slide: 0.6, whole: 0.4}, ["slide", "other"])
+        >>> float(masses.belief(["slide"])), float(masses.plausibility(["other"]))
+        (0.6, 0.4)
     """
 
     frame: tuple[Hashable, ...]
@@ -177,6 +197,13 @@ def discount(masses: Masses, reliability: ArrayLike) -> Masses:
 
     Raises:
         DataError: If a reliability is outside [0, 1] or does not fit the images.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> sure = evidence.Masses.of({slide: 1.0}, ["slide", "other"])
+        >>> evidence.discount(sure, 0.9).values.round(3).tolist()
+        [0.9, 0.1]
     """
     alpha = np.asarray(reliability, np.float64)
     if not np.all((alpha >= 0) & (alpha <= 1)):
@@ -205,6 +232,13 @@ def pignistic(masses: Masses) -> Values:
 
     Returns:
         Probabilities (..., classes) in the order of the frame.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> masses = evidence.Masses.of({slide: 0.6, whole: 0.4}, ["slide", "other"])
+        >>> evidence.pignistic(masses).round(3).tolist()
+        [0.8, 0.2]
     """
     shares = [
         [1 / len(focal) if element in focal else 0.0 for element in masses.frame]
@@ -228,6 +262,14 @@ def sharpen(masses: Masses) -> Masses:
 
     Raises:
         DataError: If a focal set is too large.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> masses = evidence.Masses.of({slide: 0.6, whole: 0.4}, ["slide", "other"])
+        >>> sharpened = evidence.sharpen(masses)
+        >>> float(sharpened.belief(["slide"]).round(3))
+        0.762
     """
     largest = max(len(focal) for focal in masses.sets)
     if largest > LARGEST_SET:

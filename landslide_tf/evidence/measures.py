@@ -20,6 +20,13 @@ def deng_entropy(masses: Masses) -> Values:
 
     Returns:
         Bits (...), from 0 for one certain class to log2 Σ (2^|A| − 1).
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> ignorant = evidence.Masses.of({whole: 1.0}, ["slide", "other"])
+        >>> float(evidence.deng_entropy(ignorant).round(3))  # log2(2² − 1)
+        1.585
     """
     return deng_of(masses.values, [len(focal) for focal in masses.sets])
 
@@ -38,6 +45,13 @@ def renyi_entropy(masses: Masses, order: float = 0.5) -> Values:
 
     Raises:
         DataError: If `order` is not above 0.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> masses = evidence.Masses.of({slide: 0.5, whole: 0.5}, ["slide", "other"])
+        >>> float(evidence.renyi_entropy(masses).round(3))
+        1.0
     """
     return renyi_of(masses.values, order)
 
@@ -86,6 +100,14 @@ def belief_jensen_renyi(sources: Sequence[Masses], order: float = 0.5) -> Values
     Raises:
         DataError: If there is no source, the frames or shapes differ, or `order` is
             not above 0.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> a = evidence.Masses.of({slide: 0.8, whole: 0.2}, ["slide", "other"])
+        >>> b = evidence.Masses.of({slide: 0.5, whole: 0.5}, ["slide", "other"])
+        >>> float(evidence.belief_jensen_renyi([a, b]).round(4))
+        0.0424
     """
     _, values = aligned(sources)
     return renyi_of(values.mean(axis=0), order) - renyi_of(values, order).mean(axis=0)
@@ -103,6 +125,14 @@ def belief_jensen_shannon(first: Masses, second: Masses) -> Values:
 
     Raises:
         DataError: If the frames or shapes differ.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> a = evidence.Masses.of({slide: 0.8, whole: 0.2}, ["slide", "other"])
+        >>> b = evidence.Masses.of({slide: 0.5, whole: 0.5}, ["slide", "other"])
+        >>> float(evidence.belief_jensen_shannon(a, b).round(4))
+        0.0731
     """
     _, (m, n) = aligned([first, second])
     return jensen_shannon_of(m, n)
@@ -129,6 +159,14 @@ def jousselme_distance(first: Masses, second: Masses) -> Values:
 
     Raises:
         DataError: If the frames or shapes differ.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> a = evidence.Masses.of({slide: 0.8, whole: 0.2}, ["slide", "other"])
+        >>> b = evidence.Masses.of({slide: 0.5, whole: 0.5}, ["slide", "other"])
+        >>> float(evidence.jousselme_distance(a, b).round(4))
+        0.2121
     """
     sets, (m, n) = aligned([first, second])
     overlap = np.array([[len(a & b) / len(a | b) for b in sets] for a in sets])

@@ -32,6 +32,15 @@ class Conjunction(NamedTuple):
         sets: Non-empty intersections of the focal sets.
         values: Masses (..., sets); with the conflict their sum is 1.
         conflict: Mass (...) of the empty set, K.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> a, b = (
+        ...     evidence.Masses.of({frozenset([name]): 1.0}, ["slide", "other"])
+        ...     for name in ("slide", "other")
+        ... )
+        >>> float(evidence.conjunctive(a, b).conflict)
+        1.0
     """
 
     sets: tuple[FocalSet, ...]
@@ -53,6 +62,15 @@ def conjunctive(first: Masses, second: Masses) -> Conjunction:
 
     Raises:
         DataError: If the frames or shapes differ.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> a = evidence.Masses.of({slide: 0.8, whole: 0.2}, ["slide", "other"])
+        >>> b = evidence.Masses.of({slide: 0.5, whole: 0.5}, ["slide", "other"])
+        >>> both = evidence.conjunctive(a, b)
+        >>> [sorted(focal) for focal in both.sets], both.values.round(3).tolist()
+        ([['slide'], ['other', 'slide']], [0.9, 0.1])
     """
     check_one_frame([first, second])
     meets = [a & b for a in first.sets for b in second.sets]
@@ -83,6 +101,14 @@ def dempster(sources: Sequence[Masses]) -> Masses:
     Raises:
         TotalConflictError: If the sources of an image contradict each other completely.
         DataError: If there is no source, or frames or shapes differ.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> a = evidence.Masses.of({slide: 0.8, whole: 0.2}, ["slide", "other"])
+        >>> b = evidence.Masses.of({slide: 0.5, whole: 0.5}, ["slide", "other"])
+        >>> float(evidence.dempster([a, b]).belief(["slide"]).round(3))
+        0.9
     """
     check_one_frame(sources)
     return reduce(_dempster_pair, sources)
@@ -114,6 +140,14 @@ def yager(sources: Sequence[Masses]) -> Masses:
 
     Raises:
         DataError: If there is no source, or frames or shapes differ.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> a = evidence.Masses.of({slide: 0.8, whole: 0.2}, ["slide", "other"])
+        >>> b = evidence.Masses.of({slide: 0.5, whole: 0.5}, ["slide", "other"])
+        >>> float(evidence.yager([a, b]).belief(["slide"]).round(3))
+        0.9
     """
     check_one_frame(sources)
     return reduce(_yager_pair, sources)
@@ -138,6 +172,14 @@ def murphy(sources: Sequence[Masses]) -> Masses:
 
     Raises:
         DataError: If there is no source, or frames or shapes differ.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> a = evidence.Masses.of({slide: 0.8, whole: 0.2}, ["slide", "other"])
+        >>> b = evidence.Masses.of({slide: 0.5, whole: 0.5}, ["slide", "other"])
+        >>> float(evidence.murphy([a, b]).belief(["slide"]).round(3))
+        0.878
     """
     sets, values = aligned(sources)
     mean = Masses(sources[0].frame, sets, values.mean(axis=0))
@@ -161,6 +203,14 @@ def xiao(
     Raises:
         DataError: If there is no source, frames or shapes differ, or the information
             volume is unknown.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> a = evidence.Masses.of({slide: 0.8, whole: 0.2}, ["slide", "other"])
+        >>> b = evidence.Masses.of({slide: 0.5, whole: 0.5}, ["slide", "other"])
+        >>> float(evidence.xiao([a, b]).belief(["slide"]).round(3))
+        0.837
     """
     weights = xiao_weights(sources, information_volume)
     sets, values = aligned(sources)
@@ -187,6 +237,14 @@ def xiao_weights(
     Raises:
         DataError: If there is no source, frames or shapes differ, or the information
             volume is unknown.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> slide, whole = frozenset(["slide"]), frozenset(["slide", "other"])
+        >>> a = evidence.Masses.of({slide: 0.8, whole: 0.2}, ["slide", "other"])
+        >>> b = evidence.Masses.of({slide: 0.5, whole: 0.5}, ["slide", "other"])
+        >>> evidence.xiao_weights([a, b], "inverse").round(3).tolist()
+        [0.68, 0.32]
     """
     check_choice("information_volume", information_volume, get_args(InformationVolume))
     sets, values = aligned(sources)

@@ -47,13 +47,29 @@ def multiscale_saliency(image: ArrayLike, border: Border = "replicate") -> Value
 
     Raises:
         DataError: If the image or the border is not valid.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import evidence
+        >>> image = np.full((48, 48, 3), 80)
+        >>> image[20:28, 20:28] = 240  # a bright spot
+        >>> saliency = evidence.multiscale_saliency(image)
+        >>> rows, columns = np.nonzero(saliency > 0.9)
+        >>> sorted(set(rows.tolist())), float(saliency[0, 0].round(1))
+        ([20, 27], 0.0)
     """
     check_choice("border", border, BORDERS)
     return ON_ARRAYS.saliency(checked_image(image), border)
 
 
 def to_uint8(values: ArrayLike) -> np.ndarray:
-    """Returns values of [0, 1] as 8-bit numbers, halves rounded up."""
+    """Returns values of [0, 1] as 8-bit numbers, halves rounded up.
+
+    Example:
+        >>> from landslide_tf import evidence
+        >>> evidence.to_uint8([0.0, 0.5, 1.0]).tolist()
+        [0, 128, 255]
+    """
     return np.floor(255 * np.asarray(values, np.float64) + 0.5).astype(np.uint8)
 
 

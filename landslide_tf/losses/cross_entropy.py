@@ -50,6 +50,14 @@ class SegmentationCrossEntropy(SegmentationLoss):
 
     Raises:
         ModelError: If a weight is negative or not finite, or all are 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import losses
+        >>> labels = np.array([[[0, 1, 255]]])  # the last pixel has no class
+        >>> logits = np.array([[[[2.0, 0.0], [0.0, 1.0], [9.0, 0.0]]]], "float32")
+        >>> round(float(losses.SegmentationCrossEntropy()(labels, logits)), 4)
+        0.2201
     """
 
     def __init__(
@@ -89,6 +97,14 @@ class FocalLoss(SegmentationLoss):
 
     Raises:
         ModelError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import losses
+        >>> labels = np.array([[[0, 1, 255]]])  # the last pixel has no class
+        >>> logits = np.array([[[[2.0, 0.0], [0.0, 1.0], [9.0, 0.0]]]], "float32")
+        >>> round(float(losses.FocalLoss(gamma=2.0)(labels, logits)), 4)
+        0.0122
     """
 
     def __init__(
@@ -199,6 +215,17 @@ class BoundaryLoss(SegmentationLoss):
 
     Raises:
         ModelError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import losses
+        >>> labels = np.zeros((1, 64, 64), int)
+        >>> labels[:, :, 32:] = 1
+        >>> near, far = np.eye(2)[[labels, labels]] * 0.8 + 0.1
+        >>> near[:, :, 31] = far[:, :, 0] = [0.1, 0.9]  # wrong in one column each
+        >>> loss = losses.BoundaryLoss(from_logits=False)
+        >>> round(float(loss(labels, near)), 4), round(float(loss(labels, far)), 4)
+        (0.1913, 0.1268)
     """
 
     def __init__(

@@ -99,6 +99,14 @@ class TverskyLoss(SegmentationLoss):
 
     Raises:
         ModelError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import losses
+        >>> labels = np.array([[[0, 1, 255]]])  # the last pixel has no class
+        >>> logits = np.array([[[[2.0, 0.0], [0.0, 1.0], [9.0, 0.0]]]], "float32")
+        >>> round(float(losses.TverskyLoss(alpha=0.3, beta=0.7)(labels, logits)), 4)
+        0.1958
     """
 
     def __init__(
@@ -155,6 +163,14 @@ class DiceLoss(SegmentationLoss):
 
     Raises:
         ModelError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import losses
+        >>> labels = np.array([[[0, 1, 255]]])  # the last pixel has no class
+        >>> logits = np.array([[[[2.0, 0.0], [0.0, 1.0], [9.0, 0.0]]]], "float32")
+        >>> round(float(losses.DiceLoss()(labels, logits)), 4)
+        0.1952
     """
 
     def __init__(
@@ -201,6 +217,15 @@ class CrossEntropyDiceLoss(SegmentationLoss):
 
     Raises:
         ModelError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import losses
+        >>> labels = np.array([[[0, 1, 255]]])  # the last pixel has no class
+        >>> logits = np.array([[[[2.0, 0.0], [0.0, 1.0], [9.0, 0.0]]]], "float32")
+        >>> loss = losses.CrossEntropyDiceLoss(dice_weight=1.0)
+        >>> round(float(loss(labels, logits)), 4)
+        0.4153
     """
 
     def __init__(

@@ -47,6 +47,14 @@ class ReleasedLoss(SegmentationLoss):
 
     Raises:
         ModelError: If the formula is unknown or a weight is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import losses
+        >>> labels = np.array([[[0, 1, 255]]])  # the last pixel has no class
+        >>> logits = np.array([[[[2.0, 0.0], [0.0, 1.0], [9.0, 0.0]]]], "float32")
+        >>> round(float(losses.ReleasedLoss("focal")(labels, logits)), 4)
+        0.0043
     """
 
     def __init__(

@@ -32,6 +32,14 @@ class SoftDiceLoss(SegmentationLoss):
 
     Raises:
         ModelError: If `smooth` is not above 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import losses
+        >>> labels = np.array([[[0, 1, 255]]])  # the last pixel has no class
+        >>> landslide = np.array([[[[0.1], [0.8], [0.9]]]], "float32")
+        >>> round(float(losses.SoftDiceLoss()(labels, landslide)), 4)
+        0.1034
     """
 
     def __init__(
@@ -89,6 +97,14 @@ class ResponsePreservationLoss(keras.losses.Loss):
 
     Raises:
         ModelError: If an argument is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import losses
+        >>> old = np.array([[[[0.1], [0.8]]]], "float32")
+        >>> new = np.array([[[[0.3], [0.8]]]], "float32")
+        >>> round(float(losses.ResponsePreservationLoss()(old, new)), 4)
+        0.02
     """
 
     def __init__(

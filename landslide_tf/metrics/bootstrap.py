@@ -34,6 +34,12 @@ class Interval:
         estimate: The value on the images as they are.
         low: Lower end.
         high: Upper end.
+
+    Example:
+        >>> from landslide_tf.metrics import Interval
+        >>> interval = Interval(estimate=0.04, low=0.01, high=0.07)
+        >>> interval.low > 0  # better beyond the choice of test images
+        True
     """
 
     estimate: float
@@ -57,6 +63,12 @@ def score_of_matrices(
 
     Raises:
         DataError: If there is no such score.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> matrices = [[[90, 2], [3, 5]], [[80, 0], [0, 20]]]
+        >>> metrics.score_of_matrices(matrices, "landslide_iou", landslide=1).tolist()
+        [0.5, 1.0]
     """
     check_choice("score", score, SCORES)
     counts = np.asarray(matrices, np.float64)
@@ -111,6 +123,20 @@ def paired_bootstrap(
 
     Raises:
         DataError: If the models did not see the same number of images.
+
+    Example:
+        >>> import functools
+        >>> import numpy as np
+        >>> from landslide_tf import metrics
+        >>> good, bad = [[90, 0], [2, 8]], [[90, 0], [6, 4]]
+        >>> first = np.array([[bad, bad, good, bad]])  # one run on four images
+        >>> second = np.array([[good, good, good, bad]])
+        >>> iou = functools.partial(
+        ...     metrics.score_of_matrices, score="landslide_iou", landslide=1
+        ... )
+        >>> interval = metrics.paired_bootstrap(first, second, iou, samples=200)
+        >>> round(interval.estimate, 3), interval.low >= 0
+        (0.2, True)
     """
     if first.shape[1] != second.shape[1] or not first.shape[1]:
         raise DataError(

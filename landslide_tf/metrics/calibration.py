@@ -40,6 +40,13 @@ class ReliabilityAccumulator(Accumulator):
 
     Raises:
         DataError: If `bins` is below 1.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> reliability = metrics.ReliabilityAccumulator(bins=10)
+        >>> reliability.update([[0.1, 0.9], [0.2, 0.8], [0.7, 0.3]], [1, 0, 0])
+        >>> round(reliability.ece, 3)
+        0.4
     """
 
     arguments = ("bins", "landslide_class", "ignore_value")
@@ -161,6 +168,12 @@ def expected_calibration_error(
     Raises:
         DataError: If the arrays do not fit each other or hold impossible values.
         ModelError: If there is no channel of `landslide_class`.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> sure = [[0.0, 1.0], [0.0, 1.0]]
+        >>> metrics.expected_calibration_error(sure, [1, 0])  # right in one of two
+        0.5
     """
     accumulator = ReliabilityAccumulator(bins, landslide_class, ignore_value)
     accumulator.update(probabilities, labels)
@@ -182,6 +195,11 @@ def apply_temperature(probabilities: ArrayLike, temperature: float) -> FloatArra
 
     Raises:
         ModelError: If the temperature is not a positive number.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> metrics.apply_temperature([0.1, 0.9], 2.0).round(3).tolist()
+        [0.25, 0.75]
     """
     if not (math.isfinite(temperature) and temperature > 0):
         raise ModelError(
@@ -214,6 +232,15 @@ class LogitSample:
 
     Raises:
         DataError: If `size` is below 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import metrics
+        >>> sample = metrics.LogitSample(size=100)
+        >>> for batch in np.random.default_rng(0).normal(size=(5, 64, 2)):
+        ...     sample.update(batch, np.zeros(64, int))
+        >>> sample.logits.shape
+        (100, 2)
     """
 
     def __init__(
@@ -335,6 +362,13 @@ def fit_temperature(
     Raises:
         DataError: If the arrays do not fit each other, hold impossible values or no
             label.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> logits = [[0.0, 4.0]] * 3 + [[4.0, 0.0]]  # sure, and right in three of four
+        >>> temperature = metrics.fit_temperature(logits, [1, 1, 1, 1])
+        >>> round(temperature, 2)
+        3.64
     """
     sample = LogitSample(max_pixels, seed, ignore_value)
     sample.update(logits, labels)

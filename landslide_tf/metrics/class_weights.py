@@ -36,6 +36,11 @@ def class_weights(
 
     Raises:
         DataError: If a share is out of range, all are 0, or the rule is unknown.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> metrics.class_weights([0.9, 0.1])
+        [0.5555555555555556, 5.0]
     """
     frequencies = _checked(shares)
     check_choice("rule", rule, get_args(WeightRule))
@@ -64,6 +69,11 @@ def prior_bias(shares: ArrayLike, *, sigmoid: bool = False) -> list[float]:
 
     Raises:
         DataError: If a share is negative, all are 0, or `sigmoid` has not 2 classes.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> [round(bias, 3) for bias in metrics.prior_bias([0.9, 0.1])]
+        [-0.105, -2.303]
     """
     frequencies = _checked(shares, largest=np.inf)
     prior = np.log(np.maximum(frequencies / frequencies.sum(), SMALLEST_SHARE))

@@ -48,6 +48,13 @@ def image_scores(probabilities: ArrayLike, labels: ArrayLike) -> dict[str, float
     Raises:
         DataError: If the arrays do not fit each other, hold impossible values or no
             image.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> probabilities = [[0.2, 0.8], [0.6, 0.4], [0.3, 0.7]]
+        >>> scores = metrics.image_scores(probabilities, [1, 0, 0])
+        >>> round(scores["precision"], 3), scores["recall"], scores["auc"]
+        (0.5, 1.0, 1.0)
     """
     values, truth = labelled_probabilities(
         np.asarray(probabilities, np.float64), labels, None
@@ -92,6 +99,12 @@ def image_confusion(probabilities: ArrayLike, labels: ArrayLike) -> np.ndarray:
 
     Returns:
         int64 (2, 2), rows = truth, in the order (non-landslide, landslide).
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> probabilities = [[0.2, 0.8], [0.6, 0.4], [0.3, 0.7]]
+        >>> metrics.image_confusion(probabilities, [1, 0, 0]).tolist()
+        [[1, 1], [0, 1]]
     """
     values = np.asarray(probabilities)
     accumulator = ConfusionAccumulator(2, ignore_value=None)

@@ -45,6 +45,16 @@ class ConfusionMatrix(keras.metrics.Metric):
         from_logits: Whether a `"sigmoid"` model gives logits; the argmax of several
             channels is the same for logits and probabilities.
         name: Name of the metric.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import metrics
+        >>> metric = metrics.ConfusionMatrix(2, landslide_class=1)
+        >>> landslide = np.array([[[0.1, 0.8, 0.3, 0.5]]])
+        >>> probabilities = np.stack([1 - landslide, landslide], axis=-1)
+        >>> metric.update_state(np.array([[[0, 1, 1, 255]]]), probabilities)
+        >>> round(float(metric.result()["landslide_iou"]), 3), metric.matrix().tolist()
+        (0.5, [[1, 0], [1, 1]])
     """
 
     def __init__(

@@ -24,6 +24,11 @@ def landslide_index(landslide_class: LandslideClass) -> int:
 
     Returns:
         The index; 1 for `"sigmoid"`.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> metrics.landslide_index("sigmoid"), metrics.landslide_index(3)
+        (1, 3)
     """
     return 1 if landslide_class == "sigmoid" else landslide_class
 
@@ -49,6 +54,12 @@ def decide(
 
     Raises:
         ModelError: If the number of channels and `landslide_class` do not fit.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> probabilities = [[0.6, 0.4], [0.8, 0.2]]
+        >>> metrics.decide(probabilities, landslide_class=1, threshold=0.3).tolist()
+        [1, 0]
     """
     probabilities = np.asarray(probabilities)
     channels = probabilities.shape[-1]
@@ -81,6 +92,12 @@ class ThresholdScores(NamedTuple):
         precision: TP / (TP + FP); NaN where nothing is predicted.
         recall: TP / (TP + FN).
         f1: 2·TP / (2·TP + FP + FN).
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> scores = metrics.ThresholdScores(0.4, precision=0.5, recall=1.0, f1=2 / 3)
+        >>> scores.recall
+        1.0
     """
 
     threshold: float | FloatArray
@@ -107,6 +124,14 @@ class ThresholdAccumulator(Accumulator):
 
     Raises:
         DataError: If `bins` is below 2.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> counts = metrics.ThresholdAccumulator("sigmoid", bins=10)
+        >>> counts.update([[0.15], [0.35], [0.85]], [0, 1, 1])
+        >>> best = counts.best()
+        >>> best.threshold, best.f1
+        (0.2, 1.0)
     """
 
     arguments = ("landslide_class", "bins", "ignore_value")
@@ -226,6 +251,15 @@ def best_threshold(
     Raises:
         DataError: If the arrays do not fit each other or hold impossible values.
         ModelError: If `landslide_class` does not fit the number of channels.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> probabilities = [[0.85, 0.15], [0.65, 0.35], [0.15, 0.85]]
+        >>> best = metrics.best_threshold(
+        ...     probabilities, [0, 1, 1], landslide_class=1, bins=10
+        ... )
+        >>> best.threshold, best.f1
+        (0.2, 1.0)
     """
     accumulator = ThresholdAccumulator(landslide_class, bins, ignore_value)
     accumulator.update(probabilities, labels)

@@ -43,6 +43,12 @@ class Scores:
         oa: Overall accuracy.
         miou: Mean IoU; `mean_f1`, `mean_precision`, `mean_recall` likewise.
         g_mean: Geometric mean of the recalls.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> scores = metrics.Scores.from_matrix([[90, 2], [3, 5]])
+        >>> round(scores.miou, 3), scores.of_class(1)["iou"]
+        (0.724, 0.5)
     """
 
     matrix: IntArray
@@ -194,6 +200,14 @@ class ConfusionAccumulator(Accumulator):
     Args:
         num_classes: Number of classes C; labels are 0..C-1.
         ignore_value: Label of pixels that never count; None ignores nothing.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> west, east = (metrics.ConfusionAccumulator(2) for _ in range(2))
+        >>> west.update([[0, 1], [1, 255]], [[0, 1], [0, 0]])
+        >>> east.update([[0, 0]], [[0, 1]])
+        >>> (west + east).matrix.tolist()
+        [[2, 1], [1, 1]]
     """
 
     arguments = ("num_classes", "ignore_value")
@@ -276,6 +290,12 @@ def cas_scores(scores: Scores, landslide: int = 1) -> dict[str, float]:
 
     Raises:
         DataError: If there is no such class.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> scores = metrics.Scores.from_matrix([[90, 2], [3, 5]])
+        >>> round(metrics.cas_scores(scores)["iou"], 1)
+        50.0
     """
     classes = len(scores.class_names)
     if not 0 <= landslide < classes:

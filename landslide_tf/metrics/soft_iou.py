@@ -27,6 +27,14 @@ class SoftIoU(keras.metrics.Metric):
     Args:
         ignore_class: Label of pixels that never count; None ignores nothing.
         name: Name of the metric.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import metrics
+        >>> metric = metrics.SoftIoU()
+        >>> metric.update_state(np.array([[[0, 1]]]), np.array([[[[0.2], [0.6]]]]))
+        >>> round(float(metric.result()), 3)
+        0.5
     """
 
     def __init__(self, ignore_class: int | None = 255, name: str = "soft_iou") -> None:
@@ -85,6 +93,13 @@ def mean_image_scores(matrices: ArrayLike, landslide: int = 1) -> dict[str, floa
     Returns:
         `mean_image_iou` and `mean_image_f1`; an image without landslide in reference
         and prediction counts 1.
+
+    Example:
+        >>> from landslide_tf import metrics
+        >>> matrices = [[[90, 2], [3, 5]], [[100, 0], [0, 0]]]  # the second has none
+        >>> scores = metrics.mean_image_scores(matrices)
+        >>> scores["mean_image_iou"]
+        0.75
     """
     scores = [Scores.from_matrix(m, empty="one") for m in np.asarray(matrices)]
     return {

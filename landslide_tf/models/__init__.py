@@ -1,10 +1,9 @@
 """Networks: one a file, built by a public function of the same name."""
 
 from landslide_tf.models import tsmu
-from landslide_tf.models.ada_net import ada_net
+from landslide_tf.models.ada_net import ada_net, with_auxiliary
 from landslide_tf.models.aspp_net import aspp_net
 from landslide_tf.models.assembly import total_stride
-from landslide_tf.models.auxiliary import with_auxiliary
 from landslide_tf.models.backbones.repvgg import deployed
 from landslide_tf.models.basic_fcn import basic_fcn
 from landslide_tf.models.deeplab_v3_plus import deeplab_v3_plus

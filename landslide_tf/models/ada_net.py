@@ -1,4 +1,4 @@
-"""ADANet's generator: MFFENet with a second classifier on the ASPP feature."""
+"""ADANet's generator: MFFENet with a second classifier, which any network can get."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import keras
 
 from landslide_tf.array_types import Shape
-from landslide_tf.layers import Normalization
+from landslide_tf.errors import ModelError, did_you_mean
+from landslide_tf.layers import CropTo, Normalization, Resize2D
 from landslide_tf.models import assembly
-from landslide_tf.models.auxiliary import with_auxiliary
 from landslide_tf.models.backbones import Stem
 from landslide_tf.models.encoder_decoder import ASPP_RATES
 from landslide_tf.models.mffe_net import mffe_net
@@ -18,6 +18,7 @@ from landslide_tf.models.registry import register
 
 # MFFENet's feature that the second classifier sees: ASPP after its dropout.
 AUX_LAYER = "aspp_dropout"
+MAIN, AUX = "main", "aux"  # the outputs
 
 
 @register
@@ -76,6 +77,14 @@ def ada_net(
 
     Raises:
         ModelError: If an argument or a file does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.ada_net(width=0.125, backbone="resnet18", multi_grid=None)
+        >>> outputs = model([np.zeros((1, 40, 56, 3))])
+        >>> {name: tuple(value.shape) for name, value in outputs.items()}
+        {'aux': (1, 40, 56, 2), 'main': (1, 40, 56, 2)}
     """
     network = mffe_net(
         num_classes,
@@ -101,3 +110,60 @@ def ada_net(
     )
     assembly.load_whole_weights(model, weights)
     return model
+
+
+def with_auxiliary(
+    network: keras.Model, layer: str, *, classifier_activation: str | None = None
+) -> keras.Model:
+    """Adds a 1 × 1 classifier on a feature, enlarged to the image.
+
+    The network and its weights stay as they are; the two share every layer. (Tsai et
+    al. 2018, section 4.3, "multi-level"; the released code of ADANet.)
+
+    Args:
+        network: A segmentation network of this package, with one output.
+        layer: Name of the layer whose output (batch, height, width, channels) is
+            classified, such as `"aspp_dropout"`.
+        classifier_activation: Form of the second output: `"softmax"`, `"sigmoid"` or
+            None for logits.
+
+    Returns:
+        Functional model with the network's inputs and name, giving `{"main": the
+        network's output, "aux": the same shape from the feature}`, float32.
+
+    Raises:
+        ModelError: If there is no such layer or its output is not a map.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> network = models.unet(num_classes=2, width=0.125)
+        >>> both = models.with_auxiliary(network, "enc5_b_relu")
+        >>> {name: tensor.shape[-1] for name, tensor in both.output.items()}
+        {'aux': 2, 'main': 2}
+    """
+    names = [x.name for x in network.layers]
+    if layer not in names:
+        raise ModelError(
+            f"`{network.name}` has no layer `{layer}`.{did_you_mean(layer, names)}"
+        )
+    feature = network.get_layer(layer).output
+    if not isinstance(feature, keras.KerasTensor) or len(feature.shape) != 4:
+        raise ModelError(
+            f"Layer `{layer}` of `{network.name}` must give a map (batch, height, "
+            "width, channels): name another one."
+        )
+    image = network.inputs[0]
+    padded = network.get_layer("image_pad").output if "image_pad" in names else image
+    aligned = "logits_resize" in names and bool(
+        network.get_layer("logits_resize").get_config().get("align_corners")
+    )
+    x = assembly.class_scores(feature, network.output.shape[-1], "aux_conv")
+    x = Resize2D(align_corners=aligned, dtype="float32", name="aux_resize")(x, padded)
+    x = CropTo(dtype="float32", name="aux_logits")(x, image)
+    if classifier_activation is not None:
+        x = keras.layers.Activation(
+            classifier_activation, dtype="float32", name="aux_probabilities"
+        )(x)
+    return keras.Model(
+        network.inputs, {AUX: x, MAIN: network.output}, name=network.name
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 
 from landslide_tf.array_types import Shape, Tensor
-from landslide_tf.errors import ModelError
+from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.layers import (
     Conv2D,
     CropTo,
@@ -20,7 +20,13 @@ from landslide_tf.layers import (
     PadToStride,
     Resize2D,
 )
+from landslide_tf.models.backbones import Stem
 from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
+from landslide_tf.models.backbones.pretrained import (
+    check_backbone_weights,
+    effective_normalization,
+    load_backbone_weights,
+)
 
 ACTIVATIONS = ("softmax", "sigmoid", None)
 
@@ -67,25 +73,57 @@ def prepared_image(image: Tensor, stride: int, normalization: Normalization) -> 
     return Normalize(normalization, name="image_normalize")(x)
 
 
+def pretrained_image(
+    image: Tensor,
+    stride: int,
+    normalization: Normalization,
+    *,
+    backbone: str,
+    backbone_weights: str | Path | None,
+    width: float,
+    fits: bool,
+    needs: str,
+    stem: Stem | None,
+) -> Tensor:
+    """Pads and normalises an image, once the encoder fits its pretrained weights.
+
+    Args:
+        image: The `image` input.
+        stride: What height and width become multiples of.
+        normalization: The builder's argument.
+        backbone: As in `check_backbone_weights`, as are all that follow.
+        backbone_weights: Weights of the encoder, or None.
+        width: Width multiplier.
+        fits: Whether the encoder has the layers of `keras.applications`.
+        needs: The argument that makes it fit.
+        stem: How the weights serve other bands.
+
+    Returns:
+        float32 (batch, padded height, padded width, bands).
+
+    Raises:
+        ModelError: As `check_backbone_weights`.
+    """
+    check_backbone_weights(
+        backbone_weights,
+        backbone=backbone,
+        width=width,
+        bands=image.shape[-1],
+        fits=fits,
+        needs=needs,
+        stem=stem,
+        normalization=normalization,
+    )
+    form = effective_normalization(normalization, backbone_weights)
+    return prepared_image(image, stride, form)
+
+
 def prepared_factors(
     factors: Tensor, stride: int, kinds: Sequence[FactorKind], encoding: str
 ) -> Tensor:
     """Pads factors to a multiple of the stride and encodes them, in float32."""
     x = PadToStride(stride, dtype="float32", name="factors_pad")(factors)
     return EncodeFactors(kinds, encoding, name="factors_encode")(x)
-
-
-def effective_normalization(
-    normalization: Normalization, backbone_weights: str | Path | None
-) -> Normalization:
-    """Returns the form of `"imagenet"` that pretrained weights expect.
-
-    The ImageNet weights of `keras.applications` were trained with Caffe's form;
-    without them the common form (x / 255 - mean) / std is used.
-    """
-    if normalization == "imagenet" and backbone_weights is not None:
-        return "caffe"
-    return normalization
 
 
 @dataclass(frozen=True)
@@ -110,11 +148,7 @@ class Head:
             raise ModelError(
                 f"`num_classes` must be an integer >= 1, received {self.num_classes!r}."
             )
-        if self.activation not in ACTIVATIONS:
-            raise ModelError(
-                f"`classifier_activation` must be one of {ACTIVATIONS}, received "
-                f"{self.activation!r}."
-            )
+        check_choice("classifier_activation", self.activation, ACTIVATIONS, ModelError)
         if self.activation == "softmax" and self.num_classes == 1:
             raise ModelError(
                 "`classifier_activation='softmax'` needs at least 2 classes (of one it "
@@ -172,6 +206,40 @@ def cropped_output(
     )(logits)
 
 
+def finished(
+    inputs: Sequence[Tensor],
+    outputs: Tensor | Mapping[str, Tensor],
+    name: str,
+    weights: str | Path | None,
+    *,
+    backbone: str | None = None,
+    backbone_weights: str | Path | None = None,
+    stem: Stem | None = None,
+) -> keras.Model:
+    """Makes a network of its tensors and loads the weights that are asked for.
+
+    Args:
+        inputs: The inputs, `image` first.
+        outputs: The output, or outputs by name.
+        name: Name of the model.
+        weights: `.weights.h5` or `.keras` file of the whole network, or None.
+        backbone: Encoder that `backbone_weights` are for.
+        backbone_weights: As in `load_backbone_weights`, or None.
+        stem: As in `load_backbone_weights`.
+
+    Returns:
+        The functional model.
+
+    Raises:
+        ModelError: If a file is missing or does not fit the network.
+    """
+    model = keras.Model(inputs, outputs, name=name)
+    if backbone is not None and backbone_weights is not None:
+        load_backbone_weights(model, backbone, backbone_weights, stem=stem)
+    load_whole_weights(model, weights)
+    return model
+
+
 def load_whole_weights(model: keras.Model, weights: str | Path | None) -> None:
     """Loads the weights of a whole network from a file.
 
@@ -214,6 +282,11 @@ def total_stride(model: keras.Model) -> int:
     Returns:
         The multiple that the network pads height and width to; of one that does not
         pad, the product of the strides on the way to its smallest features.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> models.total_stride(models.unet(width=0.125))
+        16
     """
     padded = [v.stride for v in model.layers if isinstance(v, PadToStride)]
     if max(padded, default=1) > 1:

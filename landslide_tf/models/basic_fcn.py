@@ -10,7 +10,7 @@ from landslide_tf.array_types import Shape
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem
-from landslide_tf.models.fcn import FullyConvolutional
+from landslide_tf.models.fcn_8s import fully_convolutional
 from landslide_tf.models.registry import register
 
 
@@ -57,18 +57,26 @@ def basic_fcn(
 
     Raises:
         ModelError: If an argument or a file does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.basic_fcn(num_classes=2, width=0.125)
+        >>> tuple(model([np.zeros((1, 40, 56, 3))]).shape)
+        (1, 40, 56, 2)
     """
-    network = FullyConvolutional(
-        head=assembly.Head(num_classes, classifier_activation, dropout),
+    return fully_convolutional(
+        assembly.image_input(input_shape),
+        assembly.Head(num_classes, classifier_activation, dropout),
+        skips=(),
+        upsampling="bilinear",
         normalization=normalization,
         batch_norm=batch_norm,
         fc_units=fc_units,
         width=width,
+        align_corners=align_corners,
+        weights=weights,
         backbone_weights=backbone_weights,
         stem=stem,
+        name=name,
     )
-    image = assembly.image_input(input_shape)
-    padded = network.prepared(image)
-    _, scores = network.scored(padded)
-    scores = assembly.enlarged(scores, padded, align_corners)
-    return network.finished(image, scores, weights, name)

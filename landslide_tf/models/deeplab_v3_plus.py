@@ -75,6 +75,18 @@ def deeplab_v3_plus(
 
     Raises:
         ModelError: If an argument or a file does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.deeplab_v3_plus(
+        ...     num_classes=2,
+        ...     width=0.125,
+        ...     backbone="resnet18",
+        ...     backbone_layout="torchvision",
+        ... )
+        >>> tuple(model([np.zeros((1, 40, 56, 3))]).shape)
+        (1, 40, 56, 2)
     """
     head = assembly.Head(num_classes, classifier_activation, dropout)
     network = ContextNetwork(

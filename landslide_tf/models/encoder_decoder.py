@@ -18,12 +18,7 @@ from landslide_tf.layers import (
     scaled_channels,
 )
 from landslide_tf.models import assembly
-from landslide_tf.models.backbones import check_resnet, resnet
-from landslide_tf.models.backbones.pretrained import (
-    check_backbone_weights,
-    load_backbone_weights,
-)
-from landslide_tf.models.backbones.stem import Stem
+from landslide_tf.models.backbones import Stem, check_resnet, resnet
 
 FEATURE_CHANNELS = 256
 ASPP_RATES = (6, 12, 18)  # at output stride 16
@@ -70,20 +65,17 @@ class ContextNetwork:
 
     def prepared(self, image: Tensor, stride: int) -> Tensor:
         """Pads and normalises the image, once it fits the pretrained weights."""
-        check_backbone_weights(
-            self.backbone_weights,
+        return assembly.pretrained_image(
+            image,
+            stride,
+            self.normalization,
             backbone=self.backbone,
+            backbone_weights=self.backbone_weights,
             width=self.width,
-            bands=image.shape[-1],
             fits=self.backbone_layout == "keras",
             needs="`backbone_layout='keras'`",
             stem=self.stem,
-            normalization=self.normalization,
         )
-        normalization = assembly.effective_normalization(
-            self.normalization, self.backbone_weights
-        )
-        return assembly.prepared_image(image, stride, normalization)
 
     def encoded(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Returns the encoder's features by name, and the ASPP feature."""
@@ -167,14 +159,12 @@ class ContextNetwork:
         scores = assembly.class_scores(x, head.num_classes)
         scores = assembly.enlarged(scores, padded, self.align_corners)
         outputs = assembly.cropped_output(scores, inputs[0], head.activation)
-        model = keras.Model(inputs, outputs, name=name)
-        if self.backbone_weights is not None:
-            load_backbone_weights(
-                model,
-                self.backbone,
-                self.backbone_weights,
-                bands=inputs[0].shape[-1],
-                stem=self.stem,
-            )
-        assembly.load_whole_weights(model, weights)
-        return model
+        return assembly.finished(
+            inputs,
+            outputs,
+            name,
+            weights,
+            backbone=self.backbone,
+            backbone_weights=self.backbone_weights,
+            stem=self.stem,
+        )

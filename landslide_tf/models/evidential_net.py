@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from landslide_tf.array_types import Shape, Tensor
-from landslide_tf.errors import ModelError, did_you_mean
+from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.evidence.channels import CHANNELS, ChannelMode
 from landslide_tf.evidence.fusion import Variant
 from landslide_tf.evidence.saliency import Border
@@ -77,6 +77,17 @@ def evidential_net(
 
     Raises:
         ModelError: If an argument or a file does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.evidential_net(
+        ...     backbone="resnet18", width=0.125, branch_size=32, precision="float32"
+        ... )
+        >>> image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3))
+        >>> result = model([image])
+        >>> {name: tuple(result[name].shape) for name in ("probabilities", "weights")}
+        {'probabilities': (1, 2), 'weights': (1, 3)}
     """
     divisors = _checked(branch_size, temperatures, branch_weights)
     image = assembly.image_input(input_shape)
@@ -110,9 +121,7 @@ def evidential_net(
         "branch_probabilities": branches,
         "saliency": keras.ops.squeeze(saliency, axis=-1),
     }
-    model = keras.Model([image], outputs, name=name)
-    assembly.load_whole_weights(model, weights)
-    return model
+    return assembly.finished([image], outputs, name, weights)
 
 
 def _checked(
@@ -131,11 +140,7 @@ def _checked(
             f"{CHANNELS}, received {temperatures!r}."
         )
     for channel in branch_weights or {}:
-        if channel not in CHANNELS:
-            raise ModelError(
-                f"`branch_weights` must name channels of {CHANNELS}, received "
-                f"`{channel}`.{did_you_mean(str(channel), CHANNELS)}"
-            )
+        check_choice("branch_weights", channel, CHANNELS, ModelError)
     return {
         channel: float(temperature)
         for channel, temperature in zip(CHANNELS, temperatures, strict=True)

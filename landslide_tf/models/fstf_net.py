@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from landslide_tf.array_types import Shape, Tensor
-from landslide_tf.errors import ModelError
+from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.layers import FactorKind, Normalization, Resize2D, conv_bn_relu
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem, vgg16
@@ -81,6 +81,19 @@ def fstf_net(
 
     Raises:
         ModelError: If an argument or a file does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.fstf_net(
+        ...     num_classes=2,
+        ...     width=0.125,
+        ...     backbone="resnet18",
+        ...     backbone_layout="torchvision",
+        ... )
+        >>> image, factors = np.zeros((2, 1, 40, 56, 3))  # raw values of both
+        >>> tuple(model({"image": image, "factors": factors}).shape)
+        (1, 40, 56, 2)
     """
     head = assembly.Head(num_classes, classifier_activation, dropout)
     network = ContextNetwork(
@@ -112,8 +125,7 @@ def _fused(
     VGG-16's feature of the factors joins the ASPP feature at 1/16 (equation 1 for
     `"concat"`); `"stack"` instead gives the factors to RAE-D as further bands.
     """
-    if fusion not in FUSIONS:
-        raise ModelError(f"`fusion` must be one of {FUSIONS}, received {fusion!r}.")
+    check_choice("fusion", fusion, FUSIONS, ModelError)
     if fusion == "stack":
         return network.encoded(keras.layers.Concatenate(name="stack")([image, factors]))
     features, context = network.encoded(image)

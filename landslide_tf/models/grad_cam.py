@@ -32,6 +32,14 @@ def grad_cam(
 
     Raises:
         ModelError: If the model does not end in a global average and one dense layer.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.landslide_classifier(width=0.125)
+        >>> output, maps = models.grad_cam(model, np.zeros((1, 64, 64, 3)))
+        >>> output.shape, maps.shape
+        ((1, 2), (1, 2, 2, 2))
     """
     names = [layer.name for layer in model.layers]
     if POOL not in names or LOGITS not in names:

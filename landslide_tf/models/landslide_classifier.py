@@ -10,7 +10,7 @@ from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
-from landslide_tf.models.backbones.families import FAMILIES, family_feature
+from landslide_tf.models.backbones.applications import FAMILIES, family_feature
 from landslide_tf.models.backbones.repvgg import REPVGGS, repvgg
 from landslide_tf.models.backbones.resnet import DEPTHS, resnet
 from landslide_tf.models.backbones.torch_weights import load_torch_arrays
@@ -64,6 +64,14 @@ def landslide_classifier(
 
     Raises:
         ModelError: If an argument or a file does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.landslide_classifier(width=0.125)
+        >>> probabilities = model([np.zeros((1, 64, 64, 3))])
+        >>> round(float(np.sum(probabilities)), 3)
+        1.0
     """
     assembly.Head(num_classes, classifier_activation, dropout)
     image = assembly.image_input(input_shape)

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from landslide_tf.array_types import Shape, Tensor
-from landslide_tf.errors import ModelError
+from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.layers import (
     ConcatConv2D,
     Normalization,
@@ -95,12 +95,15 @@ def mffe_net(
 
     Raises:
         ModelError: If an argument or a file does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.mffe_net(width=0.125, backbone="resnet18", multi_grid=None)
+        >>> tuple(model([np.zeros((1, 40, 56, 3))]).shape)
+        (1, 40, 56, 2)
     """
-    if decoder_impl not in IMPLEMENTATIONS:
-        raise ModelError(
-            f"`decoder_impl` must be one of {IMPLEMENTATIONS}, received "
-            f"{decoder_impl!r}."
-        )
+    check_choice("decoder_impl", decoder_impl, IMPLEMENTATIONS, ModelError)
     head = assembly.Head(num_classes, classifier_activation, dropout)
     network = ContextNetwork(
         normalization=normalization,

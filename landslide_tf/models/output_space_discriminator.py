@@ -38,6 +38,13 @@ def output_space_discriminator(
 
     Raises:
         ModelError: If an argument does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.output_space_discriminator(2, filters=8)
+        >>> tuple(model(np.zeros((1, 64, 96, 2), "float32")).shape)
+        (1, 2, 3, 1)
     """
     for what, value, least in (
         ("num_classes", num_classes, 2),

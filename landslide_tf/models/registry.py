@@ -39,6 +39,11 @@ def list_models(pattern: str = "*", *, task: Task = "segmentation") -> list[str]
 
     Returns:
         Sorted names.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> models.list_models("*fcn*"), models.list_models(task="classification")
+        (['basic_fcn', 'fcn_8s'], ['landslide_classifier'])
     """
     names = fnmatch.filter(_BUILDERS, pattern)
     wanted = task == "classification"
@@ -56,6 +61,11 @@ def get(name: str) -> Builder:
 
     Raises:
         ModelError: If there is no network of that name.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> models.get("unet") is models.unet
+        True
     """
     if name not in _BUILDERS:
         raise ModelError(

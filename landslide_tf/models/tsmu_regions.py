@@ -13,8 +13,12 @@ from landslide_tf.ecoregions import ANY, NO_REGION, region_name
 from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.layers import CropTo, DecodeByRegion, SelectRegion
 from landslide_tf.models import assembly
-from landslide_tf.models.tsmu_net import ROUTING_LAYER, UNIT_RANGE, assembled
-from landslide_tf.models.tsmu_parts import Network
+from landslide_tf.models.tsmu_net import (
+    ROUTING_LAYER,
+    UNIT_RANGE,
+    Network,
+    assembled,
+)
 
 
 def trunk(model: keras.Model) -> keras.Model:
@@ -26,6 +30,17 @@ def trunk(model: keras.Model) -> keras.Model:
     Returns:
         Functional model from a prepared image (batch, height, width, bands), values in
         0..1 and sizes that the stride divides, to its features.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> models.tsmu.trunk(model).input.shape
+        (None, None, None, 6)
     """
     _routing_layer(model)
     return model.get_layer("trunk")
@@ -40,38 +55,116 @@ def decoders(model: keras.Model) -> dict[str, keras.Model]:
     Returns:
         Functional models from the trunk's features to float32 probabilities (batch,
         height, width, 1), by region.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> list(models.tsmu.decoders(model))
+        ['EASTERN_TEMPERATE_FORESTS', 'NORTH_AMERICAN_DESERTS']
     """
     layer = _routing_layer(model)
-    names = [layer.regions[k] for k in layer.indices]
+    names = [name for name in layer.regions if name is not None]
     if isinstance(layer, DecodeByRegion):
         return dict(zip(names, layer.decoders, strict=True))
     return {name: model.get_layer(f"decoder_{name}") for name in names}
 
 
 def regions(model: keras.Model) -> tuple[str | None, ...]:
-    """Returns the names of a model's regions by index; None where one was removed."""
+    """Returns the names of a model's regions by index; None where one was removed.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> models.tsmu.regions(models.tsmu.remove_region(model, "ETF"))
+        (None, 'NORTH_AMERICAN_DESERTS')
+    """
     return _routing_layer(model).regions
 
 
 def network(model: keras.Model) -> Network:
-    """Returns the arguments that a model's trunk and decoders were built from."""
+    """Returns the arguments that a model's trunk and decoders were built from.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> models.tsmu.network(model).bands
+        6
+    """
     return Network(**_routing_layer(model).network)
 
 
 def routing(model: keras.Model) -> str:
-    """Returns a model's `routing`, `"all"` or `"partition"`."""
+    """Returns a model's `routing`, `"all"` or `"partition"`.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> models.tsmu.routing(model)
+        'all'
+    """
     layer = _routing_layer(model)
     return "partition" if isinstance(layer, DecodeByRegion) else "all"
 
 
 def prepared(model: keras.Model, image: Any) -> Any:  # noqa: ANN401 - a tensor
-    """Returns what the trunk takes: a raw image padded and brought to 0..1."""
+    """Returns what the trunk takes: a raw image padded and brought to 0..1.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> image = np.full((1, 3, 5, 6), 255.0)
+        >>> prepared = models.tsmu.prepared(model, image)
+        >>> tuple(prepared.shape), float(np.max(prepared))
+        ((1, 4, 6, 6), 1.0)
+    """
     padded = model.get_layer("image_pad")(image)
     return model.get_layer("image_normalize")(padded)
 
 
 def cropped(model: keras.Model, values: Any, image: Any) -> Any:  # noqa: ANN401
-    """Returns a decoder's probabilities cut to the size of the raw image."""
+    """Returns a decoder's probabilities cut to the size of the raw image.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> image = np.zeros((1, 3, 5, 6))
+        >>> features = models.tsmu.trunk(model)(models.tsmu.prepared(model, image))
+        >>> (first, _) = models.tsmu.decoders(model).values()
+        >>> tuple(models.tsmu.cropped(model, first(features), image).shape)
+        (1, 3, 5, 1)
+    """
     return model.get_layer("probabilities")(values, image)
 
 
@@ -87,6 +180,17 @@ def region_indices(model: keras.Model, names: Iterable[str | int]) -> NDArray[np
 
     Raises:
         ModelError: If the model does not know a region.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> models.tsmu.region_indices(model, ["NAD", "*", 0]).tolist()
+        [1, -1, 0]
     """
     known = regions(model)
     found = []
@@ -126,6 +230,17 @@ def add_region(model: keras.Model, name: str) -> keras.Model:
 
     Raises:
         ModelError: If the model has that region.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> models.tsmu.regions(models.tsmu.add_region(model, "WAF"))[-1]
+        'WAF'
     """
     new = region_name(name)
     if new in regions(model):
@@ -154,6 +269,18 @@ def remove_region(model: keras.Model, name: str) -> keras.Model:
 
     Raises:
         ModelError: If the model has no such region or no other.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> rest = models.tsmu.remove_region(model, "ETF")
+        >>> models.tsmu.region_indices(rest, ["NAD"]).tolist()  # as before
+        [1]
     """
     (index,) = region_indices(model, [name])
     left = [None if k == index else r for k, r in enumerate(regions(model))]
@@ -182,6 +309,17 @@ def for_region(model: keras.Model, name: str) -> keras.Model:
 
     Raises:
         ModelError: If the model has no such region.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> [tensor.name for tensor in models.tsmu.for_region(model, "NAD").inputs]
+        ['image']
     """
     (index,) = region_indices(model, [name])
     if index == NO_REGION:
@@ -196,7 +334,20 @@ def for_region(model: keras.Model, name: str) -> keras.Model:
 
 
 def copy(model: keras.Model) -> keras.Model:
-    """Returns a model of the same regions and weights that shares nothing."""
+    """Returns a model of the same regions and weights that shares nothing.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> twin = models.tsmu.copy(model)
+        >>> models.tsmu.trunk(twin) is models.tsmu.trunk(model)
+        False
+    """
     parts = network(model)
     made_trunk = parts.trunk()
     names = [name for name in regions(model) if name is not None]

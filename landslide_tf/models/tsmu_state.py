@@ -14,8 +14,7 @@ from landslide_tf.errors import RunError
 from landslide_tf.files import atomic_path, remove_leftovers, sha256
 from landslide_tf.models import tsmu_regions
 from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
-from landslide_tf.models.tsmu_net import assembled
-from landslide_tf.models.tsmu_parts import Network
+from landslide_tf.models.tsmu_net import Network, assembled
 from landslide_tf.version import __version__
 
 STATE, DECODERS, SUFFIX = "state.json", "decoders", ".weights.h5"
@@ -44,6 +43,18 @@ class RegionRecord(FileRecord):
         name: The region; its index is its place in the list.
         step: The step of training whose state this is.
         trunk_sha256: Checksum of the trunk that the decoder belongs to.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> record = models.tsmu.save_state(model, "state").regions[1]
+        >>> record.name, record.index
+        ('NORTH_AMERICAN_DESERTS', 1)
     """
 
     name: str
@@ -64,6 +75,18 @@ class StateRecord(_Strict):
         regions: By index; None for a removed region, whose index stays unused.
         done: Stages that are done, such as `1_joint`.
         config: The recipe, JSON values.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> state = models.tsmu.save_state(model, "state", done=["1_joint"])
+        >>> state.routing, state.done
+        ('all', ['1_joint'])
     """
 
     format: Literal[1] = 1
@@ -100,6 +123,17 @@ def save_state(
     Raises:
         DataError: If the folder cannot be written.
         RunError: If the disk is full.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> models.tsmu.save_state(model, "state").trunk.file.split(".")[0]
+        'trunk'
     """
     folder = Path(folder)
     former = _sums(folder)
@@ -154,6 +188,18 @@ def read_state(folder: str | Path) -> StateRecord:
     Raises:
         RunError: If there is no state, a file is missing or damaged, or a decoder
             belongs to another trunk.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> written = models.tsmu.save_state(model, "state")
+        >>> models.tsmu.read_state("state") == written
+        True
     """
     path = Path(folder) / STATE
     try:
@@ -193,6 +239,18 @@ def load_state(folder: str | Path) -> keras.Model:
 
     Raises:
         RunError: As `read_state`.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.tsmu_net(
+        ...     ["ETF", "NAD"],
+        ...     variant="code",
+        ...     trunk_filters=(2,),
+        ...     decoder_filters=(2, 4),
+        ... )
+        >>> _ = models.tsmu.save_state(model, "state")
+        >>> models.tsmu.regions(models.tsmu.load_state("state"))
+        ('EASTERN_TEMPERATE_FORESTS', 'NORTH_AMERICAN_DESERTS')
     """
     folder = Path(folder)
     state = read_state(folder)

@@ -17,13 +17,9 @@ from landslide_tf.layers import (
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem, check_resnet, resnet
 from landslide_tf.models.backbones.applications import (
+    NORMALIZATIONS,
     application_encoder,
-    application_normalization,
     check_application,
-)
-from landslide_tf.models.backbones.pretrained import (
-    check_backbone_weights,
-    load_backbone_weights,
 )
 from landslide_tf.models.backbones.resnet import DEPTHS
 from landslide_tf.models.registry import register
@@ -82,55 +78,72 @@ def unet(
 
     Raises:
         ModelError: If an argument or a file does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import models
+        >>> model = models.unet(1, width=0.125, classifier_activation="sigmoid")
+        >>> tuple(model([np.zeros((1, 40, 56, 3))]).shape)
+        (1, 40, 56, 1)
     """
     head = assembly.Head(num_classes, classifier_activation, dropout)
     image = assembly.image_input(input_shape)
-    if backbone is None or backbone in DEPTHS:
-        check_backbone_weights(
-            backbone_weights,
+    if backbone is not None and backbone not in DEPTHS:
+        padded = _application_image(
+            image, backbone, normalization, backbone_weights, stem
+        )
+        features = application_encoder(padded, backbone, backbone_weights)
+    else:
+        if backbone is not None:
+            check_resnet(backbone, backbone_layout, 32, None)
+        padded = assembly.pretrained_image(
+            image,
+            16 if backbone is None else 32,
+            normalization,
             backbone=str(backbone),
+            backbone_weights=backbone_weights,
             width=width,
-            bands=image.shape[-1],
             fits=backbone_layout == "keras",
             needs="`backbone_layout='keras'`",
             stem=stem,
-            normalization=normalization,
         )
-        normalization = assembly.effective_normalization(
-            normalization, backbone_weights
+        features = {}
+    if backbone in DEPTHS:
+        features = resnet(
+            padded, backbone, layout=backbone_layout, output_stride=32, width=width
         )
-    else:
-        check_application(backbone, image.shape[-1], backbone_weights)
-        if stem is not None:
-            raise ModelError(
-                f"`stem` needs a ResNet backbone, received `backbone={backbone!r}`."
-            )
-        if normalization == "imagenet" and backbone_weights is not None:
-            normalization = application_normalization(backbone)
-    if backbone is None:
-        padded = assembly.prepared_image(image, 16, normalization)
-        x, kernel_size = _plain(padded, width), 1
-    else:
-        if backbone in DEPTHS:
-            check_resnet(backbone, backbone_layout, 32, None)
-        padded = assembly.prepared_image(image, 32, normalization)
-        if backbone in DEPTHS:
-            features = resnet(
-                padded, backbone, layout=backbone_layout, output_stride=32, width=width
-            )
-        else:
-            features = application_encoder(padded, backbone, backbone_weights)
-        x, kernel_size = _decoded(features, padded, width), 3
+    x = _decoded(features, padded, width) if features else _plain(padded, width)
+    kernel_size = 3 if features else 1
     x = assembly.dropped(x, head.dropout, "head_dropout")
     scores = assembly.class_scores(x, head.num_classes, kernel_size=kernel_size)
     outputs = assembly.cropped_output(scores, image, head.activation)
-    model = keras.Model([image], outputs, name=name)
-    if backbone in DEPTHS and backbone_weights is not None:
-        load_backbone_weights(
-            model, backbone, backbone_weights, bands=image.shape[-1], stem=stem
+    return assembly.finished(
+        [image],
+        outputs,
+        name,
+        weights,
+        backbone=backbone if backbone in DEPTHS else None,
+        backbone_weights=backbone_weights,
+        stem=stem,
+    )
+
+
+def _application_image(
+    image: Tensor,
+    backbone: str,
+    normalization: Normalization,
+    backbone_weights: str | Path | None,
+    stem: Stem | None,
+) -> Tensor:
+    """Pads and normalises an image for a network of `keras.applications`."""
+    check_application(backbone, image.shape[-1], backbone_weights)
+    if stem is not None:
+        raise ModelError(
+            f"`stem` needs a ResNet backbone, received `backbone={backbone!r}`."
         )
-    assembly.load_whole_weights(model, weights)
-    return model
+    if normalization == "imagenet" and backbone_weights is not None:
+        normalization = NORMALIZATIONS[backbone]
+    return assembly.prepared_image(image, 32, normalization)
 
 
 def _twice(x: Tensor, filters: int, name: str) -> Tensor:

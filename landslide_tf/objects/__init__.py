@@ -1,8 +1,7 @@
 """Landslide objects: label, measure, match, filter."""
 
 from landslide_tf.objects.label import boundaries, label_objects
-from landslide_tf.objects.match import object_counts
-from landslide_tf.objects.scores import ObjectCounts, ObjectScores
+from landslide_tf.objects.scores import ObjectCounts, ObjectScores, object_counts
 
 __all__ = [
     "ObjectCounts",

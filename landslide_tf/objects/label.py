@@ -69,6 +69,13 @@ def label_objects(
 
     Raises:
         DataError: If the mask or an argument is not valid.
+
+    Example:
+        >>> from landslide_tf import objects
+        >>> mask = [[1, 1, 0, 0], [0, 0, 0, 1]]
+        >>> labels, number = objects.label_objects(mask, min_area=1)
+        >>> labels.tolist(), number
+        ([[1, 1, 0, 0], [0, 0, 0, 2]], 2)
     """
     array = checked_mask(mask)
     if connectivity not in (8, 4):
@@ -114,6 +121,12 @@ def boundaries(mask: ArrayLike) -> NDArray[np.bool_]:
 
     Raises:
         DataError: If the mask is not valid.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import objects
+        >>> objects.boundaries(np.ones((3, 3), bool)).astype(int).tolist()
+        [[1, 1, 1], [1, 0, 1], [1, 1, 1]]
     """
     array = checked_mask(mask)
     return array & ~ndimage.binary_erosion(array, border_value=0)

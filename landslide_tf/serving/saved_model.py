@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landslide_tf.array_types import FloatArray, Tensor
+from landslide_tf.array_types import FloatArray, IntArray, Tensor
 from landslide_tf.errors import ModelError, RunError
 from landslide_tf.files import atomic_folder, remove_leftovers
-from landslide_tf.metadata import ModelMetadata
-from landslide_tf.serving import fusion, model_card, regions, warm_up_request
+from landslide_tf.metadata import Band, Factor, ModelMetadata
+from landslide_tf.serving.assets import concrete_shape, write_assets
 from landslide_tf.serving.served_model import (
     EXTRA,
     GRAPH_FILE,
     SIGNATURE,
     load,
     versions,
+)
+from landslide_tf.serving.signatures import (
+    REGION,
+    further_signatures,
+    has_regions,
+    some_indices,
+    with_mask,
 )
 
 if TYPE_CHECKING:
@@ -73,6 +80,27 @@ def export(
         ModelError: If the model and its metadata do not fit each other or serving.
         RunError: If the version exists, the folder cannot be written, or the written
             model does not give the values of `model`.
+
+    Example:
+        >>> import keras
+        >>> from landslide_tf import serving
+        >>> from landslide_tf.metadata import Band, ModelMetadata
+        >>> image = keras.Input((None, None, 1), name="image")
+        >>> scores = keras.layers.Conv2D(1, 1, name="logits")(image)
+        >>> model = keras.Model(image, scores)
+        >>> metadata = ModelMetadata(
+        ...     name="tiny",
+        ...     builder="none",
+        ...     arguments={},
+        ...     inputs=[Band(name="gray")],
+        ...     classes=["other", "landslide"],
+        ...     landslide_class="sigmoid",
+        ... )
+        >>> serving.export(model, "tiny", metadata=metadata, warm_up=None).name
+        '1'
+        >>> served = serving.load("tiny")({"image": [[[[1.0], [2.0]]]]})
+        >>> served["probabilities"].shape, sorted(served)
+        ((1, 1, 2, 1), ['probabilities'])
     """
     _check_inputs(model, metadata)
     _check_outputs(model, metadata)
@@ -85,13 +113,7 @@ def export(
             _refuse_foreign_operations(temporary)
             extra = temporary / EXTRA
             extra.mkdir()
-            # The graph applies the temperature; nobody is to apply it again.
-            metadata.model_copy(update={"temperature": None}).write(extra)
-            model_card.write(metadata, model, extra)
-            if regions.has_regions(model):
-                regions.write_names(model, extra)
-            if warm_up is not None:
-                warm_up_request.write(metadata, model, warm_up, extra)
+            write_assets(metadata, model, extra, warm_up)
             _compare(model, metadata, temporary)
     except OSError as error:
         raise RunError(
@@ -131,10 +153,10 @@ def _check_inputs(model: keras.Model, metadata: ModelMetadata) -> None:
             "export needs a functional `keras.Model` with named inputs, received "
             f"`{type(model).__name__}`: build it with `keras.Model(inputs, outputs)`."
         )
-    known = {"image": metadata.inputs, "factors": metadata.factors}
+    known = _channels(metadata)
     for tensor in model.inputs:
         shape = tuple(tensor.shape)
-        if tensor.name == regions.INPUT:
+        if tensor.name == REGION:
             continue
         if metadata.task == "segmentation" and shape[1:3] != (None, None):
             raise ModelError(
@@ -149,12 +171,17 @@ def _check_inputs(model: keras.Model, metadata: ModelMetadata) -> None:
                 f"input `{tensor.name}` of `{model.name}` has {shape[-1]} channels, "
                 f"its metadata names {len(channels)} ({names}): mend the metadata."
             )
-    names = [tensor.name for tensor in model.inputs]
-    if metadata.factors and "factors" not in names:
+    given = [tensor.name for tensor in model.inputs]
+    if metadata.factors and "factors" not in given:
         raise ModelError(
             f"the metadata of `{model.name}` names factors, its inputs are "
-            f"{', '.join(f'`{n}`' for n in names)}: mend the metadata."
+            f"{', '.join(f'`{n}`' for n in given)}: mend the metadata."
         )
+
+
+def _channels(metadata: ModelMetadata) -> dict[str, Sequence[Band | Factor]]:
+    """Returns what the metadata say of the channels of each input."""
+    return {"image": metadata.inputs, "factors": metadata.factors}
 
 
 def _check_outputs(model: keras.Model, metadata: ModelMetadata) -> None:
@@ -230,19 +257,13 @@ def _write_graph(model: keras.Model, metadata: ModelMetadata, folder: Path) -> N
     @tf.function(input_signature=[specs], autograph=False)
     def serve(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         outputs = _named_outputs(model, metadata, inputs)
-        if regions.has_regions(model):
-            return regions.with_mask(outputs, metadata)
-        return outputs
+        return with_mask(outputs, metadata) if has_regions(model) else outputs
 
     concrete = serve.get_concrete_function()
     module = tf.Module()
     module.weights = list(concrete.variables)
-    signatures = {SIGNATURE: concrete}
-    if regions.has_regions(model):
-        signatures |= regions.signatures(model, serve, module)
-    fusing = fusion.fusion_layer(model)
-    if fusing is not None:
-        signatures |= fusion.signatures(fusing)
+    further = further_signatures(model, serve, module)
+    signatures = {SIGNATURE: concrete, **further}
     try:
         tf.saved_model.save(module, str(folder), signatures=signatures)
     except tf.errors.OpError as error:
@@ -321,7 +342,9 @@ def _compare(model: keras.Model, metadata: ModelMetadata, folder: Path) -> None:
 
 
 def _compiled_outputs(
-    model: keras.Model, metadata: ModelMetadata, inputs: Mapping[str, FloatArray]
+    model: keras.Model,
+    metadata: ModelMetadata,
+    inputs: Mapping[str, FloatArray | IntArray],
 ) -> dict[str, FloatArray]:
     """Runs the model as `predict` does, compiled for this very size.
 
@@ -341,19 +364,16 @@ def _compiled_outputs(
 
 def _random_inputs(
     model: keras.Model, metadata: ModelMetadata
-) -> dict[str, FloatArray]:
+) -> dict[str, FloatArray | IntArray]:
     """Two examples within the bands' ranges, of a size that no stride divides."""
     random = np.random.default_rng(0)
-    channels: dict[str, list[Any]] = {  # Band or Factor
-        "image": metadata.inputs,
-        "factors": metadata.factors,
-    }
-    inputs = {}
+    channels = _channels(metadata)
+    inputs: dict[str, FloatArray | IntArray] = {}
     for tensor in model.inputs:
-        if tensor.name == regions.INPUT:
-            inputs[tensor.name] = regions.some_indices(model, 2)
+        if tensor.name == REGION:
+            inputs[tensor.name] = some_indices(model, 2)
             continue
-        shape = warm_up_request.concrete_shape(tensor.shape, 2, (37, 43))
+        shape = concrete_shape(tensor.shape, 2, (37, 43))
         default = (0.0, 255.0) if tensor.name == "image" else (0.0, 1.0)
         ranges = [c.range or default for c in channels.get(tensor.name, [])]
         low, high = np.transpose(ranges or [default])

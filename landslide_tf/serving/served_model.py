@@ -24,6 +24,14 @@ class ServedModel:
         folder: The version's folder.
         metadata: The export's `model.json`.
         input_shapes: (batch, height, width, channels) by name; None = any.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import saved_models, serving
+        >>> model = serving.load(saved_models.path("fstf_net_synthetic"))
+        >>> image, factors = np.zeros((2, 1, 40, 56, 3))  # raw values of both
+        >>> model({"image": image, "factors": factors})["probabilities"].shape
+        (1, 40, 56, 6)
     """
 
     def __init__(self, folder: Path) -> None:
@@ -115,6 +123,12 @@ def load(folder: str | Path) -> ServedModel:
 
     Raises:
         RunError: If there is no SavedModel, or it is not whole.
+
+    Example:
+        >>> from landslide_tf import saved_models, serving
+        >>> model = serving.load(saved_models.path("fstf_net_synthetic"))
+        >>> list(model.input_shapes), model.folder.name  # the newest version
+        (['factors', 'image'], '1')
     """
     folder = Path(folder)
     if not (folder / GRAPH_FILE).is_file():

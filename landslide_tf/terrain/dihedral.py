@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError, check_choice
 
 
 class _Operation(NamedTuple):
@@ -41,11 +41,7 @@ _COSINE = {0: 1, 90: 0, 180: -1, 270: 0}
 
 
 def _operation(name: str) -> _Operation:
-    if name not in _OPERATIONS:
-        raise DataError(
-            f"`name` must be one of the eight operations, got `{name}`."
-            f"{did_you_mean(str(name), DIHEDRAL)}"
-        )
+    check_choice("name", name, DIHEDRAL)
     return _OPERATIONS[name]
 
 
@@ -61,6 +57,12 @@ def dihedral(array: NDArray[Any], name: str) -> NDArray[Any]:  # keeps any dtype
 
     Raises:
         DataError: Unknown name, or fewer than two axes.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import terrain
+        >>> terrain.dihedral(np.array([[1, 2], [3, 4]]), "rot90").tolist()
+        [[2, 4], [1, 3]]
     """
     operation = _operation(name)
     array = np.asarray(array)
@@ -89,6 +91,13 @@ def dihedral_aspect(aspect: FloatArray, name: str) -> FloatArray:
 
     Raises:
         DataError: Unknown name, fewer than two axes, or integers.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import terrain
+        >>> east = np.array([[90.0, -1.0]])  # falls to the east; level
+        >>> terrain.dihedral_aspect(east, "flip_left_right").tolist()
+        [[-1.0, 270.0]]
     """
     operation = _operation(name)
     turned = dihedral(aspect, name)
@@ -120,6 +129,14 @@ def dihedral_factors(
     Raises:
         DataError: Unknown name, another number of kinds than channels, or one of
             `"aspect_sin"` and `"aspect_cos"` without the other.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import terrain
+        >>> factors = np.array([[[30.0, 90.0]]])  # slope and aspect of one cell
+        >>> turned = terrain.dihedral_factors(factors, ("slope", "aspect"), "rot90")
+        >>> turned.tolist()
+        [[[30.0, 0.0]]]
     """
     operation = _operation(name)
     factors = np.asarray(factors)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import warnings
 from dataclasses import dataclass
@@ -20,8 +19,7 @@ from rasterio.windows import Window
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.terrain.gradient import missing_to_nan, real_array
-from landslide_tf.terrain.grid import Grid
-from landslide_tf.terrain.resample import aligned_offset, to_crs
+from landslide_tf.terrain.grid import Grid, aligned_offset, to_crs
 
 Dem: TypeAlias = (
     str
@@ -49,7 +47,8 @@ def _covering_window(source: Grid, target: Grid) -> tuple[int, int, int, int] | 
     columns, rows = np.meshgrid(
         np.linspace(0, target.width, _LATTICE), np.linspace(0, target.height, _LATTICE)
     )
-    x, y = to_crs(*(target.transform @ (columns, rows)), target, source)
+    x, y = target.transform @ (columns, rows)
+    x, y = to_crs(x, y, target, source)
     columns, rows = ~source.transform @ (x, y)
     if not np.isfinite(rows).all():  # the target reaches out of the projection
         return 0, source.height, 0, source.width
@@ -131,16 +130,16 @@ def _read_raster(
     target: Grid,
     nodata: float | None,
 ) -> Elevation:
-    is_path = isinstance(dem, (str, os.PathLike))
-    name = f"`dem` ({os.fspath(dem) if is_path else dem.name})"
+    shown = os.fspath(dem) if isinstance(dem, str | os.PathLike) else dem.name
+    name = f"`dem` ({shown})"
     try:
-        with contextlib.ExitStack() as stack:
-            if is_path:
-                # Our own error says more than rasterio's warning.
-                stack.enter_context(warnings.catch_warnings())
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                dem = stack.enter_context(rasterio.open(dem))
+        if not isinstance(dem, str | os.PathLike):
             return _read_dataset(dem, name, target, nodata)
+        with warnings.catch_warnings():
+            # Our own error says more than rasterio's warning.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(dem) as dataset:
+                return _read_dataset(dataset, name, target, nodata)
     except RasterioIOError as error:
         reason = str(error).splitlines()[0]
         raise DataError(

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError, check_choice
 
 Method: TypeAlias = Literal["horn", "zevenbergen_thorne"]
 Edges: TypeAlias = Literal["compute", "nodata"]
 # One number, (east-west, north-south), or that pair with one value a row.
 Cell: TypeAlias = float | tuple[ArrayLike, ArrayLike]
-Window: TypeAlias = Sequence[FloatArray]
+Window: TypeAlias = Sequence[FloatArray] | FloatArray  # nine cells
 
 # Cells a block: with eight float64 neighbours and four temporaries of this size a
 # block stays in a core's second-level cache.
@@ -48,15 +48,6 @@ _STENCILS: dict[
     ),
     "zevenbergen_thorne": (((3, 5, 1),), ((7, 1, 1),), 2),
 }
-
-
-def check_choice(name: str, value: object, known: Sequence[str]) -> None:
-    """Raises `DataError` when `value` is not one of the words `known`."""
-    if value not in known:
-        raise DataError(
-            f"`{name}` must be one of its known words, got `{value}`."
-            f"{did_you_mean(str(value), known)}"
-        )
 
 
 def check_positive(name: str, value: object) -> float:
@@ -135,8 +126,11 @@ def cell_columns(cell: Cell, height: int) -> tuple[FloatArray, FloatArray]:
     Raises:
         DataError: Not above zero, or neither one nor `height` values.
     """
-    is_pair = isinstance(cell, (tuple, list)) or np.ndim(cell) > 0
-    pair = cell if is_pair else (cell, cell)
+    pair: Sequence[ArrayLike]
+    if isinstance(cell, tuple | list):
+        pair = cell
+    else:
+        pair = (cell, cell) if np.ndim(cell) == 0 else list(np.asarray(cell))
     if len(pair) != 2:
         raise DataError(
             "`cell` must be a number or a pair (east-west, north-south), got"
@@ -206,7 +200,7 @@ def _windows(
         return window, None
     if edges == "compute":
         return _fill_from_centre(window), np.isnan(window[4])
-    return window, np.isnan(window).any(axis=0)
+    return window, np.asarray(np.isnan(window).any(axis=0))
 
 
 def _corners(

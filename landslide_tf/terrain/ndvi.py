@@ -45,6 +45,11 @@ def ndvi(
 
     Raises:
         DataError: Shapes differ or values are no real numbers.
+
+    Example:
+        >>> from landslide_tf import terrain
+        >>> terrain.ndvi([[0.4, 0.1]], [[0.1, 0.1]], dtype="float64").round(2).tolist()
+        [[0.6, 0.0]]
     """
     nir, red = real_array("nir", nir), real_array("red", red)
     if nir.shape != red.shape:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError, check_choice
 from landslide_tf.terrain.elevation import (
     Dem,
     Elevation,
@@ -19,9 +19,8 @@ from landslide_tf.terrain.elevation import (
     no_overlap,
     read_elevation,
 )
-from landslide_tf.terrain.gradient import Edges, Method, check_choice, check_positive
-from landslide_tf.terrain.grid import Grid, cell_size
-from landslide_tf.terrain.resample import Kernel, bring, to_crs
+from landslide_tf.terrain.gradient import Edges, Method, check_positive
+from landslide_tf.terrain.grid import Grid, Kernel, bring, cell_size, to_crs
 from landslide_tf.terrain.surface import FLAT, aspect, slope
 
 FACTORS: tuple[str, ...] = ("dem", "slope", "aspect", "aspect_sin", "aspect_cos")
@@ -46,6 +45,17 @@ class TerrainFactors:
         names: What each of the F channels is.
         valid: bool (H, W): every elevation of the 3 × 3 window is known.
         covered: Share of the grid's cells that have an elevation, in (0, 1].
+
+    Example:
+        >>> import numpy as np
+        >>> from rasterio import Affine
+        >>> from landslide_tf import terrain
+        >>> coarse = terrain.Grid("EPSG:32633", Affine(30, 0, 0, 0, -30, 300), 10, 10)
+        >>> fine = terrain.Grid("EPSG:32633", Affine(10, 0, 60, 0, -10, 240), 16, 16)
+        >>> dem = 30.0 * np.arange(10)[::-1, None] * np.ones(10)  # falls to the south
+        >>> factors = terrain.factors_on_grid((dem, coarse, None), fine)
+        >>> factors.names, factors.values.shape, factors.covered
+        (('slope', 'aspect'), (16, 16, 2), 1.0)
     """
 
     values: NDArray[np.float32]
@@ -56,12 +66,8 @@ class TerrainFactors:
 
 def _check_factors(factors: Sequence[str]) -> tuple[str, ...]:
     names = (factors,) if isinstance(factors, str) else tuple(factors)
-    unknown = [name for name in names if name not in FACTORS]
-    if unknown:
-        raise DataError(
-            f"`factors` must be names of terrain factors, got `{unknown[0]}`."
-            f"{did_you_mean(str(unknown[0]), FACTORS)}"
-        )
+    for name in names:
+        check_choice("factors", name, FACTORS)
     if not names or len(set(names)) < len(names):
         raise DataError(
             f"`factors` must hold each factor once and at least one, got {names}."
@@ -99,7 +105,8 @@ def _turn_of_north(source: Grid, target: Grid) -> tuple[FloatArray, FloatArray]:
     rows = np.linspace(0, target.height, min(target.height + 1, _LATTICE))
     columns = np.linspace(0, target.width, min(target.width + 1, _LATTICE))
     at = np.meshgrid(columns, rows)
-    x, y = to_crs(*(target.transform @ (at[0], at[1])), target, source)
+    x, y = target.transform @ (at[0], at[1])
+    x, y = to_crs(x, y, target, source)
     ahead = to_crs(x, y + abs(source.transform.e), source, target)
     there = ~target.transform @ ahead
     east, north = cell_size(target)
@@ -148,13 +155,19 @@ def _derive_before(
 ) -> dict[str, FloatArray]:
     """Computes the factors on the model's own grid and resamples them."""
     native, cell, out = found.grid, cell_size(found.grid), {}
-    how = {"method": method, "edges": edges, "dtype": np.float64}
     if "slope" in names:
-        steep = slope(found.values, cell, z_factor=z_factor, **how)
+        steep = slope(
+            found.values,
+            cell,
+            z_factor=z_factor,
+            method=method,
+            edges=edges,
+            dtype=np.float64,
+        )
         # Cubic convolution overshoots.
         out["slope"] = np.clip(bring(steep, native, target, kernel), 0, 90)
     if any(name.startswith("aspect") for name in names):
-        angle = aspect(found.values, cell, **how)
+        angle = aspect(found.values, cell, method=method, edges=edges, dtype=np.float64)
         s, c = (bring(v, native, target, kernel) for v in _direction(angle))
         if native.crs != target.crs:
             a, b = _turn_of_north(native, target)
@@ -227,6 +240,17 @@ def factors_on_grid(
     Raises:
         DataError: The model cannot be read, has no place on the ground or none in
             common with the grid, or an argument is not valid.
+
+    Example:
+        >>> import numpy as np
+        >>> from rasterio import Affine
+        >>> from landslide_tf import terrain
+        >>> coarse = terrain.Grid("EPSG:32633", Affine(30, 0, 0, 0, -30, 300), 10, 10)
+        >>> fine = terrain.Grid("EPSG:32633", Affine(10, 0, 60, 0, -10, 240), 16, 16)
+        >>> dem = 30.0 * np.arange(10)[::-1, None] * np.ones(10)  # falls to the south
+        >>> factors = terrain.factors_on_grid((dem, coarse, None), fine)
+        >>> factors.values[8, 8].round(1).tolist()  # slope, aspect
+        [45.0, 180.0]
     """
     check_choice("derive", derive, ("after", "before"))
     check_choice("resampling", resampling, ("cubic", "bilinear", "nearest"))

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, check_choice
 from landslide_tf.terrain.gradient import (
     Cell,
     Edges,
     Method,
-    check_choice,
     check_positive,
     float_output,
     gradient_blocks,
@@ -65,6 +64,13 @@ def slope(
 
     Raises:
         DataError: An argument is not valid.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import terrain
+        >>> dem = 10.0 * np.arange(4)[::-1, None] * np.ones(4)  # falls to the south
+        >>> float(terrain.slope(dem, cell=10.0)[1, 1])
+        45.0
     """
     check_choice("units", units, ("degrees", "percent"))
     factor = check_positive("z_factor", z_factor) / check_positive("scale", scale)
@@ -124,6 +130,13 @@ def aspect(
 
     Raises:
         DataError: An argument is not valid.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import terrain
+        >>> dem = 10.0 * np.arange(4)[::-1, None] * np.ones(4)  # falls to the south
+        >>> float(terrain.aspect(dem, cell=10.0)[1, 1])
+        180.0
     """
     check_choice("flat", flat, ("minus_one", "zero"))
     dem = real_array("dem", dem)
@@ -181,6 +194,13 @@ def hillshade(
 
     Raises:
         DataError: An argument is not valid.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import terrain
+        >>> dem = 10.0 * np.arange(4)[::-1, None] * np.ones(4)  # falls to the south
+        >>> int(terrain.hillshade(dem, cell=10.0)[1, 1])
+        38
     """
     factor = check_positive("z_factor", z_factor) / check_positive("scale", scale)
     if not np.isfinite(azimuth) or not 0 <= altitude <= 90:

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from landslide_tf import models
-from tests.contracts.segmentation_model import draw_inputs, loss_of
+from tests.contracts.segmentation_model import draw_inputs, loss_of, restored
 
 CLASSES = 3
 
@@ -82,10 +82,10 @@ class ClassifierContract:
         probabilities, logits = model(inputs), logits_model(inputs)
         np.testing.assert_allclose(tf.nn.softmax(logits), probabilities, atol=1e-5)
 
-    def test_every_variable_has_a_gradient(self):
-        model = build(self.arguments, classifier_activation=None)
+    def test_every_variable_has_a_gradient(self, logits_model):
+        model = logits_model
         inputs = draw_inputs(model, 4, 64, 64)
-        with tf.GradientTape() as tape:
+        with restored(model), tf.GradientTape() as tape:
             loss = loss_of(model(inputs, training=True), np.array([0, 1, 2, 0]))
         variables = model.trainable_variables
         gradients = tape.gradient(loss, [v.value for v in variables])

@@ -4,6 +4,7 @@ A subclass gives `builder` and `arguments`; the tests build it at width 0.125 wi
 three classes, once a class.
 """
 
+import contextlib
 import json
 from typing import ClassVar
 
@@ -58,6 +59,16 @@ def settle(model):
     return model
 
 
+@contextlib.contextmanager
+def restored(model):
+    """Gives a model its weights and moving statistics back in the end."""
+    weights = model.get_weights()
+    try:
+        yield model
+    finally:
+        model.set_weights(weights)
+
+
 def has_no_effect(variable, layers):
     """Whether batch normalisation cancels a convolution's bias."""
     layer, _, kind = variable.path.rpartition("/")
@@ -84,10 +95,17 @@ class SegmentationModelContract:
     builder: str
     arguments: ClassVar = {}
 
+    @classmethod
+    def network(cls):
+        """The network, built once a class."""
+        if "_network" not in vars(cls):
+            cls._network = build(cls.builder, cls.arguments)
+        return cls._network
+
     @pytest.fixture(scope="class")
     @classmethod
     def whole(cls):
-        return build(cls.builder, cls.arguments)
+        return cls.network()
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -167,17 +185,15 @@ class SegmentationModelContract:
     def test_dropout_in_training_only(self, model):
         inputs = draw_inputs(model, 2, 32, 32)
         np.testing.assert_array_equal(model(inputs), model(inputs))
-        copy = main_part(build(self.builder, self.arguments))
-        trained = [copy(inputs, training=True).numpy() for _ in range(2)]
+        with restored(model):
+            trained = [model(inputs, training=True).numpy() for _ in range(2)]
         assert not np.array_equal(*trained)
 
-    def test_every_variable_has_a_gradient(self):
-        model = main_part(
-            build(self.builder, self.arguments, classifier_activation=None)
-        )
+    def test_every_variable_has_a_gradient(self, logits_model):
+        model = logits_model
         inputs = draw_inputs(model, 4, 37, 53)
         labels = np.random.default_rng(2).integers(0, CLASSES, (4, 37, 53, 1))
-        with tf.GradientTape() as tape:
+        with restored(model), tf.GradientTape() as tape:
             loss = loss_of(model(inputs, training=True), labels)
         assert np.isfinite(loss)
         gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])

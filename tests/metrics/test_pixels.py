@@ -49,3 +49,36 @@ def test_rounding_above_one_is_let_through():
     assert values.shape == (1, 2)
     with pytest.raises(DataError, match="from 0 to 1"):
         labelled_probabilities([[1.1, 0.0]], [0], 255)
+
+
+@pytest.mark.parametrize(
+    ("counts", "sums"),
+    [
+        (lambda: metrics.ConfusionAccumulator(2), ("matrix",)),
+        (lambda: metrics.ThresholdAccumulator(1, bins=4), ("counts",)),
+        (
+            lambda: metrics.ReliabilityAccumulator(bins=4),
+            ("pixels", "hits", "confidence"),
+        ),
+    ],
+)
+def test_a_sum_of_counts_leaves_its_parts_as_they_were(counts, sums):
+    random = np.random.default_rng(0)
+    parts = []
+    for _ in range(2):
+        part, p = counts(), random.uniform(size=50)
+        pixels = np.stack([1 - p, p], axis=-1), random.integers(0, 2, 50)
+        if "matrix" in sums:
+            pixels = pixels[1], np.round(p).astype(int)
+        part.update(*pixels)
+        parts.append(part)
+    first, second = parts
+    before = [getattr(part, name).copy() for part in parts for name in sums]
+    total = first + second
+    for name in sums:
+        expected = getattr(first, name) + getattr(second, name)
+        np.testing.assert_array_equal(getattr(total, name), expected)
+    total.merge(second)
+    after = [getattr(part, name) for part in parts for name in sums]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(new, old)

@@ -26,11 +26,11 @@ def test_equals_mean_gradients_times_features(backbone):
         model.inputs,
         [model.get_layer("pool").input, model.get_layer("logits").output],
     )
+    with tf.GradientTape(persistent=True) as tape:
+        features, logits = head([image])
+        scores = logits[:, 0], logits[:, 1]
     for label in (0, 1):
-        with tf.GradientTape() as tape:
-            features, logits = head([image])
-            score = logits[:, label]
-        alpha = tf.reduce_mean(tape.gradient(score, features), axis=(1, 2))
+        alpha = tf.reduce_mean(tape.gradient(scores[label], features), axis=(1, 2))
         expected = tf.nn.relu(tf.einsum("bk,bijk->bij", alpha, features))
         scale = maps.max()
         np.testing.assert_allclose(maps[..., label], expected, atol=1e-5 * scale)

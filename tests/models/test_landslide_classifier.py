@@ -10,7 +10,7 @@ import tensorflow as tf
 from landslide_tf import models
 from landslide_tf.errors import ModelError
 from landslide_tf.layers import RepVggBlock
-from landslide_tf.models.backbones.families import FAMILIES
+from landslide_tf.models.backbones.applications import FAMILIES
 from landslide_tf.models.backbones.repvgg import REPVGGS
 from tests.contracts.classifier import ClassifierContract
 

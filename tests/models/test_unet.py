@@ -6,8 +6,8 @@ from landslide_tf.errors import ModelError
 from landslide_tf.models import unet
 from landslide_tf.models.backbones.applications import (
     APPLICATIONS,
+    NORMALIZATIONS,
     application_encoder,
-    application_normalization,
     check_application,
 )
 from landslide_tf.models.backbones.resnet import resnet
@@ -94,7 +94,7 @@ def test_normalisation_is_the_one_the_weights_expect(name, preprocess):
     from landslide_tf.layers import Normalize
 
     image = np.random.default_rng(0).uniform(0, 255, (1, 4, 4, 3)).astype("float32")
-    ours = Normalize(application_normalization(name))(image)
+    ours = Normalize(NORMALIZATIONS[name])(image)
     np.testing.assert_allclose(ours, preprocess(image.copy()), rtol=1e-4, atol=1e-5)
 
 

@@ -1,12 +1,13 @@
 """The model card says what model.json says, and what it does not."""
 
-from landslide_tf.serving import model_card
+from landslide_tf.serving.assets import write_assets
 
 from .conftest import toy_metadata, toy_model
 
 
 def card(tmp_path, model=None, **changes):
-    path = model_card.write(toy_metadata(**changes), model or toy_model(), tmp_path)
+    write_assets(toy_metadata(**changes), model or toy_model(), tmp_path, None)
+    path = tmp_path / "README.md"
     return path.read_text()
 
 

@@ -357,11 +357,12 @@ def test_no_graph_holds_anything_but_core_operations(exported):
 def real(tmp_path_factory):
     """FSTF-Net at an eighth of its width: the model and its version folder."""
     folder = tmp_path_factory.mktemp("models") / "fstf"
-    model = models.fstf_net(6, width=0.125, classifier_activation=None)
+    small = {"width": 0.125, "backbone": "resnet18", "backbone_layout": "torchvision"}
+    model = models.fstf_net(6, classifier_activation=None, **small)
     metadata = ModelMetadata(
         name="fstf",
         builder="fstf_net",
-        arguments={"width": 0.125},
+        arguments=small,
         inputs=[Band(name=n, range=(0, 255)) for n in ("red", "green", "blue")],
         factors=[
             Factor(name="slope", unit="degree", range=(0, 90)),

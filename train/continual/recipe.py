@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from landslide_tf.ecoregions import region_name
 from landslide_tf.errors import LandslideTFError, RecipeError
-from landslide_tf.models.tsmu_parts import Network
+from landslide_tf.models.tsmu_net import Network
 from landslide_tf.train.recipe.schema import (
     Count,
     NonNegative,

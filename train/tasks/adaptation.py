@@ -13,7 +13,7 @@ import keras
 from landslide_tf.errors import DataError, RecipeError, RunError
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.models import output_space_discriminator, with_auxiliary
-from landslide_tf.models.auxiliary import AUX, MAIN
+from landslide_tf.models.ada_net import AUX, MAIN
 from landslide_tf.pipelines import EvaluationBatches, ExampleStore, split_name
 from landslide_tf.train.optimizers import SplitOptimizer
 from landslide_tf.train.recipe.adaptation import AdaptationSection, Selection

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import keras
 
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.models.assembly import effective_normalization
+from landslide_tf.models.backbones.pretrained import effective_normalization
 from landslide_tf.pipelines import ExampleStore
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.folder import RunFolder

@@ -1,9 +1,10 @@
-"""Networks of `keras.applications` as encoders."""
+"""Networks of `keras.applications` as encoders of U-Net and of classifiers."""
 
 from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -14,7 +15,7 @@ from landslide_tf.models.backbones.files import UNREADABLE, one_line
 
 # Raw 0..255 to the range that the ImageNet weights of each network expect.
 _SIGNED = (1.0, 1.0, 127.5)
-_NORMALIZATIONS: dict[str, Normalization] = {
+NORMALIZATIONS: dict[str, Normalization] = {
     **dict.fromkeys(("ResNet50", "ResNet101", "ResNet152", "VGG16", "VGG19"), "caffe"),
     **dict.fromkeys(("ResNet50V2", "ResNet101V2", "ResNet152V2"), _SIGNED),
     **dict.fromkeys(("MobileNet", "MobileNetV2"), _SIGNED),
@@ -24,17 +25,22 @@ _NORMALIZATIONS: dict[str, Normalization] = {
 }
 # Those that have features at 1/2, 1/4, 1/8, 1/16 and 1/32, take normalised images and
 # name every layer (MobileNetV3 does not).
-APPLICATIONS = tuple(sorted(_NORMALIZATIONS))
+APPLICATIONS = tuple(sorted(NORMALIZATIONS))
+_AS_IT_IS = (0.0, 1.0, 1.0)
+# Raw 0..255 to what the ImageNet weights of each expect. The first EfficientNets scale
+# inside, by layers without which they would not be those of keras.applications.
+FAMILIES: dict[str, Normalization] = {
+    **NORMALIZATIONS,
+    **dict.fromkeys((f"EfficientNetB{i}" for i in range(8)), _AS_IT_IS),
+    **dict.fromkeys(("MobileNetV3Small", "MobileNetV3Large"), _SIGNED),
+    **dict.fromkeys(("InceptionV3", "InceptionResNetV2", "Xception"), _SIGNED),
+    **dict.fromkeys(("NASNetMobile", "NASNetLarge"), _SIGNED),
+    **dict.fromkeys(
+        (f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")),
+        "imagenet",
+    ),
+}
 _PROBE = 128  # pixels; every stride then has a size of its own
-
-
-def application_normalization(name: str) -> Normalization:
-    """Returns the form of `layers.Normalize` that the ImageNet weights expect.
-
-    Args:
-        name: One of `APPLICATIONS`.
-    """
-    return _NORMALIZATIONS[name]
 
 
 def check_application(
@@ -91,26 +97,62 @@ def application_encoder(
         ModelError: If the weights cannot be had or do not fit.
     """
     levels = _levels(name)
+    network = _built(name, backbone_weights, input_tensor=x)
+    return {k: network.get_layer(layer).output for k, layer in levels.items()}
+
+
+def family_feature(
+    x: Tensor,
+    name: str,
+    *,
+    width: float = 1.0,
+    backbone_weights: str | Path | None = None,
+) -> Tensor:
+    """Builds a network of `keras.applications` without its classifier.
+
+    Args:
+        x: Image (batch, height, width, bands) normalised as `FAMILIES` says.
+        name: One of `FAMILIES`.
+        width: The `alpha` of MobileNets; 1 for every other family.
+        backbone_weights: None, `"imagenet"` (downloaded by Keras), or a file in the
+            form that `keras.applications` loads, without the classifier.
+
+    Returns:
+        Last feature (batch, height / 32, width / 32, channels).
+
+    Raises:
+        ModelError: If the width or the weights do not fit the family.
+    """
+    alpha = {} if width == 1 else {"alpha": width}
+    return _built(name, backbone_weights, input_tensor=x, **alpha).output
+
+
+def _built(
+    name: str,
+    backbone_weights: str | Path | None,
+    **options: Any,  # of keras.applications
+) -> keras.Model:
+    """Builds a network; what Keras says against it becomes a ModelError."""
+    build = getattr(keras.applications, name)
+    known = inspect.signature(build).parameters
+    if "include_preprocessing" in known:
+        options["include_preprocessing"] = False
+    if "alpha" in options and "alpha" not in known:
+        raise ModelError(
+            f"`width` must be 1 for `backbone={name!r}`, received {options['alpha']}: "
+            "take a smaller network of the family, or a RepVGG or MobileNet."
+        )
+    weights = None if backbone_weights is None else str(backbone_weights)
     try:
-        network = _built(name, backbone_weights, input_tensor=x)
+        return build(include_top=False, weights=weights, **options)
     except Exception as error:  # Keras's downloader raises a bare Exception
         if backbone_weights != "imagenet" and not isinstance(error, UNREADABLE):
             raise
         raise ModelError(
-            f"`backbone_weights` must be weights of `keras.applications.{name}`, "
-            f"received `{backbone_weights}`: {one_line(error)}."
+            f"`backbone_weights` and `width` must fit `keras.applications.{name}`, "
+            f"received `{backbone_weights}` and {options.get('alpha', 1)}: "
+            f"{one_line(error)}."
         ) from error
-    return {k: network.get_layer(layer).output for k, layer in levels.items()}
-
-
-def _built(
-    name: str, backbone_weights: str | Path | None, **more: Tensor
-) -> keras.Model:
-    build = getattr(keras.applications, name)
-    if "include_preprocessing" in inspect.signature(build).parameters:
-        more["include_preprocessing"] = False
-    weights = None if backbone_weights is None else str(backbone_weights)
-    return build(include_top=False, weights=weights, **more)
 
 
 def _levels(name: str) -> dict[str, str]:

@@ -1,18 +1,24 @@
-"""Weights of `keras.applications` for the encoders of the same layout."""
+"""Weights of `keras.applications` for our encoders, and their first convolution."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import h5py
 import keras
 import numpy as np
 
-from landslide_tf.errors import ModelError
+from landslide_tf.array_types import FloatArray
+from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.layers import Normalization
 from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
-from landslide_tf.models.backbones.stem import Stem, check_stem, stem_kernel
 
+COLOURS = ("red", "green", "blue")
+RULES = ("repeat", "zero")
+# A rule, or the colour (None: nothing) that each band takes its weights from.
+Stem: TypeAlias = str | Sequence[str | None]
 REFERENCES = {"resnet50": "ResNet50", "resnet101": "ResNet101", "vgg16": "VGG16"}
 
 
@@ -24,8 +30,8 @@ def check_backbone_weights(
     bands: int,
     fits: bool,
     needs: str,
-    stem: Stem | None = None,
-    normalization: Normalization = "imagenet",
+    stem: Stem | None,
+    normalization: Normalization,
 ) -> None:
     """Refuses a network that cannot take weights of `keras.applications`.
 
@@ -36,7 +42,7 @@ def check_backbone_weights(
         bands: Bands of the image.
         fits: Whether the encoder has the layers of `keras.applications`.
         needs: The argument that makes it fit, for the message.
-        stem: How the weights serve other bands, as in `stem.stem_kernel`.
+        stem: How the weights serve other bands, as in `stem_kernel`.
         normalization: The builder's argument.
 
     Raises:
@@ -68,7 +74,6 @@ def load_backbone_weights(
     backbone_weights: str | Path,
     *,
     prefix: str = "vgg",
-    bands: int = 3,
     stem: Stem | None = None,
 ) -> None:
     """Copies an encoder's weights from `keras.applications` by layer name.
@@ -77,19 +82,19 @@ def load_backbone_weights(
     the network at first does what the published one does.
 
     Args:
-        model: The network that holds the encoder, width 1.
+        model: The network that holds the encoder, width 1, its image the first input.
         backbone: `"resnet50"`, `"resnet101"` or `"vgg16"`.
         backbone_weights: `"imagenet"` (downloaded by `keras.applications`), or a file
             that `keras.applications` or its `save_weights` wrote (`.weights.h5` or
             legacy `.h5`, with or without the classifier).
         prefix: Start of the layer names of a VGG encoder.
-        bands: Bands of the image.
-        stem: How the first convolution serves them, as in `stem.stem_kernel`; None is
-            for red, green, blue.
+        stem: How the first convolution serves the image's bands, as in `stem_kernel`;
+            None is for red, green, blue.
 
     Raises:
         ModelError: If the weights cannot be had or do not fit.
     """
+    bands = model.inputs[0].shape[-1]
     reference = _reference(backbone, backbone_weights)
     for source in reference.layers:
         weights = source.get_weights()
@@ -148,3 +153,84 @@ def _load_legacy(reference: keras.Model, path: Path) -> None:
         # Keras itself would leave these layers untouched without a word.
         raise ValueError(f"it has no layer `{absent[0]}`")
     reference.load_weights(path, by_name=True)
+
+
+def check_stem(stem: Stem | None, bands: int, normalization: Normalization) -> None:
+    """Refuses weights of three bands for an image they do not serve.
+
+    Args:
+        stem: As in `stem_kernel`; None is for images of red, green and blue.
+        bands: Bands of the image.
+        normalization: The builder's argument.
+
+    Raises:
+        ModelError: If there is no such rule or it does not fit the bands.
+    """
+    if stem is None:
+        if bands != 3:
+            raise ModelError(
+                "`backbone_weights` needs an image of 3 bands (red, green, blue), "
+                f"received {bands}: choose a `stem` rule for them, such as 'repeat'."
+            )
+        if not isinstance(normalization, str):
+            raise ModelError(
+                "`backbone_weights` with constants of its own in `normalization` needs "
+                "a `stem`: 'zero' for red, green, blue, in this order."
+            )
+        return
+    if isinstance(normalization, str):
+        raise ModelError(
+            "`stem` needs `normalization=(mean, std, scale)` for its bands, received "
+            f"{normalization!r}, which is for red, green and blue."
+        )
+    if isinstance(stem, str):
+        check_choice("stem", stem, RULES, ModelError)
+        return
+    if len(stem) != bands:
+        raise ModelError(
+            f"`stem` must name a colour or None for each of {bands} bands, received "
+            f"{len(stem)}: {list(stem)}."
+        )
+    for colour in stem:
+        check_choice("stem", colour, (*COLOURS, None), ModelError)
+
+
+def stem_kernel(rgb: FloatArray, bands: int, stem: Stem) -> FloatArray:
+    """Makes the kernel of a first convolution from that for red, green and blue.
+
+    Args:
+        rgb: Kernel of shape (height, width, 3, filters), bands red, green, blue.
+        bands: Bands of the image.
+        stem: `"repeat"`: the three are cycled over the bands and scaled by 3 / bands,
+            so that an image that is constant over its bands gives the same (for
+            multiples of three; nearly for others); `"zero"`: the first three bands are
+            red, green and blue, the others start without effect; or the colour that
+            each band takes its weights from, None for one that starts without effect,
+            where bands of one colour share its weight equally.
+
+    Returns:
+        Kernel of shape (height, width, bands, filters).
+    """
+    if isinstance(stem, str) and stem == "repeat":
+        return rgb[:, :, np.arange(bands) % 3] * np.asarray(3 / bands, rgb.dtype)
+    if isinstance(stem, str):
+        stem = [*COLOURS, *([None] * bands)][:bands]
+    kernel = np.zeros((*rgb.shape[:2], bands, rgb.shape[3]), rgb.dtype)
+    for band, colour in enumerate(stem):
+        if colour is not None:
+            share = sum(other == colour for other in stem)
+            kernel[:, :, band] = rgb[:, :, COLOURS.index(colour)] / share
+    return kernel
+
+
+def effective_normalization(
+    normalization: Normalization, backbone_weights: str | Path | None
+) -> Normalization:
+    """Returns the form of `"imagenet"` that pretrained weights expect.
+
+    The ImageNet weights of `keras.applications` were trained with Caffe's form;
+    without them the common form (x / 255 - mean) / std is used.
+    """
+    if normalization == "imagenet" and backbone_weights is not None:
+        return "caffe"
+    return normalization

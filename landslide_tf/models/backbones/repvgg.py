@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 
 import keras
 
 from landslide_tf.array_types import Tensor
-from landslide_tf.errors import ModelError, did_you_mean
+from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.layers import RepVggBlock, scaled_channels
 
 STAGE_CHANNELS = (64, 128, 256, 512)
@@ -46,12 +45,8 @@ def repvgg(
     Raises:
         ModelError: If the architecture is unknown.
     """
-    if arch not in REPVGGS:
-        raise ModelError(
-            f"`backbone` must be one of {REPVGGS}, received {arch!r}."
-            + did_you_mean(str(arch), REPVGGS)
-        )
-    base, groups = re.fullmatch(r"repvgg_(\w+?)(?:g(\d))?", arch).groups()
+    check_choice("backbone", arch, REPVGGS, ModelError)
+    base, _, groups = arch.removeprefix("repvgg_").partition("g")
     depths, factor, last = _SHAPES[base]
     options = {"squeeze": base == "d2se", "deploy": deploy}
     stem = scaled_channels(min(64, math.floor(64 * factor)), width)
@@ -85,6 +80,12 @@ def deployed(model: keras.Model) -> keras.Model:
 
     Returns:
         The copy; blocks already in that form stay as they are.
+
+    Example:
+        >>> from landslide_tf import models
+        >>> model = models.landslide_classifier(width=0.125)
+        >>> models.deployed(model).count_params() < model.count_params()
+        True
     """
 
     def cloned(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 
 from landslide_tf.array_types import Tensor
-from landslide_tf.errors import ModelError
+from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.layers import Conv2D, batch_normalized, scaled_channels
 
 # Blocks a stage, and whether a block is a bottleneck.
@@ -53,13 +53,13 @@ def check_resnet(
     Raises:
         ModelError: If an argument is unknown or does not fit the others.
     """
-    for name, value, known in (
-        ("backbone", backbone, tuple(DEPTHS)),
-        ("backbone_layout", layout, LAYOUTS),
-        ("output_stride", output_stride, OUTPUT_STRIDES),
-    ):
-        if value not in known:
-            raise ModelError(f"`{name}` must be one of {known}, received {value!r}.")
+    check_choice("backbone", backbone, DEPTHS, ModelError)
+    check_choice("backbone_layout", layout, LAYOUTS, ModelError)
+    if output_stride not in OUTPUT_STRIDES:
+        raise ModelError(
+            f"`output_stride` must be one of {OUTPUT_STRIDES}, received "
+            f"{output_stride!r}."
+        )
     blocks, bottleneck = DEPTHS[backbone]
     if layout == "keras" and not bottleneck:
         raise ModelError(

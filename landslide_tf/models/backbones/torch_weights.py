@@ -23,7 +23,7 @@ A prefix `module.`, `model.` or `backbone.` of the names is taken off. Names by 
 | `logits` | `fc`, `head.fc` |
 
 A layer has `weight` and perhaps `bias`; a batch norm `weight`, `bias`, `running_mean`
-and `running_var`.
+and `running_var`. Apart from the classifier that loads them, for these tables.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _block(block: RepVggBlock) -> Iterator[_Entry]:
     if block.name == "stem":
         official, open_mmlab = "stage0", "stem"
     else:
-        stage, number = re.fullmatch(r"stage(\d)_block(\d+)", block.name).groups()
+        stage, number = block.name.removeprefix("stage").split("_block")
         official = f"stage{stage}.{int(number) - 1}"
         open_mmlab = f"stage_{stage}.{int(number) - 1}"
 

@@ -1,4 +1,7 @@
-"""The page that travels with an export: what it is, takes and gives."""
+"""The files beside an export's graph: metadata, model card, regions, warm-up.
+
+Apart from `saved_model`, which writes and checks the graph.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,39 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from landslide_tf.array_types import Shape
 from landslide_tf.metadata import Band, Factor, ModelMetadata
 from landslide_tf.serving.served_model import SIGNATURE
+from landslide_tf.serving.signatures import REGION, has_regions, names, some_indices
 
 if TYPE_CHECKING:
     import keras
 
-FILE_NAME = "README.md"
+MODEL_CARD = "README.md"
+REGION_NAMES = "regions.json"
+WARM_UP = "tf_serving_warmup_requests"
 
 
-def write(metadata: ModelMetadata, model: keras.Model, folder: Path) -> Path:
-    """Writes the model card as Markdown.
+def write_assets(
+    metadata: ModelMetadata, model: keras.Model, folder: Path, warm_up: int | None
+) -> None:
+    """Writes everything that lies in an export's `assets.extra`.
 
     Args:
         metadata: What is known of the model; what it leaves open the card says.
-        model: Its parameters are counted.
+        model: Its inputs and the number of its parameters are described.
         folder: The export's `assets.extra`.
-
-    Returns:
-        The file.
+        warm_up: Height and width of the warm-up request in pixels, for a model of any
+            size; None for no request.
     """
-    path = folder / FILE_NAME
-    path.write_text(_text(metadata, model.count_params()))
-    return path
+    # The graph applies the temperature; nobody is to apply it again.
+    metadata.model_copy(update={"temperature": None}).write(folder)
+    (folder / MODEL_CARD).write_text(_text(metadata, model.count_params()))
+    if has_regions(model):
+        text = json.dumps(names(model), indent=1)
+        (folder / REGION_NAMES).write_text(text + "\n")
+    if warm_up is not None:
+        _write_warm_up(metadata, model, warm_up, folder / WARM_UP)
 
 
 def _text(metadata: ModelMetadata, parameters: int) -> str:
@@ -174,3 +187,62 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             text = f"{value:.4g}" if isinstance(value, float) else str(value)
             rows.append((f"{prefix}{key}", text))
     return rows
+
+
+def _write_warm_up(
+    metadata: ModelMetadata, model: keras.Model, size: int, path: Path
+) -> None:
+    """Writes a TFRecord file with one `PredictionLog`: one example of zeros.
+
+    Args:
+        metadata: Gives the model's name.
+        model: Its inputs give names, types and channels.
+        size: Height and width in pixels, for a model of any size.
+        path: The file.
+    """
+    import tensorflow as tf
+
+    region = some_indices(model, 1)[0] if has_regions(model) else 0
+    inputs = {
+        tensor.name: tf.make_tensor_proto(  # one value and the shape: a few bytes
+            region if tensor.name == REGION else 0,
+            dtype=tensor.dtype,
+            shape=concrete_shape(tensor.shape, 1, (size, size)),
+        ).SerializeToString()
+        for tensor in model.inputs
+    }
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(_prediction_log(metadata.name, inputs))
+
+
+def concrete_shape(shape: Shape, batch: int, size: tuple[int, int]) -> tuple[int, ...]:
+    """Returns (batch, height, width, channels) with unknown sizes filled in."""
+    filled = (batch, *size)
+    return tuple(filled[i] if s is None else s for i, s in enumerate(shape))
+
+
+def _prediction_log(name: str, inputs: dict[str, bytes]) -> bytes:
+    """Encodes TensorFlow Serving's `PredictionLog` around a `PredictRequest`.
+
+    By hand, because the package that holds the generated classes is large and bound
+    to TensorFlow versions, and the message is four nested fields (files
+    prediction_log.proto, predict.proto and model.proto of TensorFlow Serving).
+    """
+    model_spec = _field(1, name.encode()) + _field(3, SIGNATURE.encode())
+    request = _field(1, model_spec)
+    for key, tensor in inputs.items():
+        request += _field(2, _field(1, key.encode()) + _field(2, tensor))
+    return _field(6, _field(1, request))
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    """Encodes a protocol buffer field of the wire type "length and bytes"."""
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 127:
+        encoded.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*encoded, value])

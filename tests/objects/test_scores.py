@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as npst
 
 from landslide_tf.errors import DataError
 from landslide_tf.objects import ObjectCounts, label_objects, object_counts
-from landslide_tf.objects.match import count_pairs
+from landslide_tf.objects.scores import count_pairs
 
 
 def mask_of(*boxes, shape=(12, 16)):

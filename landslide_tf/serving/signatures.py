@@ -1,11 +1,9 @@
-"""Further signatures of models that choose a decoder by region."""
+"""What an export serves beside `serving_default`: regions by name, the fusion alone."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +13,12 @@ from landslide_tf.metadata import ModelMetadata
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
-INPUT = "region"
-FILE_NAME = "regions.json"
-BY_NAME, PAIR = "by_name", "pair_uint8"
+    from landslide_tf.layers import EvidentialFusion
+
+REGION = "region"  # the input
+BY_NAME, PAIR, FUSE = "by_name", "pair_uint8", "fuse"
 MASK = "mask"
 _UNKNOWN = -2
 _THRESHOLD = 0.5
@@ -29,7 +29,7 @@ Serve = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 def has_regions(model: keras.Model) -> bool:
     """Says whether a model takes a region with each image."""
-    return INPUT in [tensor.name for tensor in model.inputs]
+    return REGION in [tensor.name for tensor in model.inputs]
 
 
 def names(model: keras.Model) -> dict[int, str]:
@@ -44,12 +44,6 @@ def some_indices(model: keras.Model, count: int) -> IntArray:
     return np.resize(np.array(list(names(model))[::-1], np.int32), count)
 
 
-def write_names(model: keras.Model, folder: Path) -> None:
-    """Writes `regions.json`: the name of every index."""
-    text = json.dumps(names(model), indent=1)
-    (folder / FILE_NAME).write_text(text + "\n")
-
-
 def with_mask(outputs: dict[str, Tensor], metadata: ModelMetadata) -> dict[str, Tensor]:
     """Adds the decision to served probabilities, uint8, 1 = landslide."""
     import tensorflow as tf
@@ -58,11 +52,32 @@ def with_mask(outputs: dict[str, Tensor], metadata: ModelMetadata) -> dict[str, 
     return {**outputs, MASK: tf.cast(outputs["probabilities"] >= limit, tf.uint8)}
 
 
-def signatures(
-    model: keras.Model,
-    serve: Serve,
-    module: Any,  # noqa: ANN401 - a tf.Module
-) -> dict[str, Any]:
+def further_signatures(
+    model: keras.Model, serve: Serve, module: tf.Module
+) -> dict[str, Callable[..., Tensor]]:
+    """Returns the signatures beside `serving_default`.
+
+    Args:
+        model: The model.
+        serve: The function of `serving_default`.
+        module: What is saved; keeps the table of names.
+
+    Returns:
+        Concrete functions by name: those of `_by_region` where the model takes a
+        region with each image, and that of `_fusion` where it fuses branches.
+    """
+    from landslide_tf.layers import EvidentialFusion  # Keras is for exporting alone
+
+    found = _by_region(model, serve, module) if has_regions(model) else {}
+    for layer in model.layers:
+        if isinstance(layer, EvidentialFusion):
+            found |= _fusion(layer)
+    return found
+
+
+def _by_region(
+    model: keras.Model, serve: Serve, module: tf.Module
+) -> dict[str, Callable[..., Tensor]]:
     """Returns the signatures that take regions by name.
 
     Args:
@@ -97,24 +112,47 @@ def signatures(
         with tf.control_dependencies([check]):
             return tf.identity(found)
 
-    bands = next(t.shape[-1] for t in model.inputs if t.name != INPUT)
-    text = tf.TensorSpec((None,), tf.string, name=INPUT)
+    bands = next(t.shape[-1] for t in model.inputs if t.name != REGION)
+    text = tf.TensorSpec((None,), tf.string, name=REGION)
     image = tf.TensorSpec((None, None, None, bands), tf.float32, name="image")
 
-    @tf.function(input_signature=[{"image": image, INPUT: text}], autograph=False)
+    @tf.function(input_signature=[{"image": image, REGION: text}], autograph=False)
     def by_name(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        return serve({**inputs, INPUT: indices(inputs[INPUT])})
+        return serve({**inputs, REGION: indices(inputs[REGION])})
 
     made = {BY_NAME: by_name.get_concrete_function()}
     if bands == _PAIR_BANDS:
         half = (None, None, None, bands // 2)
         pre, post = (tf.TensorSpec(half, tf.uint8, name=n) for n in ("pre", "post"))
-        specs = {"pre": pre, "post": post, INPUT: text}
+        specs = {"pre": pre, "post": post, REGION: text}
 
         @tf.function(input_signature=[specs], autograph=False)
         def pair(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
             both = tf.concat([inputs["pre"], inputs["post"]], axis=-1)
-            return by_name({"image": tf.cast(both, tf.float32), INPUT: inputs[INPUT]})
+            return by_name({"image": tf.cast(both, tf.float32), REGION: inputs[REGION]})
 
         made[PAIR] = pair.get_concrete_function()
     return made
+
+
+def _fusion(layer: EvidentialFusion) -> dict[str, Callable[..., Tensor]]:
+    """Returns the signature that fuses probabilities from anywhere.
+
+    Args:
+        layer: The model's fusion.
+
+    Returns:
+        The concrete function `fuse`: `probs` (batch, branches, 2), calibrated softmax
+        values of (non-landslide, landslide) of each branch, to `probabilities`,
+        `label`, `weights`, `conflict` and `vacuity`.
+    """
+    import tensorflow as tf
+
+    branches = layer.input.shape[1]
+    spec = tf.TensorSpec((None, branches, 2), tf.float32, name="probs")
+
+    @tf.function(input_signature=[{"probs": spec}], autograph=False)
+    def fuse(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        return layer(inputs["probs"])
+
+    return {FUSE: fuse.get_concrete_function()}

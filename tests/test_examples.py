@@ -1,0 +1,60 @@
+"""Every public function and class has an example in its docstring, and it runs."""
+
+import doctest
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+# Packages whose public names all need an example.
+REQUIRED = ("evidence", "losses", "metrics", "models", "objects", "serving", "terrain")
+# Packages whose examples run, where there are some.
+OTHERS = ("layers", "mapping", "pipelines", "prepare", "raster")
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def public(module: ModuleType, seen: tuple[str, ...] = ()) -> Iterator[tuple]:
+    """The functions and classes of a package's `__all__`, and of modules in it."""
+    for name in getattr(module, "__all__", ()):
+        thing = getattr(module, name)
+        if inspect.ismodule(thing):
+            yield from public(thing, (*seen, name))
+        elif inspect.isroutine(thing) or inspect.isclass(thing):
+            yield ".".join((*seen, name)), thing
+
+
+def packages(names):
+    return [importlib.import_module(f"landslide_tf.{name}") for name in names]
+
+
+def runnable(package: ModuleType) -> list[doctest.DocTest]:
+    finder = doctest.DocTestFinder()
+    found = []
+    for name, thing in public(package):
+        module = sys.modules[thing.__module__]
+        found += finder.find(thing, name, module=module, globs={})
+    return [test for test in found if test.examples]
+
+
+@pytest.mark.parametrize("package", REQUIRED)
+def test_every_public_name_has_an_example(package):
+    (module,) = packages([package])
+    without = [n for n, thing in public(module) if ">>> " not in (thing.__doc__ or "")]
+    assert without == []
+
+
+@pytest.mark.parametrize("package", [*REQUIRED, *OTHERS])
+def test_examples_run(package, tmp_path, monkeypatch):
+    (module,) = packages([package])
+    runner = doctest.DocTestRunner(optionflags=OPTIONS, verbose=False)
+    said: list[str] = []
+    for number, test in enumerate(runnable(module)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        runner.run(test, out=said.append)
+    assert runner.failures == 0, "".join(said)
+    assert runner.tries > 0 or package in OTHERS
