@@ -45,7 +45,7 @@ def train(
         DataError: If data are missing or corrupt.
     """
     run = RunFolder(Path(folder))
-    require_unused(run.path, ", or go on with `--resume`")
+    require_unused(run.path, ", or resume it with `--resume`")
     return _run(recipe, run, session or Session(), resumed=False)
 
 

@@ -8,9 +8,10 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def run_grid(
     """Trains and evaluates what of a grid is not yet recorded.
 
     Every run is a process of its own, as if it were trained alone. A run that was
-    interrupted is taken up where it stopped.
+    interrupted is resumed where it stopped.
 
     Args:
         planned: The runs, from `load_grid`.
@@ -151,49 +152,36 @@ def run_apart(planned: GridRun, place: BenchmarkFolder, session: Session) -> Rec
         LandslideTFError: What the run raised, with its row.
     """
     where = f"Row `{planned.row}`, seed {planned.seed}"
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, planned, place, session))
-    process.start()
-    sender.close()
-    try:
-        result = receiver.recv()
-    except EOFError as error:
-        process.join()
-        raise RunError(
-            f"{where}: its process ended with status {process.exitcode} (-9: killed, "
-            "as for want of memory); the same command goes on from there."
-        ) from error
-    process.join()
-    if isinstance(result, LandslideTFError):
-        raise type(result)(f"{where}: {result}") from result
-    return result
-
-
-def _child(
-    sender: Connection, planned: GridRun, place: BenchmarkFolder, session: Session
-) -> None:
     # Nobody would read what an orphan trains, and it would hold the run's folder.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        sender.send(train_and_evaluate(planned, place, session))
-    except LandslideTFError as error:
-        sender.send(error)
-    except KeyboardInterrupt:
-        pass  # the parent says so
+    with ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn"), initializer=_end_with_parent
+    ) as apart:
+        try:
+            return apart.submit(train_and_evaluate, planned, place, session).result()
+        except BrokenProcessPool as error:
+            raise RunError(
+                f"{where}: its process was killed, as for want of memory; the same "
+                "command resumes it."
+            ) from error
+        except LandslideTFError as error:
+            raise type(error)(f"{where}: {error}") from error
 
 
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def train_and_evaluate(
     planned: GridRun, place: BenchmarkFolder, session: Session
 ) -> Record:
-    """Trains a run, or goes on with it, and evaluates it in this process.
+    """Trains a run, or resumes it, and evaluates it in this process.
 
     Args:
         planned: The run.

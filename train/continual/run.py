@@ -1,4 +1,4 @@
-"""A sequence of regions with its state on disk, from which a killed process goes on."""
+"""A sequence of regions with its state on disk, from which it is resumed."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def train_continual(
         DataError: If a region's data are missing or corrupt.
     """
     place = ContinualFolder(Path(folder))
-    require_unused(place.path, ", or go on with `--resume`")
+    require_unused(place.path, ", or resume it with `--resume`")
     recipe.arrivals()
     place.path.mkdir(parents=True, exist_ok=True)
     recipe.write(place.run.recipe)
@@ -115,10 +115,10 @@ def train_continual(
 def resume_continual(
     folder: str | Path, session: Session | None = None, done: StepDone | None = None
 ) -> ContinualFolder:
-    """Goes on with a continual training, to the end that it would have had.
+    """Resumes a continual training, to the end that it would have had.
 
     More regions may have been added to the end of the folder's `recipe.yaml`: a
-    finished training then goes on with them.
+    finished training is then resumed with them.
 
     Args:
         folder: The folder.
@@ -174,7 +174,7 @@ def _check_same(recipe: ContinualRecipe, network: keras.Model) -> None:
     names = [section.name for section in recipe.arrivals()]
     if trained != names[: len(trained)] or tsmu.network(network) != recipe.network:
         raise RecipeError(
-            "A recipe that goes on must keep the regions that are trained "
+            "A recipe that is resumed must keep the regions that are trained "
             f"({', '.join(trained)}) and the model's arguments: change only what comes "
             "after them."
         )

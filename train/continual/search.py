@@ -106,7 +106,7 @@ def tune_continual(
     Args:
         recipe: What to start from; the first trial.
         folder: The folder of the search; missing, empty or of the same search, which
-            goes on.
+            is resumed.
         trials: Number of trials.
         seed: Of the draws; the trainings keep the recipe's own seed.
         vary: Keys that may differ; none is all.

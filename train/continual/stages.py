@@ -252,7 +252,7 @@ def fit_stage(
     *,
     verbose: Verbosity | None = None,
 ) -> StageResult:
-    """Trains one stage, or goes on where a killed process left it.
+    """Trains one stage, or resumes it where a killed process left it.
 
     Args:
         model: The network as the stage trains it; has the selected epoch's weights

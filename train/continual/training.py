@@ -66,12 +66,12 @@ Cells: TypeAlias = dict[str, Cell | None]
 class RegionSequence:
     """A method on its way through the stages of a recipe.
 
-    The caller says which stage comes next and keeps what it wants to go on from.
+    The caller says which stage comes next and keeps what it wants to resume from.
 
     Attributes:
         regions: Recipe and examples.
         place: Returns the folder of a stage's checkpoints, from which the same stage
-            goes on after a kill.
+            is resumed after a kill.
         network: Of the regions so far; None before the first stage.
         method: A name of `METHODS`.
         options: What baselines need.
@@ -104,7 +104,7 @@ class RegionSequence:
         return self.regions.session.verbose
 
     def run(self, name: str) -> None:
-        """Runs one stage, or goes on with it.
+        """Runs one stage, or resumes it.
 
         Args:
             name: Of `stage_names`; the stages before it have been run.
@@ -297,8 +297,8 @@ def run_method(
 ) -> MethodResult:
     """Trains the regions of a recipe by one method and evaluates every step.
 
-    Stages leave their checkpoints in the folder: the same call goes on where a killed
-    process stopped, to the same result. Methods with stages in common share them.
+    Stages leave their checkpoints in the folder: the same call resumes what a killed
+    process left, to the same result. Methods with stages in common share them.
 
     Args:
         method: A name of `METHODS`.

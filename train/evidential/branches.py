@@ -116,7 +116,7 @@ def train_branches(
 ) -> BranchFolder:
     """Trains the branches of a recipe one after the other and lets them predict.
 
-    The same call goes on with branches that were interrupted, and leaves finished
+    The same call resumes branches that were interrupted, and leaves finished
     ones as they are. Validation and test predictions are written as one CSV file a
     branch, not calibrated.
 
@@ -185,7 +185,7 @@ def _of_branch(recipe: Recipe, branch: Branch) -> Recipe:
 
 
 def _claim(folder: BranchFolder, recipe: Recipe) -> None:
-    """Marks a folder as that of a recipe, which the same command may go on with."""
+    """Marks a folder as that of a recipe, which the same command may resume."""
     path = folder.path
     if (path / RECIPE).is_file():
         if folder.read_recipe() != recipe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,11 +147,9 @@ def read_predictions(path: str | Path) -> Predictions:
     found = Predictions(
         tuple(row["File"] for row in rows), np.array(labels), np.array(values)
     )
-    seen: set[str] = set()
-    for stem in found.stems:
-        if stem in seen:
+    for stem, rows_of_it in Counter(found.stems).items():
+        if rows_of_it > 1:
             raise DataError(f"`{path}` has two rows for the image `{stem}`.")
-        seen.add(stem)
     return found
 
 

@@ -27,7 +27,7 @@ def run_missing(
         planned: The runs, in their order.
         folder: Folder of the series; may hold what an earlier call has made.
         read: Returns what is kept of a run that has ended, None of any other.
-        make: Trains a run, or goes on with it, and keeps what `read` returns.
+        make: Trains a run, or resumes it, and keeps what `read` returns.
 
     Yields:
         Each run, what is kept of it, and whether that was so before.

@@ -156,7 +156,7 @@ class SearchFolder:
 
         Args:
             run: From `run_of`.
-            make: Trains the trial, or goes on with it, where it has not ended.
+            make: Trains the trial, or resumes it, where it has not ended.
 
         Raises:
             RunError: If the file of its outcome is damaged.

@@ -74,7 +74,7 @@ def tune(
 
     The first trial is the recipe itself. Each trial is a run folder below `trials`,
     with its exact score; `trials.csv` and `trials.md` list them and `best.yaml` is the
-    winner, which scores the same when it is trained again. The same call goes on with
+    winner, which scores the same when it is trained again. The same call resumes
     a search that was interrupted, or adds trials to one that has ended.
 
     With keras-tuner's environment variables `KERASTUNER_ORACLE_IP`,
@@ -106,7 +106,7 @@ def tune(
     keras.utils.clear_session()
     search = SearchFolder(Path(folder))
     settings = {"recipe": recipe.model_dump(mode="json"), **asdict(options)}
-    del settings["trials"]  # more trials go on from the same ones
+    del settings["trials"]  # a search may be resumed with more trials
     mode = recipe.training.mode
 
     def run() -> None:
@@ -219,7 +219,7 @@ class RunTuner(kt.Tuner):
 
     keras-tuner's own files are made anew each time: an oracle draws the same trials
     from the same seed and scores, and a trial that ended before gives its exact score
-    from its run folder at once. So a search that was killed goes on as if it had not
+    from its run folder at once. So a search that was killed is resumed as if it had not
     been, with every oracle, and whatever keras-tuner was writing.
 
     Hyperband's later rounds train from the start, for their own number of epochs: what
@@ -270,7 +270,7 @@ class RunTuner(kt.Tuner):
         Raises:
             FailedTrialError: If the trial has no score.
             FatalError: From whatever went wrong besides the trial: keras-tuner would
-                note any other error and go on.
+                note any other error and continue.
         """
         try:
             outcome = self._outcome(trial)

@@ -352,6 +352,21 @@ def test_a_run_is_trained_and_evaluated_in_a_process_of_its_own(
     assert row["name"] == "plain" and row["seeds"] == [0]
 
 
+class Deadly:
+    """A run whose process is killed as soon as it reads what to do."""
+
+    row, seed = "plain", 0
+
+    def __reduce__(self):
+        return signal.raise_signal, (signal.SIGKILL,)
+
+
+@pytest.mark.slow
+def test_a_run_whose_process_is_killed_is_named(tmp_path):
+    with pytest.raises(RunError, match="Row `plain`, seed 0: its process was killed"):
+        module.run_apart(Deadly(), module.BenchmarkFolder(tmp_path), Session())
+
+
 def start(grid, out, data_dir):
     return subprocess.Popen(
         [
