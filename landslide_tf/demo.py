@@ -155,7 +155,7 @@ def _map_scene(folder: Path, winner: _Result) -> Path:
         [Member(prediction_function(winner.run.load_model()), metadata)],
         SceneFiles((str(image),), dem=str(dem), factor={"ndvi": str(ndvi)}),
         outputs,
-        MapOptions(tile=_SCENE_SIZE // 2, overlap=_SCENE_SIZE // 8),
+        MapOptions(window=_SCENE_SIZE // 2, overlap=_SCENE_SIZE // 8),
     )
     date = MapDate(
         name=image.name,

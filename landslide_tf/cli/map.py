@@ -28,7 +28,7 @@ Factor = Annotated[
     list[str] | None, typer.Option(help="NAME=FILE of a further factor.")
 ]
 Scale = Annotated[str | None, typer.Option(help="Factor of the values, or `auto`.")]
-Tile = Annotated[
+Window = Annotated[
     int | None, typer.Option(help="Side of a window.", show_default="as in training")
 ]
 Overlap = Annotated[
@@ -65,7 +65,7 @@ def map_scene(
     ] = False,
     min_area: MinArea = None,
     simplify: Annotated[float, typer.Option(help="Outlines, metres.")] = 0.0,
-    tile: Tile = None,
+    window: Window = None,
     overlap: Overlap = None,
     batch: Annotated[int | None, typer.Option(help="Windows at once.")] = None,
     dem_unit: Annotated[str, typer.Option(help="metre, foot, …")] = "metre",
@@ -93,7 +93,7 @@ def map_scene(
         allow_no_crs=allow_no_crs,
     )
     options = mapping.MapOptions(
-        tile=tile,
+        window=window,
         overlap=overlap,
         batch=batch,
         threshold=threshold,
@@ -122,7 +122,7 @@ def _print(made: MapSummary, pages: Sequence[Path]) -> None:
     typer.echo(
         f"{made.pixels} pixels, {made.valid} with data, {share:.2%} of them landslide"
         + ("" if made.objects is None else f", {made.objects} polygons")
-        + f"; windows of {made.tile} pixels{known}, {made.overlap} shared"
+        + f"; windows of {made.window} pixels{known}, {made.overlap} shared"
         + (f"; resumed after {made.resumed} strips" if made.resumed else "")
     )
     for path in (*filter(Path.exists, made.files), *pages):

@@ -69,7 +69,7 @@ class MapSummary:
         resumed: Strips that an earlier, stopped job had finished.
         strips: Strips altogether.
         files: Everything written.
-        tile: Rows and columns of a window.
+        window: Rows and columns of a window.
         overlap: Pixels that windows share.
         trained: Rows or columns of the largest training example, if known.
     """
@@ -82,7 +82,7 @@ class MapSummary:
     resumed: int
     strips: int
     files: tuple[Path, ...]
-    tile: int
+    window: int
     overlap: int
     trained: int | None
 
@@ -149,12 +149,12 @@ def map_scene(
         warnings.warn(line, stacklevel=2)
     grid, stride = scene.scene.grid, total_stride(members)
     trained = trained_tile(members)
-    tile, overlap = window_of(
-        trained, stride, tile=options.tile, overlap=options.overlap
+    window, overlap = window_of(
+        trained, stride, window=options.window, overlap=options.overlap
     )
-    options = replace(options, tile=tile, overlap=overlap)
+    options = replace(options, window=window, overlap=overlap)
     rows, columns = (
-        axis(size, tile=tile, overlap=overlap, stride=stride) for size in grid.shape
+        axis(size, window=window, overlap=overlap, stride=stride) for size in grid.shape
     )
     folder = outputs.out.with_name(outputs.out.name + ".parts")
     unsure = outputs.uncertainty is not None
@@ -197,7 +197,7 @@ def map_scene(
         resumed=resumed,
         strips=len(rows.offsets),
         files=tuple(targets),
-        tile=tile,
+        window=window,
         overlap=overlap,
         trained=trained,
     )
@@ -265,7 +265,7 @@ def _predict(
         rows,
         columns,
         channels_of(metadata) + unsure,
-        size=options.batch or batch_size(rows.tile),
+        size=options.batch or batch_size(rows.window),
         start=start,
     )
     threshold = threshold_of(members, options.threshold)

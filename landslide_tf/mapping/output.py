@@ -62,7 +62,7 @@ class MapOptions:
     """How a scene is mapped.
 
     Attributes:
-        tile: Rows and columns of a window; None = as in training.
+        window: Rows and columns of a window; None = as in training.
         overlap: Pixels that neighbouring windows share; None = about a quarter.
         batch: Windows a batch; None = about a million pixels.
         threshold: Smallest probability that is landslide; None = the model's.
@@ -77,7 +77,7 @@ class MapOptions:
     False
     """
 
-    tile: int | None = None
+    window: int | None = None
     overlap: int | None = None
     batch: int | None = None
     threshold: float | None = None

@@ -227,13 +227,13 @@ class Strip(NamedTuple):
     valid: NDArray[np.bool_]
 
 
-def batch_size(tile: int) -> int:
+def batch_size(window: int) -> int:
     """Returns how many windows a batch holds: about a million pixels.
 
     >>> batch_size(256)
     16
     """
-    return max(1, _PIXELS // (tile * tile))
+    return max(1, _PIXELS // (window * window))
 
 
 def predict_strips(
@@ -287,7 +287,7 @@ def predict_strips(
         }
 
     blender = Blender(rows, columns, channels)
-    height = min(rows.tile, rows.size)
+    height = min(rows.window, rows.size)
     valid = np.zeros((height, columns.size), bool)
     # The next windows are read while the model predicts.
     found = map_windows(scene.scene, cut, places, skip_empty=True, workers=1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 
-TILE = 512  # where training does not say another
+WINDOW = 512  # where training does not say another
 _SHARED = 4  # one over the share of a window that its neighbour sees too
 # A weight of 0 would lose the pixel that only one window sees, at the scene's rim.
 _FLOOR = 1e-3
@@ -25,7 +25,7 @@ class Axis:
     Attributes:
         size: Pixels of the scene.
         offsets: First pixel of each window, multiples of the model's stride.
-        tile: Pixels of a window; the last one ends where the scene ends.
+        window: Pixels of a window; the last one ends where the scene ends.
 
     >>> windows = Axis(40, (0, 24), 32)
     >>> windows.end(1), windows.finished(0)
@@ -34,11 +34,11 @@ class Axis:
 
     size: int
     offsets: tuple[int, ...]
-    tile: int
+    window: int
 
     def end(self, number: int) -> int:
         """Returns the pixel after a window's last."""
-        return min(self.offsets[number] + self.tile, self.size)
+        return min(self.offsets[number] + self.window, self.size)
 
     def finished(self, number: int) -> int:
         """Returns the pixel before which no later window has a part."""
@@ -51,7 +51,7 @@ class Axis:
         Hann weights, floored above zero, divided by their sum over the windows, so that
         they add up to 1 at every pixel.
         """
-        ramp = np.sin(np.pi * (np.arange(self.tile) + 0.5) / self.tile) ** 2
+        ramp = np.sin(np.pi * (np.arange(self.window) + 0.5) / self.window) ** 2
         ramp = np.maximum(ramp, _FLOOR)
         total = np.zeros(self.size)
         spans = [slice(o, self.end(k)) for k, o in enumerate(self.offsets)]
@@ -67,7 +67,7 @@ def window_of(
     trained: int | None,
     stride: int,
     *,
-    tile: int | None = None,
+    window: int | None = None,
     overlap: int | None = None,
 ) -> tuple[int, int]:
     """Chooses the windows of a scene.
@@ -78,7 +78,7 @@ def window_of(
     Args:
         trained: Rows or columns of the largest training example; None = not known.
         stride: Total stride of the model.
-        tile: Rows and columns of a window; None = those of training, on the stride.
+        window: Rows and columns of a window; None = those of training, on the stride.
         overlap: Pixels that windows share; None = the fewest that the stride allows
             from a quarter on.
 
@@ -88,18 +88,18 @@ def window_of(
     >>> window_of(100, 16)
     (112, 32)
     """
-    if tile is None:
-        tile = -(-(trained or TILE) // stride) * stride
+    if window is None:
+        window = -(-(trained or WINDOW) // stride) * stride
     if overlap is None:
-        overlap = tile - _step(tile, tile // _SHARED, stride)
-    return tile, overlap
+        overlap = window - _step(window, window // _SHARED, stride)
+    return window, overlap
 
 
-def _step(tile: int, overlap: int, stride: int) -> int:
-    return max(stride, (tile - overlap) // stride * stride)
+def _step(window: int, overlap: int, stride: int) -> int:
+    return max(stride, (window - overlap) // stride * stride)
 
 
-def axis(size: int, *, tile: int, overlap: int, stride: int = 1) -> Axis:
+def axis(size: int, *, window: int, overlap: int, stride: int = 1) -> Axis:
     """Places windows along one axis.
 
     Off the model's total stride a window sees other cells than the whole scene does, so
@@ -107,7 +107,7 @@ def axis(size: int, *, tile: int, overlap: int, stride: int = 1) -> Axis:
 
     Args:
         size: Pixels of the scene, at least 1.
-        tile: Pixels of a window, a multiple of `stride`.
+        window: Pixels of a window, a multiple of `stride`.
         overlap: Fewest pixels that neighbours share, 0 to half a window.
         stride: Total stride of the model.
 
@@ -117,22 +117,23 @@ def axis(size: int, *, tile: int, overlap: int, stride: int = 1) -> Axis:
     Raises:
         DataError: If the numbers do not fit each other.
 
-    >>> axis(100, tile=48, overlap=16, stride=16).offsets
+    >>> axis(100, window=48, overlap=16, stride=16).offsets
     (0, 32, 64)
     """
-    if tile < 1 or tile % stride:
+    if window < 1 or window % stride:
+        near = max(stride, round(window / stride) * stride)
         raise DataError(
-            f"Expected `tile` as a multiple of the model's stride {stride}, received "
-            f"{tile}; choose for instance {max(stride, round(tile / stride) * stride)}."
+            f"Expected `window` as a multiple of the model's stride {stride}, received "
+            f"{window}; choose for instance {near}."
         )
-    if not 0 <= overlap <= tile // 2:
+    if not 0 <= overlap <= window // 2:
         raise DataError(
-            f"Expected `overlap` from 0 to {tile // 2}, half of the window, received "
+            f"Expected `overlap` from 0 to {window // 2}, half of the window, received "
             f"{overlap}."
         )
-    step = _step(tile, overlap, stride)
-    count = 1 + max(0, -(-(size - tile) // step))
-    return Axis(size, tuple(step * k for k in range(count)), tile)
+    step = _step(window, overlap, stride)
+    count = 1 + max(0, -(-(size - window) // step))
+    return Axis(size, tuple(step * k for k in range(count)), window)
 
 
 class Blender:
@@ -145,7 +146,7 @@ class Blender:
         columns: Windows from left to right.
         channels: Channels of a prediction.
 
-    >>> one = axis(4, tile=8, overlap=0)
+    >>> one = axis(4, window=8, overlap=0)
     >>> blender = Blender(one, one, channels=1)
     >>> blender.blend(0, [(0, np.full((4, 4, 1), 0.25, np.float32))])[:, :, 0].max()
     np.float32(0.25)
@@ -154,7 +155,7 @@ class Blender:
     def __init__(self, rows: Axis, columns: Axis, channels: int) -> None:
         self._rows, self._columns = rows, columns
         self._row_weights, self._column_weights = rows.weights(), columns.weights()
-        height = min(rows.tile, rows.size)
+        height = min(rows.window, rows.size)
         self._sum = np.zeros((height, columns.size, channels), np.float32)
 
     def blend(
@@ -194,7 +195,7 @@ def batched(numbers: Iterable[int], columns: Axis, size: int) -> Iterator[list[i
     Yields:
         The numbers of each batch.
 
-    >>> list(batched(range(4), axis(56, tile=16, overlap=0), 2))
+    >>> list(batched(range(4), axis(56, window=16, overlap=0), 2))
     [[0, 1], [2], [3]]
     """
     widths = itertools.groupby(numbers, lambda k: columns.end(k) - columns.offsets[k])

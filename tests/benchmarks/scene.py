@@ -73,7 +73,7 @@ def memory(height: int, width: int) -> dict[str, float]:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         start = time.perf_counter()
         files = SceneFiles((str(image),))
-        map_scene([identity()], files, outputs, MapOptions(tile=256, overlap=64))
+        map_scene([identity()], files, outputs, MapOptions(window=256, overlap=64))
         seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
@@ -121,7 +121,7 @@ def share(size: int, width: float | None, repeats: int) -> dict[str, float | str
         def whole(predict: Callable[..., np.ndarray]) -> None:
             member = Member(predict, served.metadata)
             outputs = Outputs(Path(folder, "map.tif"))
-            map_scene([member], files, outputs, MapOptions(tile=512, overlap=128))
+            map_scene([member], files, outputs, MapOptions(window=512, overlap=128))
 
         whole(watched)  # also traces the network
         for _ in range(repeats):

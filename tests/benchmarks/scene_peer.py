@@ -54,7 +54,7 @@ def ours(scene: Path, folder: Path) -> Path:
         landslide_class=1, inputs=[Band(name=n) for n in ("red", "green", "blue")],
     )  # fmt: skip
     member = Member(lambda given: given["image"][..., :2] / np.float32(255), metadata)
-    options = MapOptions(tile=TILE, overlap=OVERLAP, all_classes=True, float32=True)
+    options = MapOptions(window=TILE, overlap=OVERLAP, all_classes=True, float32=True)
     outputs = Outputs(folder / "map.tif", folder / "out.tif")
     map_scene([member], SceneFiles((str(scene),)), outputs, options)
     return folder / "out.tif"

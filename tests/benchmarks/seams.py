@@ -53,7 +53,7 @@ def mapped(
         files = SceneFiles(
             (paths["image"],), dem=paths["dem"], factor={"ndvi": paths["ndvi"]}
         )
-        map_scene([member], files, outputs, MapOptions(tile=tile, float32=True))
+        map_scene([member], files, outputs, MapOptions(window=tile, float32=True))
         found = []
         for path in (outputs.out, outputs.probabilities):
             with rasterio.open(path) as dataset:

@@ -34,7 +34,7 @@ def test_a_scene_becomes_rasters_and_polygons(command, scene, tmp_path):
     more = ("--vector", tmp_path / "map.gpkg", "--probabilities", tmp_path / "p.tif")
     arguments = ("--image", scene / "image.tif", "--dem", scene / "dem.tif")
     code, text, err = command(
-        "map", MODEL, *arguments, "--out", out, *more, "--tile", 64, "--overlap", 16
+        "map", MODEL, *arguments, "--out", out, *more, "--window", 64, "--overlap", 16
     )
     assert code == 0, err
     assert "windows of 64 pixels (training: 96), 16 shared" in text
@@ -62,7 +62,7 @@ def test_a_scene_becomes_rasters_and_polygons(command, scene, tmp_path):
         ({"--bands": "red=one"}, "numbers of bands"),
         ({"--scale": "bright"}, "as a number or `auto`"),
         ({"--scale": "-1"}, "above 0"),
-        ({"--tile": "100"}, "multiple of the model's stride"),
+        ({"--window": "100"}, "multiple of the model's stride"),
         ({"--overlap": "500"}, "`overlap` from 0 to"),
         ({"--threshold": "2"}, "at most 1"),
         ({"--dem-unit": "feet"}, "`foot`"),

@@ -39,7 +39,7 @@ def test_a_map_has_a_page_and_no_other_files_than_were_asked_for(
     out, page = tmp_path / "map.tif", tmp_path / "map.html"
     given = ("--image", scene / "image.tif", "--dem", scene / "dem.tif", "--out", out)
     code, text, err = command(
-        "map", MODEL, *given, "--report", page, "--tile", 64, "--overlap", 16
+        "map", MODEL, *given, "--report", page, "--window", 64, "--overlap", 16
     )
     assert code == 0, err
     assert sorted(tmp_path.iterdir()) == [page, out]

@@ -17,7 +17,7 @@ def slow(inputs):
 def run(image, folder, predict):
     """Maps into a folder and returns the summary."""
     outputs = Outputs(folder / "map.tif", folder / "chances.tif")
-    options = MapOptions(tile=16, overlap=4, batch=1)
+    options = MapOptions(window=16, overlap=4, batch=1)
     member = Member(predict, files.metadata())
     return map_scene([member], SceneFiles((str(image),)), outputs, options)
 
@@ -30,7 +30,7 @@ if __name__ == "__main__":
     image, folder = sys.argv[1], Path(sys.argv[2])
     map.load_member = lambda *_: Member(slow, files.metadata())
     outputs = ["--out", folder / "map.tif", "--probabilities", folder / "chances.tif"]
-    small = ["--tile", 16, "--overlap", 4, "--batch", 1]
+    small = ["--window", 16, "--overlap", 4, "--batch", 1]
     arguments = ["map", "slow", "--image", image, *outputs, *small]
     sys.argv = ["landslide-tf", *(str(value) for value in arguments)]
     main.main()

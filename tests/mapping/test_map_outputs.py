@@ -52,7 +52,7 @@ def map_blobs(tmp_path, *, vectors=("map.gpkg", "map.geojson"), dem=None, **opti
         tmp_path / "chances.tif",
         vector=tuple(tmp_path / name for name in vectors),
     )
-    chosen = MapOptions(tile=32, overlap=8, **options)
+    chosen = MapOptions(window=32, overlap=8, **options)
     scene = SceneFiles((image,), dem=dem)
     return map_scene([files.identity()], scene, outputs, chosen)
 
@@ -244,7 +244,7 @@ SLOPE_90 = files.of_factors(lambda f: np.clip(f[..., 0] / 90, 0, 1))
 
 def mapped_slope(tmp_path, image, dem, member=SLOPE_90, **options):
     outputs = Outputs(tmp_path / "map.tif", tmp_path / "chances.tif")
-    chosen = MapOptions(**({"tile": 16, "overlap": 4, "float32": True} | options))
+    chosen = MapOptions(**({"window": 16, "overlap": 4, "float32": True} | options))
     map_scene([member], SceneFiles((image,), dem=dem), outputs, chosen)
     with rasterio.open(outputs.probabilities) as dataset:
         return dataset.read(1) * 90
@@ -321,7 +321,7 @@ def test_eight_sides_bring_the_pixels_back(tmp_path):
     scene = files.chances(33, 20)
     image = files.write(tmp_path / "s.tif", scene, names=NAMES)
     outputs = Outputs(tmp_path / "map.tif", tmp_path / "chances.tif")
-    options = MapOptions(tile=16, overlap=4, tta=True, float32=True)
+    options = MapOptions(window=16, overlap=4, tta=True, float32=True)
     map_scene([files.identity()], SceneFiles((image,)), outputs, options)
     with rasterio.open(outputs.probabilities) as dataset:
         np.testing.assert_allclose(dataset.read(1), scene[1], atol=1e-6)

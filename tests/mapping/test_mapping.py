@@ -11,7 +11,7 @@ from landslide_tf.errors import DataError, ModelError
 from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
 from tests.mapping import map_files as files
 
-SMALL = {"tile": 16, "overlap": 4}
+SMALL = {"window": 16, "overlap": 4}
 NAMES = ("stable", "slide")
 
 
@@ -123,16 +123,16 @@ def test_windows_have_the_size_of_training(tmp_path):
         return inputs["image"]
 
     small = Member(predict, files.metadata(tile=20, stride=8))
-    free = {"tile": None, "overlap": None}
+    free = {"window": None, "overlap": None}
     summary, *_ = run(small, image, tmp_path, options=free)
-    assert (summary.tile, summary.overlap, summary.trained) == (24, 8, 20)
+    assert (summary.window, summary.overlap, summary.trained) == (24, 8, 20)
     assert max(seen) == (24, 24)
     larger = Member(predict, files.metadata(tile=30))
-    assert run([small, larger], image, tmp_path, options=free)[0].tile == 32
-    assert run(small, image, tmp_path, options={"tile": 16})[0].trained == 20
+    assert run([small, larger], image, tmp_path, options=free)[0].window == 32
+    assert run(small, image, tmp_path, options={"window": 16})[0].trained == 20
     seen.clear()
     summary, *_ = run(Member(predict, files.metadata()), image, tmp_path, options=free)
-    assert (summary.tile, summary.trained, set(seen)) == (512, None, {(70, 90)})
+    assert (summary.window, summary.trained, set(seen)) == (512, None, {(70, 90)})
 
 
 def test_a_scene_of_nodata_only_gives_an_empty_map(tmp_path):

@@ -12,11 +12,11 @@ RGB = [{"name": name} for name in ("red", "green", "blue")]
 NAMES = ("red", "green", "blue")
 
 
-def mapped(folder, model, image, *, stride, tile, overlap):
+def mapped(folder, model, image, *, stride, window, overlap):
     metadata = files.metadata(inputs=RGB, stride=stride)
     member = Member(prediction_function(model), metadata)
-    outputs = Outputs(folder / "map.tif", folder / f"chances_{tile}.tif")
-    options = MapOptions(tile=tile, overlap=overlap, float32=True)
+    outputs = Outputs(folder / "map.tif", folder / f"chances_{window}.tif")
+    options = MapOptions(window=window, overlap=overlap, float32=True)
     map_scene([member], SceneFiles((image,)), outputs, options)
     with rasterio.open(outputs.probabilities) as dataset:
         return dataset.read(1)
@@ -41,8 +41,8 @@ def test_windows_give_the_whole_beyond_the_reach_of_the_network(tmp_path):
     values = rng.integers(0, 256, (3, 148, 132)).astype(np.uint8)
     image = files.write(tmp_path / "s.tif", values, names=NAMES)
     model = pyramid()
-    whole = mapped(tmp_path, model, image, stride=4, tile=512, overlap=128)
-    tiled = mapped(tmp_path, model, image, stride=4, tile=64, overlap=16)
+    whole = mapped(tmp_path, model, image, stride=4, window=512, overlap=128)
+    tiled = mapped(tmp_path, model, image, stride=4, window=64, overlap=16)
     assert whole.std() > 0.05
     # Columns and rows that one window alone covers lie 16 pixels inside it.
     alone = [

@@ -14,7 +14,7 @@ def mapped(tmp_path, member, image, dem=None, **options):
     outputs = Outputs(
         tmp_path / "map.tif", tmp_path / "p.tif", vector=(tmp_path / "map.gpkg",)
     )
-    chosen = MapOptions(**({"tile": 128, "overlap": 32} | options))
+    chosen = MapOptions(**({"window": 128, "overlap": 32} | options))
     scene = SceneFiles((str(image),), dem=None if dem is None else str(dem))
     return map_scene([member], scene, outputs, chosen), outputs
 

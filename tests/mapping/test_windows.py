@@ -8,16 +8,16 @@ import pytest
 from landslide_tf.errors import DataError
 from landslide_tf.mapping.windows import Blender, axis, batched, window_of
 
-TILE = 16
-SIZES = (1, 7, TILE - 1, TILE, TILE + 1, 3 * TILE + 5)
-OVERLAPS = (0, 1, TILE // 4, TILE // 2)
+WINDOW = 16
+SIZES = (1, 7, WINDOW - 1, WINDOW, WINDOW + 1, 3 * WINDOW + 5)
+OVERLAPS = (0, 1, WINDOW // 4, WINDOW // 2)
 
 
-def through_windows(scene, model, *, overlap, stride=1, tile=TILE):
+def through_windows(scene, model, *, overlap, stride=1, window=WINDOW):
     """Predicts a scene window by window, as whole rows of them."""
     height, width, channels = scene.shape
     rows, columns = (
-        axis(size, tile=tile, overlap=overlap, stride=stride)
+        axis(size, window=window, overlap=overlap, stride=stride)
         for size in (height, width)
     )
     blender = Blender(rows, columns, channels)
@@ -44,7 +44,7 @@ def test_identity_returns_the_scene(overlap):
 @pytest.mark.parametrize("stride", [2, 4, 8, 16])
 def test_offsets_lie_on_the_stride_and_cover_everything(stride):
     for size, overlap in itertools.product((1, 15, 16, 17, 53, 97), OVERLAPS):
-        found = axis(size, tile=TILE, overlap=overlap, stride=stride)
+        found = axis(size, window=WINDOW, overlap=overlap, stride=stride)
         assert all(offset % stride == 0 for offset in found.offsets)
         ends = [found.end(k) for k in range(len(found.offsets))]
         assert ends[-1] == size and (np.array(ends) > found.offsets).all()
@@ -72,7 +72,7 @@ def test_a_model_of_stride_2_gives_what_it_gives_for_the_whole():
 
 
 def test_batches_hold_windows_of_one_width():
-    columns = axis(3 * TILE + 5, tile=TILE, overlap=4)
+    columns = axis(3 * WINDOW + 5, window=WINDOW, overlap=4)
     groups = list(batched(range(len(columns.offsets)), columns, 3))
     assert [n for group in groups for n in group] == list(range(len(columns.offsets)))
     for group in groups:
@@ -87,9 +87,9 @@ def test_batches_hold_windows_of_one_width():
         (32, 16, {}, (32, 16)),
         (225, 16, {}, (240, 64)),
         (1, 8, {}, (8, 0)),
-        (32, 16, {"tile": 256}, (256, 64)),
+        (32, 16, {"window": 256}, (256, 64)),
         (32, 16, {"overlap": 0}, (32, 0)),
-        (32, 16, {"tile": 64, "overlap": 1}, (64, 1)),
+        (32, 16, {"window": 64, "overlap": 1}, (64, 1)),
     ],
 )
 def test_windows_are_as_large_as_the_examples_of_training(
@@ -101,9 +101,12 @@ def test_windows_are_as_large_as_the_examples_of_training(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"tile": 20, "overlap": 0, "stride": 16}, "multiple of the model's stride 16"),
-        ({"tile": 16, "overlap": 9}, "from 0 to 8"),
-        ({"tile": 16, "overlap": -1}, "from 0 to 8"),
+        (
+            {"window": 20, "overlap": 0, "stride": 16},
+            "multiple of the model's stride 16",
+        ),
+        ({"window": 16, "overlap": 9}, "from 0 to 8"),
+        ({"window": 16, "overlap": -1}, "from 0 to 8"),
     ],
 )
 def test_windows_that_do_not_fit(arguments, words):
