@@ -10,7 +10,7 @@ import re
 
 from etils import epath
 
-from landslide_tf.datasets.common.pairing import Found, Pair, by_key
+from landslide_tf.datasets.common.pairing import Found, Pair, by_key, match_files
 from landslide_tf.errors import DataError
 
 KINDS = ("landslide", "non-landslide")
@@ -124,40 +124,34 @@ def list_scenes(place: epath.Path) -> Listing:
 
 
 def _by_kind(root: epath.Path) -> Listing:
-    scenes, ignored, lone = {}, {}, []
+    listing = Listing({}, [], {})
     for kind in KINDS:
         folder = root / kind
-        nested = (folder / "image").is_dir()
-        images, others = by_key(folder / "image" if nested else folder, str, _PICTURES)
-        masks, other_masks = by_key(folder / "mask", str, _PICTURES)
-        dems, other_dems = by_key(folder / "dem", str, _DEMS)
-        scenes[kind] = [
-            Scene(name, kind, images[name], masks.get(name), dems.get(name))
-            for name in sorted(images, key=lambda name: images[name].name)
+        images = folder / "image" if (folder / "image").is_dir() else folder
+        found = match_files(images, folder / "mask", key=str, suffixes=_PICTURES)
+        dems, others = by_key(folder / "dem", str, _DEMS)
+        listing.scenes[kind] = [
+            Scene(pair.key, kind, pair.image, pair.mask, dems.get(pair.key))
+            for pair in sorted(found.pairs, key=lambda pair: pair.image.name)
         ]
-        ignored[kind] = others + other_masks + other_dems
-        lone += [masks[name].name for name in sorted(masks.keys() - images.keys())]
-    return Listing(scenes, lone, ignored)
+        listing.ignored[kind] = found.ignored + others
+        listing.lone_masks.extend(found.lone_masks)
+    return listing
 
 
 def _flat(root: epath.Path) -> Listing:
-    def wanted(stem: str) -> str | None:
-        return stem if re.fullmatch(r"n?ls_\d+", stem) else None
+    def number(stem: str) -> tuple[str, int] | None:
+        match = re.fullmatch(r"(n?ls)_(\d+)", stem)
+        return (match[1], int(match[2])) if match else None
 
-    images, others = by_key(root / "images", wanted, _PICTURES)
-    masks, other_masks = by_key(root / "masks", wanted, _PICTURES)
+    found = match_files(root / "images", root / "masks", key=number, suffixes=_PICTURES)
     scenes = {
         kind: [
-            Scene(name, kind, images[name], masks.get(name), None, _number(name))
-            for name in sorted(images, key=_number)
-            if name.startswith(f"{_FLAT[kind]}_")
+            Scene(pair.image.stem, kind, pair.image, pair.mask, None, pair.key[1])
+            for pair in found.pairs
+            if pair.key[0] == _FLAT[kind]
         ]
         for kind in KINDS
     }
-    lone = [masks[name].name for name in sorted(masks.keys() - images.keys())]
-    ignored = {"landslide": others + other_masks, "non-landslide": []}
-    return Listing(scenes, lone, ignored)
-
-
-def _number(name: str) -> int:
-    return int(name.rpartition("_")[2])
+    ignored = {"landslide": found.ignored, "non-landslide": []}
+    return Listing(scenes, found.lone_masks, ignored)

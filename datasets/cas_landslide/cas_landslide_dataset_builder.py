@@ -16,13 +16,13 @@ from landslide_tf.datasets.cas_landslide.partition import DROPPED, SCHEMES, Spli
 from landslide_tf.datasets.cas_landslide.subsets import (
     LAYOUT,
     SUBSETS,
-    Tiles,
     find_places,
     list_tiles,
 )
 from landslide_tf.datasets.common.base import Example, LandslideBuilder
 from landslide_tf.datasets.common.files import MANUAL_DIR_VARIABLE
 from landslide_tf.datasets.common.info import RGB, make_info
+from landslide_tf.datasets.common.pairing import Found
 from landslide_tf.datasets.common.reading import read_mask, read_rgb
 from landslide_tf.datasets.common.report import warn_incomplete, warn_of_fewer
 from landslide_tf.datasets.common.tile_grid import quarter_digests, rebuild_grid
@@ -203,12 +203,14 @@ def make_example(tile: Tile) -> tuple[str, Example]:
 
 
 def _place(
-    slug: str, listed: Tiles, landslide: dict[str, int]
+    slug: str, listed: Found[str], landslide: dict[str, int]
 ) -> tuple[list[Tile], dict[str, Any]]:
     """Finds where the tiles of a sub set lie; notes their landslide pixels."""
     digests = {}
     masks: Counter[bytes] = Counter()
-    shown = tfds.core.utils.tqdm(listed.pairs, desc=f"Placing {slug}", leave=False)
+    shown = tfds.core.utils.tqdm(
+        listed.pairs, desc=f"Placing {slug}", leave=False, disable=None
+    )
     for pair in shown:
         mask = read_mask(pair.mask, (SIZE, SIZE))
         digests[pair.key] = quarter_digests(read_rgb(pair.image, SIZE))

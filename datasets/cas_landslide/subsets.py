@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from landslide_tf.datasets.common.pairing import Pair, by_key
+from landslide_tf.datasets.common.pairing import Found, Pair, match_files
 from landslide_tf.errors import DataError
 
 LAYOUT = (
@@ -115,23 +115,6 @@ SUBSETS = {
 }  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Tiles:
-    """What the folder of a sub set holds.
-
-    Attributes:
-        pairs: Images with their masks; a key is `<slug>_<stem>`.
-        lone_images: Names of images without a mask.
-        lone_masks: Names of masks without an image.
-        ignored: Names of files that are no tile.
-    """
-
-    pairs: list[Pair[str]]
-    lone_images: list[str]
-    lone_masks: list[str]
-    ignored: list[str]
-
-
 def find_places(
     folders: Sequence[epath.Path], slugs: Sequence[str]
 ) -> dict[str, epath.Path]:
@@ -164,7 +147,7 @@ def find_places(
     return found
 
 
-def list_tiles(slug: str, folder: epath.Path) -> Tiles:
+def list_tiles(slug: str, folder: epath.Path) -> Found[str]:
     """Pairs the images of a sub set with their masks.
 
     Args:
@@ -172,7 +155,7 @@ def list_tiles(slug: str, folder: epath.Path) -> Tiles:
         folder: What its archive unpacks to.
 
     Returns:
-        What is there.
+        What is there; a key is `<slug>_<stem>`.
 
     Raises:
         DataError: If there is no pair, or two files are of one tile.
@@ -183,20 +166,19 @@ def list_tiles(slug: str, folder: epath.Path) -> Tiles:
             f"`{folder}` must hold `img/*.tif` and `mask/*.tif` of the sub set "
             f"`{slug}` of `cas_landslide`, received neither."
         )
-    shown, ignored = by_key(images, _stem, _SUFFIXES)
-    masks, others = by_key(_sister(images, "mask"), _stem, _SUFFIXES)
-    both = sorted(shown.keys() & masks.keys())
+    masks = _sister(images, "mask")
+    found = match_files(images, masks, key=_stem, suffixes=_SUFFIXES)
+    both = [pair for pair in found.pairs if pair.mask is not None]
     if not both:
         raise DataError(
             f"`{images}` must hold tiles whose names are those of masks in "
-            f"`{images.parent / 'mask'}`, received {len(shown)} images, {len(masks)} "
+            f"`{masks}`, received {len(found.pairs)} images, {len(found.lone_masks)} "
             "masks and no pair."
         )
-    return Tiles(
-        pairs=[Pair(f"{slug}_{shown[k].stem}", shown[k], masks[k]) for k in both],
-        lone_images=[shown[k].name for k in sorted(shown.keys() - masks.keys())],
-        lone_masks=[masks[k].name for k in sorted(masks.keys() - shown.keys())],
-        ignored=sorted(ignored + others),
+    return dataclasses.replace(
+        found,
+        pairs=[Pair(f"{slug}_{p.image.stem}", p.image, p.mask) for p in both],
+        lone_images=[p.image.name for p in found.pairs if p.mask is None],
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import sys
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import tensorflow_datasets as tfds
 from etils import epath
 
 from landslide_tf.errors import DataError
@@ -181,24 +181,18 @@ def unpack(archive: epath.Path, folder: Path) -> epath.Path:
     with atomic_folder(target) as unpacked, archive.open("rb") as stream:
         try:
             with zipfile.ZipFile(stream) as opened:
-                for member in _shown(opened.infolist(), archive.name):
+                for member in tfds.core.utils.tqdm(
+                    opened.infolist(),
+                    desc=f"Unpacking {archive.name}",
+                    leave=False,
+                    disable=None,  # where nobody watches
+                ):
                     opened.extract(member, unpacked)
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise DataError(
                 f"`{archive}` cannot be unpacked: {error}; download it again."
             ) from error
     return epath.Path(target)
-
-
-def _shown(members: list[zipfile.ZipInfo], name: str) -> Iterable[zipfile.ZipInfo]:
-    """Shows progress on a terminal while the members are gone through."""
-    if not sys.stderr.isatty():
-        return members
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(members, f"unpacking {name}", console=console)
 
 
 def _digest(path: epath.Path, algorithm: str) -> str:

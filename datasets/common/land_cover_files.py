@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from etils import epath
 from numpy.typing import NDArray
 
 from landslide_tf.datasets.common.base import Example
 from landslide_tf.datasets.common.info import LAND_COVER
-from landslide_tf.datasets.common.reading import from_colours
+from landslide_tf.datasets.common.reading import from_colours, read_table
 from landslide_tf.datasets.common.splits import (
+    SPLITS,
     overlapping_footprints,
+    read_splits,
     split_by_hash,
     warn_of_shared_ground,
 )
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.aligned import AlignedDem, AlignedRaster
 from landslide_tf.raster.grid import (
@@ -30,6 +33,7 @@ from landslide_tf.raster.grid import (
     check_overlap,
     grid_of,
     open_raster,
+    wkt_of,
 )
 from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import Grid
@@ -46,13 +50,6 @@ COLOURS = {
     IGNORE_VALUE: (0, 0, 0),
 }
 
-_COLUMNS = {"id", "satellite", "date", "resolution_m"}
-_SPLITS = {
-    "train": "train",
-    "val": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 _POLYGONS = (".gpkg", ".shp", ".geojson")
 LANDSLIDE = LAND_COVER.index("landslide")
 _DERIVED = ("slope", "aspect")  # from the DEM, where there is no file of them
@@ -101,7 +98,8 @@ def find_pairs(
         DataError: If the table is not valid or a file is missing.
     """
     folder = Path(root)
-    rows = _rows(folder / TABLE)
+    table = epath.Path(folder / TABLE)
+    rows = _rows(table)
     shared: tuple[Path, ...] = ()
     if polygons and (folder / "labels").is_dir():
         shared = tuple(
@@ -112,14 +110,18 @@ def find_pairs(
     bounds = {name: bounds_in(pair.grid, crs) for name, pair in pairs.items()}
     given = any(row.get("split") for row in rows)
     if given:
-        parts = _given_split(folder / TABLE, rows)
+        chosen = read_splits(table, pairs, "id")
+        parts = {
+            split: tuple(name for name in sorted(pairs) if chosen[name] == split)
+            for split in SPLITS
+        }
         warn_of_shared_ground(parts, bounds)
     else:
         parts = split_by_hash(pairs, seed, groups=overlapping_footprints(bounds))
     for split, names in parts.items():
         if not names:
             raise DataError(
-                f"`{folder / TABLE}` must hold pairs for train, validation and test, "
+                f"`{table}` must hold pairs for train, validation and test, "
                 f"received {len(pairs)} of which none goes to {split}; fill the column "
                 "`split` or add pairs."
             )
@@ -132,38 +134,15 @@ def find_pairs(
     return {split: [pairs[n] for n in names] for split, names in parts.items()}, report
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not set(rows[0]) >= _COLUMNS:
-        raise DataError(
-            f"`{path}` must have the columns {', '.join(sorted(_COLUMNS))} and rows, "
-            f"received {', '.join(rows[0]) if rows else 'no row'}."
-        )
-    seen: set[str] = set()
-    for row in rows:
-        if row["id"] in seen or not row["id"] or "/" in row["id"]:
+def _rows(path: epath.Path) -> list[dict[str, str]]:
+    rows = read_table(path, ("id", "satellite", "date", "resolution_m"))
+    for name, count in Counter(row["id"] for row in rows).items():
+        if count > 1 or not name or "/" in name:
             raise DataError(
-                f"`{path}` must hold each id once, received `{row['id']}` again or "
-                "empty; ids are file names without ending."
+                f"`{path}` must hold each id once, received `{name}` again or empty; "
+                "ids are file names without ending."
             )
-        seen.add(row["id"])
     return rows
-
-
-def _given_split(
-    path: Path, rows: Sequence[Mapping[str, str]]
-) -> dict[str, tuple[str, ...]]:
-    parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
-    for row in rows:
-        word = row["split"] or ""
-        if word not in _SPLITS:
-            raise DataError(
-                f"`{path}` must name train, val or test for every pair or for none, "
-                f"received `{word}` for `{row['id']}`.{did_you_mean(word, _SPLITS)}"
-            )
-        parts[_SPLITS[word]].append(row["id"])
-    return {split: tuple(sorted(names)) for split, names in parts.items()}
 
 
 def _pair(
@@ -252,7 +231,7 @@ def read_pair(pair: LandCover, *, background: int) -> Example:
         "date": pair.date,
         "resolution_m": pair.resolution,
         "transform": np.array(grid.transform[:6], np.float64),
-        "crs": grid.crs.to_wkt(),
+        "crs": wkt_of(grid),
     }
 
 

@@ -65,7 +65,12 @@ def find_overlaps(images: Mapping[str, np.ndarray]) -> list[Overlap]:
         DataError: If an array is not (H, W).
     """
     names = sorted(images)
-    bands = [_checked(name, images[name]) for name in names]
+    bands = [np.asarray(images[name]) for name in names]
+    if wrong := [name for name, b in zip(names, bands, strict=True) if b.ndim != 2]:
+        raise DataError(
+            f"Expected one band (height, width) of `{wrong[0]}`, received "
+            f"{np.shape(images[wrong[0]])}."
+        )
     anchors = _Anchors.of(bands)
     hits: Counter[tuple[int, int, int, int]] = Counter()
     for k, band in enumerate(bands):
@@ -145,15 +150,6 @@ class _Anchors:
                 yield other, k, row, column
             else:
                 yield k, other, -row, -column
-
-
-def _checked(name: str, band: np.ndarray) -> np.ndarray:
-    band = np.asarray(band)
-    if band.ndim != 2:
-        raise DataError(
-            f"Expected one band (height, width) of `{name}`, received {band.shape}."
-        )
-    return band
 
 
 def _textured(band: np.ndarray) -> NDArray[np.bool_]:

@@ -11,7 +11,9 @@ from etils import epath
 from landslide_tf.errors import DataError
 
 # Names and numbers of files, and positions of tiles.
-Key = TypeVar("Key", str, int, tuple[int, int], tuple[str, tuple[float, ...]])
+Key = TypeVar(
+    "Key", str, int, tuple[int, int], tuple[str, int], tuple[str, tuple[float, ...]]
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +33,48 @@ class Found(Generic[Key]):
         pairs: Images with their masks, in the order of their keys.
         lone_masks: Names of masks without an image.
         ignored: Names of files that do not belong to the data set.
+        lone_images: Names of images without a mask, where that is no error.
     """
 
     pairs: list[Pair[Key]]
     lone_masks: list[str] = dataclasses.field(default_factory=list)
     ignored: list[str] = dataclasses.field(default_factory=list)
+    lone_images: list[str] = dataclasses.field(default_factory=list)
+
+
+def match_files(
+    images: epath.Path,
+    masks: epath.Path | None,
+    *,
+    key: Callable[[str], Key | None],
+    suffixes: Collection[str],
+    mask_suffixes: Collection[str] | None = None,
+) -> Found[Key]:
+    """Matches the files of two folders, whatever is missing.
+
+    Args:
+        images: Folder of the images.
+        masks: Folder of their masks; None = there is none.
+        key: Tells from a file's stem what it shows; None = not a file of the set.
+        suffixes: Suffixes of images, lower case with their dot.
+        mask_suffixes: Suffixes of masks; None = as the images.
+
+    Returns:
+        All images with their masks, and leftovers.
+
+    Raises:
+        DataError: If two files have one key.
+    """
+    shown, ignored = by_key(images, key, suffixes)
+    labelled: dict[Key, epath.Path] = {}
+    if masks is not None:
+        labelled, others = by_key(masks, key, mask_suffixes or suffixes)
+        ignored = sorted(ignored + others)
+    return Found(
+        [Pair(k, shown[k], labelled.get(k)) for k in sorted(shown)],
+        sorted(labelled[k].name for k in labelled.keys() - shown.keys()),
+        ignored,
+    )
 
 
 def pair_files(
@@ -47,14 +86,14 @@ def pair_files(
     mask_suffixes: Collection[str] | None = None,
     mask_name: Callable[[Key], str] | None = None,
 ) -> Found[Key]:
-    """Pairs the files of two folders.
+    """Pairs the files of two folders, where every image must have a mask.
 
     Args:
         images: Folder of the images.
         masks: Folder of their masks; None = the part is unlabelled.
-        key: Tells from a file's stem what it shows; None = not a file of the set.
-        suffixes: Suffixes of images, lower case with their dot.
-        mask_suffixes: Suffixes of masks; None = as the images.
+        key: As in `match_files`.
+        suffixes: As in `match_files`.
+        mask_suffixes: As in `match_files`.
         mask_name: Gives the name of a mask's file, for the message where it is missing.
 
     Returns:
@@ -64,26 +103,22 @@ def pair_files(
         DataError: If there is no image, two files have one key, or an image of a
             labelled part has no mask.
     """
-    shown, ignored = by_key(images, key, suffixes)
-    if not shown:
+    found = match_files(
+        images, masks, key=key, suffixes=suffixes, mask_suffixes=mask_suffixes
+    )
+    if not found.pairs:
         raise DataError(
             f"`{images}` must hold images ({', '.join(sorted(suffixes))}), received "
-            f"none among {len(ignored)} files; restore them or remove the folder."
+            f"none among {len(found.ignored)} files; restore them or remove the folder."
         )
-    if masks is None:
-        return Found([Pair(k, shown[k], None) for k in sorted(shown)], [], ignored)
-    labelled, others = by_key(masks, key, mask_suffixes or suffixes)
-    for lone in sorted(shown.keys() - labelled.keys()):
-        named = f" `{mask_name(lone)}`" if mask_name else ""
-        raise DataError(
-            f"`{shown[lone]}` has no mask{named} in `{masks}`; restore it or remove "
-            "the image."
-        )
-    return Found(
-        [Pair(k, shown[k], labelled[k]) for k in sorted(shown)],
-        sorted(labelled[k].name for k in labelled.keys() - shown.keys()),
-        sorted(ignored + others),
-    )
+    for pair in found.pairs:
+        if masks is not None and pair.mask is None:
+            named = f" `{mask_name(pair.key)}`" if mask_name else ""
+            raise DataError(
+                f"`{pair.image}` has no mask{named} in `{masks}`; restore it or remove "
+                "the image."
+            )
+    return found
 
 
 def by_key(

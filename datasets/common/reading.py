@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import logging
 import os
@@ -153,6 +154,36 @@ def open_array(path: epath.PathLike) -> np.ndarray:
         return np.lib.format.open_memmap(os.fspath(path), mode="r")
 
 
+def read_table(
+    path: epath.Path, columns: Collection[str], delimiter: str = ","
+) -> list[dict[str, str]]:
+    """Reads a table with a header.
+
+    Args:
+        path: CSV file in UTF-8.
+        columns: Names of columns that it must have.
+        delimiter: What stands between columns.
+
+    Returns:
+        A row by column name each; empty text = missing.
+
+    Raises:
+        DataError: If the file is broken, lacks a column or has no row.
+    """
+    with reading(path, f"a table with the columns {', '.join(columns)}"):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        reader = csv.DictReader(lines, delimiter=delimiter, restval="")
+        rows, names = list(reader), list(reader.fieldnames or ())
+    lacking = [name for name in columns if name not in names]
+    if lacking or not rows:
+        fault = f"it lacks the columns {', '.join(lacking)}" if lacking else "no row"
+        raise DataError(
+            f"`{path}` must have the columns {', '.join(columns)} and a row for every "
+            f"entry, received {', '.join(names) or 'nothing'}: {fault}."
+        )
+    return rows
+
+
 def read_rgb(path: epath.PathLike, size: int | None = None) -> NDArray[np.uint8]:
     """Reads a colour picture of 8 bits, without its alpha band where it has one.
 
@@ -199,7 +230,7 @@ def read_mask(
     values = read_raster(path).values
     if values.shape != (*size, 1):
         raise DataError(
-            f"`{path}` must be a mask of {size} pixels and one band like its image, "
+            f"`{path}` must be a mask of {size} pixels like its image in one band, "
             f"received {values.shape[:2]} and {values.shape[2]} bands."
         )
     return binary(values[..., 0], path, landslide)
@@ -230,8 +261,8 @@ def binary(
         first = unknown[0] if unknown.size else labels[-1]
         listed = " or ".join(map(str, landslide))
         raise DataError(
-            f"`{path}` must hold 0 for background and {listed} for landslide, "
-            f"received {first:g} as well: it is not a binary mask."
+            f"`{path}` must hold the values 0 and {listed} only, received {first:g} as "
+            "well: a mask has 0 for background and one value for landslide."
         )
     return (np.asarray(values) != 0).astype(np.uint8)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 import warnings
@@ -13,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 from etils import epath
 
-from landslide_tf.datasets.common.reading import reading
-from landslide_tf.errors import DataError
+from landslide_tf.datasets.common.reading import read_table
+from landslide_tf.errors import DataError, did_you_mean
 
 SPLITS = ("train", "validation", "test")
 Bounds = tuple[float, float, float, float]  # left, bottom, right, top
@@ -96,14 +95,15 @@ def read_splits(path: epath.Path, names: Iterable[str], column: str) -> dict[str
     Raises:
         DataError: If the file is broken, names another split or leaves out an id.
     """
-    with reading(path, f"a CSV file with {column},split"):
-        rows = list(csv.DictReader(path.read_text().splitlines()))
-        chosen = {row[column].strip(): row["split"].strip() for row in rows}
+    rows = read_table(path, (column, "split"))
+    chosen = {row[column].strip(): row["split"].strip() for row in rows}
     chosen = {k: "validation" if v == "val" else v for k, v in chosen.items()}
-    if wrong := sorted(set(chosen.values()) - set(SPLITS)):
-        raise DataError(
-            f"`{path}` must name the splits {', '.join(SPLITS)}, received `{wrong[0]}`."
-        )
+    for name, word in chosen.items():
+        if word not in SPLITS:
+            raise DataError(
+                f"`{path}` must name train, val or test for every {column}, received "
+                f"`{word}` for `{name}`.{did_you_mean(word, SPLITS)}"
+            )
     if missing := sorted(set(names) - chosen.keys()):
         raise DataError(
             f"`{path}` must name a split for every {column}, received none for "
@@ -197,11 +197,10 @@ def warn_of_shared_ground(
 
 def _checked_ids(ids: Iterable[str]) -> list[str]:
     names = sorted(ids)
-    for name, following in pairwise(names):
-        if name == following:
-            raise DataError(
-                f"Expected each id once, received `{name}` twice; name scenes apart."
-            )
+    if twice := [name for name, following in pairwise(names) if name == following]:
+        raise DataError(
+            f"Expected each id once, received `{twice[0]}` twice; name scenes apart."
+        )
     return names
 
 
@@ -234,17 +233,15 @@ def _merged(
     names: Sequence[str], groups: Iterable[Sequence[str]]
 ) -> list[tuple[str, ...]]:
     """Returns every name in one unit; groups that share a name are one unit."""
-    unit_of = {name: [name] for name in names}
+    unit_of = {name: frozenset([name]) for name in names}
     for group in groups:
-        for name in group:
-            if name not in unit_of:
-                raise DataError(
-                    f"Expected `groups` to hold ids of the data set, received `{name}`;"
-                    " give ids as they are in `ids`."
-                )
-            first, other = unit_of[group[0]], unit_of[name]
-            if other is not first:
-                first += other
-                unit_of.update(dict.fromkeys(other, first))
-    units = {id(unit): unit for unit in unit_of.values()}
-    return sorted(tuple(sorted(unit)) for unit in units.values())
+        if unknown := sorted(set(group) - unit_of.keys()):
+            raise DataError(
+                f"Expected `groups` to hold ids of the data set, received "
+                f"`{unknown[0]}`; give ids as they are in `ids`."
+            )
+        units = {unit_of[name] for name in group}
+        if len(units) > 1:
+            joined = frozenset().union(*units)
+            unit_of |= dict.fromkeys(joined, joined)
+    return sorted(tuple(sorted(unit)) for unit in set(unit_of.values()))

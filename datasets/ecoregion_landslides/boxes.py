@@ -46,6 +46,11 @@ class Box:
         (bottom, left), (top, right) = self.lower_left, self.upper_right
         return left, bottom, right, top
 
+    def holds(self, latitude: float, longitude: float) -> bool:
+        """Whether a point lies in the box or on its edge."""
+        left, bottom, right, top = self.bounds
+        return bottom <= latitude <= top and left <= longitude <= right
+
     @property
     def size(self) -> tuple[float, float]:
         """Width and height on the ground, metres."""

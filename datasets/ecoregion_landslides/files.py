@@ -23,7 +23,6 @@ from landslide_tf.datasets.common.splits import (
 )
 from landslide_tf.datasets.ecoregion_landslides.boxes import (
     Box,
-    PairName,
     parse_pair_name,
     split_boxes,
 )
@@ -135,9 +134,8 @@ def split_pairs(root: epath.Path, pairs: list[ImagePair]) -> dict[str, list[Imag
                 for p in pairs
                 if p.region == region
             }
-            boxes = {key: pair.box for key, pair in keys.items()}
-            for key, split in split_boxes(region, boxes).items():
-                chosen[keys[key].pair_id] = split
+            found = split_boxes(region, {key: pair.box for key, pair in keys.items()})
+            chosen |= {keys[key].pair_id: split for key, split in found.items()}
     splits: dict[str, list[ImagePair]] = {split: [] for split in SPLITS}
     for pair in pairs:
         splits[chosen[pair.pair_id]].append(pair)
@@ -148,12 +146,10 @@ def split_pairs(root: epath.Path, pairs: list[ImagePair]) -> dict[str, list[Imag
 
 def _add_region(found: Folder, folder: epath.Path, region: int) -> None:
     files: dict[str, dict[Key, epath.Path]] = {}
-    names: dict[epath.Path, PairName] = {}
     for kind, (name, suffixes) in KINDS.items():
         phase = "pre" if kind == "pre" else "post"
         listed, ignored = by_key(folder / name, _key(folder / name, phase), suffixes)
         files[kind] = listed
-        names |= {path: parse_pair_name(path.name) for path in listed.values()}
         found.ignored += [f"{folder.name}/{other}" for other in ignored]
     # Polygons are what was drawn, a picture is made from them.
     labels = files["png"] | files["json"]
@@ -165,22 +161,19 @@ def _add_region(found: Folder, folder: epath.Path, region: int) -> None:
                 f"{folder.name}/{here.parent.name}/{here.name}: no {', '.join(lacking)}"
             )
             continue
-        pre, post = files["pre"][key], files["post"][key]
         found.pairs.append(
-            _pair(region, (pre, post, labels[key]), (names[pre], names[post]))
+            _pair(region, files["pre"][key], files["post"][key], labels[key])
         )
 
 
 def _pair(
-    region: int,
-    files: tuple[epath.Path, epath.Path, epath.Path],
-    names: tuple[PairName, PairName],
+    region: int, pre: epath.Path, post: epath.Path, label: epath.Path
 ) -> ImagePair:
-    before, after = names
+    before, after = parse_pair_name(pre.name), parse_pair_name(post.name)
     flags = {*before.repairs, *after.repairs}
     if before.date > after.date:
         raise DataError(
-            f"`{files[0]}` must be older than `{files[1].name}`, received "
+            f"`{pre}` must be older than `{post.name}`, received "
             f"{before.date} and {after.date}; rename the files."
         )
     if before.date == after.date:
@@ -192,7 +185,9 @@ def _pair(
     return ImagePair(
         region,
         f"{place}_{before.date}_{after.date}",
-        *files,
+        pre,
+        post,
+        label,
         after.box,
         before.date,
         after.date,
@@ -269,7 +264,7 @@ def read_label(path: epath.Path, size: tuple[int, int]) -> NDArray[np.uint8]:
             f"`{path}` must have the size {size} of its image, received "
             f"{values.shape[:2]}; label it again."
         )
-    return values.any(axis=-1).astype(np.uint8)
+    return np.any(values, axis=-1).astype(np.uint8)
 
 
 def _burnt(path: epath.Path, size: tuple[int, int]) -> NDArray[np.uint8]:

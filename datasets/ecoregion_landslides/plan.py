@@ -7,11 +7,13 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from landslide_tf.datasets.common.reading import reading
+from etils import epath
+
+from landslide_tf.datasets.common.reading import read_table
 from landslide_tf.datasets.ecoregion_landslides.boxes import split_boxes
 from landslide_tf.datasets.ecoregion_landslides.files import KINDS
 from landslide_tf.datasets.ecoregion_landslides.tables import (
@@ -117,16 +119,17 @@ def plan_pairs(
         boxes = {pair.number: pair.box for pair in pairs if pair.region == region}
         splits |= split_boxes(index, boxes)
     return [
-        PlannedPair(pair, splits[pair.number], tuple(_inside(pair, events)))
+        PlannedPair(
+            pair,
+            splits[pair.number],
+            tuple(
+                event
+                for event in events
+                if pair.box.holds(event.latitude, event.longitude)
+            ),
+        )
         for pair in pairs
     ]
-
-
-def _inside(pair: BoxedPair, events: Iterable[Event]) -> Iterator[Event]:
-    west, south, east, north = pair.box.bounds
-    for event in events:
-        if south <= event.latitude <= north and west <= event.longitude <= east:
-            yield event
 
 
 def write_plan(folder: str | Path, planned: Sequence[PlannedPair]) -> dict[str, Path]:
@@ -182,18 +185,13 @@ def read_plan(folder: str | Path) -> list[dict[str, str]]:
     Raises:
         DataError: If it is missing or broken.
     """
-    path = Path(folder) / PLAN
+    path = epath.Path(folder) / PLAN
     if not path.is_file():
         raise DataError(
             f"`{folder}` must hold `{PLAN}`: write it with `landslide-tf datasets plan "
             f"WORKBOOK --out {folder}`."
         )
-    with reading(path, "a plan of image pairs"):
-        rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
-        lacking = {"no", "region", "split", *_BOX, "pre", "post"} - set(rows[0])
-        if lacking:
-            raise ValueError(f"it lacks the columns {', '.join(sorted(lacking))}")
-    return rows
+    return read_table(path, ("no", "region", "split", *_BOX, "pre", "post"))
 
 
 def csv_rows(rows: Sequence[dict[str, Any]]) -> str:

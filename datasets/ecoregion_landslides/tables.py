@@ -9,6 +9,7 @@ import io
 import os
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -303,29 +304,39 @@ def _date(text: str) -> tuple[datetime.date, Literal["day", "year"]]:
     raise ValueError(f"`{text}` is no date")
 
 
-def _faults_of(event: Event, row: Row) -> Iterator[Fault]:
+def _faults_of(event: Event, row: Row) -> list[Fault]:
+    spelling = row[11].strip()
+    tabs = [
+        name
+        for name, cell in zip(_INVENTORY, row, strict=False)
+        if "\t" in cell and cell != cell.strip()
+    ]
+    found = [
+        ("region_spelling", f"`{spelling}`; mended", spelling != event.region),
+        *(("stray_tab", f"around `{name}`; taken away", True) for name in tabs),
+        ("year_only", f"January 1, {event.date.year}", event.date_precision == "year"),
+        ("ls_id_lossy", f"`{event.ls_id}`; no key", event.ls_id_lossy),
+    ]
     key = str(event.object_id)
-    if row[11].strip() != event.region:
-        yield Fault(event.row, key, "region_spelling", f"`{row[11].strip()}`; mended")
-    for name, cell in zip(_INVENTORY, row, strict=False):
-        if "\t" in cell and cell != cell.strip():
-            yield Fault(event.row, key, "stray_tab", f"around `{name}`; taken away")
-    if event.date_precision == "year":
-        yield Fault(event.row, key, "year_only", f"January 1, {event.date.year}")
-    if event.ls_id_lossy:
-        yield Fault(event.row, key, "ls_id_lossy", f"`{event.ls_id}`; no key")
+    return [Fault(event.row, key, kind, text) for kind, text, holds in found if holds]
 
 
 def _duplicates(events: list[Event]) -> list[Fault]:
     first: dict[tuple[float, float], Event] = {}
-    faults = []
-    for event in events:
-        twin = first.setdefault((event.latitude, event.longitude), event)
-        if twin is not event:
-            detail = f"same point as row {twin.row}; kept"
-            key = str(event.object_id)
-            faults.append(Fault(event.row, key, "duplicate_point", detail))
-    return faults
+    twins = [
+        (event, first.setdefault((event.latitude, event.longitude), event))
+        for event in events
+    ]
+    return [
+        Fault(
+            event.row,
+            str(event.object_id),
+            "duplicate_point",
+            f"same point as row {twin.row}; kept",
+        )
+        for event, twin in twins
+        if twin is not event
+    ]
 
 
 def _rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, Row]]:
@@ -338,19 +349,16 @@ def _rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, Row]]:
     import openpyxl  # too slow for `import landslide_tf`
 
     with reading(path, "an XLSX workbook"):
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        content = list(sheet.iter_rows(values_only=True))
-        book.close()
+        workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        with closing(workbook) as book:
+            content = list(book.worksheets[0].iter_rows(values_only=True))
     for number, cells in enumerate(content, 1):
         yield number, [_text(cell) for cell in cells]
 
 
 def _text(cell: object) -> str:
-    if cell is None:
-        return ""
     if isinstance(cell, datetime.datetime):
         return f"{cell:%Y/%m/%d}"
     if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell)
+        cell = int(cell)
+    return "" if cell is None else str(cell)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio import Affine
 
+from landslide_tf.datasets.common.tile_grid import starts
 from landslide_tf.errors import DataError
 from landslide_tf.raster.grid import Window, mean_cell, wkt_of
 from landslide_tf.raster.scene import Pixels, Scene, SceneReader
@@ -53,12 +54,6 @@ class Tile(NamedTuple):
         """Name of the example."""
         name = f"{self.scene}_{self.row:05d}_{self.column:05d}"
         return name if self.transform == IDENTITY else f"{name}_{self.transform}"
-
-
-def starts(length: int, size: int, stride: int) -> list[int]:
-    """Returns where tiles begin: every `stride`, the last one moved inside."""
-    last = length - size
-    return [*range(0, last, stride), last]
 
 
 class Survey(NamedTuple):

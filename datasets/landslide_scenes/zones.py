@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from landslide_tf.datasets.common.splits import overlapping_footprints, split_by_hash
+from landslide_tf.datasets.common.splits import (
+    SPLITS,
+    overlapping_footprints,
+    split_by_hash,
+)
 from landslide_tf.datasets.landslide_scenes.tiles import Tile
 from landslide_tf.errors import DataError
 from landslide_tf.raster.grid import bounds_in, wkt_of
 from landslide_tf.raster.scene import Scene
 from landslide_tf.terrain import Grid
 
-SPLITS = ("train", "validation", "test")
 TEST, VALIDATION = 0.2, 0.1
 
 _DEGREES = CRS.from_epsg(4326)

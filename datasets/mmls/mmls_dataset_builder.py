@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from etils import epath
 from landslide_tf.datasets.common.base import Example, LandslideBuilder
 from landslide_tf.datasets.common.info import BandInfo, make_info
 from landslide_tf.datasets.common.pairing import Found, Pair, pair_files
-from landslide_tf.datasets.common.reading import read_mask
+from landslide_tf.datasets.common.reading import read_mask, read_table
 from landslide_tf.datasets.common.report import report_files
 from landslide_tf.datasets.common.splits import SPLITS
 from landslide_tf.datasets.common.tile_grid import Position, near
@@ -149,8 +148,7 @@ def published(folder: epath.Path) -> dict[str, set[Position]]:
         Positions of `train`, `validation` and `test`.
     """
     positions: dict[str, set[Position]] = {part: set() for part in SPLITS}
-    lines = (folder / "tiles.tsv").read_text().splitlines()
-    for row in csv.DictReader(lines, delimiter="\t"):
+    for row in read_table(folder / "tiles.tsv", ("part", "row", "col"), "\t"):
         positions[row["part"]].add((int(row["row"]), int(row["col"])))
     return positions
 

@@ -149,26 +149,34 @@ def _check(
     shading: float | None,
 ) -> None:
     """Raises a DataError for an argument out of its range."""
-    if split not in SPLITS:
-        raise DataError(f"`split` must be one of {SPLITS}, received {split!r}.")
-    if region not in range(len(REGIONS)):
-        raise DataError(f"`region` must be 0 to {len(REGIONS) - 1}, received {region}.")
-    if min(seed, index) < 0:
-        raise DataError(
-            f"`seed` and `index` must be 0 or more, received {seed} and {index}."
-        )
-    if size < _SMALLEST or size % 4:
-        raise DataError(
-            f"`size` must be a multiple of 4 and at least {_SMALLEST}, received {size}."
-        )
-    if not (np.isfinite(cell) and cell > 0):
-        raise DataError(f"`cell` must be a positive number of metres, received {cell}.")
-    if not 0 <= nodata_fraction < 1:
-        raise DataError(
-            f"`nodata_fraction` must lie in [0, 1), received {nodata_fraction}."
-        )
-    if shading is not None and not 0 <= shading <= 1:
-        raise DataError(f"`shading` must lie in [0, 1], received {shading}.")
+    last = len(REGIONS) - 1
+    for fits, wanted, received in (
+        (split in SPLITS, f"`split` must be one of {SPLITS}", repr(split)),
+        (region in range(len(REGIONS)), f"`region` must be 0 to {last}", region),
+        (min(seed, index) >= 0, "`seed` and `index` must be 0 or more", (seed, index)),
+        (
+            size >= _SMALLEST and size % 4 == 0,
+            f"`size` must be a multiple of 4 and at least {_SMALLEST}",
+            size,
+        ),
+        (
+            np.isfinite(cell) and cell > 0,
+            "`cell` must be a positive number of metres",
+            cell,
+        ),
+        (
+            0 <= nodata_fraction < 1,
+            "`nodata_fraction` must lie in [0, 1)",
+            nodata_fraction,
+        ),
+        (
+            shading is None or 0 <= shading <= 1,
+            "`shading` must lie in [0, 1]",
+            shading,
+        ),
+    ):
+        if not fits:
+            raise DataError(f"{wanted}, received {received}.")
 
 
 def palette(region: int, visible: bool) -> FloatArray:

@@ -22,12 +22,12 @@ import tensorflow_datasets as tfds
 import yaml
 
 from landslide_tf.datasets import landslide_scenes
+from landslide_tf.datasets.common.splits import SPLITS
 from landslide_tf.datasets.landslide_scenes.landslide_scenes_dataset_builder import (
     PREPARED,
 )
 from landslide_tf.datasets.landslide_scenes.plan import Plan
 from landslide_tf.datasets.landslide_scenes.tiles import Tile
-from landslide_tf.datasets.landslide_scenes.zones import SPLITS
 from landslide_tf.files import atomic_folder
 from landslide_tf.prepare.plan import Inputs, Options, find_inputs, make_plan
 from landslide_tf.raster.bands import COLOURS, bright_value

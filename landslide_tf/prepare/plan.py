@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args
 from rich.console import Console
 from rich.progress import track
 
+from landslide_tf.datasets.common.splits import SPLITS
 from landslide_tf.datasets.landslide_scenes.plan import Plan, ranges_of, split_tiles
 from landslide_tf.datasets.landslide_scenes.tiles import (
     Tile,
@@ -18,7 +19,6 @@ from landslide_tf.datasets.landslide_scenes.tiles import (
     grid_windows,
     survey,
 )
-from landslide_tf.datasets.landslide_scenes.zones import SPLITS
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.prepare.patches import Patch
 from landslide_tf.prepare.pool import (
