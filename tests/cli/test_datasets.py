@@ -97,7 +97,7 @@ def test_a_killed_build_is_invisible_and_the_next_one_uses_what_it_unpacked(
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     versions = tmp_path / "data" / "bijie_landslide" / "segmentation"
-    (leftover,) = versions.iterdir()
+    (leftover,) = versions.glob("[!.]*")
     assert leftover.name.startswith("incomplete.")
     code, out, _ = command("datasets", "info", "bijie_landslide", *archived[:2])
     assert code == 0 and "not built" in out
@@ -106,7 +106,7 @@ def test_a_killed_build_is_invisible_and_the_next_one_uses_what_it_unpacked(
 
     code, out, _ = command(*arguments)
     assert code == 0 and "test: 4 examples" in out
-    assert [path.name for path in versions.iterdir()] == ["1.0.0"]
+    assert [path.name for path in versions.glob("[!.]*")] == ["1.0.0"]
     assert unpacked.stat().st_mtime_ns == written
     whole = tmp_path / "whole"
     code, *_ = command(

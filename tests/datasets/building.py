@@ -22,7 +22,7 @@ def examples(builder, split):
 
 def nothing_visible(folder):
     """Whether a failed build left no data set behind."""
-    return not list((folder / "data").glob("*/[!.]*/*"))
+    return not list((folder / "data").glob("*/[!.]*/[!.]*"))
 
 
 def drawn(mask, colours):

@@ -494,7 +494,7 @@ def test_bad_files_are_named_and_nothing_is_built(tmp_path, fault):
         build(manual, tmp_path)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not list((tmp_path / "data").glob("landslide_scenes/small/*"))
+    assert not list((tmp_path / "data").glob("landslide_scenes/small/[!.]*"))
 
 
 def test_an_empty_folder_says_what_is_expected(tmp_path):

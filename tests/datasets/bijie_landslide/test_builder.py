@@ -275,7 +275,7 @@ def test_broken_files_are_named_and_nothing_is_built(manual, tmp_path, fault):
         build(manual, tmp_path)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not list((tmp_path / "data").glob("bijie_landslide/segmentation/*"))
+    assert not list((tmp_path / "data").glob("bijie_landslide/segmentation/[!.]*"))
 
 
 def test_nothing_there_says_what_is_expected(tmp_path):

@@ -252,7 +252,7 @@ def test_broken_files_are_named_and_nothing_is_built(tmp_path, fault, named):
         build(tmp_path / "manual", tmp_path / "data", "longxi_uav")
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not list((tmp_path / "data").glob("cas_landslide/longxi_uav/*"))
+    assert not list((tmp_path / "data").glob("cas_landslide/longxi_uav/[!.]*"))
 
 
 def test_names_in_archives_need_not_be_unicode(tmp_path):

@@ -288,4 +288,4 @@ def test_bad_files_are_named_and_nothing_is_built(tmp_path, fault):
     with pytest.raises(DataError) as caught:
         build(mangkam.Builder, manual, tmp_path)
     assert words in str(caught.value) and "\n" not in str(caught.value)
-    assert not list((tmp_path / "data").glob("mangkam/pairs/*"))
+    assert not list((tmp_path / "data").glob("mangkam/pairs/[!.]*"))

@@ -272,4 +272,4 @@ def test_bad_files_are_named_and_nothing_is_built(tmp_path, fault):
     with pytest.raises(DataError) as caught:
         build(manual, tmp_path, small("v"))
     assert words in str(caught.value) and "\n" not in str(caught.value)
-    assert not list((tmp_path / "data").glob("isprs_semantic/small_v/*"))
+    assert not list((tmp_path / "data").glob("isprs_semantic/small_v/[!.]*"))

@@ -227,7 +227,7 @@ def test_broken_files_are_named_and_nothing_is_built(manual, tmp_path, caplog, f
         build(manual, tmp_path)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not list((tmp_path / "data").glob("mmls/published/*"))
+    assert not list((tmp_path / "data").glob("mmls/published/[!.]*"))
     assert not [r for r in caplog.records if r.name == "tifffile"]
 
 
