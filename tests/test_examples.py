@@ -3,22 +3,40 @@
 import doctest
 import importlib
 import inspect
+import pkgutil
 import sys
 from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
 
-# Packages whose public names all need an example.
+# Packages whose public functions and classes all need an example.
 REQUIRED = ("evidence", "losses", "metrics", "models", "objects", "serving", "terrain")
 # Packages whose examples run, where there are some.
 OTHERS = ("layers", "mapping", "pipelines", "prepare", "raster")
+# Packages whose public functions need one, but for those that a guide in `docs` runs.
+FUNCTIONS = {"mapping": ["write_evaluation"], "prepare": ["prepare"]}
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def public(module: ModuleType, seen: tuple[str, ...] = ()) -> Iterator[tuple]:
-    """The functions and classes of a package's `__all__`, and of modules in it."""
-    for name in getattr(module, "__all__", ()):
+    """The functions and classes of a package's `__all__`, and of modules in it.
+
+    A package without `__all__` offers what its modules define.
+    """
+    if hasattr(module, "__all__"):
+        names = module.__all__
+    elif hasattr(module, "__path__"):
+        names = [part.name for part in pkgutil.iter_modules(module.__path__)]
+        for name in names:
+            importlib.import_module(f"{module.__name__}.{name}")
+    else:
+        names = [
+            n
+            for n, v in vars(module).items()
+            if not n.startswith("_") and own(v, module)
+        ]
+    for name in names:
         thing = getattr(module, name)
         if inspect.ismodule(thing):
             yield from public(thing, (*seen, name))
@@ -26,16 +44,23 @@ def public(module: ModuleType, seen: tuple[str, ...] = ()) -> Iterator[tuple]:
             yield ".".join((*seen, name)), thing
 
 
+def own(thing: object, module: ModuleType) -> bool:
+    return getattr(thing, "__module__", None) == module.__name__
+
+
 def packages(names):
     return [importlib.import_module(f"landslide_tf.{name}") for name in names]
 
 
 def runnable(package: ModuleType) -> list[doctest.DocTest]:
+    """The examples; those of the library import all that they use."""
     finder = doctest.DocTestFinder()
     found = []
     for name, thing in public(package):
         module = sys.modules[thing.__module__]
-        found += finder.find(thing, name, module=module, globs={})
+        alone = package.__name__.rpartition(".")[2] in REQUIRED
+        names = {} if alone else dict(vars(module))
+        found += finder.find(thing, name, module=module, globs=names)
     return [test for test in found if test.examples]
 
 
@@ -44,6 +69,14 @@ def test_every_public_name_has_an_example(package):
     (module,) = packages([package])
     without = [n for n, thing in public(module) if ">>> " not in (thing.__doc__ or "")]
     assert without == []
+
+
+@pytest.mark.parametrize("package", FUNCTIONS)
+def test_every_function_has_an_example(package):
+    (module,) = packages([package])
+    functions = [(n, thing) for n, thing in public(module) if inspect.isroutine(thing)]
+    without = [n for n, thing in functions if ">>> " not in (thing.__doc__ or "")]
+    assert without == FUNCTIONS[package]
 
 
 @pytest.mark.parametrize("package", [*REQUIRED, *OTHERS])

@@ -250,9 +250,9 @@ class SceneReader:
     >>> from landslide_tf.raster.cog import Layer, write_plain
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 2, 2)
     >>> names = ("red", "green", "blue", "nir")
-    >>> stored = np.arange(1, 17, dtype=np.uint8).reshape(4, 2, 2)
+    >>> stored = np.arange(1, 17, dtype=np.uint16).reshape(4, 2, 2)
     >>> path = Path("/vsimem/scene.tif")  # a file in memory
-    >>> write_plain(path, grid, Layer("uint8", 0, names), [(0, stored)])
+    >>> write_plain(path, grid, Layer("uint16", 0, names), [(0, stored)])
     >>> scene = make_scene("valley", path, bands=names[:3], factors=["ndvi"])
     >>> with SceneReader(scene) as reader:
     ...     pixels = reader.read(Window(0, 0, 2, 2))
