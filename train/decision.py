@@ -1,4 +1,7 @@
-"""What is fitted on validation once the weights are final: temperature, threshold."""
+"""What is fitted on validation once the weights are final: temperature, threshold.
+
+Apart from the engine, because it takes any network and batches and knows no run.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What is trained: maps of pixels, classes of whole images, two regions."""
+"""What is trained: maps of pixels, classes of whole images, two regions.
+
+A task is a module of its own, so that a new one touches no other; `task_of` alone
+chooses it.
+"""
 
 from landslide_tf.train.recipe.schema import Recipe, TaskName
 from landslide_tf.train.tasks.adaptation import Adaptation

@@ -1,4 +1,7 @@
-"""Batches of two regions: a labelled source and a target without labels."""
+"""Batches of two regions: a labelled source and a target without labels.
+
+Apart from the task, because they are made of batches alone and need no recipe.
+"""
 
 from __future__ import annotations
 

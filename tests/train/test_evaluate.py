@@ -1,0 +1,100 @@
+"""Evaluation of a run against predictions that are counted one by one."""
+
+import numpy as np
+import pytest
+
+from landslide_tf.errors import DataError
+from landslide_tf.objects import object_counts
+from landslide_tf.pipelines import export_arrays, load
+from landslide_tf.train import RunFolder, Session, evaluate_run, load_recipe, task_of
+
+DATA = "synthetic_landslides/tiny"
+SMALL = [
+    "data.train=train[:8]",
+    "data.validation=validation[:4]",
+    "data.test=test[:6]",
+    "model={name: basic_fcn, arguments: {width: 0.0625}}",
+    "training={epochs: 1, batch_size: 4, patch: 32, deterministic: false}",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_data):
+    """A run whose network is as it started."""
+    task, data = task_of(load_recipe("rae_d_synthetic", SMALL)).load(
+        Session(tiny_data), resumed=False
+    )
+    arguments, model = task.build(data)
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "untrained")
+    folder.begin(task.recipe)
+    network, metadata = task.finish(model, arguments, data, "untrained")
+    network.save(folder.model)
+    metadata.write(folder.path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def examples(tiny_data):
+    store = load(f"{DATA}:test[:6]", data_dir=tiny_data)
+    return [store.examples[k] for k in range(6)]
+
+
+def counted(run, images, masks):
+    """Confusion matrices from the network's own probabilities."""
+    model, found = run.load_model(), []
+    for image, mask in zip(images, masks, strict=True):
+        classes = np.argmax(
+            model({"image": image[None].astype(np.float32)})[0], axis=-1
+        )
+        valid = mask != 255
+        pairs = mask[valid].astype(int) * 6 + classes[valid]
+        found.append(np.bincount(pairs, minlength=36).reshape(6, 6))
+    return np.stack(found)
+
+
+def test_every_pixel_and_object_is_counted_once(run, examples, tiny_data):
+    found = evaluate_run(run, session=Session(tiny_data), pictures=2, batch_size=4)
+    images, masks = ([e[k] for e in examples] for k in ("image", "mask"))
+    np.testing.assert_array_equal(found.matrices, counted(run, images, masks))
+    assert found.data == f"{DATA}:test[:6]" and len(found.ids) == 6
+    assert [picture["id"] for picture in found.pictures] == [
+        name for name in found.ids if name in {p["id"] for p in found.pictures}
+    ]
+    model, total = run.load_model(), None
+    for image, mask in zip(images, masks, strict=True):
+        classes = np.argmax(
+            model({"image": image[None].astype(np.float32)})[0], axis=-1
+        )
+        own = object_counts(
+            mask == 0, classes == 0, match="iou", ignore=mask == 255
+        )  # fmt: skip
+        total = own if total is None else total + own
+    assert found.objects["iou"] == total and total.tp + total.fn > 0
+
+
+def test_arrays_hold_the_same_examples(run, tiny_data, tmp_path):
+    export_arrays(DATA, tmp_path, data_dir=tiny_data)
+    one = evaluate_run(run, session=Session(tiny_data), pictures=0)
+    other = evaluate_run(run, session=Session(arrays=tmp_path), pictures=0)
+    np.testing.assert_array_equal(one.matrices, other.matrices)
+
+
+def test_a_permuted_image_is_that_of_a_far_example(run, examples, tiny_data):
+    found = evaluate_run(run, session=Session(tiny_data), permute="image", pictures=0)
+    images = [examples[(k + 3) % 6]["image"] for k in range(6)]
+    expected = counted(run, images, [e["mask"] for e in examples])
+    np.testing.assert_array_equal(found.matrices, expected)
+    assert found.facts["permuted input"] == "image"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"permute": "factors"}, "no input `factors`"),
+        ({"permute": "image", "data": f"{DATA}:test[:1]"}, "at least two examples"),
+        ({"data": f"{DATA}:tests"}, "no split `tests`"),
+    ],
+)
+def test_what_does_not_fit_is_refused(run, tiny_data, options, message):
+    with pytest.raises(DataError, match=message):
+        evaluate_run(run, session=Session(tiny_data), pictures=0, **options)
