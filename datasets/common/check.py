@@ -194,14 +194,12 @@ class _Reader:
         if self._half_tiles:
             self._quarters[name] = quarter_digests(image)
         else:
-            band = self._band
-            if band is None:
-                band = min(1, image.shape[-1] - 1)
+            second = min(1, image.shape[-1] - 1)
+            band = second if self._band is None else self._band
             self._bands[name] = np.ascontiguousarray(image[..., band])
-        if "transform" in example and "crs" in example:
-            bounds = _bounds(example["transform"], image.shape[:2])
-            if bounds is not None:
-                self._bounds[example["crs"].decode()][name] = bounds
+        placed = "transform" in example and "crs" in example
+        if placed and (bounds := _bounds(example["transform"], image.shape[:2])):
+            self._bounds[example["crs"].decode()][name] = bounds
 
     def shares(self, split: str) -> dict[str, float]:
         counts = self._counts[split]
@@ -210,10 +208,8 @@ class _Reader:
             name: float(counts[k] / labelled) if labelled else 0.0
             for k, name in enumerate(self._classes)
         }
-        total = labelled + counts[IGNORE_VALUE]
-        if counts[IGNORE_VALUE]:
-            shares["unlabelled"] = float(counts[IGNORE_VALUE] / total)
-        return shares
+        unlabelled = counts[IGNORE_VALUE] / max(1, counts.sum())
+        return shares | ({"unlabelled": float(unlabelled)} if unlabelled else {})
 
     def duplicates(self) -> list[tuple[str, ...]]:
         return sorted(

@@ -124,16 +124,15 @@ def check_archive(path: str | os.PathLike[str]) -> None:
 def _fault(member: zipfile.ZipInfo) -> str | None:
     """Says what is wrong with a member of an archive, or None."""
     parts = member.filename.replace("\\", "/").split("/")
-    if ".." in parts or not parts[0] or ":" in parts[0]:
-        return "leads out of the folder"
     kind = stat.S_IFMT(member.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is a link or a device"
-    if member.flag_bits & 1:
-        return "is encrypted"
-    if member.file_size > MAX_COMPRESSION * member.compress_size + _LARGEST_MASK:
-        return f"is compressed more than {MAX_COMPRESSION} times"
-    return None
+    most = MAX_COMPRESSION * member.compress_size + _LARGEST_MASK
+    faults = {
+        "leads out of the folder": ".." in parts or not parts[0] or ":" in parts[0],
+        "is a link or a device": kind not in (0, stat.S_IFREG, stat.S_IFDIR),
+        "is encrypted": member.flag_bits & 1,
+        f"is compressed more than {MAX_COMPRESSION} times": member.file_size > most,
+    }
+    return next((words for words, applies in faults.items() if applies), None)
 
 
 def verify(path: epath.Path, checksums: Mapping[str, str]) -> None:

@@ -157,14 +157,14 @@ def cut(site: Site) -> Iterator[Example]:
     with contextlib.ExitStack() as stack:
         paths = (site.pre, site.post, site.mask)
         pre, post, mask = (stack.enter_context(open_raster(p)) for p in paths)
-        for path, source in ((site.pre, pre), (site.post, post), (site.mask, mask)):
+        for path, source in zip(paths, (pre, post, mask), strict=True):
             if source.shape != post.shape:
                 raise DataError(
                     f"`{path}` must have the size {post.shape} of `{site.post.name}`, "
                     f"received {source.shape}; restore the file."
                 )
-        for path, source in ((site.pre, pre), (site.post, post)):
-            if source.count not in (3, 4) or set(source.dtypes) != {"uint8"}:
+            colours = source.count in (3, 4) and set(source.dtypes) == {"uint8"}
+            if source is not mask and not colours:
                 raise DataError(
                     f"`{path}` must be a picture with red, green, blue of 8 bits, "
                     f"received {source.count} bands of {source.dtypes[0]}."

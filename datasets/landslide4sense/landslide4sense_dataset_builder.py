@@ -144,13 +144,20 @@ def _folders(
     root: epath.Path, part: str
 ) -> tuple[epath.Path, epath.Path | None] | None:
     """Finds the folders of a part's images and masks; None = not here."""
-    for name in _FOLDERS[part]:
-        choices = [(root / "images" / name, [root / "annotations" / name])]
-        masks = [root / name / kind for kind in _MASKS]
-        choices += [(root / name / kind, masks) for kind in _IMAGES]
-        for folder, masks in choices:
-            if folder.is_dir():
-                return folder, next((m for m in masks if m.is_dir()), None)
+    choices = [
+        choice
+        for name in _FOLDERS[part]
+        for choice in (
+            (root / "images" / name, [root / "annotations" / name]),
+            *(
+                (root / name / kind, [root / name / other for other in _MASKS])
+                for kind in _IMAGES
+            ),
+        )
+    ]
+    for folder, masks in choices:
+        if folder.is_dir():
+            return folder, next((mask for mask in masks if mask.is_dir()), None)
     return None
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -201,24 +202,31 @@ def regroup(
         DataError: If one place of the grid is in both labelled parts, or no tile is
             labelled.
     """
-    splits: dict[str, list[Pair[Position]]] = {split: [] for split in SPLITS}
-    seen: dict[Position, epath.Path] = {}
-    labelled = [
-        p for k in ("train", "validation") if k in parts for p in parts[k].pairs
-    ]
-    for pair in sorted((p for p in labelled if p.mask), key=lambda p: p.key):
-        if pair.key in seen:
-            raise DataError(
-                f"`{pair.image}` shows the place of `{seen[pair.key]}`: a labelled "
-                "tile must be in one part only; remove one of them."
-            )
-        seen[pair.key] = pair.image
-        splits[_split_of(pair.key)].append(pair)
-    if not seen:
+    labelled = sorted(
+        (
+            pair
+            for part in ("train", "validation")
+            if part in parts
+            for pair in parts[part].pairs
+            if pair.mask is not None
+        ),
+        key=lambda pair: pair.key,
+    )
+    if not labelled:
         raise DataError(
             "`mmlsv2/clean` needs labelled train or validation tiles and found none; "
             "add them, or build `mmlsv2/published`."
         )
+    for one, other in pairwise(labelled):
+        if one.key == other.key:
+            raise DataError(
+                f"`{other.image}` shows the place of `{one.image}`: a labelled tile "
+                "must be in one part only; remove one of them."
+            )
+    splits = {
+        split: [pair for pair in labelled if _split_of(pair.key) == split]
+        for split in SPLITS
+    }
     dropped = {}
     for split, others in (("validation", ("test",)), ("train", ("validation", "test"))):
         kept = {pair.key for other in others for pair in splits[other]}

@@ -43,6 +43,7 @@ class DatasetBuilderContract(tfds.testing.DatasetBuilderTestCase):
     @classmethod
     def setUpClass(cls):
         cls.BUILDER_CONFIG_NAMES_TO_TEST = [cls.CONFIG]
+        cls._examples = {}
         cls._folder = tempfile.TemporaryDirectory()
         cls.EXAMPLE_DIR = str(Path(cls._folder.name, "manual"))
         Path(cls.EXAMPLE_DIR).mkdir()
@@ -61,7 +62,11 @@ class DatasetBuilderContract(tfds.testing.DatasetBuilderTestCase):
         cls._folder.cleanup()
 
     def examples(self, split):
-        return list(tfds.as_numpy(self.built.as_dataset(split=split)))
+        """Examples of a split, read once for all tests; not to be changed."""
+        if split not in self._examples:
+            data = tfds.as_numpy(self.built.as_dataset(split=split))
+            self._examples[split] = list(data)
+        return self._examples[split]
 
     def test_documentation_is_found(self):
         # With an editable install TFDS looks in the wrong folder by itself.

@@ -43,6 +43,11 @@ def written(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def uav(written, tmp_path_factory):
+    return build(written, tmp_path_factory.mktemp("cas"), "uav")
+
+
 def build(manual, data, config, **arguments):
     builder = tfds.builder(f"cas_landslide/{config}", data_dir=data)
     configuration = tfds.download.DownloadConfig(manual_dir=manual, **arguments)
@@ -114,9 +119,8 @@ def test_folders_come_before_archives(tmp_path):
     assert found["palu"].name == "palu"
 
 
-def test_tiles_are_stored_as_they_are(written, tmp_path):
-    builder = build(written, tmp_path, "uav")
-    found = {n: e for part in examples(builder).values() for n, e in part.items()}
+def test_tiles_are_stored_as_they_are(uav):
+    found = {n: e for part in examples(uav).values() for n, e in part.items()}
     assert len(found) == 16
     for slug in ("moxi_uav02", "longxi_uav", "jiuzhai_uav02"):
         cells = [
@@ -138,8 +142,8 @@ def test_tiles_are_stored_as_they_are(written, tmp_path):
     assert found[name]["gsd"] == np.float32(0.2)
 
 
-def test_blocks_share_no_ground_and_random_tiles_do(written, tmp_path):
-    assert check_dataset(build(written, tmp_path, "uav")).leaks == []
+def test_blocks_share_no_ground_and_random_tiles_do(uav, written, tmp_path):
+    assert check_dataset(uav).leaks == []
     leaks = check_dataset(build(written, tmp_path, "uav-random")).leaks
     assert {pair.how for pair in leaks} == {"half tiles"}
     assert {pair.share for pair in leaks} == {0.25, 0.5}
@@ -269,12 +273,11 @@ def test_names_in_archives_need_not_be_unicode(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # Beam's own, about many things
-def test_beam_makes_the_same_examples(written, tmp_path):
+def test_beam_makes_the_same_examples(uav, written, tmp_path):
     pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
-    plain = build(written, tmp_path / "plain", "uav")
     beam = build(written, tmp_path / "beam", "uav", beam_runner="DirectRunner")
-    assert beam.info.metadata["files"] == plain.info.metadata["files"]
-    one, two = examples(plain), examples(beam)
+    assert beam.info.metadata["files"] == uav.info.metadata["files"]
+    one, two = examples(uav), examples(beam)
     assert {s: set(e) for s, e in one.items()} == {s: set(e) for s, e in two.items()}
     for split, found in one.items():
         for name, example in found.items():

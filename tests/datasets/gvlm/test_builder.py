@@ -56,6 +56,15 @@ def root(tmp_path):
     return tmp_path / "manual" / "gvlm"
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The dummy sites as they are, built; not to be changed."""
+    folder = tmp_path_factory.mktemp("gvlm")
+    write(folder / "manual" / "gvlm")
+    with pytest.warns(IncompleteDataWarning, match="6 of 17 sites"):
+        return build("gvlm", folder / "manual", folder)
+
+
 def everything(builder):
     found = {}
     for split in builder.info.splits:
@@ -63,10 +72,8 @@ def everything(builder):
     return found
 
 
-def test_tiles_cover_every_pixel_once(root, tmp_path):
-    with pytest.warns(IncompleteDataWarning, match="6 of 17 sites"):
-        builder = build("gvlm", root.parent, tmp_path)
-    found = everything(builder)
+def test_tiles_cover_every_pixel_once(built, tmp_path):
+    found = everything(built)
     assert found["Gamma_0_0"]["mask"].sum() == 200
     pre, post, mask = write_site(tmp_path / "again", 1, (530, 1030))
     again = {"pre": np.zeros_like(pre), "post": np.zeros_like(post),
@@ -84,11 +91,10 @@ def test_tiles_cover_every_pixel_once(root, tmp_path):
     np.testing.assert_array_equal(again["mask"][..., 0], mask == 255)
 
 
-def test_sites_are_never_cut(root, tmp_path):
-    builder = build("gvlm", root.parent, tmp_path)
-    report = builder.info.metadata["files"]
-    for split in builder.info.splits:
-        stored = {e["site"].decode() for e in examples(builder, split).values()}
+def test_sites_are_never_cut(built):
+    report = built.info.metadata["files"]
+    for split in built.info.splits:
+        stored = {e["site"].decode() for e in examples(built, split).values()}
         assert stored == set(report[split]["sites"])
     listed = [site for part in report.values() for site in part["sites"]]
     assert sorted(listed) == sorted(SITES)

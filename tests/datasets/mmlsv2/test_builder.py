@@ -111,12 +111,24 @@ def root(tmp_path):
     return tmp_path / "manual" / "mmlsv2"
 
 
-def test_bands_have_one_order_and_their_units(root, tmp_path):
-    builder = build("mmlsv2/published", root.parent, tmp_path)
-    names = [band["name"] for band in builder.info.metadata["bands"]]
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A manual folder with the challenge's tiles; not to be changed."""
+    folder = tmp_path_factory.mktemp("mmlsv2") / "manual"
+    challenge(folder / "mmlsv2")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(written, tmp_path_factory):
+    return build("mmlsv2/published", written, tmp_path_factory.mktemp("mmlsv2"))
+
+
+def test_bands_have_one_order_and_their_units(built):
+    names = [band["name"] for band in built.info.metadata["bands"]]
     assert names == ["red", "green", "blue", "dem", "slope", "thermal", "gray"]
-    assert builder.info.metadata["bands"][3]["unit"] == "metre"
-    example = examples(builder, "train")["train_1_1"]
+    assert built.info.metadata["bands"][3]["unit"] == "metre"
+    example = examples(built, "train")["train_1_1"]
     stored = raw_tile(101)
     np.testing.assert_array_equal(example["image"], stored[..., [4, 5, 6, 2, 1, 0, 3]])
     assert example["transform"].tolist() == [232, 0, 29696, 0, -232, -29696]
@@ -124,18 +136,16 @@ def test_bands_have_one_order_and_their_units(root, tmp_path):
     assert example["mask"].sum() == 20 * 128  # background is tagged as nodata
 
 
-def test_the_rim_gets_the_slope_of_repeated_elevations(root, tmp_path):
-    builder = build("mmlsv2/published", root.parent, tmp_path)
-    image = examples(builder, "train")["train_2_13"]["image"]
+def test_the_rim_gets_the_slope_of_repeated_elevations(built):
+    image = examples(built, "train")["train_2_13"]["image"]
     np.testing.assert_allclose(image[..., 4], raw_tile(213)[..., 1], atol=1e-4)
-    assert builder.info.metadata["files"]["train"]["slope_pixels_filled"] == 128
-    assert builder.info.metadata["bands"][4]["range"][0] >= 0
+    assert built.info.metadata["files"]["train"]["slope_pixels_filled"] == 128
+    assert built.info.metadata["bands"][4]["range"][0] >= 0
 
 
-def test_scaled_tiles_are_divided_by_the_ranges(root, tmp_path):
-    raw = build("mmlsv2/published", root.parent, tmp_path)
-    unit = build("mmlsv2/published-unit", root.parent, tmp_path)
-    one, two = (examples(b, "validation")["validation_2_8"] for b in (raw, unit))
+def test_scaled_tiles_are_divided_by_the_ranges(built, written, tmp_path):
+    unit = build("mmlsv2/published-unit", written, tmp_path)
+    one, two = (examples(b, "validation")["validation_2_8"] for b in (built, unit))
     np.testing.assert_array_equal(
         two["image"],
         one["image"] / np.float32([255, 255, 255, 12822, 90, 255, 255]),
