@@ -20,6 +20,7 @@ from landslide_tf.errors import LandslideTFError, RecipeError, RunError
 from landslide_tf.train.engine import Prepared, prepare, train_or_resume
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.folder import RunFolder
+from landslide_tf.train.run.series import digest
 from landslide_tf.train.run.session import Session
 from landslide_tf.train.search.folder import Outcome, SearchFolder
 from landslide_tf.train.search.space import SearchSpace, Values
@@ -251,6 +252,7 @@ class RunTuner(kt.Tuner):
         )
         given, made = space.recipe.model.arguments, prepared.task.recipe.model.arguments
         self._known = {k: v for k, v in made.items() if k not in given}
+        self._counts: dict[str, int] = {}  # by the section `model`
         self._num_classes = prepared.arguments["num_classes"]
         self._space = space
         self._folder = folder
@@ -299,7 +301,6 @@ class RunTuner(kt.Tuner):
         """Builds and trains a network; what is the trial's own fault is a reason."""
         parameters, score, reason = None, None, None
         most = self._options.max_parameters
-        keras.utils.clear_session()
         try:
             parameters = self._count(recipe)
         except LandslideTFError as error:
@@ -332,15 +333,20 @@ class RunTuner(kt.Tuner):
         )
 
     def _count(self, recipe: Recipe) -> int:
-        """Returns the parameters of a recipe's network.
+        """Returns the parameters of a recipe's network; each is built once.
 
         Raises:
             RecipeError: If the builder does not take an argument's value.
         """
         recipe = recipe.model_copy(deep=True)
         recipe.model.arguments.update(self._known)
-        arguments = builder_arguments(recipe, self._num_classes)
-        return build_model(recipe.model.name, arguments, activation=None).count_params()
+        key = digest(recipe.model.model_dump(mode="json"))
+        if key not in self._counts:
+            keras.utils.clear_session()
+            arguments = builder_arguments(recipe, self._num_classes)
+            network = build_model(recipe.model.name, arguments, activation=None)
+            self._counts[key] = network.count_params()
+        return self._counts[key]
 
 
 def best_score(run: RunFolder, recipe: Recipe) -> float:

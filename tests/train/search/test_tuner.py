@@ -16,7 +16,7 @@ import yaml
 from landslide_tf import models
 from landslide_tf.errors import DataError, LandslideTFError, RecipeError, RunError
 from landslide_tf.files import locked
-from landslide_tf.train import SearchOptions, Session, load_recipe, tune
+from landslide_tf.train import SearchOptions, Session, engine, load_recipe, tune
 from landslide_tf.train.search import tuner as tuner_module
 from landslide_tf.train.search.space import Choice, LogRange, SearchSpace
 
@@ -46,10 +46,25 @@ def small(tmp_path):
     return load_recipe(path)
 
 
+@pytest.fixture(scope="module")
+def prepared_once():
+    """Prepares each recipe once for all searches around it."""
+    known = {}
+
+    def prepare(recipe, session):
+        key = recipe.model_dump_json()
+        if key not in known:
+            known[key] = engine.prepare(recipe, session)
+        return known[key]
+
+    return prepare
+
+
 @pytest.fixture
-def trained(monkeypatch):
+def trained(monkeypatch, prepared_once):
     """Stands for training: a score that a rate of 0.01 would make the highest."""
     seen = []
+    monkeypatch.setattr(tuner_module, "prepare", prepared_once)
 
     def score(recipe):
         return 1 / (1 + abs(math.log10(recipe.optimizer.learning_rate) + 2))
@@ -424,6 +439,7 @@ def test_a_search_killed_in_a_trial_ends_as_one_that_was_not(tuner, whole):
         assert (broken / name).read_text() == (whole / name).read_text()
 
 
+@pytest.mark.slow
 def test_the_winner_scores_the_same_when_it_is_trained(tuner, whole):
     run = tuner.folder / "winner"
     finish(tuner.start("train", whole / "best.yaml", "--out", run))
