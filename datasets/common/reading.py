@@ -171,7 +171,8 @@ def read_table(
         DataError: If the file is broken, lacks a column or has no row.
     """
     with reading(path, f"a table with the columns {', '.join(columns)}"):
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # In bytes: `epath` reads text in one encoding only.
+        lines = path.read_bytes().decode("utf-8-sig").splitlines()
         reader = csv.DictReader(lines, delimiter=delimiter, restval="")
         rows, names = list(reader), list(reader.fieldnames or ())
     lacking = [name for name in columns if name not in names]

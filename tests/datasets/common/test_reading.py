@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 import rasterio
+from etils import epath
 from PIL import Image
 
 from landslide_tf.datasets.common.reading import (
     binary,
+    finite,
     open_array,
     read_mask,
     read_raster,
     read_rgb,
+    read_table,
 )
 from landslide_tf.errors import DataError
 
@@ -128,3 +131,48 @@ def test_broken_arrays_are_named(tmp_path, fault):
         path.write_text("no array")
     with pytest.raises(DataError, match=r"a\.npy` cannot be read as a NumPy array"):
         open_array(path)
+
+
+def test_tables_are_read_by_column_name(tmp_path):
+    path = epath.Path(tmp_path / "t.csv")
+    path.write_bytes("\ufeffid,split,note\r\na,train\r\nb,test,é\r\n".encode())
+    rows = read_table(path, ("split", "id"))
+    assert [row["id"] for row in rows] == ["a", "b"]
+    assert rows[0]["note"] == "" and rows[1]["note"] == "é"
+    path.write_text("id\tn\nx,y\t2\n")
+    assert read_table(path, ("id", "n"), "\t") == [{"id": "x,y", "n": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [(b"id,part\na,train\n", "received id, part: it lacks the columns split"),
+     (b"id,split\n", "received id, split: no row"), (b"", "received nothing"),
+     (b"id,split\n\xff\xfe", "cannot be read as a table")],
+)  # fmt: skip
+def test_other_tables_are_refused(tmp_path, content, fault):
+    path = epath.Path(tmp_path / "t.csv")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"t\.csv.*{fault}") as caught:
+        read_table(path, ("id", "split"))
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_of_another_size_are_refused_where_the_size_is_known(tmp_path):
+    Image.fromarray(PICTURE).save(tmp_path / "a.png")
+    with pytest.raises(
+        DataError, match=r"a\.png` must have 40 x 40 .*received 40 x 30"
+    ):
+        read_rgb(tmp_path / "a.png", 40)
+    Image.fromarray(PICTURE[:30]).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_rgb(tmp_path / "a.png", 30), PICTURE[:30])
+
+
+def test_values_that_are_no_numbers_are_refused_and_counted():
+    values = np.arange(6.0).reshape(2, 3)
+    assert finite(values, "x").dtype == np.float32
+    values[0, 1], values[1, 2] = np.nan, -np.inf
+    with pytest.raises(DataError, match="`x` must hold finite values, received 2"):
+        finite(values, "x")
+    # What float32 cannot hold is no number either.
+    with np.errstate(over="ignore"), pytest.raises(DataError, match="received 1"):
+        finite(np.array([1e300]), "x")

@@ -6,12 +6,14 @@ import warnings
 
 import pytest
 import shapely
+from etils import epath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landslide_tf.datasets.common.splits import (
     SharedGroundWarning,
     overlapping_footprints,
+    read_splits,
     split_by_hash,
     warn_of_shared_ground,
 )
@@ -191,3 +193,25 @@ def test_bad_bounds(box):
     with pytest.raises(DataError, match="bounds of `b`") as caught:
         overlapping_footprints({"a": (0, 0, 1, 1), "b": box})
     assert "\n" not in str(caught.value)
+
+
+def test_ones_own_split_is_read_whatever_else_it_lists(tmp_path):
+    path = epath.Path(tmp_path / "splits.csv")
+    path.write_text("scene,split\n a ,train\nb, val\nother,test\n")
+    chosen = read_splits(path, ["a", "b"], "scene")
+    assert chosen == {"a": "train", "b": "validation", "other": "test"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        (["a,train", "b,tset"], "for every scene, received `tset` for `b`.*`test`"),
+        (["a,train", "b"], "received `` for `b`"),
+        (["b,train"], "a split for every scene, received none for `a`, 1 in all"),
+    ],
+)
+def test_other_splits_of_ones_own_are_refused(tmp_path, lines, fault):
+    path = epath.Path(tmp_path / "splits.csv")
+    path.write_text("\n".join(["scene,split", *lines]))
+    with pytest.raises(DataError, match=rf"splits\.csv.*{fault}"):
+        read_splits(path, ["a", "b"], "scene")

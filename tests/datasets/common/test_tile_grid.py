@@ -10,6 +10,7 @@ from landslide_tf.datasets.common.tile_grid import (
     pairs_with_equal_quarters,
     quarter_digests,
     rebuild_grid,
+    starts,
 )
 
 
@@ -83,3 +84,14 @@ def test_quarters_find_neighbours_of_a_half_overlapping_grid():
             if textured:
                 wanted[one, other] = len(textured) / 4
     assert found == wanted
+
+
+def test_tiles_begin_so_that_they_cover_the_image():
+    assert starts(10, 10, 10) == [0]
+    assert starts(25, 10, 10) == [0, 10, 15]
+    assert starts(30, 10, 5) == [0, 5, 10, 15, 20]
+    for length, size, stride in itertools.product(range(8, 40), (8,), (3, 8)):
+        seen = {
+            start + k for start in starts(length, size, stride) for k in range(size)
+        }
+        assert seen == set(range(length))
