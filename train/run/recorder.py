@@ -28,6 +28,8 @@ class NoLandslideWarning(UserWarning):
 
 
 STATE, BEST = "state", "best"
+# Attributes of a recorder that a checkpoint keeps.
+POSITION = ("epoch", "step", "rows", "best", "best_epoch", "stopped")
 
 
 class RunRecorder:
@@ -87,10 +89,8 @@ class RunRecorder:
                 f"{meta['devices']}`, received {self.section.devices}."
             )
         assign_variables(groups(model), checkpoint)
-        self.epoch, self.step = meta["epoch"], meta["step"]
-        self.rows = meta["rows"]
-        self.best, self.best_epoch = meta["best"], meta["best_epoch"]
-        self.stopped = meta["stopped"]
+        for name in POSITION:
+            setattr(self, name, meta[name])
         self._resumed = checkpoint
         self.run.write_metrics(self.rows)
 
@@ -205,12 +205,7 @@ class RunRecorder:
         meta = {
             "variables": table,
             "devices": self.section.devices,
-            "epoch": self.epoch,
-            "step": self.step,
-            "rows": self.rows,
-            "best": self.best,
-            "best_epoch": self.best_epoch,
-            "stopped": self.stopped,
+            **{name: getattr(self, name) for name in POSITION},
         }
         save_checkpoint(self.run.checkpoints, STATE, arrays, meta)
         self._saved_at = time.monotonic()

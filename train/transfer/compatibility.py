@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,21 +47,9 @@ def recipe_for(
             f"Data set `{name}` has the classes {list(description.classes)}, "
             f"expected the model's {metadata.classes}."
         )
-    channels = description.channels
-    names = [band.name for band in metadata.inputs]
-    for wanted in [*names, *(factor.name for factor in metadata.factors)]:
-        if wanted not in channels:
-            raise DataError(
-                f"Data set `{name}` has no band or factor `{wanted}`, which the model "
-                f"takes.{did_you_mean(wanted, channels)}"
-            )
-    for factor in metadata.factors:
-        unit = channels[factor.name].unit
-        if unit != factor.unit:
-            raise DataError(
-                f"Data set `{name}` has `{factor.name}` in `{unit}`, expected the "
-                f"model's `{factor.unit}`."
-            )
+    bands = [band.name for band in metadata.inputs]
+    units = {factor.name: factor.unit for factor in metadata.factors}
+    _check_channels(description, bands, units, "model")
     if (metadata.dataset or "").partition(":")[0] == name:
         return recipe
     ranges = {band.name: band.range for band in metadata.inputs}
@@ -101,22 +89,13 @@ def target_selection(
     Raises:
         DataError: If a factor has another unit, or the bands need a scale each.
     """
+    units = {name: source.channels[name].unit for name in selection.factors}
+    _check_channels(target, selection.image, units, "source")
     scales = set()
-    for name in (*selection.image, *selection.factors):
-        if name not in target.channels:
-            raise DataError(
-                f"Data set `{target.name}` has no band or factor `{name}`, which the "
-                "network takes."
-            )
-        own, other = source.channels[name], target.channels[name]
-        if name in selection.factors:
-            if own.unit != other.unit:
-                raise DataError(
-                    f"`{target.name}` has `{name}` in `{other.unit}`, expected the "
-                    f"source's `{own.unit}`."
-                )
-        elif own.range and other.range and other.range[1] > 0:
-            scales.add(round(own.range[1] / other.range[1], 6))
+    for name in selection.image:
+        own, other = source.channels[name].range, target.channels[name].range
+        if own and other and other[1] > 0:
+            scales.add(round(own[1] / other[1], 6))
     if len(scales) > 1:
         raise DataError(
             f"The bands of `{target.name}` need a scale each to have the ranges of "
@@ -124,6 +103,25 @@ def target_selection(
         )
     scale = scales.pop() if scales else 1.0
     return replace(selection, image_scale=selection.image_scale * scale)
+
+
+def _check_channels(
+    other: DataDescription, bands: Sequence[str], units: Mapping[str, str], whose: str
+) -> None:
+    """Refuses a data set that lacks a band, or has a factor in another unit."""
+    for name in (*bands, *units):
+        if name not in other.channels:
+            raise DataError(
+                f"Data set `{other.name}` has no band or factor `{name}`, which the "
+                f"network takes.{did_you_mean(name, other.channels)}"
+            )
+    for name, unit in units.items():
+        found = other.channels[name].unit
+        if found != unit:
+            raise DataError(
+                f"Data set `{other.name}` has `{name}` in `{found}`, expected the "
+                f"{whose}'s `{unit}`."
+            )
 
 
 def image_scale_for(recipe: Recipe, name: str) -> float:

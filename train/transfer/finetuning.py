@@ -194,14 +194,20 @@ def finetune(
         number: finetune_recipe(start, data, max(1, number), options, session)
         for number in sorted(set(samples))
     }
+    runs = {number: RunFolder(place / f"samples-{number}") for number in planned}
+    runs[0] = start
     for number, recipe in planned.items():
-        _check_place(_place(place, number), recipe, session)
+        run = runs[number]
+        begun = number and run.recipe.is_file()
+        if begun and run.read_recipe() != session.with_arrays(recipe):
+            raise RunError(
+                f"`{run.path}` holds a run of another recipe: choose another `--out`."
+            )
     home = start.read_recipe().data
     points = []
     for number, recipe in planned.items():
-        run = start
+        run = runs[number]
         if number:
-            run = _place(place, number)
             train_or_resume(recipe, run.path, session)
         there = f"{recipe.data.name}:{recipe.data.test}"
         target = evaluate_run(run, data=there, pictures=0, session=session)
@@ -254,17 +260,3 @@ def _layers(freeze: Sequence[str], run: RunFolder) -> list[str]:
             )
         patterns += found
     return list(dict.fromkeys(patterns))
-
-
-def _place(folder: Path, samples: int) -> RunFolder:
-    return RunFolder(folder / f"samples-{samples}")
-
-
-def _check_place(run: RunFolder, recipe: Recipe, session: Session) -> None:
-    """Refuses a folder that another fine-tuning has begun."""
-    if not run.recipe.is_file():
-        return
-    if run.read_recipe() != session.with_arrays(recipe):
-        raise RunError(
-            f"`{run.path}` holds a run of another recipe: choose another `--out`."
-        )
