@@ -50,7 +50,7 @@ def train(
 
 
 def resume(folder: str | Path, session: Session | None = None) -> RunFolder:
-    """Goes on with a run that was interrupted, with its own recipe.
+    """Resumes a run that was interrupted, with its own recipe.
 
     The end result is that of an uninterrupted run. A finished run stays as it is.
 
@@ -75,7 +75,7 @@ def resume(folder: str | Path, session: Session | None = None) -> RunFolder:
 def train_or_resume(
     recipe: Recipe, folder: str | Path, session: Session | None = None
 ) -> RunFolder:
-    """Trains a recipe, or goes on with the folder's run of it; arguments as `train`."""
+    """Trains a recipe, or resumes the run of it in the folder; arguments as `train`."""
     if RunFolder(Path(folder)).recipe.is_file():
         return resume(folder, session)
     return train(recipe, folder, session)

@@ -108,7 +108,7 @@ class RunFolder:
         return load_network(self.model)
 
     def check_resumable(self) -> None:
-        """Refuses to go on where the end could not be that of one training.
+        """Refuses to resume where the end could not be that of one training.
 
         Raises:
             RunError: If the run was imported, or trained on another backend of Keras.
@@ -121,7 +121,7 @@ class RunFolder:
         backend = keras.backend.backend()
         try:
             trained = json.loads(self.environment.read_text())["backend"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return  # killed before it was written, so nothing is trained
         if trained != backend:
             raise RunError(

@@ -1,4 +1,4 @@
-"""Everything a run has to keep so that it can go on after it was killed."""
+"""Everything a run has to keep so that it can be resumed after a kill."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def adapt_recipe(
         changes: Values to change, each `section.key=value`.
 
     Returns:
-        The recipe; `train` trains it and `resume` takes it up.
+        The recipe; `train` trains it and `resume` resumes it.
 
     Raises:
         RecipeError: If the method has no section `adaptation`, or the network no such

@@ -94,7 +94,7 @@ def finetune_recipe(
         session: Folders of data.
 
     Returns:
-        The recipe; `train` trains it and `resume` takes it up.
+        The recipe; `train` trains it and `resume` resumes it.
 
     Raises:
         RecipeError: If an option does not fit the network.
