@@ -19,9 +19,9 @@ Stream = Callable[[int, int], Any]
 class RunCallbacks(keras.callbacks.CallbackList):
     """The callbacks of a run, which may take more than one call of `fit`.
 
-    A run that is resumed within an epoch is two fits: one ends the broken epoch, one does
-    the rest. To its callbacks it is one training: it begins and ends once, and the
-    steps of the broken epoch keep their numbers.
+    A run that is resumed within an epoch is two fits: one ends the broken epoch, one
+    does the rest. To its callbacks it is one training: it begins and ends once, and
+    the steps of the broken epoch keep their numbers.
 
     Args:
         callbacks: Callbacks without a state of their own.
