@@ -38,9 +38,17 @@ from landslide_tf.pipelines.classification import (
 from landslide_tf.pipelines.inputs import (
     ChannelStatistics,
     InputSelection,
-    channel_statistics,
     channel_values,
     class_shares,
+)
+from landslide_tf.pipelines.named_data import (
+    default_selection,
+    evaluation_data,
+    evaluation_dataset,
+    evaluation_sequence,
+    training_data,
+    training_dataset,
+    training_sequence,
 )
 from landslide_tf.pipelines.region_batches import RegionBatches, WholeRegion
 from landslide_tf.pipelines.region_examples import (
@@ -62,6 +70,7 @@ from landslide_tf.pipelines.segmentation import (
     TrainingBatches,
     collate,
 )
+from landslide_tf.pipelines.statistics import channel_statistics
 from landslide_tf.pipelines.store import (
     Channel,
     DataDescription,
@@ -100,9 +109,13 @@ __all__ = [
     "class_shares",
     "collate",
     "default_rounds",
+    "default_selection",
     "describe",
     "draw_subset",
+    "evaluation_data",
+    "evaluation_dataset",
     "evaluation_input",
+    "evaluation_sequence",
     "evaluation_stream",
     "example_generator",
     "export_arrays",
@@ -120,7 +133,10 @@ __all__ = [
     "read_batches",
     "sample_examples",
     "split_name",
+    "training_data",
+    "training_dataset",
     "training_input",
+    "training_sequence",
     "training_stream",
     "write_arrays",
 ]

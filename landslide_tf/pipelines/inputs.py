@@ -20,6 +20,15 @@ ENCODED = {"slope": "degree", "aspect": "degree", "ndvi": "1"}
 
 
 @dataclass(frozen=True)
+class ChannelStatistics:
+    """Mean, standard deviation and median of a channel over the training split."""
+
+    mean: float
+    std: float
+    median: float
+
+
+@dataclass(frozen=True)
 class InputSelection:
     """Which channels of a data set become `image` and `factors`.
 
@@ -127,50 +136,6 @@ def channel_values(
     if not missing.any():
         return values
     return np.where(missing, np.float32(np.nan if fill is None else fill), values)
-
-
-@dataclass(frozen=True)
-class ChannelStatistics:
-    """Mean, standard deviation and median of a channel over the training split."""
-
-    mean: float
-    std: float
-    median: float
-
-
-def channel_statistics(
-    store: ExampleStore, names: Sequence[str]
-) -> dict[str, ChannelStatistics]:
-    """Measures channels over all pixels of a store.
-
-    Missing values take the channel's median before mean and deviation are taken, so
-    that holes neither shift the mean nor widen the deviation.
-
-    Args:
-        store: Examples of the training split.
-        names: Channel names.
-
-    Returns:
-        Statistics by channel name, float64.
-
-    Raises:
-        DataError: If a channel has no valid value at all.
-    """
-    result = {}
-    for name in names:
-        channel = store.description.channels[name]
-        parts = [channel_values(e, channel, None).ravel() for e in store.examples]
-        values = np.concatenate(parts)
-        missing = np.isnan(values)
-        if missing.all():
-            raise DataError(f"`{name}` of `{store.description.name}` has no values.")
-        median = float(np.median(values[~missing]))
-        values[missing] = median
-        std = float(values.std(dtype=np.float64))
-        result[name] = ChannelStatistics(
-            mean=float(values.mean(dtype=np.float64)), std=std or 1.0, median=median
-        )
-    return result
 
 
 def class_shares(store: ExampleStore) -> NDArray[np.float64]:
