@@ -11,7 +11,7 @@ import keras
 
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
-from landslide_tf.pipelines import evaluation_input, training_input
+from landslide_tf.pipelines.sequences import evaluation_input, training_input
 from landslide_tf.train.decision import fit_decision
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.devices import prepare_backend, replicated, settle_devices

@@ -16,10 +16,8 @@ from landslide_tf.pipelines.batches import (
     ArraySpec,
     EvaluationData,
     TrainingData,
-    evaluation_input,
     evaluation_stream,
     read_batches,
-    training_input,
     training_stream,
 )
 from landslide_tf.pipelines.built_sets import (
@@ -114,7 +112,6 @@ __all__ = [
     "draw_subset",
     "evaluation_data",
     "evaluation_dataset",
-    "evaluation_input",
     "evaluation_sequence",
     "evaluation_stream",
     "example_generator",
@@ -135,7 +132,6 @@ __all__ = [
     "split_name",
     "training_data",
     "training_dataset",
-    "training_input",
     "training_sequence",
     "training_stream",
     "write_arrays",

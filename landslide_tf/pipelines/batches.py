@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from landslide_tf.pipelines.sequences import EvaluationSequence, TrainingSequence
-
 # Batches that are made before the step which asks for them.
 AHEAD = 4
 
@@ -239,32 +237,6 @@ def training_stream(
 def evaluation_stream(data: EvaluationData[AnyBatch]) -> tf.data.Dataset:
     """Returns evaluation data as a finite `tf.data.Dataset` of (inputs, labels)."""
     return _dataset(data, data.batch, 0, len(data), None)
-
-
-def training_input(
-    data: TrainingData[AnyBatch], epoch: int = 0, step: int = 0
-) -> tf.data.Dataset | TrainingSequence:
-    """Returns training data in the form that `fit` takes best on Keras's backend."""
-    import keras
-
-    if keras.backend.backend() == "tensorflow":
-        return training_stream(data, epoch, step)
-    from landslide_tf.pipelines.sequences import TrainingSequence
-
-    return TrainingSequence(data, epoch, step)
-
-
-def evaluation_input(
-    data: EvaluationData[AnyBatch],
-) -> tf.data.Dataset | EvaluationSequence:
-    """Returns evaluation data in the form that suits Keras's backend."""
-    import keras
-
-    if keras.backend.backend() == "tensorflow":
-        return evaluation_stream(data)
-    from landslide_tf.pipelines.sequences import EvaluationSequence
-
-    return EvaluationSequence(data)
 
 
 def _dataset(

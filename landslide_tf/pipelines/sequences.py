@@ -1,20 +1,26 @@
-"""The one way from batches to `keras.utils.PyDataset`, for every backend of Keras.
+"""The one way from batches into `keras.utils.PyDataset`, for every backend of Keras.
 
-Apart from `batches`, which must not import Keras.
+Apart from `batches`, because this module imports Keras, which takes seconds.
 """
 
 from __future__ import annotations
 
-from typing import Generic
+from typing import TYPE_CHECKING, Generic
 
 import keras
 
 from landslide_tf.pipelines.batches import (
     AHEAD,
+    AnyBatch,
     Batch_co,
     EvaluationData,
     TrainingData,
+    evaluation_stream,
+    training_stream,
 )
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Threads of Keras that make batches before the step which asks for them.
 _WORKERS = 2
@@ -65,3 +71,21 @@ class EvaluationSequence(keras.utils.PyDataset, Generic[Batch_co]):
     def __getitem__(self, index: int) -> Batch_co:
         """Returns inputs and labels of a batch."""
         return self._data.batch(index)
+
+
+def training_input(
+    data: TrainingData[AnyBatch], epoch: int = 0, step: int = 0
+) -> tf.data.Dataset | TrainingSequence[AnyBatch]:
+    """Returns training data in the form that `fit` takes best on Keras's backend."""
+    if keras.backend.backend() == "tensorflow":
+        return training_stream(data, epoch, step)
+    return TrainingSequence(data, epoch, step)
+
+
+def evaluation_input(
+    data: EvaluationData[AnyBatch],
+) -> tf.data.Dataset | EvaluationSequence[AnyBatch]:
+    """Returns evaluation data in the form that suits Keras's backend."""
+    if keras.backend.backend() == "tensorflow":
+        return evaluation_stream(data)
+    return EvaluationSequence(data)

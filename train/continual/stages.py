@@ -22,9 +22,8 @@ from landslide_tf.models import tsmu
 from landslide_tf.pipelines import (
     RegionBatches,
     WholeRegion,
-    evaluation_input,
-    training_input,
 )
+from landslide_tf.pipelines.sequences import evaluation_input, training_input
 from landslide_tf.train.continual.recipe import (
     ContinualRecipe,
     ContinualTraining,

@@ -8,7 +8,8 @@ import pytest
 
 from landslide_tf import models
 from landslide_tf.models import tsmu
-from landslide_tf.pipelines import RegionBatches, training_input
+from landslide_tf.pipelines import RegionBatches
+from landslide_tf.pipelines.sequences import training_input
 from landslide_tf.train.continual.baseline_batches import (
     Buffer,
     JoinedExamples,

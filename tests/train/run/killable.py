@@ -30,10 +30,9 @@ from landslide_tf.pipelines import (
     EvaluationBatches,
     InputSelection,
     TrainingBatches,
-    evaluation_input,
     from_examples,
-    training_input,
 )
+from landslide_tf.pipelines.sequences import evaluation_input, training_input
 from landslide_tf.train.optimizers import LossScaleOptimizer, SplitOptimizer
 from landslide_tf.train.recipe.schema import TrainingSection
 from landslide_tf.train.run.devices import replicated
