@@ -46,6 +46,15 @@ def scores(demo, recipe):
     return Scores.from_matrix(matrix, class_names=list(found["classes"]))
 
 
+def test_separation_looks_at_two_classes_alone():
+    names = ["landslide", "forest", "bare"]
+    matrix = np.array([[6, 90, 2], [50, 900, 50], [1, 70, 11]])
+    found = Scores.from_matrix(matrix, class_names=names)
+    assert separation(found, *PAIR) == separation(found, *PAIR[::-1]) == 17 / 20
+    coin = np.array([[5, 0, 5], [0, 9, 0], [5, 0, 5]])
+    assert separation(Scores.from_matrix(coin, class_names=names), *PAIR) == 0.5
+
+
 def test_only_the_model_that_sees_terrain_tells_landslide_from_bare_ground(demo):
     fused, image_only = (scores(demo, r) for r in BOTH)
     assert separation(fused, *PAIR) > 0.90

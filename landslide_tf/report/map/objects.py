@@ -1,4 +1,4 @@
-"""Polygons of a map, as read for its page: outlines in the pixels of an overview."""
+"""Polygons of a map: the reading of vector files, apart from the page's layout."""
 
 from __future__ import annotations
 
