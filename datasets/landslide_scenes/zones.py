@@ -1,4 +1,7 @@
-"""Splits that share no ground: by scene, or by zones of a scene with gaps between."""
+"""Splits that share no ground: by scene, or by zones of a scene with gaps between.
+
+Apart from `plan`, its only caller: geometry of the ground, which needs no files.
+"""
 
 from __future__ import annotations
 

@@ -62,6 +62,12 @@ class Changes:
         shifts: Rows and columns by which each map lies off the first; None where the
             maps do not tell.
         objects: New landslides, by date and in reading order.
+
+    >>> from pathlib import Path
+    >>> from landslide_tf.mapping import Changes
+    >>> found = Changes(Path("out"), ("other", "landslide"), (), ((0.0, 0.0),), ())
+    >>> found.classes[1]
+    'landslide'
     """
 
     folder: Path
@@ -104,7 +110,12 @@ def map_changes(
             other classes.
 
     >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from rasterio import Affine
+    >>> from landslide_tf.mapping import map_changes
     >>> from landslide_tf.raster.cog import Layer, Legend, write_plain
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 8, 8)
     >>> tags = Legend(("other", "landslide"), 1).tags()
     >>> values = np.zeros((1, 8, 8), np.uint8)
@@ -317,6 +328,8 @@ def estimate_shift(before: ArrayLike, after: ArrayLike) -> tuple[float, float] |
     Raises:
         DataError: If the maps are not of one shape (H, W).
 
+    >>> import numpy as np
+    >>> from landslide_tf.mapping import estimate_shift
     >>> values = np.random.default_rng(0).integers(0, 2, (16, 16))
     >>> values = values.repeat(4, 0).repeat(4, 1)
     >>> shift = estimate_shift(values[:48, :48], values[3:51, 5:53])

@@ -54,6 +54,7 @@ def transition_matrix(
         DataError: If the maps are no class maps of one shape, hold an unknown class, or
             an argument is not valid.
 
+    >>> from landslide_tf.mapping import transition_matrix
     >>> transition_matrix([[0, 1], [1, 255]], [[0, 0], [1, 1]], 2).tolist()
     [[1, 0], [1, 1]]
     """
@@ -101,6 +102,7 @@ def new_landslides(
     Raises:
         DataError: If the maps are no class maps of one shape.
 
+    >>> from landslide_tf.mapping import new_landslides
     >>> new_landslides([[0, 1], [1, 255]], [[0, 0], [1, 0]]).tolist()
     [[False, True], [False, False]]
     """
@@ -130,6 +132,7 @@ def vanished(
     Raises:
         DataError: If the maps are no class maps of one shape.
 
+    >>> from landslide_tf.mapping import vanished
     >>> vanished([[0, 1], [0, 255]], [[0, 0], [1, 0]]).tolist()
     [[False, False], [True, False]]
     """
@@ -159,6 +162,7 @@ def stable(
     Raises:
         DataError: If the maps are no class maps of one shape.
 
+    >>> from landslide_tf.mapping import stable
     >>> stable([[0, 1], [0, 255]], [[0, 0], [1, 0]]).tolist()
     [[True, False], [False, False]]
     """
@@ -188,6 +192,7 @@ def from_class(
     Raises:
         DataError: If the maps are no class maps of one shape.
 
+    >>> from landslide_tf.mapping import from_class
     >>> from_class([[0, 2], [1, 255]], [[0, 0], [1, 0]]).tolist()
     [[255, 2], [255, 255]]
     """
@@ -200,6 +205,7 @@ def checked_pair(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Returns both maps as bytes of one shape.
 
+    >>> from landslide_tf.mapping.class_changes import checked_pair
     >>> [values.dtype.name for values in checked_pair([[0, 1]], [[1, 255]])]
     ['uint8', 'uint8']
     """
@@ -212,6 +218,7 @@ def checked_maps(
 ) -> list[NDArray[np.uint8]]:
     """Returns a series of maps as bytes of one shape.
 
+    >>> from landslide_tf.mapping.class_changes import checked_maps
     >>> len(checked_maps([[[0, 1]], [[1, 1]]], 2, landslide_class=1, ignore=255))
     2
     """
@@ -271,6 +278,7 @@ def check_landslide_class(landslide_class: int, ignore: int) -> None:
 def row_areas(cell_area: ArrayLike | None, shape: tuple[int, ...]) -> FloatArray | None:
     """Returns the area of a pixel of each row, (H,), or None.
 
+    >>> from landslide_tf.mapping.class_changes import row_areas
     >>> row_areas(100.0, (3, 2)).tolist()
     [100.0, 100.0, 100.0]
     """
@@ -299,6 +307,8 @@ def _short(value: object) -> str:
 def checked_integer(value: int, name: str, low: int, high: int) -> int:
     """Returns a whole number within limits, or says that it is none.
 
+    >>> import numpy as np
+    >>> from landslide_tf.mapping.class_changes import checked_integer
     >>> checked_integer(np.int64(3), "classes", 1, 255)
     3
     """

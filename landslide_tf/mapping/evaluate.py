@@ -43,6 +43,11 @@ class SizeClass:
         largest: Area below which it holds, m²; None = no limit.
         number: Landslides of the reference.
         found: Those that the map covers by half or more.
+
+    >>> from landslide_tf.mapping import SizeClass
+    >>> row = SizeClass(smallest=1e3, largest=1e4, number=8, found=6)
+    >>> row.found / row.number
+    0.75
     """
 
     smallest: float
@@ -60,6 +65,12 @@ class MapEvaluation:
         objects: Counts of 8-connected objects of at least 16 pixels, by rule.
         sizes: Found landslides by size.
         ignored: Pixels without a class in the map or the reference.
+
+    >>> from landslide_tf.mapping import MapEvaluation
+    >>> from landslide_tf.metrics import ConfusionAccumulator
+    >>> scores = ConfusionAccumulator(2).scores(class_names=("other", "landslide"))
+    >>> MapEvaluation(scores, objects={}, sizes=(), ignored=7).as_dict()["ignored"]
+    7
     """
 
     scores: Scores
@@ -117,8 +128,12 @@ def evaluate_map(
             class.
 
     >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
     >>> from rasterio import Affine
+    >>> from landslide_tf.mapping import evaluate_map
     >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 8, 8)
     >>> values = np.zeros((1, 8, 8), np.uint8)
     >>> values[0, 2:6, 1:6] = 1
@@ -197,7 +212,19 @@ def _by_size(
 
 
 def write_evaluation(evaluation: MapEvaluation, path: Path) -> None:
-    """Writes an evaluation as JSON."""
+    """Writes an evaluation as JSON.
+
+    >>> import json, tempfile
+    >>> from pathlib import Path
+    >>> from landslide_tf.mapping import MapEvaluation, write_evaluation
+    >>> from landslide_tf.metrics import ConfusionAccumulator
+    >>> scores = ConfusionAccumulator(2).scores(class_names=("other", "landslide"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "evaluation.json")
+    ...     write_evaluation(MapEvaluation(scores, {}, (), ignored=7), path)
+    ...     json.loads(path.read_text())["ignored"]
+    7
+    """
     with atomic_path(path) as temporary:
         text = json.dumps(evaluation.as_dict(), indent=2)
         temporary.write_text(text + "\n", encoding="utf-8")

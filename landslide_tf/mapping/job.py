@@ -72,6 +72,14 @@ class MapSummary:
         window: Rows and columns of a window.
         overlap: Pixels that windows share.
         trained: Rows or columns of the largest training example, if known.
+
+    >>> from landslide_tf.mapping import MapSummary
+    >>> made = MapSummary(
+    ...     pixels=100, valid=80, landslide=20, objects=1, scale=1.0, resumed=0,
+    ...     strips=1, files=(), window=32, overlap=8, trained=32,
+    ... )
+    >>> f"{made.landslide / made.valid:.0%} of the pixels with data"
+    '25% of the pixels with data'
     """
 
     pixels: int
@@ -118,7 +126,10 @@ def map_scene(
         RunError: If another process is writing the same map.
 
     >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
     >>> from rasterio import Affine
+    >>> from landslide_tf.mapping import Member, Outputs, SceneFiles, map_scene
     >>> from landslide_tf.metadata import Band, ModelMetadata
     >>> from landslide_tf.raster.cog import Layer, write_plain
     >>> from landslide_tf.terrain import Grid

@@ -40,6 +40,8 @@ class Outputs:
         uncertainty: Entropy and mutual information as shares of their largest value.
         vector: Polygons: `.gpkg` or `.geojson`.
 
+    >>> from pathlib import Path
+    >>> from landslide_tf.mapping import Outputs
     >>> [path.name for path in Outputs(Path("a.tif"), vector=(Path("a.gpkg"),)).paths]
     ['a.tif', 'a.gpkg', 'a.qml']
     """
@@ -73,6 +75,7 @@ class MapOptions:
         simplify: Tolerance of the polygons' outlines, metres.
         strict: Refuses cells beyond half to double the training's, which else warn.
 
+    >>> from landslide_tf.mapping import MapOptions
     >>> MapOptions(threshold=0.4, tta=True).float32
     False
     """

@@ -87,8 +87,12 @@ def find_landslides(
     Returns:
         The landslides, largest first.
 
+    >>> from pathlib import Path
+    >>> import numpy as np
     >>> from rasterio import Affine
+    >>> from landslide_tf.mapping.polygons import find_landslides
     >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 8, 8)
     >>> values = np.zeros((1, 8, 8), np.uint8)
     >>> values[0, 2:6, 1:6] = 1
@@ -145,11 +149,7 @@ def _apply(transform: Any, xy: FloatArray) -> FloatArray:  # noqa: ANN401 - Affi
 
 
 def multi_polygon(geometries: Any) -> Any:  # noqa: ANN401 - shapely geometries
-    """Returns the polygons of one geometry or several as one multi-polygon.
-
-    >>> multi_polygon([shapely.box(0, 0, 1, 1), shapely.Point(2, 2)]).wkt
-    'MULTIPOLYGON (((1 0, 1 1, 0 1, 0 0, 1 0)))'
-    """
+    """Returns the polygons of one geometry or several as one multi-polygon."""
     parts = shapely.get_parts(geometries)
     return shapely.MultiPolygon([p for p in parts if p.geom_type == "Polygon"])
 
@@ -279,6 +279,8 @@ def driver_of(path: Path) -> str:
     Raises:
         DataError: If it is neither a GeoPackage nor GeoJSON.
 
+    >>> from pathlib import Path
+    >>> from landslide_tf.mapping.polygons import driver_of
     >>> driver_of(Path("map.gpkg"))
     'GPKG'
     """
@@ -368,11 +370,7 @@ def _geopackages_get_indices() -> bool:
 
 
 def qgis_style(colour: Sequence[int]) -> str:
-    """Returns a QGIS layer style (`.qml`): outlines and a light fill of one colour.
-
-    >>> '"color" type="QString" value="230,0,0,70"' in qgis_style((230, 0, 0))
-    True
-    """
+    """Returns a QGIS layer style (`.qml`): outlines and a light fill of one colour."""
     red, green, blue = (int(value) for value in colour)
     options = {
         "color": f"{red},{green},{blue},70",

@@ -39,6 +39,16 @@ class Member:
             (B, H, W, classes), as `models.prediction_function` and exports give them.
         metadata: Its `model.json`.
         identity: Text that changes when the model does, for resuming.
+
+    >>> from landslide_tf.mapping import Member
+    >>> from landslide_tf.metadata import Band, ModelMetadata
+    >>> metadata = ModelMetadata(
+    ...     name="bright", builder="unet", arguments={}, inputs=[Band(name="grey")],
+    ...     classes=["landslide"], landslide_class="sigmoid",
+    ... )
+    >>> bright = Member(lambda inputs: inputs["image"] / 255, metadata)
+    >>> bright.predict({"image": 51})
+    0.2
     """
 
     predict: Predict
@@ -83,7 +93,9 @@ def check_members(members: Sequence[Member]) -> None:
 def total_stride(members: Sequence[Member]) -> int:
     """Returns the stride that windows of all members may start on.
 
-    >>> from landslide_tf.metadata import Band
+    >>> from landslide_tf.mapping import Member
+    >>> from landslide_tf.mapping.predict import total_stride
+    >>> from landslide_tf.metadata import Band, ModelMetadata
     >>> known = {"builder": "unet", "arguments": {}, "inputs": [Band(name="red")]}
     >>> known |= {"classes": ["other", "landslide"], "landslide_class": 1}
     >>> models = [
@@ -135,7 +147,10 @@ def together(
     Returns:
         A function from a batch to float32 (B, H, W, classes), or one channel more.
 
-    >>> from landslide_tf.metadata import Band
+    >>> import numpy as np
+    >>> from landslide_tf.mapping import Member
+    >>> from landslide_tf.mapping.predict import together
+    >>> from landslide_tf.metadata import Band, ModelMetadata
     >>> metadata = ModelMetadata(
     ...     name="red", builder="unet", arguments={}, inputs=[Band(name="red")],
     ...     classes=["landslide"], landslide_class="sigmoid",
@@ -182,6 +197,8 @@ def entropy(probabilities: FloatArray) -> FloatArray:
     Returns:
         Entropy (...) in nats.
 
+    >>> import numpy as np
+    >>> from landslide_tf.mapping.predict import entropy
     >>> entropy(np.array([[0.5, 0.5], [1.0, 0.0]])).round(4).tolist()
     [0.6931, 0.0]
     """
@@ -230,6 +247,7 @@ class Strip(NamedTuple):
 def batch_size(window: int) -> int:
     """Returns how many windows a batch holds: about a million pixels.
 
+    >>> from landslide_tf.mapping.predict import batch_size
     >>> batch_size(256)
     16
     """

@@ -33,6 +33,7 @@ class SceneFiles:
         dem_unit: Unit of the elevations, of `terrain.Z_UNITS`.
         allow_no_crs: Takes an image without a coordinate reference system.
 
+    >>> from landslide_tf.mapping import SceneFiles
     >>> SceneFiles(("image.tif",), dem="dem.tif", factor={"ndvi": "ndvi.tif"}).read
     ('image.tif', 'dem.tif', 'ndvi.tif')
     """

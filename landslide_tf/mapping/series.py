@@ -56,6 +56,7 @@ def first_step(
         DataError: If the maps are no class maps of one shape, or an argument is not
             valid.
 
+    >>> from landslide_tf.mapping import first_step
     >>> first_step([[[1, 1, 0]], [[0, 1, 0]], [[0, 1, 255]]]).tolist()
     [[1, -1, 0]]
     """
@@ -83,6 +84,14 @@ class NewObject:
         previous: Share of its area by the class on the date before, ascending classes.
         window: Rows and columns that it lies in.
         mask: Its pixels within `window`, boolean.
+
+    >>> import numpy as np
+    >>> from landslide_tf.mapping import NewObject
+    >>> where = (slice(2, 4), slice(0, 2))
+    >>> mask = np.ones((2, 2), bool)
+    >>> slide = NewObject(1, 1, 400.0, (2.5, 0.5), {3: 1.0}, where, mask)
+    >>> slide.previous[3]
+    1.0
     """
 
     id: int
@@ -125,6 +134,8 @@ def new_objects(
         DataError: If the maps are no class maps of one shape, or an argument is not
             valid.
 
+    >>> import numpy as np
+    >>> from landslide_tf.mapping import new_objects
     >>> maps = [np.full((3, 4), 1), np.full((3, 4), 1)]
     >>> maps[1][1:, 2:] = 0
     >>> (found,) = new_objects(maps, cell_area=100.0)

@@ -27,6 +27,7 @@ class Axis:
         offsets: First pixel of each window, multiples of the model's stride.
         window: Pixels of a window; the last one ends where the scene ends.
 
+    >>> from landslide_tf.mapping.windows import Axis
     >>> windows = Axis(40, (0, 24), 32)
     >>> windows.end(1), windows.finished(0)
     (40, 24)
@@ -85,6 +86,7 @@ def window_of(
     Returns:
         Rows and columns of a window, and the pixels that windows share.
 
+    >>> from landslide_tf.mapping.windows import window_of
     >>> window_of(100, 16)
     (112, 32)
     """
@@ -117,6 +119,7 @@ def axis(size: int, *, window: int, overlap: int, stride: int = 1) -> Axis:
     Raises:
         DataError: If the numbers do not fit each other.
 
+    >>> from landslide_tf.mapping.windows import axis
     >>> axis(100, window=48, overlap=16, stride=16).offsets
     (0, 32, 64)
     """
@@ -146,6 +149,8 @@ class Blender:
         columns: Windows from left to right.
         channels: Channels of a prediction.
 
+    >>> import numpy as np
+    >>> from landslide_tf.mapping.windows import Blender, axis
     >>> one = axis(4, window=8, overlap=0)
     >>> blender = Blender(one, one, channels=1)
     >>> blender.blend(0, [(0, np.full((4, 4, 1), 0.25, np.float32))])[:, :, 0].max()
@@ -195,6 +200,7 @@ def batched(numbers: Iterable[int], columns: Axis, size: int) -> Iterator[list[i
     Yields:
         The numbers of each batch.
 
+    >>> from landslide_tf.mapping.windows import axis, batched
     >>> list(batched(range(4), axis(56, window=16, overlap=0), 2))
     [[0, 1], [2], [3]]
     """

@@ -58,6 +58,14 @@ class Prepared:
         recipe: The recipe.
         counts: Examples by split.
         report: What was found, left out and why, and class shares by split.
+
+    >>> from pathlib import Path
+    >>> from landslide_tf.prepare import Prepared
+    >>> folder = Path("prepared")
+    >>> recipe = folder / "recipe.yaml"
+    >>> made = Prepared(folder, folder / "data", recipe, {"train": 9}, {})
+    >>> made.train_command
+    'landslide-tf train prepared/recipe.yaml --data-dir prepared'
     """
 
     folder: Path

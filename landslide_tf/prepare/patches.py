@@ -35,6 +35,7 @@ class Patch:
         label: Class that most of the superpixel in the middle belongs to.
         fractions: Share of the window's pixels by class; the rest has no class.
 
+    >>> from landslide_tf.prepare import Patch
     >>> patch = Patch("scene", row=8, column=0, size=16, label=1, fractions=(0.25, 0.5))
     >>> patch.valid, patch.window
     (0.75, (slice(8, 24, None), slice(0, 16, None)))
@@ -91,6 +92,8 @@ def superpixel_patches(
         DataError: If image and mask are none of one scene, or an argument is not
             valid.
 
+    >>> import numpy as np
+    >>> from landslide_tf.prepare import superpixel_patches
     >>> image = np.zeros((32, 32, 3), np.uint8)
     >>> image[:, 16:] = 200
     >>> mask = (image[..., 0] > 0).astype(np.uint8)

@@ -54,6 +54,11 @@ class Inputs:
             red where the image has both.
         points: Where landslides are known to be: tiles around them join the training
             pool.
+
+    >>> from pathlib import Path
+    >>> from landslide_tf.prepare import Inputs
+    >>> Inputs(Path("image.tif"), Path("labels.gpkg"), dem=Path("dem.tif")).dem.name
+    'dem.tif'
     """
 
     image: Path
@@ -80,6 +85,10 @@ class Options:
         licence: Licence of the scenes.
         terrain: Further arguments of `terrain.factors_on_grid`.
         workers: Threads that read windows; None = one a core, four at most.
+
+    >>> from landslide_tf.prepare import Options
+    >>> Options(tile=128, patches="superpixels", sampling="mus2").seed
+    0
     """
 
     bands: Mapping[str, int] = field(default_factory=dict)

@@ -131,6 +131,8 @@ def patches_of(tiles: Sequence[Tile]) -> list[Patch]:
     Returns:
         One patch for each tile that has labels.
 
+    >>> from landslide_tf.datasets.landslide_scenes.tiles import Tile
+    >>> from landslide_tf.prepare.pool import patches_of
     >>> both = ((100, 0), (90, 10))
     >>> tiles = [Tile("s", 0, 10 * k, 10, counts=own) for k, own in enumerate(both)]
     >>> [patch.label for patch in patches_of(tiles)]
@@ -164,6 +166,8 @@ def sampled(patches: Sequence[Patch], method: SamplingMethod, seed: int) -> list
     Returns:
         The tiles, turned or mirrored where a patch comes again.
 
+    >>> from landslide_tf.prepare import Patch
+    >>> from landslide_tf.prepare.pool import sampled
     >>> sampled([Patch("s", 0, 8, 8, 1, (0.5, 0.5))], "original", seed=0)[0].counts
     (32, 32)
     """

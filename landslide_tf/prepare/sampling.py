@@ -22,6 +22,11 @@ class Draw(NamedTuple):
         patch: The window.
         transform: One of `terrain.DIHEDRAL`; aspect turns along
             (`terrain.dihedral_factors`).
+
+    >>> from landslide_tf.prepare import Draw, Patch
+    >>> patch = Patch("valley", 0, 0, 256, label=1, fractions=(0.4, 0.6))
+    >>> Draw(patch, "rot90").transform
+    'rot90'
     """
 
     patch: Patch
@@ -67,6 +72,7 @@ def multistage_sample(
     Raises:
         DataError: If the patches or an argument are not valid.
 
+    >>> from landslide_tf.prepare import Patch, multistage_sample
     >>> rare = Patch("s", 0, 0, 8, label=1, fractions=(0.5, 0.5))
     >>> common = [Patch("s", 0, 8 * k, 8, 0, (1.0, 0.0)) for k in (1, 2, 3)]
     >>> draws = multistage_sample([rare, *common], "mus1", seed=0)

@@ -68,8 +68,13 @@ class AlignedRaster:
     Raises:
         DataError: If the file cannot be opened or lacks a band.
 
+    >>> from pathlib import Path
+    >>> import numpy as np
     >>> from rasterio import Affine
+    >>> from landslide_tf.raster.aligned import AlignedRaster
     >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.grid import Window
+    >>> from landslide_tf.terrain import Grid
     >>> south_up = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, 10, 4_600_000), 2, 2)
     >>> stored = np.array([[[1, 2], [3, 0]]], np.uint8)
     >>> path = Path("/vsimem/aligned.tif")  # a file in memory
@@ -208,8 +213,13 @@ class AlignedDem:
     Raises:
         DataError: If the file cannot be opened or has several bands.
 
+    >>> from pathlib import Path
+    >>> import numpy as np
     >>> from rasterio import Affine
+    >>> from landslide_tf.raster.aligned import AlignedDem
     >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.grid import Window
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 6, 6)
     >>> heights = np.float32(np.arange(0, 60, 10)).reshape(1, 1, 6).repeat(6, axis=1)
     >>> path = Path("/vsimem/dem.tif")  # a file in memory

@@ -71,9 +71,12 @@ def known_bands(path: grids.FilePath) -> dict[str, int]:
     Raises:
         DataError: If the file cannot be read.
 
+    >>> from pathlib import PurePath
+    >>> import numpy as np
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.bands import known_bands
     >>> from landslide_tf.raster.cog import Layer, write_plain
     >>> from landslide_tf.terrain import Grid
-    >>> from rasterio import Affine
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 0, 0, -10, 0), 2, 2)
     >>> path = PurePath("/vsimem/known.tif")  # a file in memory
     >>> layer = Layer("uint8", 0, ["B2_blue", "B8 NIR"])
@@ -133,6 +136,7 @@ def find_bands(
         DataError: If a file cannot be read or a band is not found.
 
     >>> import tempfile, numpy, rasterio
+    >>> from landslide_tf.raster.bands import find_bands
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     image = folder + "/image.tif"
     ...     with rasterio.open(
@@ -200,6 +204,8 @@ def bright_value(values: FloatArray) -> float:
     Returns:
         The 99th percentile of all values.
 
+    >>> import numpy as np
+    >>> from landslide_tf.raster.bands import bright_value
     >>> bright_value(np.arange(101.0))
     99.0
     """
@@ -224,6 +230,9 @@ def choose_scale(
     Raises:
         DataError: If the values do not fit the ranges of the model's bands.
 
+    >>> import numpy as np
+    >>> from landslide_tf.metadata import Band
+    >>> from landslide_tf.raster.bands import choose_scale
     >>> red = Band(name="red", unit="reflectance", scale=255, range=(0, 255))
     >>> choose_scale(np.array([[0.02], [0.6]]), [red], None)
     255.0

@@ -87,6 +87,11 @@ def write_plain(path: Path, grid: Grid, layer: Layer, blocks: Blocks) -> None:
         NotWritten: If the disk is full or the file cannot be written.
 
     >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import rasterio
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.grid import open_raster
     >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 4, 3)
     >>> rows = [(row, np.full((1, 2, 3), row, np.uint8)) for row in (0, 2)]
@@ -204,6 +209,8 @@ def quantised(
     Returns:
         (bands, h, W): uint8, where 250 is 1 and 255 nodata, or float32, where NaN is.
 
+    >>> import numpy as np
+    >>> from landslide_tf.raster.cog import quantised
     >>> chances = np.array([[[0.0], [0.5], [1.0]]], np.float32)
     >>> quantised(chances, np.array([[True, True, False]]), float32=False).tolist()
     [[[0, 125, 255]]]
@@ -220,6 +227,7 @@ def quantised(
 def fractions(names: Sequence[str], tags: Mapping[str, str], *, float32: bool) -> Layer:
     """Describes a raster of what `quantised` returns.
 
+    >>> from landslide_tf.raster.cog import fractions
     >>> fractions(["landslide"], {}, float32=False).scale
     0.004
     """
@@ -236,6 +244,7 @@ class Legend:
         classes: Class names in the order of the values; empty where they are not known.
         landslide: Value of the landslide class, if known.
 
+    >>> from landslide_tf.raster.cog import Legend
     >>> legend = Legend(("background", "landslide"), 1)
     >>> legend.tags()
     {'LANDSLIDE_CLASS': '1', 'CLASSES': '["background", "landslide"]'}
@@ -284,6 +293,11 @@ def read_legend(path: FilePath) -> Legend:
     Raises:
         DataError: If the file cannot be read or is no class map.
 
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import rasterio
+    >>> from landslide_tf.raster.cog import Layer, Legend, read_legend, write_plain
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 2, 2)
     >>> legend = Legend(("background", "landslide"), 1)
     >>> path = Path("/vsimem/legend.tif")  # a file in memory

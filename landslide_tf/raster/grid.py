@@ -45,6 +45,7 @@ class Window(NamedTuple):
         height: Rows.
         width: Columns.
 
+    >>> from landslide_tf.raster.grid import Window
     >>> Window(4, 8, 2, 3).box.flatten()  # column, row, width, height
     (8, 4, 3, 2)
     """
@@ -88,7 +89,9 @@ def open_raster(path: FilePath, what: str) -> Iterator[DatasetReader]:
     Raises:
         DataError: If it cannot be opened or read.
 
+    >>> import rasterio
     >>> from rasterio.io import MemoryFile
+    >>> from landslide_tf.raster.grid import open_raster, stored_grid
     >>> with MemoryFile() as memory:
     ...     dataset = memory.open(
     ...         driver="GTiff", count=1, height=3, width=2, dtype="uint8",
@@ -134,6 +137,8 @@ def north_up(grid: Grid) -> tuple[Grid, Turn]:
         rotated or has no place is returned as it is.
 
     >>> from rasterio import Affine
+    >>> from landslide_tf.raster.grid import north_up
+    >>> from landslide_tf.terrain import Grid
     >>> south_up = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, 10, 4_600_000), 3, 2)
     >>> grid, turn = north_up(south_up)
     >>> grid.transform.f, turn[0]
@@ -176,6 +181,8 @@ def mean_cell(grid: Grid) -> float:
     """Returns the size of a grid's cells in metres, in the middle, both ways.
 
     >>> from rasterio import Affine
+    >>> from landslide_tf.raster.grid import mean_cell
+    >>> from landslide_tf.terrain import Grid
     >>> mean_cell(Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -40, 4_600_000), 3, 2))
     20.0
     """
@@ -187,6 +194,8 @@ def row_areas(grid: Grid) -> NDArray[np.float64]:
     """Returns the area of a cell of each row of an upright grid, m², float64 (H,).
 
     >>> from rasterio import Affine
+    >>> from landslide_tf.raster.grid import row_areas
+    >>> from landslide_tf.terrain import Grid
     >>> row_areas(Grid("EPSG:32633", Affine(10, 0, 0, 0, -20, 0), 2, 2)).tolist()
     [200.0, 200.0]
     """
@@ -214,6 +223,8 @@ def with_cell(grid: Grid, gsd: float | None) -> Grid:
         DataError: If the size is not above 0 or leaves no cell.
 
     >>> from rasterio import Affine
+    >>> from landslide_tf.raster.grid import with_cell
+    >>> from landslide_tf.terrain import Grid
     >>> fine = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 60, 45)
     >>> with_cell(fine, 20).shape
     (30, 22)
@@ -249,6 +260,8 @@ def same_cells(own: Grid, grid: Grid) -> Turn | None:
         cells differ.
 
     >>> from rasterio import Affine
+    >>> from landslide_tf.raster.grid import same_cells
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 3, 2)
     >>> same_cells(grid, grid)
     (slice(None, None, None), slice(None, None, None))
@@ -272,6 +285,8 @@ def bounds_in(grid: Grid, crs: Any) -> Bounds:  # noqa: ANN401 - rasterio's CRS
     """Returns left, bottom, right and top of a north-up grid in another system.
 
     >>> from rasterio import Affine
+    >>> from landslide_tf.raster.grid import bounds_in
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 3, 2)
     >>> bounds_in(grid, grid.crs)
     (500000.0, 4599970.0, 500020.0, 4600000.0)
@@ -301,6 +316,9 @@ def system_of(grid: Grid) -> pyproj.CRS:
     Raises:
         DataError: If it has none.
 
+    >>> import rasterio
+    >>> from landslide_tf.raster.grid import system_of
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 3, 2)
     >>> system_of(grid).name
     'WGS 84 / UTM zone 33N'

@@ -37,6 +37,7 @@ class LabelOptions:
             covers.
         field: Attribute of polygons that holds the class.
 
+    >>> from landslide_tf.raster.labels import LabelOptions
     >>> LabelOptions(("background", "landslide", "water")).landslide
     1
     """
@@ -98,8 +99,13 @@ class LabelReader:
         labels: The labels; None = nothing is known.
         grid: The grid to read on, that of a `Burner` itself.
 
+    >>> from pathlib import Path
+    >>> import numpy as np
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.grid import Window
+    >>> from landslide_tf.raster.labels import LabelReader, RasterLabels
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 2, 2)
     >>> path = Path("/vsimem/labels.tif")  # a file in memory
     >>> stored = np.array([[[0, 7], [7, 255]]], np.uint8)

@@ -246,18 +246,23 @@ class SceneReader:
         factors: Whether `read` makes the factors, which cost most of its time.
         skip_empty: Leaves the factors of windows without a valid pixel NaN.
 
+    >>> from pathlib import Path
+    >>> import numpy as np
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.grid import Window
+    >>> from landslide_tf.raster.scene import SceneReader, make_scene
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 2, 2)
-    >>> names = ("red", "green", "blue", "nir")
-    >>> stored = np.arange(1, 17, dtype=np.uint16).reshape(4, 2, 2)
+    >>> names = ("red", "green", "nir")
+    >>> stored = np.arange(1, 13, dtype=np.uint8).reshape(3, 2, 2)
     >>> path = Path("/vsimem/scene.tif")  # a file in memory
-    >>> write_plain(path, grid, Layer("uint16", 0, names), [(0, stored)])
-    >>> scene = make_scene("valley", path, bands=names[:3], factors=["ndvi"])
+    >>> write_plain(path, grid, Layer("uint8", 0, names), [(0, stored)])
+    >>> scene = make_scene("valley", path, bands=names[:2], factors=["ndvi"])
     >>> with SceneReader(scene) as reader:
     ...     pixels = reader.read(Window(0, 0, 2, 2))
     >>> pixels.image.shape, pixels.factors[..., 0].round(3).astype(str).tolist()
-    ((2, 2, 3), [['0.857', '0.75'], ['0.667', '0.6']])
+    ((2, 2, 2), [['0.8', '0.667'], ['0.571', '0.5']])
     """
 
     def __init__(

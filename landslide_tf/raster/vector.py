@@ -73,8 +73,13 @@ def read_shapes(
         DataError: If the file cannot be read, has no CRS, holds other geometries, or
             lies elsewhere.
 
+    >>> import json
     >>> import tempfile
+    >>> from pathlib import Path
+    >>> import shapely
     >>> from rasterio import Affine
+    >>> from landslide_tf.raster.vector import read_shapes
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 3, 4)
     >>> ring = [[15.0, 41.5], [15.1, 41.5], [15.0, 41.6], [15.0, 41.5]]
     >>> feature = {"type": "Feature", "properties": {"class": "scar"}}
@@ -207,6 +212,10 @@ def reprojected(
     Raises:
         pyproj.exceptions.ProjError: If the systems do not convert into each other.
 
+    >>> import numpy as np
+    >>> import pyproj
+    >>> import shapely
+    >>> from landslide_tf.raster.vector import reprojected
     >>> point = np.array([shapely.Point(15, 0)], object)
     >>> utm = pyproj.CRS.from_epsg(32633)
     >>> round(reprojected(point, pyproj.CRS.from_epsg(4326), utm)[0].x, 3)
@@ -242,7 +251,12 @@ class Burner:
         all_touched: Burns every pixel a shape touches, not those whose centre it
             covers.
 
+    >>> import numpy as np
+    >>> import shapely
     >>> from rasterio import Affine
+    >>> from landslide_tf.raster.grid import Window
+    >>> from landslide_tf.raster.vector import Burner
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 3, 4)
     >>> box = shapely.box(500_010, 4_599_980, 500_030, 4_600_000)
     >>> burner = Burner(grid, np.array([box]), np.array([1], np.uint8), outside=0)

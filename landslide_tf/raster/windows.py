@@ -47,7 +47,9 @@ def map_windows(
     >>> import numpy as np
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.grid import Window
     >>> from landslide_tf.raster.scene import make_scene
+    >>> from landslide_tf.raster.windows import map_windows
     >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 4, 2)
     >>> path = Path("/vsimem/windows.tif")  # a file in memory
