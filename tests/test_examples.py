@@ -11,11 +11,20 @@ from types import ModuleType
 import pytest
 
 # Packages whose public functions and classes all need an example.
-REQUIRED = ("evidence", "losses", "metrics", "models", "objects", "serving", "terrain")
+REQUIRED = (
+    "evidence",
+    "losses",
+    "mapping",
+    "metrics",
+    "models",
+    "objects",
+    "serving",
+    "terrain",
+)
 # Packages whose examples run, where there are some.
-OTHERS = ("layers", "mapping", "pipelines", "prepare", "raster")
+OTHERS = ("layers", "pipelines", "prepare", "raster")
 # Packages whose public functions need one, but for those that a guide in `docs` runs.
-FUNCTIONS = {"mapping": ["write_evaluation"], "prepare": ["prepare"]}
+FUNCTIONS = {"prepare": ["prepare"]}
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
