@@ -144,8 +144,12 @@ def evaluate_run(
         accumulator.update(label, prediction)
         ids.append(store.ids[number])
         matrices.append(accumulator.matrix)
-        found = _count_objects(label, prediction, landslide)
-        counts = {match: counts[match] + found[match] for match in counts}
+        masks = label == landslide, prediction == landslide
+        ignored = label == IGNORE_VALUE
+        counts = {
+            match: total + object_counts(*masks, match=match, ignore=ignored)
+            for match, total in counts.items()
+        }
         if number in shown:
             drawn.append(_picture(store, number, inputs, label, prediction, metadata))
     each = np.stack(matrices)
@@ -221,20 +225,6 @@ def _permutation(store: ExampleStore) -> list[int]:
         raise DataError("`permute` needs at least two examples, all of one size.")
     half = len(store) // 2
     return [(number + half) % len(store) for number in range(len(store))]
-
-
-def _count_objects(
-    label: NDArray[np.uint8], prediction: NDArray[np.uint8], landslide: int
-) -> dict[Match, ObjectCounts]:
-    return {
-        match: object_counts(
-            label == landslide,
-            prediction == landslide,
-            match=match,
-            ignore=label == IGNORE_VALUE,
-        )
-        for match in get_args(Match)
-    }
 
 
 def _picture(
