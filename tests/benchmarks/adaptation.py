@@ -33,10 +33,9 @@ from landslide_tf.train import (
     adapt_recipe,
     evaluate_run,
     load_recipe,
-    resume,
-    train,
     versions,
 )
+from landslide_tf.train.engine import train_or_resume
 from landslide_tf.train.transfer.finetuning import finetune_recipe
 
 SOURCE_ONLY = "source only"
@@ -139,13 +138,9 @@ def recipes(
 
 
 def trained(recipe: Recipe, folder: Path, session: Session) -> RunFolder:
-    """Trains a run, or goes on with it."""
+    """Trains a run or resumes it; a finished one stays as it is."""
     run = RunFolder(folder)
-    if run.model.is_file():
-        return run
-    if run.recipe.is_file():
-        return resume(folder, session)
-    return train(recipe, folder, session)
+    return run if run.model.is_file() else train_or_resume(recipe, folder, session)
 
 
 def table(points: list[dict[str, Any]]) -> str:

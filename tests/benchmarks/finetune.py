@@ -16,18 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from landslide_tf.train import RunFolder, Session, finetune, load_recipe, resume, train
+from landslide_tf.train import Session, finetune, load_recipe
+from landslide_tf.train.engine import train_or_resume
 
 DATA = "synthetic_landslides/visible-region{}"
-
-
-def source_run(seed: int, folder: Path, session: Session) -> RunFolder:
-    """Trains region 0, or goes on with it."""
-    run = RunFolder(folder / f"region0-{seed}")
-    if run.recipe.is_file():
-        return resume(run.path, session)
-    recipe = load_recipe("unet_visible", [f"training.seed={seed}"])
-    return train(recipe, run.path, session)
 
 
 def table(points: list[dict]) -> str:
@@ -89,7 +81,8 @@ def main() -> None:
     session = Session(options.data_dir, command="tests/benchmarks/finetune.py")
     points = []
     for seed in options.seeds:
-        source = source_run(seed, options.out, session)
+        recipe = load_recipe("unet_visible", [f"training.seed={seed}"])
+        source = train_or_resume(recipe, options.out / f"region0-{seed}", session)
         for target in options.targets:
             data = DATA.format(target)
             folder = options.out / f"region{target}-{seed}"

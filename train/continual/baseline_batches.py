@@ -1,4 +1,7 @@
-"""Batches of the baselines that see more than one region."""
+"""Batches of the baselines that see more than one region.
+
+They extend the batches of one region; `training` chooses among both.
+"""
 
 from __future__ import annotations
 

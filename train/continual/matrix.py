@@ -1,4 +1,7 @@
-"""The comparison of continual methods: what is planned, trained and kept."""
+"""The comparison of continual methods: what is planned, trained and kept.
+
+`summary` only reads what this module keeps.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 After Nagendra et al. 2022: the first region trains trunk and decoder; every other one
 warms a decoder of its own up, records what the old decoders say of its images, and then
-trains everything while those responses are preserved.
+trains everything while those responses are preserved. Each stage works on a network in
+memory; `training` puts them in the order of a method.
 """
 
 from __future__ import annotations

@@ -147,6 +147,35 @@ def test_methods_that_need_tensorflow_say_so(monkeypatch):
     assert refused == ["joint_all", "ewc"]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_ends_its_steps_with_their_scores(recipe, method):
+    steps = {}
+    for name in methods.stage_names(recipe, method):
+        step, kind = name.split("_")
+        steps.setdefault(int(step), []).append(kind)
+    assert list(steps) == sorted(steps)
+    assert max(steps) == 2
+    assert len(steps) == (1 if method in methods.AT_ONCE else 3)
+    assert all(kinds[-1] == "evaluate" for kinds in steps.values())
+    # What is recorded of the old decoders has to be there before they may change.
+    recording = [kinds for kinds in steps.values() if "record" in kinds]
+    assert len(recording) == (2 if method in methods.UPDATES else 0)
+    assert all(kinds.index("record") < kinds.index("joint") for kinds in recording)
+
+
+def test_stages_are_those_of_the_recipe(recipe):
+    def kinds(**changes):
+        changed = recipe.model_copy(update=changes)
+        names = methods.stage_names(changed)
+        return [name.split("_")[1] for name in names if name.startswith("1_")]
+
+    online = recipe.joint.model_copy(update={"responses": "online"})
+    assert kinds() == ["warmup", "record", "joint", "evaluate"]
+    assert kinds(joint=online) == ["warmup", "joint", "evaluate"]
+    assert kinds(stages=["warmup"]) == ["warmup", "evaluate"]
+    assert kinds(stages=["joint"]) == ["record", "joint", "evaluate"]
+
+
 def test_a_cell_depends_on_its_own_options_only(recipe):
     def keys(**options):
         planned = plan_matrix(recipe, options=MethodOptions(**options))
