@@ -127,21 +127,20 @@ class FinishedStrips:
         self._lock = contextlib.ExitStack()
 
     def __enter__(self) -> FinishedStrips:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock.enter_context(
-            locked(
-                self.folder,
-                f"`{self.folder}` is in use: another process is making this map; wait "
-                "for it or name another `--out`.",
-            )
+        in_use = (
+            f"`{self.folder}` is in use: another process is making this map; wait for "
+            "it or name another `--out`."
         )
-        description = self.folder / "job.json"
-        if not description.is_file() or description.read_text() != self._job:
-            for path in self.folder.iterdir():
-                if path.name != LOCK:
-                    path.unlink()
-            with atomic_path(description) as temporary:
-                temporary.write_text(self._job)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(self.folder, in_use))
+            description = self.folder / "job.json"
+            if not description.is_file() or description.read_text() != self._job:
+                for path in self.folder.iterdir():
+                    if path.name != LOCK:
+                        path.unlink()
+                with atomic_path(description) as temporary:
+                    temporary.write_text(self._job)
+            self._lock = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
