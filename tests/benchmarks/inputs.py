@@ -1,215 +1,347 @@
-"""Times the input of training: examples a second, and the share of a step it costs.
+"""Times and weighs the input of training: examples a second, memory, waiting.
 
-    python tests/benchmarks/inputs.py --data-dir DATA --manual-dir MANUAL
-        [--peer-python PEER/bin/python] [--repeats 10] [--out FILE.json]
+    python tests/benchmarks/inputs.py [--repeats 10] [--before OLD/bin/python]
+        [--peer PEER/bin/python] [--data-dir DATA --manual-dir MANUAL] [--out FILE.json]
 
-For each set: the built TFRecords read by TFDS; the training pipeline (patches, flips,
-light, batches of 8) over the examples in memory; the same files decoded anew each
-epoch by torch's DataLoader with two workers, tifffile and Pillow. Then steps of the
-compact recipe, and the part of their time that is spent waiting for the next batch.
-PEER needs torch==2.13.0, tifffile and Pillow. Prints one JSON record and asserts
-nothing about time.
+Generated tiles of 512 x 512, in batches of 8, are turned, scaled from half to double,
+cut to 512 and changed in light and contrast. Parts, each in processes of its own:
+
+- rates on one core and on two, from memory and from a built set of 500 tiles;
+- with `--before`, the rate from memory of another version of the package;
+- with `--peer`, that of torch's DataLoader with two workers (torch==2.13.0, Pillow)
+  that decodes the same tiles from PNG files and does the same to them;
+- the peak memory of training with 500 and with 4,000 tiles;
+- with `--data-dir`, the part of a step of the compact recipes that is spent waiting for
+  the next batch.
+
+Prints one JSON record and asserts nothing about time; other work on the machine shows
+in `load`.
 """
 
 import argparse
+import io
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 HERE = Path(__file__).resolve()
-BATCH, PATCH = 8, 128
-# Data, recipe, and the folders of images and of masks below the manual folder.
-SETS = {
-    "mmls": (
-        "rae_d_mmls",
-        "**/train_partition/images/*.tif",
-        ("images/Image", "masks/Mask"),
-    ),
-    "bijie_landslide": ("rae_d_bijie", "**/landslide/image/*.png", ("image/", "mask/")),
-}
+BATCH, SIDE, FEW, MANY = 8, 512, 500, 4000
+RECIPES = ("rae_d_mmls", "rae_d_bijie")
+BANDS = ("red", "green", "blue")
 
 
-def files(manual, pattern, names):
-    """Returns pairs of image and mask."""
-    images = sorted(manual.glob(pattern))
-    pairs = [(str(p), names[1].join(str(p).rsplit(names[0], 1))) for p in images]
-    return [pair for pair in pairs if Path(pair[1]).is_file()]
+def tiles(count):
+    """Yields images and masks as PNG files in memory; 16 kinds take turns."""
+    random = np.random.default_rng(0)
+    kinds = []
+    for _ in range(min(count, 16)):
+        coarse = random.integers(0, 255, (SIDE // 8, SIDE // 8, 3), np.uint8)
+        smooth = np.asarray(Image.fromarray(coarse).resize((SIDE, SIDE)), np.int16)
+        image = np.clip(smooth + random.normal(0, 4, smooth.shape), 0, 255)
+        arrays = image.astype(np.uint8), (smooth[..., 0] > 160).astype(np.uint8)
+        coded = [io.BytesIO(), io.BytesIO()]
+        for array, file in zip(arrays, coded, strict=True):
+            Image.fromarray(array).save(file, "png")
+        kinds.append([file.getvalue() for file in coded])
+    for number in range(count):
+        yield kinds[number % len(kinds)]
 
 
-def per_second(count, function, repeats):
-    """Returns examples a second of each repeat, the first call left out."""
-    function()
+def built(folder, count):
+    """Returns the folder of a built set of tiles."""
+    import tensorflow_datasets as tfds
+    from etils import epath
+
+    class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        VERSION = tfds.core.Version("1.0.0")
+        pkg_dir_path = epath.Path(HERE.parent)
+        name = f"tiles_{count}"
+
+        def _info(self):
+            f = tfds.features
+            features = {
+                "image": f.Image(shape=(SIDE, SIDE, 3), encoding_format="png"),
+                "mask": f.LabeledImage(
+                    shape=(SIDE, SIDE, 1), labels=2, encoding_format="png"
+                ),
+                "id": f.Text(),
+            }
+            metadata = tfds.core.MetadataDict(
+                bands=[{"name": name, "unit": ""} for name in BANDS],
+                factors=[],
+                classes=["no", "yes"],
+                landslide_class=1,
+            )
+            return tfds.core.DatasetInfo(
+                builder=self, features=f.FeaturesDict(features), metadata=metadata
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            for number, (image, mask) in enumerate(tiles(count)):
+                coded = {"image": io.BytesIO(image), "mask": io.BytesIO(mask)}
+                yield number, {**coded, "id": str(number)}
+
+    builder = Builder(data_dir=folder)
+    builder.download_and_prepare()
+    return str(builder.data_dir)
+
+
+def batches(source):
+    """Returns the training batches of a built set, or of 16 tiles in memory."""
+    from landslide_tf.pipelines import (
+        Augmentation,
+        Channel,
+        DataDescription,
+        InputSelection,
+        TrainingBatches,
+        from_examples,
+        load,
+    )
+
+    change = Augmentation(dihedral=True, brightness=0.1, contrast=0.1, scale=(0.5, 2.0))
+    if source == "memory":
+        channels = {name: Channel(name, "image", k) for k, name in enumerate(BANDS)}
+        examples = [
+            {
+                "image": np.array(Image.open(io.BytesIO(image))),
+                "mask": np.array(Image.open(io.BytesIO(mask))),
+                "id": str(number),
+            }
+            for number, (image, mask) in enumerate(tiles(16))
+        ]
+        description = DataDescription("tiles", "train", channels, ("no", "yes"), 1)
+        store = from_examples(examples, description)
+    else:
+        store = load(f"{source}:train")
+    selection = InputSelection(BANDS)
+    return TrainingBatches(store, selection, BATCH, 0, change, patch=SIDE)
+
+
+def rate(source, cores, repeats):
+    """Returns examples a second of each repeat of 10 batches."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])
+    data = batches(source)
+    try:
+        from landslide_tf.pipelines import training_stream
+
+        stream = iter(training_stream(data))
+    except ImportError:  # before
+        stream = iter(data.dataset())
+    for _ in range(6):
+        next(stream)
     rates = []
     for _ in range(repeats):
         start = time.perf_counter()
-        function()
-        rates.append(count / (time.perf_counter() - start))
+        for _ in range(10):
+            next(stream)
+        rates.append(10 * BATCH / (time.perf_counter() - start))
     return rates
 
 
-def ours(recipe_name, arguments):
-    """Measures one set on our side."""
+def memory(source):
+    """Returns the peak memory, MiB, of 60 steps of training."""
     import keras
-    import tensorflow_datasets as tfds
 
-    from landslide_tf.pipelines import find_builder, training_stream
+    from landslide_tf.pipelines import training_stream
+
+    image = keras.Input((None, None, 3), name="image")
+    model = keras.Model({"image": image}, keras.layers.Conv2D(2, 1)(image))
+    loss = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True, ignore_class=255
+    )
+    model.compile("sgd", loss)
+    data = training_stream(batches(source))
+    model.fit(data, steps_per_epoch=60, verbose=0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def waiting(recipe_name, data_dir, manual_dir, repeats):
+    """Returns the share of a step that is spent waiting, the first epoch left out."""
+    import keras
+
+    from landslide_tf.pipelines import training_stream
     from landslide_tf.train import Session, load_recipe
     from landslide_tf.train.tasks import task_of
 
-    session = Session(arguments.data_dir, arguments.manual_dir)
-    recipe = load_recipe(recipe_name, [f"training.batch_size={BATCH}"])
-    task, data = task_of(recipe).load(session, resumed=False)
-    batches, training = data.training, data.store
-    steps = batches.steps_per_epoch
-    builder = find_builder(recipe.data.name, data_dir=arguments.data_dir)
-
-    def records():
-        for _ in tfds.as_numpy(builder.as_dataset(split="train")):
-            pass
-
-    stream = iter(training_stream(batches))
-
-    def pipeline():
-        for _ in range(steps):
-            next(stream)
-
-    rates = {
-        "tfds": per_second(len(training), records, arguments.repeats),
-        "pipeline": per_second(steps * BATCH, pipeline, arguments.repeats),
-    }
+    task, data = task_of(load_recipe(recipe_name)).load(
+        Session(data_dir, manual_dir), resumed=False
+    )
     keras.utils.set_random_seed(0)
     _, model = task.build(data)
+    stream, steps = iter(training_stream(data.training)), data.training.steps_per_epoch
     shares = []
-    model.train_on_batch(*next(stream))
-    for _ in range(arguments.repeats):
-        waits = total = 0.0
+    for _ in range(1 + repeats):
+        waits, begin = 0.0, time.perf_counter()
         for _ in range(steps):
             start = time.perf_counter()
             batch = next(stream)
-            ready = time.perf_counter()
+            waits += time.perf_counter() - start
             model.train_on_batch(*batch)
-            waits += ready - start
-            total += time.perf_counter() - start
-        shares.append(waits / total)
-    return rates, shares
+        shares.append(waits / (time.perf_counter() - begin))
+    return shares[1:]
 
 
-def peer(pairs, repeats):
-    """Prints the rates of torch's DataLoader over the same files."""
-    import numpy as np
-    import tifffile
+def peer(folder, repeats):
+    """Returns examples a second of torch's DataLoader over PNG files."""
     import torch
-    from PIL import Image
+    from torch.nn.functional import interpolate, pad
 
-    class Pairs(torch.utils.data.Dataset):
+    class Tiles(torch.utils.data.Dataset):
         def __len__(self):
-            return len(pairs)
+            return FEW // BATCH * BATCH
 
         def __getitem__(self, index):
-            image, mask = (self.read(path) for path in pairs[index])
-            full = [max(0, PATCH - n) for n in image.shape[1:]]
-            image = np.pad(image, ((0, 0), (0, full[0]), (0, full[1])))
-            mask = np.pad(mask, ((0, full[0]), (0, full[1])))
-            row, column = (
-                np.random.randint(n - PATCH + 1) if n > PATCH else 0 for n in mask.shape
+            image, mask = (
+                torch.from_numpy(np.array(Image.open(f"{folder}/{kind}{index}.png")))
+                for kind in ("image", "mask")
             )
-            window = np.s_[..., row : row + PATCH, column : column + PATCH]
+            image = image.permute(2, 0, 1).float()
+            side = int(torch.randint(SIDE // 2, 2 * SIDE + 1, ()))
+            size = (side, side)
+            image = interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+            mask = interpolate(mask[None, None], size, mode="nearest-exact")[0]
+            row, column = torch.randint(max(1, side - SIDE + 1), (2,)).tolist()
+            window = np.s_[:, row : row + SIDE, column : column + SIDE]
             image, mask = image[window], mask[window]
-            turns = np.random.randint(4)
-            image, mask = (np.rot90(a, turns, (-2, -1)) for a in (image, mask))
-            if np.random.rand() < 0.5:
-                image, mask = image[..., ::-1], mask[..., ::-1]
-            image = image * np.float32(np.random.uniform(0.9, 1.1))
-            return (
-                torch.from_numpy(np.ascontiguousarray(image, "float32")),
-                torch.from_numpy(np.ascontiguousarray(mask, "uint8")),
-            )
-
-        def read(self, path):
-            if path.endswith(".png"):
-                array = np.asarray(Image.open(path))
-                return np.moveaxis(array, -1, 0) if array.ndim == 3 else array
-            # One page a row: rasterio would read the first page only.
-            array = tifffile.imread(path)
-            return np.moveaxis(array, -1, 0) if array.ndim == 3 else array
+            short = SIDE - image.shape[1]
+            if short > 0:
+                part = (0, min(short, side - 1), 0, min(short, side - 1))
+                image = pad(image, part, mode="reflect")
+                rest = (0, SIDE - image.shape[2], 0, SIDE - image.shape[1])
+                image = pad(image, rest)
+                mask = pad(mask, (0, short, 0, short), value=255)
+            turns = int(torch.randint(4, ()))
+            image, mask = (torch.rot90(x, turns, (1, 2)) for x in (image, mask))
+            if torch.rand(()) < 0.5:
+                image, mask = image.flip(2), mask.flip(2)
+            mean = image.mean((1, 2), keepdim=True)
+            contrast, light = (0.9 + 0.2 * torch.rand(2)).tolist()
+            image = ((image - mean) * contrast + mean * light).clamp(0, 255)
+            return image.contiguous(), mask[0].contiguous()
 
     loader = torch.utils.data.DataLoader(
-        Pairs(),
-        BATCH,
-        shuffle=True,
-        num_workers=2,
-        persistent_workers=True,
-        drop_last=True,
+        Tiles(), BATCH, shuffle=True, num_workers=2, persistent_workers=True
     )
 
-    def epoch():
-        for _ in loader:
-            pass
+    def endless():
+        while True:
+            yield from loader
 
-    print(json.dumps(per_second(len(loader) * BATCH, epoch, repeats)))
+    stream = endless()
+    for _ in range(6):
+        next(stream)
+    rates = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for _ in range(10):
+            next(stream)
+        rates.append(10 * BATCH / (time.perf_counter() - start))
+    return rates
 
 
-def summary(values, digits):
+def run(python, part, *arguments):
+    """Runs a part in a process of its own and returns what it printed."""
+    done = subprocess.run(
+        [str(python), str(HERE), "--part", part, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    if done.returncode:
+        raise SystemExit(f"{part}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def summary(values, digits=1):
     return {
         "median": round(statistics.median(values), digits),
         "smallest": round(min(values), digits),
         "largest": round(max(values), digits),
+        "load": round(os.getloadavg()[0], 1),
     }
+
+
+def measured(options, folder):
+    """Returns the parts of the record."""
+    few, many = (run(sys.executable, "built", folder, n) for n in (FEW, MANY))
+    repeats, own = options.repeats, sys.executable
+    rates = {}
+    for cores in (1, 2):
+        for name, source in (("memory", "memory"), ("built", few)):
+            found = run(own, "rate", source, cores, repeats)
+            rates[f"{name}, {cores} cores"] = summary(found)
+        if options.before:
+            found = run(options.before, "rate", "memory", cores, repeats)
+            rates[f"before, memory, {cores} cores"] = summary(found)
+    if options.peer:
+        files = Path(folder, "files")
+        files.mkdir()
+        for number, pair in enumerate(tiles(FEW)):
+            for kind, data in zip(("image", "mask"), pair, strict=True):
+                (files / f"{kind}{number}.png").write_bytes(data)
+        rates["DataLoader, files"] = summary(run(options.peer, "peer", files, repeats))
+    peaks = {n: run(own, "memory", source) for n, source in ((FEW, few), (MANY, many))}
+    record = {
+        "examples_per_second": rates,
+        "peak_mib": {f"{n} tiles": round(mib) for n, mib in peaks.items()},
+    }
+    if options.data_dir:
+        folders = options.data_dir, options.manual_dir
+        record["waiting_share_of_step"] = {
+            name: summary(run(own, "waiting", name, *folders, repeats), 4)
+            for name in RECIPES
+        }
+    return record
+
+
+PARTS = {
+    "built": lambda folder, count: built(folder, int(count)),
+    "rate": lambda source, cores, repeats: rate(source, cores, int(repeats)),
+    "memory": memory,
+    "waiting": lambda name, data, manual, n: waiting(name, data, manual, int(n)),
+    "peer": lambda folder, repeats: peer(folder, int(repeats)),
+}
 
 
 def main():
+    if sys.argv[1:2] == ["--part"]:
+        print(json.dumps(PARTS[sys.argv[2]](*sys.argv[3:])))
+        return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--before", type=Path, help="Python of another version")
+    parser.add_argument("--peer", type=Path, help="Python that has torch")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--manual-dir", type=Path)
-    parser.add_argument("--peer-python", type=Path)
-    parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--out", type=Path, help="also write the record to this file")
-    parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.peer:
-        return peer(json.load(sys.stdin), arguments.repeats)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    results = []
-    for name, (recipe, pattern, names) in SETS.items():
-        rates, shares = ours(recipe, arguments)
-        pairs = files(arguments.manual_dir / name, pattern, names)
-        if arguments.peer_python:
-            command = [arguments.peer_python, HERE, "--peer"]
-            output = subprocess.run(
-                [*map(str, command), "--repeats", str(arguments.repeats)],
-                input=json.dumps(pairs),
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-            rates["dataloader"] = json.loads(output.splitlines()[-1])
-        results.append(
-            {
-                "data": name,
-                "files": len(pairs),
-                "examples_per_second": {k: summary(v, 1) for k, v in rates.items()},
-                "waiting_share_of_step": summary(shares, 4),
-            }
-        )
-    record = {
-        "benchmark": "inputs",
-        "batch": BATCH,
-        "repeats": arguments.repeats,
-        "machine": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "results": results,
-    }
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        record = {
+            "benchmark": "inputs",
+            "batch": BATCH,
+            "side": SIDE,
+            "repeats": options.repeats,
+            "machine": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            **measured(options, folder),
+        }
     text = json.dumps(record, indent=2)
     print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
-    return None
+    if options.out:
+        options.out.write_text(text + "\n")
 
 
 if __name__ == "__main__":
