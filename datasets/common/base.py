@@ -215,10 +215,10 @@ class LandslideBuilder(
         if not any(found.match(archive) for archive in archives):
             return found
         unpacked = self.unpack(found)
-        for pattern in patterns:
-            if inside := sorted(unpacked.glob(pattern)):
-                return inside[0]
-        raise DataError(f"`{found}` must hold {layout}: it is another archive.")
+        inside = [path for p in patterns for path in sorted(unpacked.glob(p))]
+        if not inside:
+            raise DataError(f"`{found}` must hold {layout}: it is another archive.")
+        return inside[0]
 
     def unpack(self, archive: epath.Path) -> epath.Path:
         """Unpacks an archive into TFDS's download folder, or finds it there.

@@ -217,18 +217,21 @@ class _Reader:
         )
 
     def shared(self) -> list[SharedGround]:
-        found: dict[tuple[str, str], tuple[str, float]] = {}
-        for boxes in self._bounds.values():
-            for pair in overlapping_pairs(boxes):
-                share = _common_share(boxes[pair[0]], boxes[pair[1]])
-                found[pair] = ("footprints", share)
-        for pair, share in pairs_with_equal_quarters(self._quarters).items():
-            found[pair] = ("half tiles", share)
-        for overlap in find_overlaps(self._bands):
-            found[overlap.first, overlap.second] = ("pixels", overlap.overlap_share)
-        for group in self.duplicates():
-            if group[0] not in self._flat:  # one colour looks the same everywhere
-                found.update(dict.fromkeys(combinations(group, 2), ("pixels", 1.0)))
+        found: dict[tuple[str, str], tuple[str, float]] = {
+            (one, other): ("footprints", _common_share(boxes[one], boxes[other]))
+            for boxes in self._bounds.values()
+            for one, other in overlapping_pairs(boxes)
+        }
+        quarters = pairs_with_equal_quarters(self._quarters)
+        found |= {pair: ("half tiles", share) for pair, share in quarters.items()}
+        overlaps = find_overlaps(self._bands)
+        found |= {(o.first, o.second): ("pixels", o.overlap_share) for o in overlaps}
+        found |= {
+            pair: ("pixels", 1.0)
+            for group in self.duplicates()
+            if group[0] not in self._flat  # one colour looks the same everywhere
+            for pair in combinations(group, 2)
+        }
         split = self._split
         return [
             SharedGround(*pair, (split[pair[0]], split[pair[1]]), how, share)

@@ -79,10 +79,15 @@ def find_manual(
         DataError: If nothing fits.
     """
     folders = [epath.Path(root) / name, epath.Path(root)]
-    for folder in folders:
-        for pattern in patterns if folder.is_dir() else ():
-            if found := sorted(folder.glob(pattern)):
-                return found[0]
+    found = (
+        path
+        for folder in folders
+        if folder.is_dir()
+        for pattern in patterns
+        for path in sorted(folder.glob(pattern))
+    )
+    if first := next(found, None):
+        return first
     looked = " and ".join(f"`{folder}`" for folder in folders)
     raise DataError(
         f"`{name}` expects {layout}; looked in {looked} and found nothing that fits; "

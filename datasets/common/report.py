@@ -147,5 +147,12 @@ class Tally:
 
 
 def unlabelled(size: tuple[int, int]) -> np.ndarray:
-    """Returns the mask of an image that has none: 255 everywhere, uint8 (H, W)."""
+    """Returns the mask of an image that has none.
+
+    Args:
+        size: Rows and columns.
+
+    Returns:
+        uint8 (H, W), 255 everywhere.
+    """
     return np.full(size, IGNORE_VALUE, np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 
@@ -92,11 +92,10 @@ def pairs_with_equal_quarters(
     for name, corners in digests.items():
         for digest in corners.values():
             holders[digest].add(name)
-    shares: dict[tuple[str, str], float] = defaultdict(float)
-    for names in holders.values():
-        for pair in combinations(sorted(names), 2):
-            shares[pair] += 0.25
-    return dict(sorted(shares.items()))
+    shared = Counter(
+        pair for names in holders.values() for pair in combinations(sorted(names), 2)
+    )
+    return {pair: 0.25 * count for pair, count in sorted(shared.items())}
 
 
 def rebuild_grid(digests: Mapping[str, Quarters]) -> tuple[dict[str, Place], int]:

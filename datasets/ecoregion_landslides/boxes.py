@@ -89,14 +89,9 @@ def repaired_box(lower_left: Corner, upper_right: Corner) -> tuple[Box, list[str
             raise ValueError(f"{value} is no coordinate in degrees")
     if south == north or west == east:
         raise ValueError("the box has no area")
-    repairs = []
-    if south > north:
-        south, north = north, south
-        repairs.append("latitude_swap")
-    if west > east:
-        west, east = east, west
-        repairs.append("longitude_swap")
-    return Box((south, west), (north, east)), repairs
+    swapped = {"latitude_swap": south > north, "longitude_swap": west > east}
+    (south, north), (west, east) = sorted((south, north)), sorted((west, east))
+    return Box((south, west), (north, east)), [k for k in swapped if swapped[k]]
 
 
 def calendar_date(number: int) -> datetime.date:
@@ -151,11 +146,10 @@ def parse_pair_name(name: str) -> PairName:
         south, west, north, east = (float(match[k]) for k in range(1, 5))
         ls_id, country, date, phase = match.groups()[4:]
         calendar_date(int(date))
+        lost = {"ll_longitude_sign": west > 0, "ur_longitude_sign": east > 0}
         repairs = []
         if country in (None, "US"):
-            for corner, value in (("ll", west), ("ur", east)):
-                if value > 0:
-                    repairs.append(f"{corner}_longitude_sign")
+            repairs = [repair for repair in lost if lost[repair]]
             west, east = -abs(west), -abs(east)
         box, swaps = repaired_box((south, west), (north, east))
     except ValueError as error:

@@ -112,22 +112,21 @@ def _files(root: epath.Path, kind: str, found: Collection) -> dict[Key, epath.Pa
     folder, suffixes = KINDS[kind]
     phase = "pre" if kind == "pre" else "post"
     listed: dict[Key, epath.Path] = {}
-    for place in sorted(root.glob(f"*/{folder}")):
-        for path in sorted(place.iterdir()):
-            if path.name.startswith(".") or path.name in ("desktop.ini", "Thumbs.db"):
-                continue
-            try:
-                name = parse_pair_name(path.name)
-                key = region_index(place.parent.name), name.box.key, name.date
-            except DataError as error:
-                found.strays.append(f"{_short(path)}: {error}")
-                continue
-            if path.suffix.lower() not in suffixes or name.phase != phase:
-                found.strays.append(f"{_short(path)}: not for this folder")
-            elif key in listed:
-                found.strays.append(f"{_short(path)}: twice, see {listed[key].name}")
-            else:
-                listed[key] = path
+    for path in sorted(root.glob(f"*/{folder}/*")):
+        if path.name.startswith(".") or path.name in ("desktop.ini", "Thumbs.db"):
+            continue
+        try:
+            name = parse_pair_name(path.name)
+            key = region_index(path.parent.parent.name), name.box.key, name.date
+        except DataError as error:
+            found.strays.append(f"{_short(path)}: {error}")
+            continue
+        if path.suffix.lower() not in suffixes or name.phase != phase:
+            found.strays.append(f"{_short(path)}: not for this folder")
+        elif key in listed:
+            found.strays.append(f"{_short(path)}: twice, see {listed[key].name}")
+        else:
+            listed[key] = path
     return listed
 
 
