@@ -170,7 +170,7 @@ def save_state(
     except OSError as error:
         raise RunError(
             f"State `{folder}` cannot be written: {error.strerror or error}; the "
-            "former one is kept. Free some space and go on with `--resume`."
+            "former one is kept. Free some space and resume it with `--resume`."
         ) from error
     _remove_others(folder, state)
     return state

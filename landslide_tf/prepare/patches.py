@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.measure import regionprops_table
 from skimage.segmentation import slic
 
 from landslide_tf.array_types import IntArray
@@ -164,18 +165,15 @@ def _superpixels(
     segments: IntArray, labels: NDArray[np.uint8], classes: int
 ) -> list[tuple[float, float, int]]:
     """Returns mean row, mean column and majority class where enough is labelled."""
-    of, known = segments.ravel(), labels.ravel() != IGNORE_VALUE
-    number = int(of.max()) + 1
-    pixels = np.bincount(of, minlength=number)
-    rows, columns = np.indices(segments.shape, np.int32)
-    row = np.bincount(of, rows.ravel(), minlength=number)
-    column = np.bincount(of, columns.ravel(), minlength=number)
-    keys = of[known] * classes + labels.ravel()[known]
+    table = regionprops_table(segments, properties=("label", "area", "centroid"))
+    known = labels != IGNORE_VALUE
+    keys = segments[known] * classes + labels[known]
+    number = int(segments.max()) + 1
     counts = np.bincount(keys, minlength=number * classes).reshape(number, classes)
-    enough = (pixels > 0) & (counts.sum(axis=1) >= _MIN_VALID * pixels)
     return [
-        (row[k] / pixels[k], column[k] / pixels[k], int(counts[k].argmax()))
-        for k in np.flatnonzero(enough)
+        (float(row), float(column), int(counts[label].argmax()))
+        for label, pixels, row, column in zip(*table.values(), strict=True)
+        if counts[label].sum() >= _MIN_VALID * pixels
     ]
 
 
