@@ -11,6 +11,7 @@ import keras
 
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
+from landslide_tf.pipelines.batches import data_errors
 from landslide_tf.pipelines.sequences import evaluation_input, training_input
 from landslide_tf.train.decision import fit_decision
 from landslide_tf.train.recipe.schema import Recipe
@@ -153,7 +154,8 @@ def _build_metrics(
     Raises:
         RecipeError: If the monitored value is none that training will log.
     """
-    logs = model.evaluate(validation, steps=1, verbose=0, return_dict=True)
+    with data_errors():
+        logs = model.evaluate(validation, steps=1, verbose=0, return_dict=True)
     model.reset_metrics()
     known = [*logs, *(f"val_{name}" for name in logs)]
     monitor = recipe.training.monitor

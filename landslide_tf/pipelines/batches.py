@@ -13,6 +13,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from threading import Lock
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -262,7 +265,11 @@ def _dataset(
     read = ReadAhead(make, count)
 
     def load(number: np.int64) -> list[NDArray[np.generic]]:
-        return tf.nest.flatten(read(int(number)))
+        try:
+            return tf.nest.flatten(read(int(number)))
+        except DataError as error:
+            _refused.append(error)
+            raise
 
     def mapped(number: tf.Tensor) -> AnyBatch:
         values = tf.numpy_function(load, [number], [part.dtype for part in flat])
@@ -275,6 +282,28 @@ def _dataset(
     if count is None:
         return tf.data.Dataset.counter(first).map(mapped)
     return tf.data.Dataset.range(first, count).map(mapped)
+
+
+# What was wrong with data, which TensorFlow puts as text into an error of its own.
+_refused: list[DataError] = []
+
+
+@contextmanager
+def data_errors() -> Iterator[None]:
+    """Raises what was wrong with the data of a batch as the DataError that it was.
+
+    Example:
+        >>> from landslide_tf.pipelines.batches import data_errors
+        >>> with data_errors():
+        ...     pass  # model.fit(training_stream(data), ...)
+    """
+    _refused.clear()
+    try:
+        yield
+    except Exception as error:
+        if _refused:
+            raise _refused[0] from error
+        raise
 
 
 def _plain(labels: ArraySpec | Specs) -> ArraySpec | dict[str, ArraySpec]:

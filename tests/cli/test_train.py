@@ -1,6 +1,7 @@
 """`landslide-tf train`, then `evaluate`, `export` and `import-weights`."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -67,3 +68,26 @@ def test_from_a_recipe_to_an_export(command, tiny_data, tmp_path, monkeypatch):
     one, other = (RunFolder(p).load_model() for p in (run.path, tmp_path / "other"))
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def harm_an_image(folder):
+    """Overwrites the middle of the first PNG of the first record with zeros."""
+    (file,) = folder.rglob("*-train.tfrecord-*")
+    data = bytearray(file.read_bytes())
+    images, place = [], data.find(b"\x89PNG")
+    while place >= 0 and len(images) < 2:  # image and mask, in any order
+        images.append((data.find(b"IEND", place) - place, place))
+        place = data.find(b"\x89PNG", place + 1)
+    length, place = max(images)
+    data[place + length // 2 : place + length // 2 + 200] = bytes(200)
+    file.write_bytes(data)
+
+
+def test_an_image_damaged_after_the_build_is_named(command, tiny_data, tmp_path):
+    """It is found while a batch is made, inside of Keras's `fit`."""
+    copy = shutil.copytree(tiny_data, tmp_path / "data")
+    harm_an_image(copy)
+    out = ("--out", tmp_path / "run", "--data-dir", copy)
+    command.refuses(
+        "train", "rae_d_synthetic", *CHANGES, *out, message="cannot be decoded"
+    )

@@ -24,6 +24,7 @@ from landslide_tf.pipelines import (
     RegionBatches,
     WholeRegion,
 )
+from landslide_tf.pipelines.batches import data_errors
 from landslide_tf.pipelines.sequences import evaluation_input, training_input
 from landslide_tf.train.continual.recipe import (
     ContinualRecipe,
@@ -280,7 +281,8 @@ def fit_stage(
         optimizer = LossScaleOptimizer(optimizer)
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     whole = evaluation_input(validation)
-    model.evaluate(whole, steps=1, verbose=0)
+    with data_errors():
+        model.evaluate(whole, steps=1, verbose=0)
     model.reset_metrics()
     model.optimizer.build(model.trainable_variables)
     kept = TrainingSection(
@@ -296,7 +298,8 @@ def fit_stage(
     recorder.run.path.mkdir(parents=True, exist_ok=True)
     recorder.resume(model)
     if plan.start and not recorder.rows:
-        logs = model.evaluate(whole, verbose=0, return_dict=True)
+        with data_errors():
+            logs = model.evaluate(whole, verbose=0, return_dict=True)
         recorder.start(model, {f"val_{name}": float(v) for name, v in logs.items()})
     run_fits(
         model,

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.pipelines.batches import data_errors
 from landslide_tf.train.run.checkpoint import averages
 from landslide_tf.train.run.recorder import RunRecorder
 
@@ -180,16 +181,17 @@ def run_fits(
     )
     while not recorder.finished:
         epoch, done = recorder.epoch, recorder.step
-        model.fit(
-            stream(epoch, done),
-            initial_epoch=epoch,
-            epochs=epoch + 1 if done else epochs,
-            steps_per_epoch=steps - done,
-            validation_data=validation,
-            callbacks=listed,
-            shuffle=False,
-            verbose=verbose,
-        )
+        with data_errors():
+            model.fit(
+                stream(epoch, done),
+                initial_epoch=epoch,
+                epochs=epoch + 1 if done else epochs,
+                steps_per_epoch=steps - done,
+                validation_data=validation,
+                callbacks=listed,
+                shuffle=False,
+                verbose=verbose,
+            )
         if averaged and not recorder.finished:
             recorder.restore_weights(model)
     listed.finish()
