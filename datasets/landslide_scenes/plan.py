@@ -35,7 +35,15 @@ _LABELS = (
     "labels.png",
     "labels.json",
 )
-_SCENE_KEYS = {"positive_classes", "all_touched", "outside", "sensor", "date"}
+_SCENE_KEYS = {
+    "positive_classes",
+    "all_touched",
+    "outside",
+    "layer",
+    "class_field",
+    "sensor",
+    "date",
+}
 
 
 @dataclass(frozen=True)
@@ -234,6 +242,8 @@ def _scene_json(path: Path) -> tuple[LabelOptions, dict[str, str]]:
         positive=tuple(map(str, content.get("positive_classes", ()))),
         outside=content.get("outside", BACKGROUND),
         all_touched=bool(content.get("all_touched", False)),
+        field=content.get("class_field"),
+        layer=content.get("layer"),
     )
     return options, {k: str(content[k]) for k in ("sensor", "date") if k in content}
 

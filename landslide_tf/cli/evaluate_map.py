@@ -14,6 +14,8 @@ from landslide_tf.cli.startup import start_backend
 def evaluate_map(
     map_file: Annotated[Path, typer.Argument(metavar="MAP", help="Class map.")],
     reference: Annotated[Path, typer.Option(help="Polygons, or a raster of 0 and 1.")],
+    layer: options.Layer = None,
+    class_field: options.ClassField = None,
     positive: options.Positive = "",
     outside: options.Outside = "background",
     landslide_class: Annotated[
@@ -21,6 +23,9 @@ def evaluate_map(
     ] = None,
     within: Annotated[
         Path | None, typer.Option(help="Polygons: count what lies in them alone.")
+    ] = None,
+    within_layer: Annotated[
+        str | None, typer.Option(help="Its layer.", show_default="the only one")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
 ) -> None:
@@ -35,7 +40,12 @@ def evaluate_map(
         outside=outside,
         landslide_class=landslide_class,
         within=within,
+        layer=layer,
+        class_field=class_field,
+        within_layer=within_layer,
     )
+    for line in found.taken:
+        typer.echo(line)
     own = found.scores.of_class(1)
     typer.echo(
         "pixels: " + ", ".join(f"{name} {value:.4f}" for name, value in own.items())

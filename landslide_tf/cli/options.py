@@ -68,6 +68,14 @@ Bands = Annotated[
     str, typer.Option(help="As red=3,green=2,blue=1,nir=4; else by name.")
 ]
 Positive = Annotated[str, typer.Option(help="Classes or values that are landslides.")]
+Layer = Annotated[
+    str | None,
+    typer.Option(help="Layer of the polygons.", show_default="the only one"),
+]
+ClassField = Annotated[
+    str | None,
+    typer.Option(help="Field of their classes.", show_default="class, if there"),
+]
 Outside = Annotated[str, typer.Option(help="Beyond polygons: background or ignore.")]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import typer
 
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from landslide_tf.prepare.pool import Patches
     from landslide_tf.prepare.sampling import SamplingMethod
 
+T = TypeVar("T")
 Files = list[Path] | None
+Layers = Annotated[
+    list[str] | None,
+    typer.Option(help="Of the polygons; once, or one a scene.", show_default="its one"),
+]
+PointsLayers = Annotated[
+    list[str] | None, typer.Option(help="Of the points.", show_default="its one")
+]
 
 
 def prepare(
@@ -33,6 +41,9 @@ def prepare(
     points: Annotated[
         Files, typer.Option(help="Landslide points: train around them too.")
     ] = None,
+    layer: Layers = None,
+    points_layer: PointsLayers = None,
+    class_field: shared.ClassField = None,
     bands: shared.Bands = "",
     classes: Annotated[
         str, typer.Option(help="Names of the mask's values.")
@@ -65,6 +76,7 @@ def prepare(
             classes=shared.names(classes),
             positive=shared.names(positive),
             outside=outside,
+            field=class_field,
         ),
         gsd=gsd,
         tile=tile,
@@ -75,13 +87,19 @@ def prepare(
     )
     others = {"labels": labels, "dem": dem, "ndvi": ndvi, "points": points}
     files = {name: _each(name, paths, len(image)) for name, paths in others.items()}
-    rows = zip(image, *files.values(), strict=True)
+    layers = [
+        _each(name, names, len(image))
+        for name, names in (("layer", layer), ("points-layer", points_layer))
+    ]
+    rows = zip(image, *files.values(), *layers, strict=True)
     inputs = [preparation.Inputs(*row) for row in rows]
     _show(preparation.prepare(inputs, out, options))
 
 
 def _show(made: Prepared) -> None:
     report = made.report
+    for line in made.taken:
+        typer.echo(line)
     for split, number in made.counts.items():
         shares = report[split]["class_shares"].items()
         listed = ", ".join(f"{name} {share:.2%}" for name, share in shares)
@@ -93,8 +111,8 @@ def _show(made: Prepared) -> None:
     typer.echo(f"prepared: {made.folder} (next: {made.train_command})")
 
 
-def _each(name: str, given: Files, count: int) -> list[Path | None]:
-    """Returns one file a scene; one for all is repeated."""
+def _each(name: str, given: list[T] | None, count: int) -> list[T | None]:
+    """Returns one value a scene; one for all is repeated."""
     if not given:
         return [None] * count
     if len(given) not in (1, count):
@@ -102,4 +120,4 @@ def _each(name: str, given: Files, count: int) -> list[Path | None]:
             f"Expected one `--{name}`, or one for each of the {count} images, received "
             f"{len(given)}."
         )
-    return [path for path, _ in zip(cycle(given), range(count), strict=False)]
+    return [value for value, _ in zip(cycle(given), range(count), strict=False)]

@@ -65,6 +65,7 @@ class MapEvaluation:
         objects: Counts of 8-connected objects of at least 16 pixels, by rule.
         sizes: Found landslides by size.
         ignored: Pixels without a class in the map or the reference.
+        taken: A line on each vector file: which layer and field of it were taken.
 
     >>> from landslide_tf.mapping import MapEvaluation
     >>> from landslide_tf.metrics import ConfusionAccumulator
@@ -77,6 +78,7 @@ class MapEvaluation:
     objects: dict[Match, ObjectCounts]
     sizes: tuple[SizeClass, ...]
     ignored: int
+    taken: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Returns everything as JSON values."""
@@ -104,6 +106,9 @@ def evaluate_map(
     outside: str = "background",
     landslide_class: int | None = None,
     within: str | Path | None = None,
+    layer: str | None = None,
+    class_field: str | None = None,
+    within_layer: str | None = None,
 ) -> MapEvaluation:
     """Compares a class map with polygons or a raster of landslides.
 
@@ -119,6 +124,9 @@ def evaluate_map(
         landslide_class: The map's landslide value; None = as the map says.
         within: Polygons; what lies outside of them counts nowhere. For ground that the
             model was not trained on, `ground/test.geojson` of `prepare`.
+        layer: Layer of the reference's polygons; None = the only one.
+        class_field: Attribute of them that holds the class; None = `class`, if there.
+        within_layer: Layer of `within`; None = the only one.
 
     Returns:
         The evaluation.
@@ -151,9 +159,12 @@ def evaluate_map(
     counted = ConfusionAccumulator(2, IGNORE_VALUE)
     landslide = read_legend(path).landslide_value(path, landslide_class)
     grid = grid_of(path, "map")
-    options = LabelOptions(positive=tuple(positive), outside=outside)
+    options = LabelOptions(
+        positive=tuple(positive), outside=outside, field=class_field, layer=layer
+    )
     labels = read_labels(Path(reference), grid, grid, options)
-    inside = None if within is None else _area(within, grid)
+    inside = None if within is None else _area(within, grid, within_layer)
+    vectors = [item for item in (labels, inside) if isinstance(item, Burner)]
     truth, predicted, ignore = (np.zeros(grid.shape, bool) for _ in range(3))
     with (
         contextlib.closing(AlignedRaster(path, "map", grid)) as classes,
@@ -178,6 +189,7 @@ def evaluate_map(
         objects=objects,
         sizes=_by_size(truth, predicted & ~ignore, grid),
         ignored=int(ignore.sum()),
+        taken=tuple(item.taken for item in vectors if item.taken),
     )
 
 
@@ -187,10 +199,13 @@ def _rows_of(grid: Grid) -> Iterator[Window]:
         yield Window(row, 0, min(_ROWS, grid.height - row), grid.width)
 
 
-def _area(path: str | Path, grid: Grid) -> Burner:
+def _area(path: str | Path, grid: Grid, layer: str | None) -> Burner:
     """Returns polygons that burn as 1, all else as 0."""
-    shapes = read_shapes(path, grid)
-    return Burner(grid, shapes.geometries, np.ones(len(shapes), np.uint8), 0)
+    names = ("--within-layer", "--class-field")
+    shapes = read_shapes(path, grid, layer=layer, options=names)
+    ones = np.ones(len(shapes), np.uint8)
+    taken = shapes.taken.partition(", classes")[0].partition(", no field")[0]
+    return Burner(grid, shapes.geometries, ones, 0, taken=taken)
 
 
 def _by_size(

@@ -29,7 +29,7 @@ from landslide_tf.datasets.landslide_scenes.landslide_scenes_dataset_builder imp
 from landslide_tf.datasets.landslide_scenes.plan import Plan
 from landslide_tf.datasets.landslide_scenes.tiles import Tile
 from landslide_tf.files import atomic_folder
-from landslide_tf.prepare.plan import Inputs, Options, find_inputs, make_plan
+from landslide_tf.prepare.plan import Inputs, Options, find_inputs, make_plan, taken_of
 from landslide_tf.raster.bands import COLOURS, bright_value
 from landslide_tf.raster.grid import mean_cell, system_of
 from landslide_tf.raster.scene import Scene, SceneReader
@@ -58,6 +58,7 @@ class Prepared:
         recipe: The recipe.
         counts: Examples by split.
         report: What was found, left out and why, and class shares by split.
+        taken: A line on each vector file: which layer and field of it were taken.
 
     >>> from pathlib import Path
     >>> from landslide_tf.prepare import Prepared
@@ -73,6 +74,7 @@ class Prepared:
     recipe: Path
     counts: Mapping[str, int]
     report: Mapping[str, Any]
+    taken: tuple[str, ...] = ()
 
     @property
     def train_command(self) -> str:
@@ -159,7 +161,9 @@ def prepare(
         counts = {split: splits[split].num_examples for split in SPLITS}
         report = dict(builder.info.metadata["files"])
     folder = Path(out)
-    return Prepared(folder, folder / inside, folder / RECIPE, counts, report)
+    return Prepared(
+        folder, folder / inside, folder / RECIPE, counts, report, taken_of(found)
+    )
 
 
 def _dtype(scenes: Iterable[Scene]) -> str:

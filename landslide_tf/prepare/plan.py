@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -32,7 +32,7 @@ from landslide_tf.prepare.sampling import SamplingMethod
 from landslide_tf.raster.bands import COLOURS, known_bands
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
-from landslide_tf.raster.vector import Shapes, read_shapes
+from landslide_tf.raster.vector import Burner, Shapes, read_shapes
 
 T = TypeVar("T")
 Found = Mapping[str, tuple[Scene, Shapes | None]]
@@ -54,6 +54,8 @@ class Inputs:
             red where the image has both.
         points: Where landslides are known to be: tiles around them join the training
             pool.
+        layer: Layer of the labels' polygons; None = the only one.
+        points_layer: Layer of the points; None = the only one.
 
     >>> from pathlib import Path
     >>> from landslide_tf.prepare import Inputs
@@ -66,6 +68,8 @@ class Inputs:
     dem: Path | None = None
     ndvi: Path | None = None
     points: Path | None = None
+    layer: str | None = None
+    points_layer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,14 +155,28 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
             dem=files.dem,
             rasters={} if files.ndvi is None else {NDVI: files.ndvi},
             labels=files.labels,
-            options=options.labels,
+            options=replace(options.labels, layer=files.layer or options.labels.layer),
             terrain=options.terrain,
         )
         points = None
         if files.points is not None:
-            points = read_shapes(files.points, scene.grid, kind="Point")
+            points = read_shapes(
+                files.points,
+                scene.grid,
+                kind="Point",
+                layer=files.points_layer,
+                options=("--points-layer", "--class-field"),
+            )
         found[name] = (scene, points)
     return found
+
+
+def taken_of(found: Found) -> tuple[str, ...]:
+    """Returns a line on each vector file: which layer and field of it were taken."""
+    labels = [scene.labels for scene, _ in found.values()]
+    taken = [item.taken for item in labels if isinstance(item, Burner)]
+    taken += [points.taken for _, points in found.values() if points is not None]
+    return tuple(dict.fromkeys(filter(None, taken)))
 
 
 def _channels(

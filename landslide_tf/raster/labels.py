@@ -35,7 +35,8 @@ class LabelOptions:
         outside: What pixels beyond all polygons are, `"background"` or `"ignore"`.
         all_touched: Burns every pixel a polygon touches, not those whose centre it
             covers.
-        field: Attribute of polygons that holds the class.
+        field: Attribute of polygons that holds the class; None = `class`, if there.
+        layer: Layer of polygons; None = the only one.
 
     >>> from landslide_tf.raster.labels import LabelOptions
     >>> LabelOptions(("background", "landslide", "water")).landslide
@@ -46,7 +47,8 @@ class LabelOptions:
     positive: tuple[str, ...] = ()
     outside: str = BACKGROUND
     all_touched: bool = False
-    field: str = "class"
+    field: str | None = None
+    layer: str | None = None
 
     def __post_init__(self) -> None:
         """Refuses options that do not fit each other."""
@@ -175,13 +177,26 @@ def read_labels(path: Path, grid: Grid, image: Grid, options: LabelOptions) -> L
     """
     if not path.is_file():
         raise DataError(f"labels `{path}` do not exist: name a file.")
+    drawn = path.suffix.lower() == ".json" and _is_labelme(path)
+    if drawn or path.suffix.lower() in _RASTERS:
+        _check_no_choice(path, "labelme file" if drawn else "raster", options)
     if path.suffix.lower() in _RASTERS:
         return _raster_labels(path, grid, image, options)
-    if path.suffix.lower() == ".json" and _is_labelme(path):
+    if drawn:
         shapes = read_labelme(path, image)
     else:
-        shapes = read_shapes(path, grid, field=options.field)
+        shapes = read_shapes(path, grid, layer=options.layer, field=options.field)
     return _burner(path, shapes, grid, options)
+
+
+def _check_no_choice(path: Path, kind: str, options: LabelOptions) -> None:
+    """Refuses a layer and a field for what has none."""
+    for name, value in (("--layer", options.layer), ("--class-field", options.field)):
+        if value is not None:
+            raise DataError(
+                f"labels `{path}` must be a vector file for `{name} {value}`, received "
+                f"a {kind}; leave the option out."
+            )
 
 
 def _burner(path: Path, shapes: Shapes, grid: Grid, options: LabelOptions) -> Burner:
@@ -201,7 +216,9 @@ def _burner(path: Path, shapes: Shapes, grid: Grid, options: LabelOptions) -> Bu
         outside = options.classes.index(BACKGROUND)
     order = np.argsort(values == options.landslide, kind="stable")
     geometries = shapes.geometries[order]
-    return Burner(grid, geometries, values[order], outside, options.all_touched)
+    return Burner(
+        grid, geometries, values[order], outside, options.all_touched, shapes.taken
+    )
 
 
 def _numbers(path: Path, shapes: Shapes, options: LabelOptions) -> dict[str, int]:

@@ -19,7 +19,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FieldError, Geometry
 from pyproj.exceptions import CRSError, ProjError
 from rasterio.features import rasterize
 
-from landslide_tf.errors import DataError
+from landslide_tf.errors import LISTED, DataError
 from landslide_tf.raster.grid import Window, system_of
 from landslide_tf.terrain import Grid
 
@@ -28,6 +28,7 @@ _PYOGRIO = (DataSourceError, DataLayerError, FieldError, GeometryError)
 _LABELME_SHAPES = ("polygon", "rectangle", "circle")
 # rasterio sets Python's filters of warnings while it burns, which threads share.
 _ONE_AT_A_TIME = threading.Lock()
+_CLASS = "class"  # the field that is looked for where none is named
 _LABELME_CIRCLE = 32  # corners of a quarter
 
 
@@ -39,11 +40,13 @@ class Shapes:
         geometries: Shapely geometries.
         classes: Class of each as text; empty where the file names none.
         empty: How many entries of the file have no geometry.
+        taken: A line that says which layer and field of which file they are.
     """
 
     geometries: Geometries
     classes: tuple[str, ...]
     empty: int = 0
+    taken: str = ""
 
     def __len__(self) -> int:
         return len(self.geometries)
@@ -54,8 +57,10 @@ def read_shapes(
     grid: Grid,
     *,
     kind: str = "Polygon",
-    field: str = "class",
+    layer: str | None = None,
+    field: str | None = None,
     overlap: bool = True,
+    options: Sequence[str] = ("--layer", "--class-field"),
 ) -> Shapes:
     """Reads a vector file in the system of a grid.
 
@@ -63,15 +68,19 @@ def read_shapes(
         path: GeoJSON, GeoPackage, shapefile or anything else that GDAL reads.
         grid: Grid of the image.
         kind: `"Polygon"` or `"Point"`, or their multi forms.
-        field: Attribute that holds the class, where the file has it.
+        layer: Layer to read; None = the only one with geometries.
+        field: Attribute that holds the class; None = `class`, where the file has it.
+            Layers and attributes are found whatever their case.
         overlap: Whether a file with nothing on the image is refused.
+        options: What the user calls `layer` and `field`, for messages.
 
     Returns:
         The geometries, empty ones left out and counted.
 
     Raises:
-        DataError: If the file cannot be read, has no CRS, holds other geometries, or
-            lies elsewhere.
+        DataError: If the file cannot be read, has several layers and none is named,
+            lacks the layer or field, has no CRS, holds other geometries, or lies
+            elsewhere.
 
     >>> import json
     >>> import tempfile
@@ -93,7 +102,8 @@ def read_shapes(
     """
     what = f"{kind.lower()}s `{path}`"
     try:
-        meta, _, wkb, columns = pyogrio.raw.read(path)
+        found_layer = _layer(what, path, layer, options[0])
+        meta, _, wkb, columns = pyogrio.raw.read(path, layer=found_layer)
     except _PYOGRIO as error:
         raise DataError(
             f"{what} must be a vector file that can be read, received: "
@@ -109,10 +119,11 @@ def read_shapes(
     geometries = shapely.force_2d(geometries[there])
     _check_kind(what, geometries, kind)
     names = [""] * len(geometries)
-    fields = list(meta["fields"])
-    if field in fields:
-        column = columns[fields.index(field)][there]
-        names = ["" if value is None else str(value) for value in column]
+    fields = [str(name) for name in meta["fields"]]
+    found_field = _field(what, fields, field, options[1])
+    if found_field is not None:
+        column = columns[fields.index(found_field)][there]
+        names = [_class_name(value) for value in column]
     try:
         source = pyproj.CRS.from_user_input(meta["crs"])
         moved = reprojected(geometries, source, system_of(grid))
@@ -123,7 +134,74 @@ def read_shapes(
         ) from error
     if overlap:
         _check_place(what, moved, grid)
-    return Shapes(moved, tuple(names), int((~there).sum()))
+    taken = f"{what}: layer `{found_layer}`, {len(moved)} {kind.lower()}s"
+    if kind == "Polygon":
+        classes = f"classes from the field `{found_field}`"
+        if found_field is None:
+            listed = ", ".join(fields[:LISTED]) or "none"
+            classes = f"no field `{_CLASS}` for classes (fields: {listed})"
+        taken += f", {classes}"
+    return Shapes(moved, tuple(names), int((~there).sum()), taken)
+
+
+def _layer(
+    what: str, path: str | os.PathLike[str], wanted: str | None, option: str
+) -> str:
+    """Returns the name of the layer to read."""
+    listed = pyogrio.list_layers(path)
+    every = [str(name) for name, _ in listed]
+    # Tables without geometries, as of QGIS's styles, are nothing to choose from.
+    placed = [str(name) for name, geometry in listed if geometry is not None] or every
+    if wanted is not None:
+        return _found(what, "layer", every, wanted)
+    if len(placed) != 1:
+        raise DataError(
+            f"{what} must have one layer, or a choice of it, received "
+            f"{len(placed)}: {', '.join(f'`{name}`' for name in placed)}; say which "
+            f"with `{option} NAME`."
+        )
+    return placed[0]
+
+
+def _field(what: str, fields: list[str], wanted: str | None, option: str) -> str | None:
+    """Returns the name of the field that holds the class; None where there is none."""
+    if wanted is not None:
+        return _found(what, "field", fields, wanted)
+    alike = [name for name in fields if name.casefold() == _CLASS]
+    if len(alike) > 1 and _CLASS not in alike:
+        raise DataError(
+            f"{what} must have one field `{_CLASS}`, received "
+            f"{', '.join(f'`{name}`' for name in alike)}; say which with "
+            f"`{option} NAME`."
+        )
+    if _CLASS in alike:
+        return _CLASS
+    return alike[0] if alike else None
+
+
+def _found(what: str, kind: str, names: list[str], wanted: str) -> str:
+    """Returns the one of some names that is wanted, whatever its case."""
+    alike = [name for name in names if name.casefold() == wanted.casefold()]
+    if wanted in alike:
+        return wanted
+    if len(alike) != 1:
+        listed = ", ".join(f"`{name}`" for name in names[:LISTED]) or "none"
+        raise DataError(
+            f"{what} must have the {kind} `{wanted}`, received the {kind}s {listed}."
+        )
+    return alike[0]
+
+
+def _class_name(value: object) -> str:
+    """Returns the value of a field as text; whole numbers without decimals.
+
+    Whole numbers come as fractions where the field has gaps.
+    """
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def read_labelme(path: str | os.PathLike[str], image: Grid) -> Shapes:
@@ -250,6 +328,7 @@ class Burner:
         outside: What pixels beyond all shapes are.
         all_touched: Burns every pixel a shape touches, not those whose centre it
             covers.
+        taken: A line that says which layer and field of which file they are.
 
     >>> import numpy as np
     >>> import shapely
@@ -269,6 +348,7 @@ class Burner:
     values: NDArray[np.uint8]
     outside: int
     all_touched: bool = False
+    taken: str = ""
     # Plain numbers: threads must not share the indices that GEOS builds.
     bounds: NDArray[np.float64] = field(init=False, repr=False)
 

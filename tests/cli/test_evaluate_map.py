@@ -1,0 +1,44 @@
+"""What `landslide-tf evaluate-map` says of its inputs."""
+
+import numpy as np
+import pytest
+
+from tests.mapping.test_map_evaluation import class_map
+from tests.raster.test_vector import box, layer
+
+
+@pytest.fixture
+def given(tmp_path):
+    """A map of 20 landslide pixels."""
+    values = np.zeros((20, 20), np.uint8)
+    values[2:6, 1:6] = 1
+    return ("evaluate-map", class_map(tmp_path / "map.tif", values))
+
+
+def test_layers_and_fields_are_chosen_and_told(command, given, tmp_path):
+    path = layer(tmp_path / "all.gpkg", "outline", [box(0, 0, 20, 20)])
+    kinds = np.array(["slide", "lake"], object)
+    both = [box(1, 2, 6, 6), box(8, 8, 20, 20)]
+    layer(path, "mapped", both, append=True, KIND=kinds)
+    command.refuses(
+        *given, "--reference", path, message="`outline`, `mapped`; say which"
+    )
+    chosen = (*given, "--reference", path, "--layer", "mapped")
+    command.refuses(*chosen, "--class-field", "x", message="received the fields `KIND`")
+    command.refuses(
+        *chosen, "--within", path, message="say which with `--within-layer NAME`"
+    )
+    code, out, err = command(
+        *chosen, "--class-field", "kind", "--positive", "slide",
+        "--within", path, "--within-layer", "outline",
+    )  # fmt: skip
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0] == (
+        f"polygons `{path}`: layer `mapped`, 2 polygons, classes from the field `KIND`"
+    )
+    assert lines[1] == f"polygons `{path}`: layer `outline`, 1 polygons"
+    assert "iou 1.0000" in lines[2]
+    # Without a choice of the field both polygons are landslide, and it says why.
+    code, out, _ = command(*chosen)
+    assert "no field `class` for classes (fields: KIND)" in out.splitlines()[0]
