@@ -122,6 +122,27 @@ def prepare(
     Raises:
         DataError: If a file cannot be read or does not fit, or the scenes are too
             small to be split.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from rasterio import Affine
+    >>> from landslide_tf.prepare import Inputs, Options, prepare
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 160, 16)
+    >>> mask = np.zeros((1, 160, 16), np.uint8)
+    >>> mask[:, ::4] = 1
+    >>> image = np.repeat(100 + 50 * mask, 3, axis=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = Inputs(Path(folder, "valley.tif"), Path(folder, "classes.tif"))
+    ...     colours = Layer("uint8", 0, ["red", "green", "blue"])
+    ...     write_plain(files.image, grid, colours, [(0, image)])
+    ...     write_plain(files.labels, grid, Layer("uint8", 255, ["class"]), [(0, mask)])
+    ...     made = prepare([files], Path(folder, "set"), Options(tile=16))
+    ...     recipe = made.recipe.read_text()
+    >>> dict(made.counts), "class_weights: median_frequency" in recipe
+    ({'train': 5, 'validation': 1, 'test': 2}, True)
     """
     options = options or Options()
     found = find_inputs(list(scenes), options)

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.io import DatasetReader
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RasterWindow
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
@@ -34,6 +36,20 @@ def alpha_bands(dataset: DatasetReader) -> list[int]:
 
     GDAL takes the fourth band of a byte image for it where nothing else is said; a band
     with a name is data.
+
+    >>> import numpy as np
+    >>> from rasterio import Affine
+    >>> from rasterio.io import MemoryFile
+    >>> from landslide_tf.raster.aligned import alpha_bands
+    >>> with MemoryFile() as memory:
+    ...     with memory.open(
+    ...         driver="GTiff", count=4, height=2, width=2, dtype="uint8",
+    ...         transform=Affine(10, 0, 0, 0, -10, 0),
+    ...     ) as dataset:
+    ...         unnamed = alpha_bands(dataset)
+    ...         dataset.set_band_description(4, "nir")
+    ...         unnamed, alpha_bands(dataset)
+    ([4], [])
     """
     return [
         number
@@ -42,6 +58,70 @@ def alpha_bands(dataset: DatasetReader) -> list[int]:
         )
         if meaning == ColorInterp.alpha and not name
     ]
+
+
+def known_cells(
+    dataset: DatasetReader | WarpedVRT,
+    indexes: Sequence[int],
+    alpha: Sequence[int],
+    *,
+    box: RasterWindow | None = None,
+    shape: tuple[int, int] | None = None,
+) -> NDArray[np.bool_]:
+    """Says where all of some bands hold a value and nothing is transparent.
+
+    Where a file has both a nodata value and an alpha band, both count.
+
+    Args:
+        dataset: The open file.
+        indexes: Bands, from 1.
+        alpha: Bands that say where the image is transparent, from 1.
+        box: Part of the file; None = all of it.
+        shape: Rows and columns to read it in; None = its own.
+
+    Returns:
+        bool (h, w).
+
+    >>> import numpy as np
+    >>> from rasterio import Affine
+    >>> from rasterio.io import MemoryFile
+    >>> from landslide_tf.raster.aligned import alpha_bands, known_cells
+    >>> stored = np.array([[[0, 9, 9]]] * 3 + [[[255, 0, 255]]], np.uint8)
+    >>> with MemoryFile() as memory:
+    ...     with memory.open(
+    ...         driver="GTiff", count=4, height=1, width=3, dtype="uint8", nodata=0,
+    ...         transform=Affine(10, 0, 0, 0, -10, 0),
+    ...     ) as dataset:
+    ...         dataset.write(stored)
+    ...         known_cells(dataset, [1, 2, 3], alpha_bands(dataset)).tolist()
+    [[False, False, True]]
+    """
+    bands = list(indexes)
+    size = None if shape is None else (len(bands), *shape)
+    flags = [dataset.mask_flag_enums[k - 1] for k in bands]
+    by_nodata = all(flag == [MaskFlags.nodata] for flag in flags)
+    if by_nodata and ColorInterp.alpha in dataset.colorinterp:
+        # GDAL's masks forget the alpha band then, of which rasterio warns.
+        values = dataset.read(bands, window=box, out_shape=size)
+        nodata = np.array([dataset.nodatavals[k - 1] for k in bands], values.dtype)
+        known = (values != nodata[:, None, None]).all(axis=0)
+    else:
+        masks = dataset.read_masks(bands, window=box, out_shape=size)
+        known = (masks > 0).all(axis=0)
+    for k in alpha:
+        known &= dataset.read(k, window=box, out_shape=shape) > 0
+    return known
+
+
+def _without_alpha(dataset: DatasetReader) -> DatasetReader:
+    """Closes a file and returns a view of it in which all bands are data.
+
+    GDAL masks pixels by an alpha band, and weights them by it where it resamples.
+    """
+    with dataset, MemoryFile(ext=".vrt") as memory:
+        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
+        view = memory.read().decode()
+    return grids.open_dataset(view.replace("<ColorInterp>Alpha</ColorInterp>", ""), "")
 
 
 class AlignedRaster:
@@ -99,7 +179,6 @@ class AlignedRaster:
     ) -> None:
         self.path, self.what, self.indexes = Path(path), what, list(indexes)
         self._base = grids.open_dataset(path, what)
-        self._source: DatasetReader | WarpedVRT = self._base
         if max(self.indexes) > self._base.count:
             raise DataError(
                 f"{what} `{path}` must have a band {max(self.indexes)}, received "
@@ -108,6 +187,9 @@ class AlignedRaster:
         self.dtype = np.dtype(self._base.dtypes[self.indexes[0] - 1])
         # GDAL's masks know of alpha bands of grey and RGB images only.
         self._alpha = [k for k in alpha_bands(self._base) if k not in self.indexes]
+        if ColorInterp.alpha in self._base.colorinterp and not self._alpha:
+            self._base = _without_alpha(self._base)
+        self._source: DatasetReader | WarpedVRT = self._base
         self._meant = frozenset(values) & {self._base.nodata}
         self._grid = grid
         own = placed or grids.stored_grid(self._base)
@@ -160,9 +242,7 @@ class AlignedRaster:
         box = Window(row, column, height, width).box
         with grids.readable(self.path, self.what):
             values = self._source.read(self.indexes, window=box)
-            valid = (self._source.read_masks(self.indexes, window=box) > 0).all(axis=0)
-            if self._alpha:
-                valid &= (self._source.read(self._alpha, window=box) > 0).all(axis=0)
+            valid = known_cells(self._source, self.indexes, self._alpha, box=box)
         if self._meant and self._source is self._base:
             valid[:] = True
         if values.dtype.kind == "f":

@@ -48,6 +48,10 @@ class BandSource(NamedTuple):
         name: What it is called.
         path: A path that GDAL opens.
         number: Its number in the file, from 1.
+
+    >>> from landslide_tf.raster.bands import BandSource
+    >>> BandSource("nir", "image.tif", 4).number
+    4
     """
 
     name: str

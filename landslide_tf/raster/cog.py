@@ -46,6 +46,10 @@ class Layer:
         tags: Further facts.
         categorical: Whether values are classes, of which overviews take the most
             frequent, and not the mean.
+
+    >>> from landslide_tf.raster.cog import Layer
+    >>> Layer("float32", -9999, ["slope", "aspect"]).names
+    ['slope', 'aspect']
     """
 
     dtype: str
@@ -58,12 +62,27 @@ class Layer:
 
 
 class NotWritten(DataError):
-    """The disk is full or a file cannot be written; what is finished stays."""
+    """The disk is full or a file cannot be written; what is finished stays.
+
+    >>> from landslide_tf.errors import DataError
+    >>> from landslide_tf.raster.cog import NotWritten
+    >>> issubclass(NotWritten, DataError)
+    True
+    """
 
 
 @contextlib.contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Turns a full disk and the like into one line that names the file."""
+    """Turns a full disk and the like into one line that names the file.
+
+    >>> from pathlib import Path
+    >>> from landslide_tf.raster.cog import writable
+    >>> path = Path("missing", "map.txt")
+    >>> with writable(path):
+    ...     path.write_text("map")
+    Traceback (most recent call last):
+    landslide_tf.raster.cog.NotWritten: `missing/map.txt` cannot be written (No such ...
+    """
     try:
         yield
     except (RasterioError, CPLE_BaseError, OSError) as error:
@@ -155,6 +174,23 @@ def write_cog(
     Raises:
         NotWritten: If the disk is full, the file cannot be written, or something else
             is in it.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import rasterio
+    >>> from landslide_tf.raster.cog import Layer, write_cog
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 4, 3)
+    >>> rows = [(row, np.full((1, 2, 3), row, np.uint8)) for row in (0, 2)]
+    >>> layer = Layer("uint8", 255, ["class"], categorical=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path, scratch = Path(folder, "map.tif"), Path(folder, "scratch.tif")
+    ...     write_cog(path, grid, layer, rows, scratch=scratch)
+    ...     with rasterio.open(path) as dataset:
+    ...         layout = dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"]
+    ...         layout, dataset.read(1)[:, 0].tolist(), scratch.exists()
+    ('COG', [0, 0, 2, 2], False)
     """
     sums: list[tuple[Window, int]] = []
 

@@ -62,7 +62,13 @@ class Window(NamedTuple):
 
 
 def open_dataset(path: FilePath, what: str) -> DatasetReader:
-    """Opens a file, to be closed by the caller; otherwise as `open_raster`."""
+    """Opens a file, to be closed by the caller; otherwise as `open_raster`.
+
+    >>> from landslide_tf.raster.grid import open_dataset
+    >>> open_dataset("missing.tif", "image")
+    Traceback (most recent call last):
+    landslide_tf.errors.DataError: image `missing.tif` must be a raster that can be ...
+    """
     try:
         with warnings.catch_warnings():
             # Our own errors say more than rasterio's warning.
@@ -93,11 +99,10 @@ def open_raster(path: FilePath, what: str) -> Iterator[DatasetReader]:
     >>> from rasterio.io import MemoryFile
     >>> from landslide_tf.raster.grid import open_raster, stored_grid
     >>> with MemoryFile() as memory:
-    ...     dataset = memory.open(
+    ...     memory.open(
     ...         driver="GTiff", count=1, height=3, width=2, dtype="uint8",
     ...         crs="EPSG:32633", transform=rasterio.Affine(10, 0, 0, 0, -10, 0),
-    ...     )
-    ...     dataset.close()
+    ...     ).close()
     ...     with open_raster(memory.name, "image") as dataset:
     ...         stored_grid(dataset).shape
     (3, 2)
@@ -108,7 +113,15 @@ def open_raster(path: FilePath, what: str) -> Iterator[DatasetReader]:
 
 @contextlib.contextmanager
 def readable(path: FilePath, what: str) -> Iterator[None]:
-    """Turns a failure to read a file's pixels into one line that names the file."""
+    """Turns a failure to read a file's pixels into one line that names the file.
+
+    >>> from rasterio.errors import RasterioIOError
+    >>> from landslide_tf.raster.grid import readable
+    >>> with readable("image.tif", "image"):
+    ...     raise RasterioIOError("Read failed")
+    Traceback (most recent call last):
+    landslide_tf.errors.DataError: image `image.tif` must be a whole raster, ...
+    """
     try:
         yield
     except RasterioIOError as error:
@@ -119,7 +132,18 @@ def readable(path: FilePath, what: str) -> Iterator[None]:
 
 
 def stored_grid(dataset: DatasetReader) -> Grid:
-    """Returns the grid of an open file as it is stored, without rasterio's warning."""
+    """Returns the grid of an open file as it is stored, without rasterio's warning.
+
+    >>> from rasterio import Affine
+    >>> from rasterio.io import MemoryFile
+    >>> from landslide_tf.raster.grid import stored_grid
+    >>> with MemoryFile() as memory, memory.open(
+    ...     driver="GTiff", count=1, height=3, width=2, dtype="uint8",
+    ...     crs="EPSG:32633", transform=Affine(10, 0, 0, 0, 10, 0),
+    ... ) as dataset:
+    ...     stored_grid(dataset).transform.e  # south on top
+    10.0
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return Grid.of(dataset)
@@ -161,6 +185,17 @@ def grid_of(path: FilePath, what: str) -> Grid:
 
     Raises:
         DataError: If it cannot be read, has no CRS, or is rotated.
+
+    >>> from pathlib import Path
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.grid import grid_of
+    >>> from landslide_tf.terrain import Grid
+    >>> south_up = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, 10, 4_600_000), 2, 2)
+    >>> path = Path("/vsimem/south.tif")  # a file in memory
+    >>> write_plain(path, south_up, Layer("uint8", 0, ["grey"]), [])
+    >>> grid_of(path, "image") == south_up.upright()[0]
+    True
     """
     with open_raster(path, what) as dataset:
         grid = stored_grid(dataset)
@@ -301,6 +336,12 @@ def wkt_of(grid: Grid) -> str:
 
     Raises:
         DataError: If it has none.
+
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.grid import wkt_of
+    >>> from landslide_tf.terrain import Grid
+    >>> wkt_of(Grid("EPSG:32633", Affine(10, 0, 0, 0, -10, 0), 3, 2))[:31]
+    'PROJCS["WGS 84 / UTM zone 33N",'
     """
     if grid.crs is None:
         raise DataError(
@@ -336,6 +377,19 @@ def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
 
     Raises:
         DataError: If it has no CRS or shows other ground.
+
+    >>> from pathlib import Path
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.grid import check_overlap
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 4, 4)
+    >>> path, layer = Path("/vsimem/overlap.tif"), Layer("float32", -9999, ["dem"])
+    >>> write_plain(path, grid, layer, [])
+    >>> check_overlap(path, "DEM", grid.window(2, 2, 4, 4))  # shares a quarter
+    >>> check_overlap(path, "DEM", grid.window(4, 4, 4, 4))
+    Traceback (most recent call last):
+    landslide_tf.errors.DataError: DEM `/vsimem/overlap.tif` must overlap the image, ...
     """
     own = grid_of(path, what)
     a, b = bounds_in(own, grid.crs), bounds_in(grid, grid.crs)

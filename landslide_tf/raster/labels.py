@@ -84,6 +84,11 @@ class RasterLabels:
         path: The file, any grid.
         numbers: Class number by stored value, 0 to 255.
         placed: Grid of a file that has no CRS.
+
+    >>> from pathlib import Path
+    >>> from landslide_tf.raster.labels import RasterLabels
+    >>> RasterLabels(Path("labels.tif"), {0: 0, 7: 1}).numbers[7]
+    1
     """
 
     path: Path
@@ -174,6 +179,24 @@ def read_labels(path: Path, grid: Grid, image: Grid, options: LabelOptions) -> L
     Raises:
         DataError: If the file cannot be read, a class is not known, or it lies
             elsewhere.
+
+    >>> import json
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.grid import Window
+    >>> from landslide_tf.raster.labels import LabelOptions, LabelReader, read_labels
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 2, 3)
+    >>> corners = [[1, 0], [3, 1]]
+    >>> shape = {"label": "slide", "shape_type": "rectangle", "points": corners}
+    >>> drawn = {"imageHeight": 2, "imageWidth": 3, "shapes": [shape]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "labels.json")
+    ...     _ = path.write_text(json.dumps(drawn))
+    ...     labels = read_labels(path, grid, grid, LabelOptions(positive=("slide",)))
+    >>> LabelReader(labels, grid).read(Window(0, 0, 2, 3)).tolist()
+    [[0, 1, 1], [0, 0, 0]]
     """
     if not path.is_file():
         raise DataError(f"labels `{path}` do not exist: name a file.")

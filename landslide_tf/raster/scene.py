@@ -60,6 +60,16 @@ class Scene:
         calibrated: Whether `image` holds values in their unit, by the files' scale and
             offset, or as stored.
         about: Facts of the scene, such as sensor and date.
+
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.bands import BandSource
+    >>> from landslide_tf.raster.scene import Scene
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 2, 2)
+    >>> names = ("red", "green", "blue")
+    >>> bands = tuple(BandSource(name, "rgb.tif", k) for k, name in enumerate(names, 1))
+    >>> Scene("valley", grid, grid, bands).image
+    ('red', 'green', 'blue')
     """
 
     id: str
@@ -122,6 +132,19 @@ def make_scene(
 
     Raises:
         DataError: If a file cannot be read or does not fit the image.
+
+    >>> from pathlib import Path
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.scene import make_scene
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 4, 6)
+    >>> path = Path("/vsimem/made.tif")  # a file in memory
+    >>> layer = Layer("uint8", 0, ("nir", "red"))
+    >>> write_plain(path, grid, layer, [])
+    >>> scene = make_scene("valley", path, bands=["red"], factors=["ndvi"], gsd=20)
+    >>> scene.bands[0].number, scene.grid.shape
+    (2, (2, 3))
     """
     rasters = dict(rasters or {})
     index = ("nir", "red") if NDVI in factors and NDVI not in rasters else ()
@@ -177,6 +200,15 @@ class Pixels(NamedTuple):
         mask: uint8 (h, w), 255 = no label, or no valid pixel to see it by.
         valid: bool (h, w): all bands of `image` hold a value and, where there is a
             DEM, so do the elevations of the 3 × 3 cells around.
+
+    >>> import numpy as np
+    >>> from landslide_tf.raster.scene import Pixels
+    >>> valid = np.array([[True, False]])
+    >>> mask = np.array([[1, 255]], np.uint8)
+    >>> image, factors = np.zeros((1, 2, 3), np.uint8), np.zeros((1, 2, 0), np.float32)
+    >>> pixels = Pixels(image, factors, mask, valid)
+    >>> pixels.mask[pixels.valid].tolist()
+    [1]
     """
 
     image: NDArray[Any]

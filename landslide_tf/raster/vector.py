@@ -41,6 +41,12 @@ class Shapes:
         classes: Class of each as text; empty where the file names none.
         empty: How many entries of the file have no geometry.
         taken: A line that says which layer and field of which file they are.
+
+    >>> import numpy as np
+    >>> import shapely
+    >>> from landslide_tf.raster.vector import Shapes
+    >>> len(Shapes(np.array([shapely.box(0, 0, 1, 1)]), ("landslide",)))
+    1
     """
 
     geometries: Geometries
@@ -217,6 +223,23 @@ def read_labelme(path: str | os.PathLike[str], image: Grid) -> Shapes:
     Raises:
         DataError: If the file is no labelme file, was drawn on an image of another
             size, or holds points or lines.
+
+    >>> import json
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.vector import read_labelme
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 2, 3)
+    >>> corners = [[1, 0], [3, 1]]
+    >>> shape = {"label": "slide", "shape_type": "rectangle", "points": corners}
+    >>> drawn = {"imageHeight": 2, "imageWidth": 3, "shapes": [shape]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "labels.json")
+    ...     _ = path.write_text(json.dumps(drawn))
+    ...     shapes = read_labelme(path, grid)
+    >>> shapes.classes, shapes.geometries[0].bounds
+    (('slide',), (500010.0, 4599990.0, 500030.0, 4600000.0))
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -67,6 +67,32 @@ def test_transparent_pixels_hold_no_value_in_files_of_any_number_of_bands(tmp_pa
     assert (pixels.image[:5] == 0).all() and np.isnan(pixels.factors[:5]).all()
 
 
+@pytest.mark.parametrize("gsd", [None, 20])
+@pytest.mark.parametrize("nodata", [None, 0])
+@pytest.mark.parametrize("names", [NAMES, ()])
+def test_a_fourth_band_is_data_by_its_name_and_else_transparency(
+    tmp_path, names, nodata, gsd
+):
+    """GDAL takes the fourth band of bytes for alpha, and forgets it beside nodata."""
+    stored = colours()
+    stored[:, :6] = 0
+    stored[3, -6:] = 0
+    path = files.write(tmp_path / "a.tif", stored, names=names, nodata=nodata)
+    with rasterio.open(path) as dataset:
+        assert dataset.colorinterp[3] == ColorInterp.alpha
+    pixels = read(scene_of(path, factors=(), gsd=gsd))
+    edge = 6 if gsd is None else 3
+    assert pixels.valid[edge:-edge].all()
+    assert pixels.valid[:edge].all() == (bool(names) and nodata is None)
+    assert pixels.valid[-edge:].all() == bool(names)
+    # The same bands without a fourth: data gives no weights.
+    alone = files.write(tmp_path / "b.tif", stored[:3], names=names[:3], nodata=nodata)
+    if names:
+        expected = read(scene_of(alone, factors=(), gsd=gsd))
+        np.testing.assert_array_equal(pixels.image, expected.image)
+        np.testing.assert_array_equal(pixels.valid, expected.valid)
+
+
 def test_bands_of_several_files_lie_on_the_first_ones_grid(tmp_path):
     stored = colours(bands=3)
     single = [

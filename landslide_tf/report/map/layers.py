@@ -19,6 +19,7 @@ from rasterio.vrt import WarpedVRT
 
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour, class_palette
+from landslide_tf.raster.aligned import alpha_bands, known_cells
 from landslide_tf.raster.cog import read_legend
 from landslide_tf.raster.grid import Turn, north_up, open_raster, stored_grid
 from landslide_tf.terrain import Grid, cell_size, hillshade
@@ -133,10 +134,7 @@ def _read(
     resampling: Resampling,
 ) -> tuple[NDArray, NDArray[np.bool_]]:
     values = dataset.read(index, out_shape=shape, resampling=resampling)
-    valid = dataset.read_masks(index, out_shape=shape) > 0
-    for number, meaning in enumerate(dataset.colorinterp, 1):
-        if meaning == ColorInterp.alpha:
-            valid &= dataset.read(number, out_shape=shape) > 0
+    valid = known_cells(dataset, [index], alpha_bands(dataset), shape=shape)
     if np.issubdtype(values.dtype, np.floating):
         valid &= np.isfinite(values)
     return values, valid
