@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import ObjectCounts, label_objects, object_counts
@@ -132,8 +134,8 @@ def evaluate_map(
         The evaluation.
 
     Raises:
-        DataError: If a file cannot be read, they share no ground, or a value is no
-            class.
+        DataError: If a file cannot be read, they share no ground, no pixel has a class
+            in both, or a value is no class.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -180,6 +182,7 @@ def evaluate_map(
                 wanted[inside.read(window) == 0] = IGNORE_VALUE
             truth[rows], ignore[rows] = wanted == 1, wanted == IGNORE_VALUE
             counted.update(wanted, predicted[rows].astype(np.uint8))
+    _check_defined(path, reference, truth, predicted, ignore)
     objects = {
         rule: object_counts(truth, predicted, match=rule, ignore=ignore)
         for rule in get_args(Match)
@@ -191,6 +194,35 @@ def evaluate_map(
         ignored=int(ignore.sum()),
         taken=tuple(item.taken for item in vectors if item.taken),
     )
+
+
+def _check_defined(
+    path: str | Path,
+    reference: str | Path,
+    truth: NDArray[np.bool_],
+    predicted: NDArray[np.bool_],
+    ignore: NDArray[np.bool_],
+) -> None:
+    """Refuses a comparison of nothing; warns of scores that have no value."""
+    if ignore.all():
+        raise DataError(
+            f"map `{path}` and reference `{reference}` must have a class at the same "
+            "pixels, received none that both have: check `--within`, `--outside` and "
+            "what both files hold there."
+        )
+    if not truth.any():
+        warnings.warn(
+            f"the reference `{reference}` holds no landslide where it is compared: "
+            "recall has no value (nan) and says nothing of the map; check "
+            "`--positive`.",
+            stacklevel=3,
+        )
+    if not (predicted & ~ignore).any():
+        warnings.warn(
+            f"the map `{path}` holds no landslide where it is compared: precision has "
+            "no value (nan); check `--landslide-class`.",
+            stacklevel=3,
+        )
 
 
 def _rows_of(grid: Grid) -> Iterator[Window]:

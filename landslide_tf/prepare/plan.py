@@ -256,6 +256,12 @@ def _check_landslides(parts: Mapping[str, Sequence[Tile]], options: Options) -> 
         for split in SPLITS
         if not any(tile.counts[landslide] for tile in parts[split])
     ]
+    if lacking == list(SPLITS):
+        raise DataError(
+            "Expected landslides where the images have pixels, received none in any "
+            "tile: check what the labels hold and name the landslide's class or value "
+            "with `--positive`."
+        )
     if "train" in lacking:
         raise DataError(
             f"Expected landslides among the {len(parts['train'])} training tiles, "

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.io import DatasetReader
 
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import IGNORE_VALUE
@@ -22,6 +23,7 @@ BACKGROUND, LANDSLIDE = "background", "landslide"
 BINARY = (BACKGROUND, LANDSLIDE)
 OUTSIDE = (BACKGROUND, "ignore")
 
+_ROWS = 512
 _RASTERS = (".tif", ".tiff", ".vrt", ".img", ".png", ".jp2")
 
 
@@ -272,6 +274,7 @@ def _raster_labels(
     with open_raster(path, "labels") as dataset:
         count, shape, has_place = dataset.count, dataset.shape, bool(dataset.crs)
         kind: np.dtype[Any] = np.dtype(dataset.dtypes[0])
+        unlabelled = not options.positive and count == 1 and _only_unlabelled(dataset)
     if count != 1:
         raise DataError(
             f"labels `{path}` must have one band of class values, received {count} "
@@ -279,6 +282,12 @@ def _raster_labels(
         )
     if kind.kind not in "iuf":
         raise DataError(f"labels `{path}` must hold numbers, received {kind}.")
+    if unlabelled:
+        raise DataError(
+            f"labels `{path}` must hold the value {options.landslide} of the landslide,"
+            " received only 0 and 255 (no label): did you mean `--positive 255` "
+            "(`positive_classes` in `scene.json`)?"
+        )
     if has_place:
         check_overlap(path, "labels", grid)
     elif shape != image.shape:
@@ -287,6 +296,24 @@ def _raster_labels(
             f"{image.shape} rows and columns, received {shape} and no system."
         )
     return RasterLabels(path, _values(path, options), None if has_place else image)
+
+
+def _only_unlabelled(dataset: DatasetReader) -> bool:
+    """Says whether all values are 0 or 255, some are 255, and no tag explains them.
+
+    Ends at the first other value: a mask with landslides is not read to its end.
+    """
+    if dataset.nodata == IGNORE_VALUE:
+        return False
+    some = False
+    for row in range(0, dataset.height, _ROWS):
+        window = Window(row, 0, min(_ROWS, dataset.height - row), dataset.width)
+        values = dataset.read(1, window=window.box)
+        no_label = values == IGNORE_VALUE
+        if not ((values == 0) | no_label | (values != values)).all():
+            return False
+        some = some or bool(no_label.any())
+    return some
 
 
 def _values(path: Path, options: LabelOptions) -> dict[int, int]:

@@ -1,8 +1,11 @@
 """What `landslide-tf evaluate-map` says of its inputs."""
 
+import warnings
+
 import numpy as np
 import pytest
 
+from tests.mapping import map_files as files
 from tests.mapping.test_map_evaluation import class_map
 from tests.raster.test_vector import box, layer
 
@@ -42,3 +45,22 @@ def test_layers_and_fields_are_chosen_and_told(command, given, tmp_path):
     # Without a choice of the field both polygons are landslide, and it says why.
     code, out, _ = command(*chosen)
     assert "no field `class` for classes (fields: KIND)" in out.splitlines()[0]
+
+
+def test_a_mask_of_0_and_255(command, given, tmp_path):
+    values = np.zeros((1, 20, 20), np.uint8)
+    values[0, 2:6, 1:6] = 255
+    path = files.write(tmp_path / "mask.tif", values)
+    chosen = (*given, "--reference", path, "--out", tmp_path / "e.json")
+    command.refuses(
+        *chosen,
+        message="only 0 and 255 (no label): did you mean `--positive 255`",
+    )
+    assert not (tmp_path / "e.json").exists()
+    code, out, _ = command(*chosen, "--positive", "255")
+    assert code == 0 and "recall 1.0000" in out and "nan" not in out.splitlines()[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, out, err = command(*chosen, "--positive", "1")
+    assert code == 0 and "recall nan" in out
+    assert "warning: the reference" in err and "recall has no value" in err

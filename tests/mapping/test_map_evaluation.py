@@ -130,3 +130,39 @@ def test_what_does_not_fit(tmp_path):
             files.write(tmp_path / "f.tif", truth[None]), tmp_path / "r.tif",
             landslide_class=1,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_mask_of_0_and_255_is_refused_with_the_option_that_reads_it(tmp_path, dtype):
+    truth, found = worked()
+    name = class_map(tmp_path / "map.tif", found)
+    path = tmp_path / "r.tif"
+    files.write(path, truth[None].astype(dtype) * dtype(255))
+    with pytest.raises(DataError, match=r"only 0 and 255 .* `--positive 255`"):
+        evaluate_map(name, path)
+    check(evaluate_map(name, path, positive=["255"]))
+
+
+def test_255_that_is_tagged_or_explained_is_no_label(tmp_path):
+    truth, found = worked()
+    name = class_map(tmp_path / "map.tif", found)
+    path = tmp_path / "r.tif"
+    files.write(path, truth[None].astype(np.uint8) * 255, nodata=255)
+    with pytest.warns(UserWarning, match="recall has no value") as said:
+        result = evaluate_map(name, path)
+    # 40 pixels of the map and 125 of the reference have no class.
+    assert len(said) == 1 and result.ignored == 165
+    files.write(path, truth[None].astype(np.uint8) * 255)
+    with pytest.warns(UserWarning, match="recall has no value"):
+        assert evaluate_map(name, path, positive=["1"]).ignored == 165
+
+
+def test_scores_without_a_value_are_told(tmp_path):
+    truth, found = worked()
+    empty = class_map(tmp_path / "empty.tif", np.zeros_like(found))
+    files.write(tmp_path / "r.tif", truth[None].astype(np.uint8))
+    with pytest.warns(UserWarning, match="precision has no value"):
+        evaluate_map(empty, tmp_path / "r.tif")
+    nothing = class_map(tmp_path / "nothing.tif", np.full_like(found, 255))
+    with pytest.raises(DataError, match="received none that both have"):
+        evaluate_map(nothing, tmp_path / "r.tif")

@@ -335,6 +335,27 @@ def test_scenes_without_landslides(strip, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_masks_of_0_and_255(strip, tmp_path):
+    """255 is the landslide where that is said; a file that tags it has none."""
+    mask = read(scene_of(strip, dem=None)).mask
+    right = files.write(tmp_path / "right.tif", mask)
+    wrong = files.write(tmp_path / "wrong.tif", (mask * 255).astype(np.uint8))
+    out, image = tmp_path / "out", strip / "image.tif"
+    with pytest.raises(DataError, match=r"only 0 and 255 .* `--positive 255`"):
+        prepare([Inputs(image, wrong)], out, Options(tile=32))
+    tagged = files.write(
+        tmp_path / "tagged.tif", (mask * 255).astype(np.uint8), nodata=255
+    )
+    with pytest.raises(DataError, match="in any tile: check what the labels hold"):
+        prepare([Inputs(image, tagged)], out, Options(tile=32))
+    assert not out.exists()
+    positive = Options(tile=32, labels=LabelOptions(positive=("255",)))
+    made = prepare([Inputs(image, wrong)], out, positive)
+    expected = prepare([Inputs(image, right)], tmp_path / "other", Options(tile=32))
+    for path in sorted(made.dataset.glob("*.tfrecord*")):
+        assert path.read_bytes() == (expected.dataset / path.name).read_bytes()
+
+
 def test_an_own_folder_is_not_overwritten(strip, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(DataError, match="new or an empty folder"):
