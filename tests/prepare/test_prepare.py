@@ -337,15 +337,13 @@ def test_scenes_without_landslides(strip, tmp_path):
 
 def test_masks_of_0_and_255(strip, tmp_path):
     """255 is the landslide where that is said; a file that tags it has none."""
-    mask = read(scene_of(strip, dem=None)).mask
+    mask = (read(scene_of(strip, dem=None)).mask == 1).astype(np.uint8)
     right = files.write(tmp_path / "right.tif", mask)
-    wrong = files.write(tmp_path / "wrong.tif", (mask * 255).astype(np.uint8))
+    wrong = files.write(tmp_path / "wrong.tif", mask * np.uint8(255))
     out, image = tmp_path / "out", strip / "image.tif"
     with pytest.raises(DataError, match=r"only 0 and 255 .* `--positive 255`"):
         prepare([Inputs(image, wrong)], out, Options(tile=32))
-    tagged = files.write(
-        tmp_path / "tagged.tif", (mask * 255).astype(np.uint8), nodata=255
-    )
+    tagged = files.write(tmp_path / "tagged.tif", mask * np.uint8(255), nodata=255)
     with pytest.raises(DataError, match="in any tile: check what the labels hold"):
         prepare([Inputs(image, tagged)], out, Options(tile=32))
     assert not out.exists()
