@@ -68,7 +68,7 @@ def map_scene(
     window: Window = None,
     overlap: Overlap = None,
     batch: Annotated[int | None, typer.Option(help="Windows at once.")] = None,
-    dem_unit: Annotated[str, typer.Option(help="metre, foot, …")] = "metre",
+    dem_unit: shared.DemUnit = None,
     allow_no_crs: Annotated[bool, typer.Option("--allow-no-crs")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse other cell sizes.")

@@ -76,6 +76,12 @@ ClassField = Annotated[
     str | None,
     typer.Option(help="Field of their classes.", show_default="class, if there"),
 ]
+DemUnit = Annotated[
+    str | None,
+    typer.Option(
+        help="metre, foot, us_survey_foot.", show_default="as the DEM says, or metre"
+    ),
+]
 Outside = Annotated[str, typer.Option(help="Beyond polygons: background or ignore.")]
 
 

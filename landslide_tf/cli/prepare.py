@@ -37,6 +37,7 @@ def prepare(
     dem: Annotated[
         Files, typer.Option(help="Elevations, any grid: one, or one a scene.")
     ] = None,
+    dem_unit: shared.DemUnit = None,
     ndvi: Annotated[Files, typer.Option(help="NDVI; else of NIR and red.")] = None,
     points: Annotated[
         Files, typer.Option(help="Landslide points: train around them too.")
@@ -84,6 +85,7 @@ def prepare(
         patches=cast("Patches", patches),  # `Options` checks both words
         sampling=cast("SamplingMethod", sampling),
         seed=seed,
+        dem_unit=dem_unit,
     )
     others = {"labels": labels, "dem": dem, "ndvi": ndvi, "points": points}
     files = {name: _each(name, paths, len(image)) for name, paths in others.items()}

@@ -66,7 +66,7 @@ def find_landslides(
     *,
     probability: Path | None = None,
     dem: str | None = None,
-    dem_unit: str = "metre",
+    dem_unit: str | None = None,
     min_area: float | None = None,
     simplify: float = 0.0,
 ) -> Landslides:
@@ -80,7 +80,7 @@ def find_landslides(
         grid: A north-up grid, or one without a system.
         probability: Raster of the landslide probability on `grid`, scale applied.
         dem: Elevation model, for slopes, aspects and elevations.
-        dem_unit: Its unit.
+        dem_unit: Its unit; None = as the file says.
         min_area: Smallest object, m²; None = 16 pixels.
         simplify: Tolerance of the outlines, metres; 0 keeps the pixels' edges.
 
@@ -205,7 +205,7 @@ def _pixel_values(
     grid: Grid,
     probability: Path | None,
     dem: str | None,
-    dem_unit: str,
+    dem_unit: str | None,
 ) -> Iterator[dict[str, float]]:
     """Yields probabilities and terrain inside each geometry."""
     terrain = None

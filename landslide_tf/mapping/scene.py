@@ -14,7 +14,14 @@ from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.raster.bands import choose_scale
 from landslide_tf.raster.grid import Turn, Window, mean_cell, north_up
-from landslide_tf.raster.scene import NDVI, Pixels, Scene, SceneReader, make_scene
+from landslide_tf.raster.scene import (
+    NDVI,
+    Pixels,
+    Scene,
+    SceneReader,
+    check_dem,
+    make_scene,
+)
 from landslide_tf.terrain import FACTORS, Z_UNITS
 
 _SAMPLES, _SAMPLE = 4, 256  # windows a side, and their pixels, that decide the scale
@@ -30,7 +37,8 @@ class SceneFiles:
         factor: Rasters of factors that cannot be made of the elevations, by name.
         bands: Number of each band, from 1; empty = by name.
         scale: As in `raster.bands.choose_scale`.
-        dem_unit: Unit of the elevations, of `terrain.Z_UNITS`.
+        dem_unit: Unit of the elevations, of `terrain.Z_UNITS`; None = as the file
+            says, else metres.
         allow_no_crs: Takes an image without a coordinate reference system.
 
     >>> from landslide_tf.mapping import SceneFiles
@@ -43,13 +51,13 @@ class SceneFiles:
     factor: Mapping[str, str] = field(default_factory=dict)
     bands: Mapping[str, int] = field(default_factory=dict)
     scale: float | str | None = None
-    dem_unit: str = "metre"
+    dem_unit: str | None = None
     allow_no_crs: bool = False
 
     def __post_init__(self) -> None:
         """Refuses an unknown unit."""
-        if self.dem_unit not in Z_UNITS:
-            hint = did_you_mean(self.dem_unit, Z_UNITS)
+        if self.dem_unit not in (None, *Z_UNITS):
+            hint = did_you_mean(str(self.dem_unit), Z_UNITS)
             raise DataError(f"`dem_unit` cannot be `{self.dem_unit}`.{hint}")
 
     @property
@@ -134,6 +142,10 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
             "received none; assign it (`rio edit-info --crs`), or map pixels without "
             "a place with `--allow-no-crs`."
         )
+    grid = scene.grid
+    if files.dem is not None and not terrain and grid.crs and not grid.is_rotated:
+        # Polygons are measured on it.
+        check_dem(files.dem, grid, {"z_unit": files.dem_unit})
     scale = choose_scale(_sample(scene), metadata.inputs, files.scale)
     return ModelScene(files, scene, scale, metadata)
 

@@ -19,7 +19,7 @@ from landslide_tf.datasets.landslide_scenes.tiles import (
     grid_windows,
     survey,
 )
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError, check_choice, did_you_mean
 from landslide_tf.prepare.patches import Patch
 from landslide_tf.prepare.pool import (
     Patches,
@@ -33,6 +33,7 @@ from landslide_tf.raster.bands import COLOURS, known_bands
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.vector import Burner, Shapes, read_shapes
+from landslide_tf.terrain import Z_UNITS
 
 T = TypeVar("T")
 Found = Mapping[str, tuple[Scene, Shapes | None]]
@@ -88,6 +89,8 @@ class Options:
         seed: Seed of split and sampling.
         licence: Licence of the scenes.
         terrain: Further arguments of `terrain.factors_on_grid`.
+        dem_unit: Unit of the elevations, of `terrain.Z_UNITS`; None = as each file
+            says, else metres.
         workers: Threads that read windows; None = one a core, four at most.
 
     >>> from landslide_tf.prepare import Options
@@ -106,6 +109,7 @@ class Options:
     licence: str = "the user's own scenes"
     terrain: Mapping[str, Any] = field(default_factory=dict)
     workers: int | None = None
+    dem_unit: str | None = None
 
     def __post_init__(self) -> None:
         """Refuses unknown words."""
@@ -116,6 +120,8 @@ class Options:
                     f"`{name}` cannot be `{value}`."
                     f"{did_you_mean(str(value), get_args(known))}"
                 )
+        if self.dem_unit is not None:
+            check_choice("dem_unit", self.dem_unit, tuple(Z_UNITS))
 
 
 def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
@@ -156,7 +162,7 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
             rasters={} if files.ndvi is None else {NDVI: files.ndvi},
             labels=files.labels,
             options=replace(options.labels, layer=files.layer or options.labels.layer),
-            terrain=options.terrain,
+            terrain={"z_unit": options.dem_unit, **options.terrain},
         )
         points = None
         if files.points is not None:

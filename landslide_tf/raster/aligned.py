@@ -24,6 +24,7 @@ from landslide_tf.raster import grid as grids
 from landslide_tf.raster.grid import AS_STORED, Window
 from landslide_tf.terrain import Grid, TerrainFactors, factors_on_grid
 from landslide_tf.terrain.elevation import NoElevation
+from landslide_tf.terrain.units import elevation_unit
 
 # A cell this much larger than the source's is made of the mean of what it covers.
 _COARSER = 1.5
@@ -291,7 +292,8 @@ class AlignedDem:
         options: Further arguments of `terrain.factors_on_grid`.
 
     Raises:
-        DataError: If the file cannot be opened or has several bands.
+        DataError: If the file cannot be opened, has several bands, or contradicts the
+            unit that is given.
 
     >>> from pathlib import Path
     >>> import numpy as np
@@ -327,6 +329,8 @@ class AlignedDem:
                 f"DEM `{path}` must have one band of elevations, received {count}."
             )
         self._own = grids.stored_grid(self._dataset)
+        unit = self._options.get("z_unit")
+        self._options["z_unit"] = elevation_unit(self._dataset, f"DEM `{path}`", unit)
 
     def read(self, window: Window) -> tuple[FloatArray, NDArray[np.bool_]]:
         """Computes a window.

@@ -17,6 +17,7 @@ import numpy as np
 import pyproj
 import rasterio
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.warp import transform_bounds
@@ -25,6 +26,10 @@ from rasterio.windows import Window as RasterWindow
 from landslide_tf.errors import DataError
 from landslide_tf.terrain import Grid, cell_size
 
+# Its metres are metres at the equator only; `cell_size` knows.
+WEB_MERCATOR = 3857
+# Scale error of a projection from which slopes are visibly wrong.
+_STRETCHED = 0.05
 # Cells that coincide to this part of a cell are the same.
 SAME = 1e-3
 
@@ -329,6 +334,49 @@ def bounds_in(grid: Grid, crs: Any) -> Bounds:  # noqa: ANN401 - rasterio's CRS
     t = grid.transform
     box = (t.c, t.f + grid.height * t.e, t.c + grid.width * t.a, t.f)
     return box if grid.crs == crs else transform_bounds(grid.crs, crs, *box)
+
+
+def stretch_warning(grid: Grid, what: str) -> str | None:
+    """Says whether metres of a projection are far from metres on the ground.
+
+    Degrees and Web Mercator are measured on the ellipsoid (`cell_size`); the metres of
+    every other projection are taken as they are.
+
+    Args:
+        grid: A north-up grid on which slopes are computed.
+        what: What it is, for the message.
+
+    Returns:
+        A line, or None where both scales in the grid's middle are within 5 % of 1.
+
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.grid import stretch_warning
+    >>> from landslide_tf.terrain import Grid
+    >>> utm = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 60, 45)
+    >>> stretch_warning(utm, "image") is None
+    True
+    """
+    crs = grid.crs
+    if crs is None or not crs.is_projected or crs.to_epsg() == WEB_MERCATOR:
+        return None
+    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
+    try:
+        system = system_of(grid)
+        to_degrees = pyproj.Transformer.from_crs(
+            system, system.geodetic_crs, always_xy=True
+        )
+        scale = pyproj.Proj(system).get_factors(*to_degrees.transform(x, y))
+    except ProjError:
+        return None  # scales of this projection are not known
+    north, east = float(scale.meridional_scale), float(scale.parallel_scale)
+    if max(abs(north - 1), abs(east - 1)) <= _STRETCHED:
+        return None
+    return (
+        f"{what} lies where one metre on the ground is {east:.3g} m from west to east "
+        f"and {north:.3g} m from south to north of its projection, {system.name}: "
+        "slopes are wrong by as much; warp it to a local one, as UTM (`gdalwarp "
+        "-t_srs`)."
+    )
 
 
 def wkt_of(grid: Grid) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from landslide_tf.raster.grid import (
     north_up,
     open_raster,
     stored_grid,
+    stretch_warning,
     with_cell,
 )
 from landslide_tf.raster.labels import LabelOptions, LabelReader, Labels, read_labels
@@ -168,8 +170,7 @@ def make_scene(
             "edit-info`), or warp it to a north-up grid first (`gdalwarp`)."
         )
     if dem is not None:
-        AlignedDem(dem, grid, ("dem",)).close()  # refuses more than one band
-        check_overlap(dem, "DEM", grid)
+        check_dem(dem, grid, terrain or {})
     for kind, path in rasters.items() if upright else ():
         check_overlap(path, kind.upper() if kind == NDVI else kind, grid)
     read = None
@@ -189,6 +190,26 @@ def make_scene(
         calibrated=calibrated,
         about=dict(about or {}),
     )
+
+
+def check_dem(path: FilePath, grid: Grid, terrain: Mapping[str, Any]) -> None:
+    """Refuses elevations that a scene cannot use, and warns of wrong slopes.
+
+    Args:
+        path: Elevation model of any grid and system.
+        grid: Grid of the scene, north up.
+        terrain: Further arguments of `terrain.factors_on_grid`.
+
+    Raises:
+        DataError: If the file cannot be opened, has several bands, shows other ground,
+            or contradicts the unit.
+    """
+    AlignedDem(path, grid, ("dem",), terrain).close()
+    check_overlap(path, "DEM", grid)
+    before = terrain.get("derive") == "before"
+    derived, what = (grid_of(path, "DEM"), "DEM") if before else (grid, "image")
+    if line := stretch_warning(derived, what):
+        warnings.warn(line, stacklevel=3)
 
 
 class Pixels(NamedTuple):

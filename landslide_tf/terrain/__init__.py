@@ -10,11 +10,11 @@ from landslide_tf.terrain.grid import Grid, cell_size
 from landslide_tf.terrain.ndvi import ndvi
 from landslide_tf.terrain.on_grid import (
     FACTORS,
-    Z_UNITS,
     TerrainFactors,
     factors_on_grid,
 )
 from landslide_tf.terrain.surface import aspect, hillshade, slope
+from landslide_tf.terrain.units import Z_UNITS
 
 __all__ = [
     "DIHEDRAL",

@@ -20,6 +20,7 @@ from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.terrain.gradient import missing_to_nan, real_array
 from landslide_tf.terrain.grid import Grid, aligned_offset, to_crs
+from landslide_tf.terrain.units import elevation_unit, metres_of
 
 Dem: TypeAlias = (
     str
@@ -36,10 +37,11 @@ _LATTICE = 33  # points a side at which one grid is projected into another
 
 @dataclass(frozen=True)
 class Elevation:
-    """Elevations float64 (H, W) with NaN for nodata, and their grid."""
+    """Elevations float64 (H, W), NaN = nodata, their grid, and metres a unit."""
 
     values: FloatArray
     grid: Grid
+    metres: float
 
 
 def _covering_window(source: Grid, target: Grid) -> tuple[int, int, int, int] | None:
@@ -101,7 +103,11 @@ def no_overlap(name: str, source: Grid, target: Grid) -> NoElevation:
 
 
 def _read_dataset(
-    dataset: DatasetReader, name: str, target: Grid, nodata: float | None
+    dataset: DatasetReader,
+    name: str,
+    target: Grid,
+    nodata: float | None,
+    z_unit: str | float | None,
 ) -> Elevation:
     bands = [c for c in dataset.colorinterp if c != ColorInterp.alpha]
     if len(bands) != 1:
@@ -109,6 +115,7 @@ def _read_dataset(
             f"{name} must have one band of elevations, got {len(bands)}; pass"
             " (array, Grid.of(dataset), nodata) of the band you mean."
         )
+    metres = elevation_unit(dataset, name, z_unit)
     grid = Grid.of(dataset)
     _check_crs(name, grid, target)
     window = _covering_window(grid, target)
@@ -122,24 +129,25 @@ def _read_dataset(
     missing_to_nan(values, stored, nodata)
     values[unmasked == 0] = np.nan
     values = values * dataset.scales[0] + dataset.offsets[0]
-    return Elevation(values, grid.window(top, left, *values.shape))
+    return Elevation(values, grid.window(top, left, *values.shape), metres)
 
 
 def _read_raster(
     dem: str | os.PathLike[str] | DatasetReader | WarpedVRT,
     target: Grid,
     nodata: float | None,
+    z_unit: str | float | None,
 ) -> Elevation:
     shown = os.fspath(dem) if isinstance(dem, str | os.PathLike) else dem.name
     name = f"`dem` ({shown})"
     try:
         if not isinstance(dem, str | os.PathLike):
-            return _read_dataset(dem, name, target, nodata)
+            return _read_dataset(dem, name, target, nodata, z_unit)
         with warnings.catch_warnings():
             # Our own error says more than rasterio's warning.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(dem) as dataset:
-                return _read_dataset(dataset, name, target, nodata)
+                return _read_dataset(dataset, name, target, nodata, z_unit)
     except RasterioIOError as error:
         reason = str(error).splitlines()[0]
         raise DataError(
@@ -148,13 +156,16 @@ def _read_raster(
         ) from error
 
 
-def read_elevation(dem: Dem, target: Grid, nodata: float | None) -> Elevation:
+def read_elevation(
+    dem: Dem, target: Grid, nodata: float | None, z_unit: str | float | None
+) -> Elevation:
     """Reads the part of an elevation model that a grid needs.
 
     Args:
         dem: Path, open dataset, or (array (H, W), its grid, its nodata value).
         target: The grid to cover.
         nodata: Further value of missing cells, for files without a tag.
+        z_unit: Unit of the elevations, as in `factors_on_grid`.
 
     Returns:
         Elevations in the model's vertical unit, scale and offset of the file applied.
@@ -178,9 +189,9 @@ def read_elevation(dem: Dem, target: Grid, nodata: float | None) -> Elevation:
         values = stored.astype(np.float64)
         for value in (dem[2], nodata):
             missing_to_nan(values, stored, value)
-        found = Elevation(values, grid)
+        found = Elevation(values, grid, 1.0 if z_unit is None else metres_of(z_unit))
     elif isinstance(dem, (str, os.PathLike, DatasetReader, WarpedVRT)):
-        found = _read_raster(dem, target, nodata)
+        found = _read_raster(dem, target, nodata, z_unit)
     else:
         raise DataError(
             "`dem` must be a path, an open dataset or (array, grid, nodata), got"
@@ -190,4 +201,4 @@ def read_elevation(dem: Dem, target: Grid, nodata: float | None) -> Elevation:
     if found.grid.is_rotated:  # to resample from is all that is possible
         return found
     upright, back = found.grid.upright()
-    return Elevation(np.ascontiguousarray(found.values[back]), upright)
+    return Elevation(np.ascontiguousarray(found.values[back]), upright, found.metres)

@@ -20,6 +20,7 @@ from rasterio.vrt import WarpedVRT
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
+from landslide_tf.terrain.units import horizontal_part
 
 WGS84 = (6378137.0, 298.257223563)  # semi-major axis in metres, inverse flattening
 Kernel: TypeAlias = Literal["cubic", "bilinear", "nearest"]
@@ -34,8 +35,9 @@ class Grid:
     """A raster's place on the ground.
 
     Attributes:
-        crs: Coordinate reference system, anything `CRS.from_user_input` reads, or
-            `None` for coordinates in metres of a system without a name.
+        crs: Coordinate reference system, anything `CRS.from_user_input` reads, of
+            which the horizontal part is kept, or `None` for coordinates in metres of
+            a system without a name.
         transform: From (column, row) to coordinates of the cell's corner.
         height: Rows.
         width: Columns.
@@ -64,6 +66,8 @@ class Grid:
                     " write for example `EPSG:32633`."
                 ) from error
             object.__setattr__(self, "crs", crs)
+        if self.crs is not None:
+            object.__setattr__(self, "crs", horizontal_part(self.crs))
         if min(self.height, self.width) < 1:
             raise DataError(
                 "`height` and `width` must be at least 1, got"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -19,17 +18,13 @@ from landslide_tf.terrain.elevation import (
     no_overlap,
     read_elevation,
 )
-from landslide_tf.terrain.gradient import Edges, Method, check_positive
+from landslide_tf.terrain.gradient import Edges, Method
 from landslide_tf.terrain.grid import Grid, Kernel, bring, cell_size, to_crs
 from landslide_tf.terrain.surface import FLAT, aspect, slope
+from landslide_tf.terrain.units import metres_of
 
 FACTORS: tuple[str, ...] = ("dem", "slope", "aspect", "aspect_sin", "aspect_cos")
 """Names that `factors_on_grid` makes: metres, degrees, degrees, and two ratios."""
-
-Z_UNITS: Mapping[str, float] = MappingProxyType(
-    {"metre": 1.0, "foot": 0.3048, "us_survey_foot": 1200 / 3937}
-)
-"""Metres of the units that elevations come in."""
 
 # Shorter mean directions than this have no direction: opposite slopes cancelled.
 _NO_DIRECTION = 1e-6
@@ -73,13 +68,6 @@ def _check_factors(factors: Sequence[str]) -> tuple[str, ...]:
             f"`factors` must hold each factor once and at least one, got {names}."
         )
     return names
-
-
-def _metres(z_unit: str | float) -> float:
-    if isinstance(z_unit, str):
-        check_choice("z_unit", z_unit, tuple(Z_UNITS))
-        return Z_UNITS[z_unit]
-    return check_positive("z_unit", z_unit)
 
 
 def _whole_windows(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -129,10 +117,14 @@ def _turn_of_north(source: Grid, target: Grid) -> tuple[FloatArray, FloatArray]:
 
 
 def _read_onto(
-    dem: Dem, target: Grid, kernel: Kernel, nodata: float | None
+    dem: Dem,
+    target: Grid,
+    kernel: Kernel,
+    nodata: float | None,
+    z_unit: str | float | None,
 ) -> tuple[Elevation, FloatArray]:
     """Returns the elevation model as read, and its elevations on the target grid."""
-    found = read_elevation(dem, target, nodata)
+    found = read_elevation(dem, target, nodata, z_unit)
     if not np.isfinite(found.values).any():
         raise NoElevation(
             "`dem` must have elevations where `grid` lies, got nodata only; check"
@@ -209,7 +201,7 @@ def factors_on_grid(
     edges: Edges = "compute",
     factors: Sequence[str] = ("slope", "aspect"),
     method: Method = "horn",
-    z_unit: str | float = "metre",
+    z_unit: str | float | None = None,
     nodata: float | None = None,
 ) -> TerrainFactors:
     """Returns terrain factors on the grid of an image.
@@ -231,7 +223,8 @@ def factors_on_grid(
             `"aspect"` (degrees clockwise from the grid's north, −1 = level),
             `"aspect_sin"` and `"aspect_cos"` ((0, 0) = level).
         method: As in `slope`.
-        z_unit: Unit of the elevations: a name of `Z_UNITS`, or metres a unit.
+        z_unit: Unit of the elevations: a name of `Z_UNITS`, or metres a unit; None =
+            what the file says of its band or vertical axis, else metres.
         nodata: Value of missing elevations that the file does not declare.
 
     Returns:
@@ -254,7 +247,9 @@ def factors_on_grid(
     """
     check_choice("derive", derive, ("after", "before"))
     check_choice("resampling", resampling, ("cubic", "bilinear", "nearest"))
-    names, metres = _check_factors(factors), _metres(z_unit)
+    names = _check_factors(factors)
+    if z_unit is not None:
+        metres_of(z_unit)  # refuses an unknown one before the model is read
     if not isinstance(grid, Grid):
         raise DataError(
             f"`grid` must be a `Grid`, got `{type(grid).__name__}`; write"
@@ -262,7 +257,8 @@ def factors_on_grid(
         )
     target, back = grid.upright()
     cell_size(target)  # refuses a grid without cell size before the model is read
-    found, values = _read_onto(dem, target, resampling, nodata)
+    found, values = _read_onto(dem, target, resampling, nodata, z_unit)
+    metres = found.metres
     known = np.isfinite(values)
     if derive == "after":
         layers = _derive_after(values, target, names, metres, method, edges)

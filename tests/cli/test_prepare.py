@@ -4,7 +4,9 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 import tensorflow_datasets as tfds
 
 from tests.datasets import scene_files as files
@@ -71,3 +73,29 @@ def test_bad_arguments_end_in_one_line(command, scene, tmp_path):
     code, _, err = command(*given[:3], "--out", out)
     assert code == 2 and "--labels" in err
     assert not out.exists()
+
+
+def test_the_unit_of_elevations_can_be_said(command, scene, tmp_path):
+    """Feet and metres make other slopes; what the file says is not overruled."""
+    labels = scene / "polygons.geojson"
+    given = ("prepare", "--image", scene / "image.tif", "--labels", labels)
+    slopes = {}
+    for unit in ("metre", "foot"):
+        out = tmp_path / unit
+        code, _, err = command(
+            *given, "--dem", scene / "dem.tif", "--dem-unit", unit, "--tile", "32",
+            "--out", out,
+        )  # fmt: skip
+        assert code == 0, err
+        (folder,) = out.glob("landslide_scenes/*/1.0.0")
+        builder = tfds.builder_from_directory(folder)
+        examples = tfds.as_numpy(builder.as_dataset(split="train"))
+        slopes[unit] = np.stack([example["factors"][..., 0] for example in examples])
+    metres, feet = (np.tan(np.radians(slopes[unit])) for unit in ("metre", "foot"))
+    np.testing.assert_allclose(feet, 0.3048 * metres, rtol=1e-3, atol=1e-5)
+    in_feet = tmp_path / "feet.tif"
+    shutil.copy(scene / "dem.tif", in_feet)
+    with rasterio.open(in_feet, "r+") as dataset:
+        dataset.units = ("ft",)
+    arguments = (*given, "--dem", in_feet, "--dem-unit", "metre", "--tile", "32")
+    command.refuses(*arguments, "--out", tmp_path / "out", message="received ft")

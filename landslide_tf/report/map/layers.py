@@ -23,6 +23,7 @@ from landslide_tf.raster.aligned import alpha_bands, known_cells
 from landslide_tf.raster.cog import read_legend
 from landslide_tf.raster.grid import Turn, north_up, open_raster, stored_grid
 from landslide_tf.terrain import Grid, cell_size, hillshade
+from landslide_tf.terrain.units import elevation_unit
 
 PROBABILITY_MAP = "magma"
 _STRETCH = (1.0, 99.0)  # percentiles that become black and full colour
@@ -172,13 +173,15 @@ def _stretched(band: NDArray, known: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.rint(np.clip(part, 0, 1) * 255).astype(np.uint8)
 
 
-def hillshade_layer(overview: Overview, dem: str | Path, z_factor: float) -> str | None:
+def hillshade_layer(
+    overview: Overview, dem: str | Path, unit: str | None = None
+) -> str | None:
     """Draws the relief lit from the north-west, at the size of the overview's cells.
 
     Args:
         overview: The grid.
         dem: Elevations of any grid.
-        z_factor: Metres a unit of the elevations.
+        unit: Unit of the elevations, of `terrain.Z_UNITS`; None = as the file says.
 
     Returns:
         A PNG as a data URI; None where slopes in the map's grid mean nothing: without
@@ -187,6 +190,9 @@ def hillshade_layer(overview: Overview, dem: str | Path, z_factor: float) -> str
     grid = overview.grid
     if grid.crs is None or grid.is_rotated or min(grid.shape) < 2:
         return None
+    with open_raster(dem, "DEM") as dataset:
+        # An offset has no slope.
+        z_factor = elevation_unit(dataset, f"DEM `{dem}`", unit) * dataset.scales[0]
     heights, valid = overview.read(dem, "DEM", 1, Resampling.bilinear)
     heights = np.where(valid, heights, np.nan).astype(np.float64)
     east, north = (np.broadcast_to(size, grid.height) for size in cell_size(grid))

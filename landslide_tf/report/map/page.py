@@ -21,7 +21,6 @@ from landslide_tf.report.map.layers import (
 from landslide_tf.report.map.objects import MapObjects, read_objects
 from landslide_tf.report.tables import Cell, write_texts
 from landslide_tf.report.templates import asset, render
-from landslide_tf.terrain import Z_UNITS
 
 MAX_SIDE = 1200
 
@@ -86,7 +85,7 @@ def write_map_page(
     dates: Sequence[MapDate],
     *,
     dem: str | Path | None = None,
-    dem_unit: str = "metre",
+    dem_unit: str | None = None,
     polygons: str | Path | None = None,
     facts: Mapping[str, Cell] | None = None,
     max_side: int = MAX_SIDE,
@@ -103,7 +102,7 @@ def write_map_page(
         title: Title and heading.
         dates: One date, or two, the earlier first; shown on the grid of the first map.
         dem: Elevations of any grid, for the hillshade.
-        dem_unit: Their unit, of `terrain.Z_UNITS`.
+        dem_unit: Their unit, of `terrain.Z_UNITS`; None = as the file says.
         polygons: Vector file of the (new) landslides.
         facts: What else to say of the map, by name.
         max_side: Most rows and columns of an overview.
@@ -121,7 +120,7 @@ def write_map_page(
     overview = Overview.of(dates[0].map, max_side)
     shade = None
     if dem is not None:
-        shade = hillshade_layer(overview, dem, Z_UNITS[dem_unit])
+        shade = hillshade_layer(overview, dem, dem_unit)
     shown = [_layers_of(date, overview, shade) for date in dates]
     objects = MapObjects((), (), 0)
     if polygons is not None:
