@@ -109,16 +109,20 @@ def write(
 
 
 def check_images(images: Sequence[Path], maps: Sequence[Path]) -> None:
-    """Refuses images that are not one a map.
+    """Refuses images that are not one a map, or have no bands to show.
 
     Raises:
-        DataError: If their numbers differ.
+        DataError: If their numbers differ, or one cannot be shown.
     """
+    from landslide_tf.raster.bands import known_bands
+
     if images and len(images) != len(maps):
         raise DataError(
             f"Expected one `--image` a map, {len(maps)}, received {len(images)}: give "
             "them in the order of the maps."
         )
+    for path in images:
+        known_bands(path)
 
 
 def write_changes_report(

@@ -248,7 +248,7 @@ def _job(
         "files": states,
         "scene": [*files.image, files.dem, dict(files.factor), files.dem_unit],
         "bands": [*scene.scene.bands, *scene.scene.ndvi_bands],
-        "scale": scene.scale,
+        "scale": [scene.scale, scene.scene.calibrated],
         "stride": stride,
         "options": how,
     }

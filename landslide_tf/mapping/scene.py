@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.raster.bands import choose_scale
+from landslide_tf.raster.bands import choose_scale, stored_units
 from landslide_tf.raster.grid import Turn, Window, mean_cell, north_up
 from landslide_tf.raster.scene import (
     NDVI,
@@ -146,7 +147,19 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
     if files.dem is not None and not terrain and grid.crs and not grid.is_rotated:
         # Polygons are measured on it.
         check_dem(files.dem, grid, {"z_unit": files.dem_unit})
-    scale = choose_scale(_sample(scene), metadata.inputs, files.scale)
+    units = stored_units(scene.bands)
+    if files.scale == "auto" and any(unit != (1.0, 0.0) for unit in units):
+        # A factor alone would leave the offset of the file's tags out.
+        scene = replace(scene, calibrated=True)
+    offset = not scene.calibrated and any(unit[1] for unit in units)
+    if offset and files.scale is not None:
+        warnings.warn(
+            f"image `{files.image[0]}` tags an offset of {units[0][1]:g}: `--scale "
+            f"{files.scale}` multiplies values as stored, without it; `--scale auto` "
+            "uses scale and offset.",
+            stacklevel=3,
+        )
+    scale = choose_scale(_sample(scene), metadata.inputs, files.scale, offset=offset)
     return ModelScene(files, scene, scale, metadata)
 
 

@@ -29,7 +29,7 @@ from landslide_tf.prepare.pool import (
     superpixel_pool,
 )
 from landslide_tf.prepare.sampling import SamplingMethod
-from landslide_tf.raster.bands import COLOURS, known_bands
+from landslide_tf.raster.bands import COLOURS, known_bands, stored_units
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.vector import Burner, Shapes, read_shapes
@@ -174,7 +174,24 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
                 options=("--points-layer", "--class-field"),
             )
         found[name] = (scene, points)
+    _check_units([scene for scene, _ in found.values()])
     return found
+
+
+def _check_units(scenes: Sequence[Scene]) -> None:
+    """Warns where stored values of scenes do not mean the same."""
+    units = {scene.id: stored_units(scene.bands) for scene in scenes}
+    if len(set(units.values())) > 1:
+        listed = ", ".join(
+            f"`{name}` {unit[0][0]:g} and {unit[0][1]:g}"
+            for name, unit in units.items()
+        )
+        warnings.warn(
+            "Images differ in the scale and offset that their files tag, and values "
+            f"are kept as stored: {listed}; bring them to one scale (`gdal_translate "
+            "-unscale -ot Float32`).",
+            stacklevel=3,
+        )
 
 
 def taken_of(found: Found) -> tuple[str, ...]:

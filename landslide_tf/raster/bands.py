@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
@@ -73,7 +74,7 @@ def known_bands(path: grids.FilePath) -> dict[str, int]:
         Number from 1 by name.
 
     Raises:
-        DataError: If the file cannot be read.
+        DataError: If the file cannot be read, or holds numbers of a colour table.
 
     >>> from pathlib import PurePath
     >>> import numpy as np
@@ -89,7 +90,55 @@ def known_bands(path: grids.FilePath) -> dict[str, int]:
     {'blue': 1, 'nir': 2}
     """
     with grids.open_raster(path, "image") as dataset:
+        _check_colours(path, dataset)
         return _known(dataset)
+
+
+def _check_colours(path: grids.FilePath, dataset: DatasetReader) -> None:
+    """Refuses values that stand for colours of a table."""
+    for number, meaning in enumerate(dataset.colorinterp, 1):
+        if meaning != ColorInterp.palette:
+            continue
+        colours = dataset.colormap(number)
+        if any(colour[:3] != (k, k, k) for k, colour in colours.items()):
+            own = PurePath(path)
+            files = str(own), str(own.with_name(f"{own.stem}_rgb.tif"))
+            command = shlex.join(["gdal_translate", "-expand", "rgb", *files])
+            raise DataError(
+                f"image `{path}` must hold measured values, received numbers of a "
+                f"colour table in band {number}: write its colours as bands with "
+                f"`{command}` and give that file."
+            )
+
+
+def stored_units(sources: Sequence[BandSource]) -> tuple[tuple[float, float], ...]:
+    """Returns scale and offset of bands, by the tags of their files.
+
+    Args:
+        sources: Where the bands are.
+
+    Returns:
+        A pair a band: its values are `stored * scale + offset`.
+
+    >>> import tempfile, numpy, rasterio
+    >>> from landslide_tf.raster.bands import BandSource, stored_units
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     image = folder + "/image.tif"
+    ...     with rasterio.open(
+    ...         image, "w", driver="GTiff", count=1, height=2, width=2, dtype="uint16",
+    ...         transform=rasterio.Affine(10, 0, 0, 0, -10, 0),
+    ...     ) as dataset:
+    ...         dataset.scales, dataset.offsets = (0.0001,), (-0.1,)
+    ...         dataset.write(numpy.ones((1, 2, 2), "uint16"))
+    ...     stored_units([BandSource("red", image, 1)])
+    ((0.0001, -0.1),)
+    """
+    found = []
+    for source in sources:
+        with grids.open_raster(source.path, "image") as dataset:
+            at = source.number - 1
+            found.append((float(dataset.scales[at]), float(dataset.offsets[at])))
+    return tuple(found)
 
 
 def _known(dataset: DatasetReader) -> dict[str, int]:
@@ -137,7 +186,8 @@ def find_bands(
         One source a name.
 
     Raises:
-        DataError: If a file cannot be read or a band is not found.
+        DataError: If a file cannot be read, a band is not found or holds numbers of a
+            colour table.
 
     >>> import tempfile, numpy, rasterio
     >>> from landslide_tf.raster.bands import find_bands
@@ -161,6 +211,7 @@ def find_bands(
     known: dict[str, tuple[str, int]] = {}
     for path in map(str, images):
         with grids.open_raster(path, "image") as dataset:
+            _check_colours(path, dataset)
             texts, colours = dataset.descriptions, _known(dataset)
             alpha = alpha_bands(dataset)
         every += [(path, k) for k in range(1, len(texts) + 1)]
@@ -217,7 +268,11 @@ def bright_value(values: FloatArray) -> float:
 
 
 def choose_scale(
-    values: FloatArray, bands: Sequence[Band], wanted: float | str | None
+    values: FloatArray,
+    bands: Sequence[Band],
+    wanted: float | str | None,
+    *,
+    offset: bool = False,
 ) -> float:
     """Decides, once a scene, what brings its values to those of the training.
 
@@ -227,6 +282,8 @@ def choose_scale(
         wanted: A factor; `"auto"`: the brightest hundredth of the pixels gets the end
             of the range; None: the bands' `scale`, or 1 where the values fit only with
             it.
+        offset: Whether values are as stored and the file tags an offset, which no
+            factor brings in.
 
     Returns:
         The factor.
@@ -265,8 +322,14 @@ def choose_scale(
         fits = smallest * trial >= low - slack and largest * trial <= high + slack
         if fits and not dark:
             return trial
+    auto = "`--scale auto`"
+    factor_between = f"`--scale {high / largest if largest > 0 else 1:.4g}`"
     raise DataError(
         f"image must hold values from {low / factor:g} to {high / factor:g} as in "
-        f"training, received {smallest:g} to {largest:g}; give the factor between with "
-        f"`--scale {high / largest if largest > 0 else 1:.4g}` or `--scale auto`."
+        f"training, received {smallest:g} to {largest:g}; "
+        + (
+            f"scale and offset of the file's tags are used with {auto}."
+            if offset
+            else f"give the factor between with {factor_between} or {auto}."
+        )
     )

@@ -208,6 +208,28 @@ def test_the_scale_is_decided_once_and_checked(tmp_path):
     assert run(files.identity(inputs=fractions), image, tmp_path)[0].scale == 255
 
 
+def test_scale_auto_uses_the_offset_that_a_file_tags(tmp_path):
+    """As Sentinel-2 from baseline 4 on: reflectance = DN / 10000 - 0.1."""
+    bands = [{"name": n, "range": (0, 255)} for n in NAMES]
+    seen = Member(lambda i: i["image"] / np.float32(255), files.metadata(inputs=bands))
+    stored = np.random.default_rng(3).integers(1000, 6000, (2, 20, 20), np.uint16)
+    stored[:, 5, 5] = 1117
+    image = files.write(tmp_path / "s.tif", stored, names=NAMES)
+    with rasterio.open(image, "r+") as dataset:
+        dataset.scales, dataset.offsets = (1e-4, 1e-4), (-0.1, -0.1)
+    physical = stored * 1e-4 - 0.1
+    factor = 255 / np.percentile(physical, 99)
+    summary, _, chances = run(seen, image, tmp_path, scale="auto")
+    assert summary.scale == pytest.approx(factor)
+    expected = physical[1] * factor / 255
+    np.testing.assert_allclose(chances, np.clip(expected, 0, None), atol=1e-5)
+    assert chances[5, 5] * 255 == pytest.approx(0.0117 * factor, abs=0.01)
+    with pytest.raises(DataError, match="scale and offset of the file's tags"):
+        run(seen, image, tmp_path)
+    with pytest.warns(UserWarning, match=r"tags an offset of -0\.1: `--scale 0\.04"):
+        run(seen, image, tmp_path, scale=0.04)
+
+
 def test_no_crs_only_when_it_is_said(tmp_path):
     scene = files.chances(20, 20)
     image = files.write(

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import tensorflow_datasets as tfds
 
 from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles
 from landslide_tf.errors import DataError
 from landslide_tf.prepare import Inputs, Options, pool, prepare, superpixel_patches
+from landslide_tf.prepare.plan import find_inputs
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.scene import make_scene
@@ -352,6 +354,21 @@ def test_masks_of_0_and_255(strip, tmp_path):
     expected = prepare([Inputs(image, right)], tmp_path / "other", Options(tile=32))
     for path in sorted(made.dataset.glob("*.tfrecord*")):
         assert path.read_bytes() == (expected.dataset / path.name).read_bytes()
+
+
+def test_images_that_tag_other_units_are_told(tmp_path):
+    given = []
+    for k in range(2):
+        folder = files.write_scene(tmp_path / f"scene{k}", size=(420, 72))
+        with rasterio.open(folder / "image.tif", "r+") as dataset:
+            dataset.offsets = [-0.1 * k] * dataset.count
+        given.append(inputs(folder))
+    with pytest.warns(UserWarning, match="`scene0` 1 and 0, `scene1` 1 and -0.1; "):
+        found = find_inputs(given, Options())
+    assert set(found) == {"scene0", "scene1"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        find_inputs(given[1:], Options())
 
 
 def test_an_own_folder_is_not_overwritten(strip, tmp_path):

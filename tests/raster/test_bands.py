@@ -1,11 +1,19 @@
 """One rule finds bands, one rule brings their values to a model's scale."""
 
+import re
+
 import numpy as np
 import pytest
+import rasterio
 
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import Band
-from landslide_tf.raster.bands import bright_value, choose_scale, find_bands
+from landslide_tf.raster.bands import (
+    bright_value,
+    choose_scale,
+    find_bands,
+    known_bands,
+)
 from tests.mapping import map_files as files
 
 RGB = ("red", "green", "blue")
@@ -92,3 +100,25 @@ def test_auto_brings_the_brightest_hundredth_to_the_end_of_the_range():
     assert ((values * scale) > 255).mean() == pytest.approx(0.01, abs=1e-3)
     assert scale == 255 / bright_value(values)
     assert choose_scale(np.zeros((9, 1)), of(255), "auto") == 255
+
+
+def test_numbers_of_a_colour_table_are_refused_with_the_command_that_expands(tmp_path):
+    table = {k: (255 - k, k // 2, 7, 255) for k in range(256)}
+    path = image(tmp_path / "my scene.tif", 1, ("red",))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write_colormap(1, table)
+    expanded = tmp_path / "my scene_rgb.tif"
+    expected = f"`gdal_translate -expand rgb '{path}' '{expanded}'`"
+    for look in (
+        lambda: known_bands(path),
+        lambda: find_bands([path], ["red"], {"red": 1}),
+    ):
+        with pytest.raises(DataError, match=re.escape(expected)):
+            look()
+
+
+def test_a_table_of_greys_says_what_the_values_say(tmp_path):
+    path = image(tmp_path / "grey.tif", 1, ("red",))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write_colormap(1, {k: (k, k, k, 255) for k in range(256)})
+    assert numbers([path], ["red"]) == [(path, 1)]
