@@ -60,13 +60,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
+def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     """Gives a temporary folder that takes the wanted name when complete.
 
     As `atomic_path`, for a folder and everything in it.
 
     Args:
         path: The wanted folder: missing, or there and empty.
+        replace: Also takes the place of a folder that holds something, whose last
+            state is gone then.
 
     Yields:
         The folder to write into; it exists.
@@ -75,7 +77,8 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         DataError: If `path` holds something already or cannot be written.
     """
     target = Path(os.path.realpath(path))
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+    full = target.exists() and not (target.is_dir() and not any(target.iterdir()))
+    if full and not (replace and target.is_dir()):
         raise DataError(
             f"`{path}` must be a new or an empty folder, and something is there: "
             "remove it or name another folder."
@@ -88,7 +91,17 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             for name in names:
                 _flush(Path(folder, name))
             _flush(Path(folder))
-        os.replace(temporary, target)
+        if full:
+            # A folder cannot be renamed over one that holds something.
+            os.replace(target, earlier := _prepare(target))
+            try:
+                os.replace(temporary, target)
+            except OSError:
+                os.replace(earlier, target)
+                raise
+            shutil.rmtree(earlier, ignore_errors=True)
+        else:
+            os.replace(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli import map_report
+from landslide_tf.cli.options import Overwrite
 
 
 def changes(
@@ -30,12 +31,16 @@ def changes(
         list[Path] | None, typer.Option(help="For the page: one a map.")
     ] = None,
     dem: Annotated[str | None, typer.Option(help="For the page's hillshade.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find new landslides, and what became of each class, from map to map."""
-    from landslide_tf.mapping import map_changes
+    from landslide_tf.mapping import check_changes, map_changes
 
     map_report.check_report(report)
     map_report.check_images(image or (), maps)
+    check_changes(
+        maps, out, read=[*(image or ()), dem], report=report, overwrite=overwrite
+    )
     found = map_changes(
         maps,
         out,
@@ -43,6 +48,7 @@ def changes(
         align=align,
         persist=persist,
         min_area=min_area,
+        overwrite=overwrite,
     )
     for step in range(1, len(maps)):
         new = [item for item in found.objects if item.step == step]

@@ -28,11 +28,13 @@ def evaluate_map(
         str | None, typer.Option(help="Its layer.", show_default="the only one")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Score the pixels, objects and sizes of landslides in a map."""
     start_backend()
     from landslide_tf import mapping
 
+    mapping.check_evaluation(out, [map_file, reference, within], overwrite=overwrite)
     found = mapping.evaluate_map(
         map_file,
         reference,

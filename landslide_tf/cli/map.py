@@ -74,13 +74,13 @@ def map_scene(
         bool, typer.Option("--strict", help="Refuse other cell sizes.")
     ] = False,
     metadata: Metadata = None,
+    overwrite: shared.Overwrite = False,
 ) -> None:
     """Map landslides in a scene.
 
     The same command resumes it after an interruption.
     """
     map_report.check_report(report)
-    members = [load_member(name, metadata) for name in model]
     from landslide_tf import mapping
 
     files = mapping.SceneFiles(
@@ -104,7 +104,11 @@ def map_scene(
         simplify=simplify,
         strict=strict,
     )
-    outputs = mapping.Outputs(out, probabilities, uncertainty, tuple(vector or ()))
+    outputs = mapping.Outputs(
+        out, probabilities, uncertainty, tuple(vector or ()), overwrite=overwrite
+    )
+    mapping.check_map(outputs, files, report=report, models=[*model, metadata])
+    members = [load_member(name, metadata) for name in model]
     with map_report.with_layers(outputs, report) as layers:
         made = _with_progress(
             lambda show: mapping.map_scene(

@@ -85,6 +85,11 @@ DemUnit = Annotated[
 Outside = Annotated[str, typer.Option(help="Beyond polygons: background or ignore.")]
 
 
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace other files that are there.")
+]
+
+
 def folder(default: str) -> OptionInfo:
     """Returns the option of a folder to write, with the words for its default."""
     return typer.Option(help="Folder.", show_default=default)

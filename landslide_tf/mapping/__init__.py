@@ -14,6 +14,11 @@ from landslide_tf.mapping.evaluate import (
     evaluate_map,
     write_evaluation,
 )
+from landslide_tf.mapping.existing import (
+    check_changes,
+    check_evaluation,
+    check_map,
+)
 from landslide_tf.mapping.job import MapSummary, map_scene
 from landslide_tf.mapping.output import MapOptions, Outputs
 from landslide_tf.mapping.predict import Member
@@ -30,6 +35,9 @@ __all__ = [
     "Outputs",
     "SceneFiles",
     "SizeClass",
+    "check_changes",
+    "check_evaluation",
+    "check_map",
     "estimate_shift",
     "evaluate_map",
     "first_step",

@@ -26,6 +26,7 @@ from landslide_tf.mapping.class_changes import (
     new_landslides,
     transition_matrix,
 )
+from landslide_tf.mapping.existing import CHANGES, check_changes
 from landslide_tf.mapping.series import NewObject, first_step, new_objects
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster import cog
@@ -85,6 +86,7 @@ def map_changes(
     align: bool = False,
     persist: int = 1,
     min_area: float | None = None,
+    overwrite: bool = False,
 ) -> Changes:
     """Compares class maps of several dates (Xia et al. 2021, section 4.2).
 
@@ -96,11 +98,13 @@ def map_changes(
 
     Args:
         maps: Class maps, oldest first, as `mapping.map_scene` writes them.
-        out: Folder to write: missing or empty; it appears complete or not at all.
+        out: Folder to write: missing, empty, or with the changes between the same maps,
+            which are replaced; it appears complete or not at all.
         landslide_class: The maps' landslide value; None = as they say.
         align: Moves each map by the shift that is found against the first.
         persist: Maps in a row that must show a new landslide.
         min_area: Smallest new landslide, m²; None = 16 pixels.
+        overwrite: Also replaces changes between other maps.
 
     Returns:
         What changed.
@@ -133,6 +137,7 @@ def map_changes(
         raise DataError(
             f"Expected at least two maps, received {len(maps)}; give them oldest first."
         )
+    check_changes(maps, out, overwrite=overwrite)
     grid = grid_of(maps[0], "map")
     classes, landslide = _meaning(maps, landslide_class)
     arrays, shifts = _on_one_grid(maps, grid, align)
@@ -165,7 +170,7 @@ def map_changes(
     steps = first_step(
         arrays, landslide, persist=persist, min_area=min_area, cell_area=areas
     )
-    with atomic_folder(out) as folder:
+    with atomic_folder(out, replace=True) as folder:
         with cog.writable(folder):
             _write_rasters(folder, grid, arrays, landslide, steps, maps)
         _write_table(folder, result, maps)
@@ -273,7 +278,7 @@ def _write_table(folder: Path, result: Changes, maps: Sequence[str | Path]) -> N
         "new_landslides": len(result.objects),
     }
     text = json.dumps(content, indent=2)
-    (folder / "changes.json").write_text(text + "\n", encoding="utf-8")
+    (folder / CHANGES).write_text(text + "\n", encoding="utf-8")
 
 
 def _polygons(result: Changes, grid: Grid) -> polygons.Landslides:

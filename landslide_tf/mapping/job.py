@@ -19,13 +19,14 @@ import rasterio
 
 from landslide_tf.errors import DataError, LandslideTFError
 from landslide_tf.files import atomic_path
-from landslide_tf.mapping import polygons
+from landslide_tf.mapping.existing import IMAGE, check_map, image_names
 from landslide_tf.mapping.output import (
     Arrays,
     FinishedStrips,
     MapOptions,
     MapWriter,
     Outputs,
+    parts_folder,
 )
 from landslide_tf.mapping.predict import (
     Member,
@@ -152,7 +153,7 @@ def map_scene(
     """
     options = options or MapOptions()
     check_members(members)
-    _check_outputs(outputs, files)
+    check_map(outputs, files)
     scene = open_scene(files, members[0].metadata)
     if line := cell_size_warning(scene):
         if options.strict:
@@ -167,7 +168,7 @@ def map_scene(
     rows, columns = (
         axis(size, window=window, overlap=overlap, stride=stride) for size in grid.shape
     )
-    folder = outputs.out.with_name(outputs.out.name + ".parts")
+    folder = parts_folder(outputs.out)
     unsure = outputs.uncertainty is not None
     job = _job(members, scene, options, stride) | {"uncertainty": unsure}
     with (
@@ -187,11 +188,7 @@ def map_scene(
                     members, scene, rows, columns, options, strips, resumed, progress,
                     unsure,
                 )  # fmt: skip
-                facts = {
-                    "MODEL": ", ".join(member.metadata.name for member in members),
-                    "THRESHOLD": str(threshold_of(members, options.threshold)),
-                    "LANDSLIDE_TF_VERSION": __version__,
-                }
+                facts = _facts(members, files, options)
                 found = MapWriter(scene, rows, strips, facts, options)
                 objects = found.write(outputs, targets)
         except LandslideTFError as error:
@@ -214,17 +211,16 @@ def map_scene(
     )
 
 
-def _check_outputs(outputs: Outputs, files: SceneFiles) -> None:
-    paths = [path.resolve() for path in outputs.paths]
-    if len(set(paths)) < len(paths):
-        raise DataError("Expected outputs with different names, received one twice.")
-    for path in outputs.vector:
-        polygons.driver_of(path)
-    for name in files.read:
-        if Path(name).resolve() in paths:
-            raise DataError(
-                f"`{name}` is read and cannot be written over: name another `--out`."
-            )
+def _facts(
+    members: Sequence[Member], files: SceneFiles, options: MapOptions
+) -> dict[str, str]:
+    """Returns the tags that say what made a raster."""
+    return {
+        "MODEL": ", ".join(member.metadata.name for member in members),
+        "THRESHOLD": str(threshold_of(members, options.threshold)),
+        "LANDSLIDE_TF_VERSION": __version__,
+        IMAGE: image_names(files),
+    }
 
 
 def _job(

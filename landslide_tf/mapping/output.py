@@ -24,6 +24,7 @@ from landslide_tf.palette import class_palette
 from landslide_tf.raster import cog
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.grid import Window
+from landslide_tf.raster.outputs import keep_other_layers
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -38,7 +39,9 @@ class Outputs:
         out: Class map, a cloud optimised GeoTIFF.
         probabilities: Probabilities, likewise.
         uncertainty: Entropy and mutual information as shares of their largest value.
-        vector: Polygons: `.gpkg` or `.geojson`.
+        vector: Polygons: `.gpkg` or `.geojson`; of a GeoPackage that is there the layer
+            `landslides` alone is replaced.
+        overwrite: Replaces files that are there and are not an earlier result.
 
     >>> from pathlib import Path
     >>> from landslide_tf.mapping import Outputs
@@ -50,6 +53,7 @@ class Outputs:
     probabilities: Path | None = None
     uncertainty: Path | None = None
     vector: tuple[Path, ...] = ()
+    overwrite: bool = False
 
     @property
     def paths(self) -> list[Path]:
@@ -57,6 +61,11 @@ class Outputs:
         given = [self.out, self.probabilities, self.uncertainty, *self.vector]
         styles = dict.fromkeys(path.with_suffix(".qml") for path in self.vector)
         return [*(path for path in given if path is not None), *styles]
+
+
+def parts_folder(out: Path) -> Path:
+    """Returns the folder that keeps the finished strips of a map."""
+    return out.with_name(out.name + ".parts")
 
 
 @dataclass(frozen=True)
@@ -295,7 +304,10 @@ class MapWriter:
             simplify=self._options.simplify,
         )
         for path in outputs.vector:
-            polygons.write_landslides(found, targets[path], polygons.driver_of(path))
+            driver = polygons.driver_of(path)
+            if driver == "GPKG":
+                keep_other_layers(path, targets[path])
+            polygons.write_landslides(found, targets[path], driver)
             colour = class_palette(self._classes)[self._index]
             style = polygons.qgis_style(colour)
             targets[path.with_suffix(".qml")].write_text(style, encoding="utf-8")

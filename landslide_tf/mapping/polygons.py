@@ -331,7 +331,7 @@ def write_landslides(landslides: Landslides, path: Path, driver: str) -> None:
                 layer=LAYER,
                 **options,
             )
-            written = pyogrio.read_info(path, force_feature_count=True)
+            written = pyogrio.read_info(path, layer=LAYER, force_feature_count=True)
         except (DataSourceError, DataLayerError, FeatureError) as error:
             reason = str(error).splitlines()[0]
             raise NotWritten(f"`{path}` cannot be written: {reason}.") from error

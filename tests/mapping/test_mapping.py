@@ -18,8 +18,9 @@ NAMES = ("stable", "slide")
 def run(members, image, tmp_path, *, options=None, **scene):
     members = [members] if isinstance(members, Member) else members
     outputs = Outputs(
-        tmp_path / "map.tif", tmp_path / "chances.tif", tmp_path / "unsure.tif"
-    )
+        tmp_path / "map.tif", tmp_path / "chances.tif", tmp_path / "unsure.tif",
+        overwrite=True,
+    )  # fmt: skip
     images = (image,) if isinstance(image, str) else tuple(image)
     wanted = MapOptions(**(SMALL | {"float32": True} | (options or {})))
     summary = map_scene(members, SceneFiles(images, **scene), outputs, wanted)

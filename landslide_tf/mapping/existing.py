@@ -1,0 +1,243 @@
+"""What the commands about maps may replace: what they wrote themselves before.
+
+Apart from the writers, for all of it is asked before anything expensive.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyogrio
+
+from landslide_tf.errors import DataError
+from landslide_tf.files import LOCK
+from landslide_tf.mapping.output import Outputs, parts_folder
+from landslide_tf.mapping.polygons import LAYER, driver_of, qgis_style
+from landslide_tf.mapping.scene import SceneFiles
+from landslide_tf.raster.grid import FilePath, open_raster
+from landslide_tf.raster.outputs import check_outputs, check_own, is_geopackage
+
+IMAGE = "IMAGE"
+"""Tag of a map's rasters: names of the images it was made of, a JSON list."""
+
+CHANGES = "changes.json"
+_VERSION = "LANDSLIDE_TF_VERSION"
+_FIELDS = {"id", "area_px", "area_m2"}
+_POLICY = b"content=\"default-src 'none'; img-src data:; script-src 'sha"
+_EVALUATION = {"pixels", "objects", "sizes", "ignored"}
+_STEP = re.compile(r"(new|from)_\d+\.tif|first_step\.tif|new_landslides\.gpkg")
+
+
+def check_map(
+    outputs: Outputs,
+    files: SceneFiles,
+    *,
+    report: Path | None = None,
+    models: Sequence[FilePath | None] = (),
+) -> None:
+    """Refuses outputs of a map that are read, or hold what no such map wrote.
+
+    Args:
+        outputs: The files to write.
+        files: The scene.
+        report: The page, if one is written.
+        models: Names of the models, as a command takes them, and other files of theirs.
+
+    Raises:
+        DataError: If there is such an output.
+
+    >>> from pathlib import Path
+    >>> from landslide_tf.mapping import Outputs, SceneFiles, check_map
+    >>> check_map(Outputs(Path("map.tif")), SceneFiles(("image.tif",)))
+    """
+    for path in outputs.vector:
+        driver_of(path)
+    parts = parts_folder(outputs.out)
+    check_outputs([*outputs.paths, report, parts], [*files.read, *_model_files(models)])
+    _check_parts(parts)
+    names = image_names(files)
+    rasters = {
+        "class map": outputs.out,
+        "probabilities": outputs.probabilities,
+        "uncertainty": outputs.uncertainty,
+    }
+    for what, raster in rasters.items():
+        is_own = functools.partial(_is_raster, what=what, names=names)
+        check_own(raster, what, is_own, overwrite=outputs.overwrite)
+    for path in outputs.vector:
+        _check_closed(path)
+        polygons = _has_own_layer if driver_of(path) == "GPKG" else _has_fields
+        check_own(path, "polygons", polygons, overwrite=outputs.overwrite)
+        check_own(path.with_suffix(".qml"), "style", _is_style,
+                  overwrite=outputs.overwrite)  # fmt: skip
+    check_own(report, "page", is_page, overwrite=outputs.overwrite)
+
+
+def check_evaluation(
+    path: Path | None, read: Sequence[FilePath | None], *, overwrite: bool = False
+) -> None:
+    """Refuses to write a map's evaluation over what is read or is no evaluation.
+
+    Raises:
+        DataError: If the file is of such a kind.
+
+    >>> from pathlib import Path
+    >>> from landslide_tf.mapping import check_evaluation
+    >>> check_evaluation(Path("scores.json"), ["map.tif", "truth.geojson"])
+    """
+    check_outputs([path], read)
+    check_own(path, "evaluation", _is_evaluation, overwrite=overwrite)
+
+
+def check_changes(
+    maps: Sequence[FilePath],
+    out: FilePath,
+    *,
+    read: Sequence[FilePath | None] = (),
+    report: Path | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Refuses a folder of changes that holds what is read, or what is not changes.
+
+    Args:
+        maps: The maps that are compared.
+        out: The folder.
+        read: What else is read.
+        report: The page, if one is written.
+        overwrite: Whether changes between other maps are replaced.
+
+    Raises:
+        DataError: If something else is there.
+
+    >>> from landslide_tf.mapping import check_changes
+    >>> check_changes(["2020.tif", "2021.tif"], "changes", read=["dem.tif"])
+    """
+    folder = Path(out)
+    check_outputs([folder, report], [*maps, *read])
+    check_own(report, "page", is_page, overwrite=overwrite)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    others = [p.name for p in folder.iterdir() if not _is_of_changes(p)] if (
+        folder.is_dir()
+    ) else [folder.name]  # fmt: skip
+    if others:
+        raise DataError(
+            f"`{folder}` must be a new or an empty folder, or one of changes alone, and"
+            f" `{others[0]}` is there: remove it or name another folder."
+        )
+    if not overwrite and _compared(folder) != [str(path) for path in maps]:
+        raise DataError(
+            f"`{folder}` holds the changes between other maps: name another folder, or "
+            "replace them with `--overwrite`."
+        )
+
+
+def image_names(files: SceneFiles) -> str:
+    """Returns the tag that says of what images a raster was made."""
+    return json.dumps([Path(name).name for name in files.image])
+
+
+def is_page(path: Path) -> bool:
+    """Returns whether a file is a page about maps."""
+    with path.open("rb") as stream:
+        return _POLICY in stream.read(4096)
+
+
+def _model_files(models: Sequence[FilePath | None]) -> list[Path]:
+    """Returns what is read of models: of a run folder the network alone."""
+    found = []
+    for path in (Path(name) for name in models if name is not None):
+        run = (path / "model.keras").is_file()
+        found += [path / "model.keras", path / "model.json"] if run else [path]
+    return found
+
+
+def _check_parts(folder: Path) -> None:
+    """Refuses a folder of strips that is something else: it would be emptied."""
+    if not folder.exists():
+        return
+    if not folder.is_dir() or not all(
+        path.name in (LOCK, "job.json", "mask.tif", "landslide.tif", "plain.tif")
+        or re.fullmatch(r"strip_\d{6}\.npz|\.tmp-.+", path.name)
+        for path in folder.iterdir()
+    ):
+        raise DataError(
+            f"`{folder}` is where finished strips are kept, and something else is "
+            "there: name another `--out`."
+        )
+
+
+def _check_closed(path: Path) -> None:
+    """Refuses a GeoPackage that another program is changing."""
+    for end in ("-wal", "-journal"):
+        journal = path.with_name(path.name + end)
+        if journal.is_file() and journal.stat().st_size:
+            raise DataError(
+                f"`{path}` is open in another program (`{journal.name}`): close it "
+                "there first, or name another file."
+            )
+
+
+def _is_raster(path: Path, *, what: str, names: str) -> bool:
+    with open_raster(path, what) as dataset:
+        tags, first = dataset.tags(), dataset.descriptions[0]
+    kinds = {"class": "class map", "entropy": "uncertainty"}
+    return (
+        _VERSION in tags
+        and tags.get(IMAGE, names) == names
+        and kinds.get(str(first), "probabilities") == what
+    )
+
+
+def _has_own_layer(path: Path) -> bool:
+    """Whether a GeoPackage has no layer of our name, or one that a map wrote."""
+    if not is_geopackage(path):
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of an empty one
+        names = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+    # SQLite takes names that differ in case for one.
+    taken = [name for name in names if name.lower() == LAYER]
+    return not taken or _has_fields(path, layer=taken[0])
+
+
+def _has_fields(path: Path, layer: str | None = None) -> bool:
+    """Whether a layer has the attributes of mapped landslides."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        info = pyogrio.read_info(path, layer=layer, force_feature_count=True)
+    if info["layer_name"] != LAYER:
+        return False
+    return set(info["fields"]) >= _FIELDS or not info["features"]
+
+
+def _is_style(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8")
+    found = re.search(r'value="(\d+),(\d+),(\d+),70"', text)
+    return found is not None and qgis_style([int(v) for v in found.groups()]) == text
+
+
+def _is_evaluation(path: Path) -> bool:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return isinstance(content, dict) and content.keys() == _EVALUATION
+
+
+def _is_of_changes(path: Path) -> bool:
+    """Whether an entry of a folder of changes is one that `changes` writes there."""
+    if path.suffix == ".html" and path.is_file():
+        return is_page(path)
+    return path.is_file() and bool(path.name == CHANGES or _STEP.fullmatch(path.name))
+
+
+def _compared(folder: Path) -> list[str] | None:
+    """Returns the maps whose changes a folder holds, None where it does not say."""
+    try:
+        content = json.loads((folder / CHANGES).read_text(encoding="utf-8"))
+        return [str(path) for path in content["maps"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,237 @@
+"""What a command may write: nothing that it reads, and nothing that is not its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import rasterio
+from pyogrio.errors import DataLayerError, DataSourceError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from landslide_tf.errors import DataError
+from landslide_tf.raster.grid import FilePath
+
+# What GDAL reads beside a raster, by the ends that it adds to the raster's name.
+_BESIDE_RASTER = (".aux.xml", ".ovr", ".msk", ".rrd", ".aux")
+_SOURCES = re.compile(r"<(SrcDataSource|SourceFilename)\b([^>]*)>([^<]*)</\1>")
+_UNREADABLE = (OSError, ValueError, DataSourceError, DataLayerError)
+_SQLITE = b"SQLite format 3\0"
+_LARGEST_XML = 2**24  # bytes
+
+
+def check_outputs(
+    written: Iterable[FilePath | None], read: Iterable[FilePath | None]
+) -> None:
+    """Refuses outputs that are, or change, what is read.
+
+    Files are compared as the file system sees them: links, relative paths and other
+    spellings of one file are one file. What is read are the named files with all that
+    stands behind them, see `files_behind`.
+
+    Args:
+        written: Files and folders to write; None among them is no output. Nothing of
+            what is read may lie in a folder that is written.
+        read: Files, folders, and other names that GDAL opens; None is no input.
+
+    Raises:
+        DataError: If an output is among what is read, would be taken for a part of it,
+            or is named twice.
+
+    >>> from landslide_tf.raster.outputs import check_outputs
+    >>> check_outputs(["map.tif", None], ["image.tif", "dem.tif"])
+    >>> check_outputs(["image.tif"], ["./image.tif"])
+    Traceback (most recent call last):
+    landslide_tf.errors.DataError: `image.tif` is read and cannot be written over: \
+name another output.
+    """
+    outputs = [Path(path) for path in written if path is not None]
+    for number, path in enumerate(outputs):
+        if any(_same(path, other) for other in outputs[:number]):
+            raise DataError(
+                f"Expected outputs with different names, received `{path}` twice."
+            )
+    for name in read:
+        if name is None:
+            continue
+        for path in files_behind(name):
+            through = "" if str(path) == str(name) else f", as a part of `{name}`,"
+            for output in outputs:
+                if _holds(output, path):
+                    raise DataError(
+                        f"`{output}` holds `{path}`, which is read: name another "
+                        "output."
+                    )
+                if _same(output, path):
+                    raise DataError(
+                        f"`{output}` is read{through} and cannot be written over: name "
+                        "another output."
+                    )
+                if _is_beside(output, path):
+                    raise DataError(
+                        f"`{output}` would be read as a part of `{path}`: name another "
+                        "output."
+                    )
+
+
+def files_behind(name: FilePath) -> list[Path]:
+    """Lists the files that are read where a name is opened.
+
+    These are the file itself, the sources of a VRT and theirs, sidecars, the parts of
+    a shapefile, the archive of a `/vsizip/` name, and all files of a folder.
+
+    Args:
+        name: A path, or another name that GDAL opens.
+
+    Returns:
+        The files, the named one first, whether it exists or not.
+
+    >>> from landslide_tf.raster.outputs import files_behind
+    >>> [path.name for path in files_behind("new.tif")]
+    ['new.tif']
+    """
+    found: dict[Path, None] = {}
+    waiting = [os.fspath(name)]
+    while waiting:
+        text = waiting.pop(0)
+        path = _plain(text)
+        if path in found:
+            continue
+        found[path] = None
+        if path.is_dir():
+            found |= dict.fromkeys(p for p in path.rglob("*") if p.is_file())
+        elif path.exists() or text != str(path):
+            waiting += [*_opened(text), *_named_in(path), *_parts(path)]
+    return list(found)
+
+
+def check_own(
+    path: FilePath | None,
+    what: str,
+    own: Callable[[Path], bool],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Refuses a file that is there and is not what the same command wrote before.
+
+    Args:
+        path: The file to write; None is no output.
+        what: What the command writes there, for the message: `"class map"`.
+        own: Returns whether a file that is there is such a result.
+        overwrite: Whether the user wants any file there replaced.
+
+    Raises:
+        DataError: If it is a folder, or something else and not to be replaced.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from landslide_tf.raster.outputs import check_own
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     notes = Path(folder, "notes.txt")
+    ...     _ = notes.write_text("mine")
+    ...     check_own(notes, "class map", lambda path: False, overwrite=True)
+    """
+    if path is None or not os.path.lexists(path):
+        return
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"`{path}` must be a file, received a folder: name a file.")
+    if overwrite or not path.exists():
+        return
+    known = False
+    with contextlib.suppress(*_UNREADABLE):  # not even of that format
+        known = own(path)
+    if not known:
+        raise DataError(
+            f"`{path}` is there and is not the {what} of the same command before: name "
+            "another file, or replace it with `--overwrite`."
+        )
+
+
+def is_geopackage(path: Path) -> bool:
+    """Returns whether a file is a GeoPackage, or another data base of SQLite."""
+    with path.open("rb") as stream:
+        return stream.read(len(_SQLITE)) == _SQLITE
+
+
+def keep_other_layers(path: Path, temporary: Path) -> None:
+    """Brings a GeoPackage that is there to where one of its layers is to be replaced.
+
+    Args:
+        path: The wanted file; where it is no GeoPackage nothing is brought.
+        temporary: Where it is written.
+    """
+    if path.is_file() and is_geopackage(path):
+        shutil.copyfile(path, temporary)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, there or not."""
+    with contextlib.suppress(OSError):
+        return os.path.samefile(one, other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _holds(folder: Path, path: Path) -> bool:
+    """Whether a path lies in a folder."""
+    return folder.is_dir() and Path(os.path.realpath(path)).is_relative_to(
+        os.path.realpath(folder)
+    )
+
+
+def _is_beside(output: Path, path: Path) -> bool:
+    """Whether GDAL would take an output for a sidecar of a raster."""
+    real, target = os.path.realpath(path), os.path.realpath(output)
+    return any(target == real + end for end in _BESIDE_RASTER) or (
+        any(target == os.path.splitext(real)[0] + end for end in (".aux", ".rrd"))
+    )
+
+
+def _plain(text: str) -> Path:
+    """Returns the file of a name of GDAL's: `a.zip` of `/vsizip/a.zip/b.tif`."""
+    if os.path.exists(text):
+        return Path(text)
+    bare = re.sub(r"^(file://|zip://|(/vsi(?!mem)\w+/)+)", "", text)
+    for part in (bare, *re.split(r"[!{}\"']|:(?!//)", bare)):
+        place = Path(part)
+        for candidate in (place, *place.parents):
+            if part and candidate.is_file():
+                return candidate
+    return Path(text)
+
+
+def _opened(text: str) -> list[str]:
+    """Returns the files that GDAL names of a raster, none where it is not one."""
+    with warnings.catch_warnings(), contextlib.suppress(RasterioError, ValueError):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(text) as dataset:
+            return list(dataset.files)
+    return []
+
+
+def _named_in(path: Path) -> list[str]:
+    """Returns the sources that a VRT of rasters or vectors names."""
+    if path.suffix.lower() not in (".vrt", ".ovf", ".xml") or not path.is_file():
+        return []
+    if path.stat().st_size > _LARGEST_XML:
+        return []
+    found = []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    for _, attributes, name in _SOURCES.findall(text):
+        relative = re.search(r"relativeToVRT\s*=\s*[\"']1[\"']", attributes)
+        found.append(str(path.parent / name) if relative else name)
+    return found
+
+
+def _parts(path: Path) -> list[str]:
+    """Returns the files beside a raster or a shapefile that belong to it."""
+    names = [path.with_name(path.name + end) for end in _BESIDE_RASTER]
+    if path.suffix.lower() in (".shp", ".shx", ".dbf", ".tab", ".mif", ".mid"):
+        parts = path.parent.iterdir() if path.parent.is_dir() else ()
+        names += [p for p in parts if p.stem == path.stem]
+    return [str(part) for part in names if part.is_file()]

@@ -1,0 +1,331 @@
+"""No command writes over what it reads, or over what it did not write itself."""
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import shapely
+from rasterio import Affine
+
+from tests.mapping import map_files as files
+
+MODEL = "fstf_net_synthetic"
+PLACE = Affine(2, 0, 500_000, 0, -2, 4_600_000)
+TAGS = {"CLASSES": json.dumps(["background", "landslide"]), "LANDSLIDE_CLASS": "1"}
+SMALL = ("--window", 64, "--overlap", 16)
+
+
+def polygons(path, layer, *boxes, driver="GPKG"):
+    """Writes squares that lie on the scene, as a user's own file."""
+    squares = [shapely.box(x, y, x + 20, y + 20) for x, y in boxes]
+    pyogrio.raw.write(
+        path, geometry=shapely.to_wkb(np.array(squares, object)),
+        field_data=[np.array(["road"] * len(boxes), object)],
+        fields=np.array(["kind"], object), geometry_type="Polygon", crs=files.CRS,
+        driver=driver, layer=layer,
+    )  # fmt: skip
+    return path
+
+
+def vrt(path, source):
+    """Writes a VRT of four bands of a file beside it."""
+    with rasterio.open(path.with_name(source)) as dataset:
+        count, (height, width) = dataset.count, dataset.shape
+        wkt, a = dataset.crs.to_wkt(), dataset.transform
+        names = dataset.descriptions
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{n}"><Description>{names[n - 1]}'
+        f'</Description><SimpleSource><SourceFilename relativeToVRT="1">{source}'
+        f"</SourceFilename><SourceBand>{n}</SourceBand></SimpleSource></VRTRasterBand>"
+        for n in range(1, count + 1)
+    )
+    path.write_text(
+        f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}"><SRS>{wkt}</SRS>'
+        f"<GeoTransform>{a.c},{a.a},{a.b},{a.f},{a.d},{a.e}</GeoTransform>{bands}"
+        "</VRTDataset>"
+    )
+    return path
+
+
+def state(folder):
+    """What is in a folder: bytes by name."""
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """A folder of all kinds of inputs, read-only."""
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    colours = rng.integers(20, 200, (4, 48, 64)).astype(np.uint8)
+    names = ("red", "green", "blue", "nir")
+    files.write(folder / "scene.tif", colours, names=names, transform=PLACE)
+    heights = np.cumsum(rng.normal(0.5, 1, (1, 48, 64)), axis=1).astype(np.float32)
+    files.write(folder / "dem.tif", heights, transform=PLACE)
+    vrt(vrt(folder / "inner.vrt", "scene.tif").with_name("outer.vrt"), "inner.vrt")
+    for number in (1, 2):
+        classes = np.zeros((1, 48, 64), np.uint8)
+        classes[0, 5:25, 5:25] = 1
+        classes[0, 34:40, 40 : 36 + 8 * number] = number == 2
+        path = files.write(
+            folder / f"map{number}.tif", classes, transform=PLACE, nodata=255
+        )
+        with rasterio.open(path, "r+") as dataset:
+            dataset.update_tags(**TAGS)
+    place = (500_010, 4_599_950)
+    polygons(folder / "truth.geojson", "truth", place, driver="GeoJSON")
+    polygons(folder / "truth.gpkg", "truth", place)
+    polygons(folder / "truth.shp", "truth", place, driver="ESRI Shapefile")
+    for path in folder.iterdir():
+        path.chmod(0o444)
+    return folder
+
+
+def of_map(inputs, out, *more, image="scene.tif"):
+    return (
+        "map", MODEL, "--image", inputs / image, "--dem", inputs / "dem.tif",
+        "--out", out, *SMALL, *more,
+    )  # fmt: skip
+
+
+def of_evaluation(inputs, *more, reference="truth.geojson"):
+    return (
+        "evaluate-map", inputs / "map1.tif", "--reference", inputs / reference, *more,
+    )  # fmt: skip
+
+
+def of_changes(inputs, out, *more):
+    maps = (inputs / "map1.tif", inputs / "map2.tif")
+    return ("changes", *maps, "--out", out, *more)
+
+
+def test_commands_leave_what_they_read_as_it_was(command, inputs, tmp_path):
+    out = tmp_path / "out"
+    before = state(inputs)
+    for arguments in (
+        of_map(
+            inputs, out / "m.tif", "--vector", out / "m.gpkg", "--probabilities",
+            out / "p.tif", "--report", out / "m.html", image="outer.vrt",
+        ),
+        of_evaluation(
+            inputs, "--out", out / "e.json", "--within", inputs / "truth.shp"
+        ),
+        of_evaluation(inputs, "--out", out / "f.json", reference="truth.gpkg"),
+        of_changes(
+            inputs, out / "c", "--report", out / "c.html", "--dem", inputs / "dem.tif"
+        ),
+    ):  # fmt: skip
+        for _ in range(2):  # the same again replaces its own result
+            code, _, err = command(*arguments)
+            assert code == 0, err
+            assert state(inputs) == before
+
+
+@pytest.mark.parametrize("option", ["--out", "--probabilities", "--vector", "--report"])
+def test_no_output_of_a_map_is_an_input(command, inputs, tmp_path, option):
+    for name in ("scene.tif", "dem.tif", "inner.vrt", "outer.vrt"):
+        places = {"--out": tmp_path / "m.tif"} | {option: inputs / name}
+        if option == "--vector":
+            places[option] = (tmp_path / "link.gpkg").absolute()
+        if option == "--report":
+            places[option] = (tmp_path / "link.html").absolute()
+        if option in ("--vector", "--report"):
+            places[option].unlink(missing_ok=True)
+            places[option].symlink_to(inputs / name)
+        before = state(inputs)
+        given = [x for pair in places.items() for x in pair]
+        command.refuses(
+            "map", MODEL, "--image", inputs / "outer.vrt", "--dem", inputs / "dem.tif",
+            *given, *SMALL, "--overwrite", message="cannot be written over",
+        )  # fmt: skip
+        assert state(inputs) == before
+        assert not (tmp_path / "m.tif").exists()
+
+
+def test_an_input_is_the_same_by_every_name(command, inputs, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    shutil.copytree(inputs, work)
+    (work / "link.tif").symlink_to("scene.tif")
+    os.link(work / "scene.tif", work / "hard.tif")
+    (tmp_path / "folder").symlink_to(work)
+    with zipfile.ZipFile(work / "scene.zip", "w") as archive:
+        archive.write(work / "scene.tif", "scene.tif")
+    monkeypatch.chdir(work)
+    before = state(work)
+    for image, out in (
+        ("scene.tif", "link.tif"),
+        ("link.tif", "scene.tif"),
+        ("scene.tif", "hard.tif"),
+        ("scene.tif", "../work/scene.tif"),
+        ("scene.tif", tmp_path / "folder" / "scene.tif"),
+        ("outer.vrt", "scene.tif"),
+        ("GTIFF_DIR:1:scene.tif", "scene.tif"),
+        ("/vsizip/scene.zip/scene.tif", "scene.zip"),
+        (f"/vsizip/{work}/scene.zip/scene.tif", "scene.zip"),
+    ):
+        command.refuses(
+            "map", MODEL, "--image", image, "--dem", "dem.tif", "--out", out,
+            "--overwrite", message="cannot be written over",
+        )  # fmt: skip
+        assert state(work) == before
+    command.refuses(
+        *of_map(work, "m.tif", "--uncertainty", "scene.tif.ovr"),
+        message="as a part of",
+    )
+
+
+@pytest.mark.parametrize("name", ["truth.geojson", "truth.gpkg", "truth.shp"])
+def test_no_evaluation_is_written_over_what_it_reads(command, inputs, name):
+    before = state(inputs)
+    suffixes = ("shp", "dbf", "shx", "prj") if name == "truth.shp" else (name[6:],)
+    for place in ("map1.tif", *(f"truth.{suffix}" for suffix in suffixes)):
+        arguments = of_evaluation(
+            inputs, "--out", inputs / place, "--overwrite", reference=name
+        )
+        command.refuses(*arguments, message="cannot be written over")
+    command.refuses(
+        *of_evaluation(inputs, "--out", inputs / "map1.tif.aux.xml"),
+        message="as a part of",
+    )
+    assert state(inputs) == before
+
+
+def test_changes_are_not_written_where_maps_lie(command, inputs, tmp_path):
+    before = state(inputs)
+    message = "name another output"
+    command.refuses(*of_changes(inputs, inputs, "--overwrite"), message=message)
+    page = tmp_path / "page.html"
+    page.symlink_to(inputs / "map2.tif")
+    arguments = of_changes(inputs, tmp_path / "c", "--report", page, "--overwrite")
+    command.refuses(*arguments, message="cannot be written over")
+    assert state(inputs) == before and not (tmp_path / "c").exists()
+
+
+def test_other_layers_of_a_geopackage_stay(command, inputs, tmp_path):
+    path = tmp_path / "all.gpkg"
+    polygons(path, "roads", (500_010, 4_599_950), (500_040, 4_599_940))
+    polygons(path, "inventory", (500_000, 4_599_960))
+    kept = {name: pyogrio.raw.read(path, layer=name) for name in ("roads", "inventory")}
+    found = []
+    for threshold in ("0.2", "0.2", "0.9"):
+        arguments = of_map(
+            inputs, tmp_path / "m.tif", "--vector", path, "--threshold", threshold,
+            "--min-area", 0,
+        )  # fmt: skip
+        code, _, err = command(*arguments)
+        assert code == 0, err
+        names = [*pyogrio.list_layers(path)[:, 0]]
+        assert sorted(names) == ["inventory", "landslides", "roads"]
+        for name, (_, _, shapes, columns) in kept.items():
+            _, _, now, fields = pyogrio.raw.read(path, layer=name)
+            assert list(now) == list(shapes)
+            assert [list(c) for c in fields] == [list(c) for c in columns]
+        found.append(pyogrio.read_info(path, layer="landslides")["features"])
+        with rasterio.open(tmp_path / "m.tif") as dataset:
+            mapped = dataset.read(1) == int(dataset.tags()["LANDSLIDE_CLASS"])
+        area = 0
+        if found[-1]:
+            meta, _, _, columns = pyogrio.raw.read(path, layer="landslides")
+            area = columns[list(meta["fields"]).index("area_px")].sum()
+        assert area == mapped.sum()
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("--out", "m.tif"),
+        ("--probabilities", "p.tif"),
+        ("--vector", "v.gpkg"),
+        ("--vector", "v.geojson"),
+        ("--report", "r.html"),
+    ],
+)
+def test_files_of_others_need_a_word(command, inputs, tmp_path, option, name):
+    work = tmp_path / "work"
+    work.mkdir()
+    path = work / name
+    if path.suffix == ".tif":
+        shutil.copy(inputs / "map2.tif", path)
+    elif path.suffix == ".html":
+        path.write_text("<p>mine</p>")
+    else:
+        driver = "GPKG" if path.suffix == ".gpkg" else "GeoJSON"
+        polygons(path, "landslides", (500_010, 4_599_950), driver=driver)
+    before = state(work)
+    places = {"--out": work / "m.tif"} | {option: path}
+    given = [x for pair in places.items() for x in pair]
+    start = ("map", MODEL, "--image", inputs / "scene.tif", "--dem", inputs / "dem.tif")
+    command.refuses(*start, *given, *SMALL, message="`--overwrite`")
+    assert state(work) == before
+    code, _, err = command(*start, *given, *SMALL, "--overwrite")
+    assert code == 0, err
+    assert state(work)[name] != before[name]
+
+
+def test_a_style_of_the_user_stays(command, inputs, tmp_path):
+    style = tmp_path / "v.qml"
+    style.write_text("<qgis/>")
+    arguments = of_map(inputs, tmp_path / "m.tif", "--vector", tmp_path / "v.gpkg")
+    command.refuses(*arguments, message="v.qml")
+    assert style.read_text() == "<qgis/>" and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_map_of_another_image_is_not_replaced(command, inputs, tmp_path):
+    out = tmp_path / "m.tif"
+    assert command(*of_map(inputs, out))[0] == 0
+    before = out.read_bytes()
+    other = of_map(inputs, out, image="outer.vrt")
+    command.refuses(*other, message="is not the class map of the same command")
+    assert out.read_bytes() == before
+    command.refuses(
+        *of_map(inputs, tmp_path / "n.tif", "--probabilities", out),
+        message="is not the probabilities",
+    )
+
+
+def test_finished_strips_take_no_folder_of_others(command, inputs, tmp_path):
+    notes = tmp_path / "m.tif.parts" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine")
+    command.refuses(*of_map(inputs, tmp_path / "m.tif"), message="something else")
+    assert notes.read_text() == "mine"
+
+
+def test_a_geopackage_that_is_open_elsewhere(command, inputs, tmp_path):
+    path = polygons(tmp_path / "v.gpkg", "roads", (500_010, 4_599_950))
+    (tmp_path / "v.gpkg-wal").write_bytes(b"pages")
+    arguments = of_map(inputs, tmp_path / "m.tif", "--vector", path)
+    command.refuses(*arguments, message="open in another program")
+
+
+def test_evaluations_and_changes_of_others_need_a_word(command, inputs, tmp_path):
+    notes = tmp_path / "e.json"
+    notes.write_text('{"mine": 1}')
+    arguments = of_evaluation(inputs, "--out", notes)
+    command.refuses(*arguments, message="`--overwrite`")
+    assert notes.read_text() == '{"mine": 1}'
+    assert command(*arguments, "--overwrite")[0] == 0
+    assert json.loads(notes.read_text()).keys() > {"pixels"}
+    out = tmp_path / "c"
+    assert command(*of_changes(inputs, out))[0] == 0
+    first = state(out)
+    backwards = ("changes", inputs / "map2.tif", inputs / "map1.tif", "--out", out)
+    command.refuses(*backwards, message="between other maps")
+    assert state(out) == first
+    assert command(*backwards, "--overwrite")[0] == 0
+    assert state(out) != first
+    (out / "notes.txt").write_text("mine")
+    command.refuses(*backwards, "--overwrite", message="`notes.txt` is there")
+    assert (out / "notes.txt").read_text() == "mine"
