@@ -60,7 +60,7 @@ name another output.
         if name is None:
             continue
         for path in files_behind(name):
-            through = "" if str(path) == str(name) else f", as a part of `{name}`,"
+            through = "" if path == Path(name) else f", as a part of `{name}`,"
             for output in outputs:
                 if _holds(output, path):
                     raise DataError(
@@ -154,7 +154,17 @@ def check_own(
 
 
 def is_geopackage(path: Path) -> bool:
-    """Returns whether a file is a GeoPackage, or another data base of SQLite."""
+    """Returns whether a file is a GeoPackage, or another data base of SQLite.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from landslide_tf.raster.outputs import is_geopackage
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     notes = Path(folder, "notes.gpkg")
+    ...     _ = notes.write_text("mine")
+    ...     is_geopackage(notes)
+    False
+    """
     with path.open("rb") as stream:
         return stream.read(len(_SQLITE)) == _SQLITE
 
@@ -165,6 +175,15 @@ def keep_other_layers(path: Path, temporary: Path) -> None:
     Args:
         path: The wanted file; where it is no GeoPackage nothing is brought.
         temporary: Where it is written.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from landslide_tf.raster.outputs import keep_other_layers
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     temporary = Path(folder, "temporary.gpkg")
+    ...     keep_other_layers(Path(folder, "new.gpkg"), temporary)
+    ...     temporary.exists()
+    False
     """
     if path.is_file() and is_geopackage(path):
         shutil.copyfile(path, temporary)
