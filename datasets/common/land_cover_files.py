@@ -30,11 +30,11 @@ from landslide_tf.raster.aligned import AlignedDem, AlignedRaster
 from landslide_tf.raster.grid import (
     Window,
     bounds_in,
-    check_overlap,
     grid_of,
     open_raster,
     wkt_of,
 )
+from landslide_tf.raster.ground import check_overlap
 from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import Grid
 

@@ -34,12 +34,12 @@ from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.cog import read_legend
 from landslide_tf.raster.grid import (
     Window,
-    check_overlap,
     grid_of,
     open_raster,
     row_areas,
     stored_grid,
 )
+from landslide_tf.raster.ground import check_overlap
 from landslide_tf.terrain import Grid
 
 _WORTH_A_WARNING = 1.0  # pixels

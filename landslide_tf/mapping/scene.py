@@ -15,12 +15,12 @@ from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.raster.bands import choose_scale, stored_units
 from landslide_tf.raster.grid import Turn, Window, mean_cell, north_up
+from landslide_tf.raster.ground import check_dem
 from landslide_tf.raster.scene import (
     NDVI,
     Pixels,
     Scene,
     SceneReader,
-    check_dem,
     make_scene,
 )
 from landslide_tf.terrain import FACTORS, Z_UNITS

@@ -17,7 +17,6 @@ import numpy as np
 import pyproj
 import rasterio
 from numpy.typing import NDArray
-from pyproj.exceptions import ProjError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.warp import transform_bounds
@@ -25,11 +24,8 @@ from rasterio.windows import Window as RasterWindow
 
 from landslide_tf.errors import DataError
 from landslide_tf.terrain import Grid, cell_size
+from landslide_tf.terrain.elevation import check_placed
 
-# Its metres are metres at the equator only; `cell_size` knows.
-WEB_MERCATOR = 3857
-# Scale error of a projection from which slopes are visibly wrong.
-_STRETCHED = 0.05
 # Cells that coincide to this part of a cell are the same.
 SAME = 1e-3
 
@@ -139,6 +135,10 @@ def readable(path: FilePath, what: str) -> Iterator[None]:
 def stored_grid(dataset: DatasetReader) -> Grid:
     """Returns the grid of an open file as it is stored, without rasterio's warning.
 
+    Raises:
+        DataError: If control points, a sensor model or a system without a transform
+            place it.
+
     >>> from rasterio import Affine
     >>> from rasterio.io import MemoryFile
     >>> from landslide_tf.raster.grid import stored_grid
@@ -151,6 +151,7 @@ def stored_grid(dataset: DatasetReader) -> Grid:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        check_placed(dataset)
         return Grid.of(dataset)
 
 
@@ -336,49 +337,6 @@ def bounds_in(grid: Grid, crs: Any) -> Bounds:  # noqa: ANN401 - rasterio's CRS
     return box if grid.crs == crs else transform_bounds(grid.crs, crs, *box)
 
 
-def stretch_warning(grid: Grid, what: str) -> str | None:
-    """Says whether metres of a projection are far from metres on the ground.
-
-    Degrees and Web Mercator are measured on the ellipsoid (`cell_size`); the metres of
-    every other projection are taken as they are.
-
-    Args:
-        grid: A north-up grid on which slopes are computed.
-        what: What it is, for the message.
-
-    Returns:
-        A line, or None where both scales in the grid's middle are within 5 % of 1.
-
-    >>> from rasterio import Affine
-    >>> from landslide_tf.raster.grid import stretch_warning
-    >>> from landslide_tf.terrain import Grid
-    >>> utm = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 60, 45)
-    >>> stretch_warning(utm, "image") is None
-    True
-    """
-    crs = grid.crs
-    if crs is None or not crs.is_projected or crs.to_epsg() == WEB_MERCATOR:
-        return None
-    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
-    try:
-        system = system_of(grid)
-        to_degrees = pyproj.Transformer.from_crs(
-            system, system.geodetic_crs, always_xy=True
-        )
-        scale = pyproj.Proj(system).get_factors(*to_degrees.transform(x, y))
-    except ProjError:
-        return None  # scales of this projection are not known
-    north, east = float(scale.meridional_scale), float(scale.parallel_scale)
-    if max(abs(north - 1), abs(east - 1)) <= _STRETCHED:
-        return None
-    return (
-        f"{what} lies where one metre on the ground is {east:.3g} m from west to east "
-        f"and {north:.3g} m from south to north of its projection, {system.name}: "
-        "slopes are wrong by as much; warp it to a local one, as UTM (`gdalwarp "
-        "-t_srs`)."
-    )
-
-
 def wkt_of(grid: Grid) -> str:
     """Returns the coordinate reference system of a grid that has one, as WKT.
 
@@ -413,36 +371,3 @@ def system_of(grid: Grid) -> pyproj.CRS:
     'WGS 84 / UTM zone 33N'
     """
     return pyproj.CRS.from_wkt(wkt_of(grid))
-
-
-def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
-    """Refuses a raster that has no place on the ground or none in common.
-
-    Args:
-        path: The raster file.
-        what: What it is, for messages.
-        grid: Grid of the image.
-
-    Raises:
-        DataError: If it has no CRS or shows other ground.
-
-    >>> from pathlib import Path
-    >>> from rasterio import Affine
-    >>> from landslide_tf.raster.cog import Layer, write_plain
-    >>> from landslide_tf.raster.grid import check_overlap
-    >>> from landslide_tf.terrain import Grid
-    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 4, 4)
-    >>> path, layer = Path("/vsimem/overlap.tif"), Layer("float32", -9999, ["dem"])
-    >>> write_plain(path, grid, layer, [])
-    >>> check_overlap(path, "DEM", grid.window(2, 2, 4, 4))  # shares a quarter
-    >>> check_overlap(path, "DEM", grid.window(4, 4, 4, 4))
-    Traceback (most recent call last):
-    landslide_tf.errors.DataError: DEM `/vsimem/overlap.tif` must overlap the image, ...
-    """
-    own = grid_of(path, what)
-    a, b = bounds_in(own, grid.crs), bounds_in(grid, grid.crs)
-    if min(a[2], b[2]) <= max(a[0], b[0]) or min(a[3], b[3]) <= max(a[1], b[1]):
-        raise DataError(
-            f"{what} `{path}` must overlap the image, received {own} beside {grid}: "
-            "they share no ground; check the systems of both."
-        )

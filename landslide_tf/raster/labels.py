@@ -15,7 +15,8 @@ from rasterio.io import DatasetReader
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import Window, check_overlap, open_raster
+from landslide_tf.raster.grid import Window, open_raster
+from landslide_tf.raster.ground import check_overlap
 from landslide_tf.raster.vector import Burner, Shapes, read_labelme, read_shapes
 from landslide_tf.terrain import Grid
 

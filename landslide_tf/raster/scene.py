@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,14 +20,13 @@ from landslide_tf.raster.bands import BandSource, find_bands
 from landslide_tf.raster.grid import (
     FilePath,
     Window,
-    check_overlap,
     grid_of,
     north_up,
     open_raster,
     stored_grid,
-    stretch_warning,
     with_cell,
 )
+from landslide_tf.raster.ground import check_dem, check_images, check_overlap
 from landslide_tf.raster.labels import LabelOptions, LabelReader, Labels, read_labels
 from landslide_tf.terrain import FACTORS, Grid, ndvi
 
@@ -171,6 +169,8 @@ def make_scene(
         )
     if dem is not None:
         check_dem(dem, grid, terrain or {})
+    others = {source.path for source in (*sources, *index_sources)} - {str(first)}
+    check_images(sorted(others), stored, grid)
     for kind, path in rasters.items() if upright else ():
         check_overlap(path, kind.upper() if kind == NDVI else kind, grid)
     read = None
@@ -190,26 +190,6 @@ def make_scene(
         calibrated=calibrated,
         about=dict(about or {}),
     )
-
-
-def check_dem(path: FilePath, grid: Grid, terrain: Mapping[str, Any]) -> None:
-    """Refuses elevations that a scene cannot use, and warns of wrong slopes.
-
-    Args:
-        path: Elevation model of any grid and system.
-        grid: Grid of the scene, north up.
-        terrain: Further arguments of `terrain.factors_on_grid`.
-
-    Raises:
-        DataError: If the file cannot be opened, has several bands, shows other ground,
-            or contradicts the unit.
-    """
-    AlignedDem(path, grid, ("dem",), terrain).close()
-    check_overlap(path, "DEM", grid)
-    before = terrain.get("derive") == "before"
-    derived, what = (grid_of(path, "DEM"), "DEM") if before else (grid, "image")
-    if line := stretch_warning(derived, what):
-        warnings.warn(line, stacklevel=3)
 
 
 class Pixels(NamedTuple):
@@ -251,11 +231,6 @@ class _Bands:
             with open_raster(path, "image") as dataset:
                 own = stored_grid(dataset)
             placed = scene.stored if own.crs is None else None
-            if placed is not None and own.shape != placed.shape:
-                raise DataError(
-                    f"image `{path}` must have {placed.shape} rows and columns as the "
-                    f"first, or a coordinate system, received {own.shape}."
-                )
             raster = AlignedRaster(
                 path, "image", scene.grid,
                 indexes=[sources[k].number for k in positions], placed=placed,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -70,6 +72,39 @@ def _covering_window(source: Grid, target: Grid) -> tuple[int, int, int, int] | 
     return edges[0], edges[1], edges[2], edges[3]
 
 
+def check_placed(dataset: DatasetReader | WarpedVRT) -> None:
+    """Refuses a raster whose cells lie where only a warp can say.
+
+    Args:
+        dataset: An open raster.
+
+    Raises:
+        DataError: If it has control points or a sensor model in place of a transform,
+            or a coordinate system without one.
+    """
+    if dataset.transform != rasterio.Affine.identity():
+        return
+    path = Path(dataset.name)
+    given = shlex.quote(str(path))
+    warped = shlex.quote(f"{path.stem}_warped.tif")
+    points, _ = dataset.gcps
+    crs = dataset.crs
+    if points or dataset.rpcs is not None:
+        what = f"{len(points)} ground control points" if points else "a sensor model"
+        option = "" if points else "-rpc "
+        raise DataError(
+            f"`{path}` must have a transform, received {what}; warp it first: "
+            f"`gdalwarp {option}{given} {warped}`."
+        )
+    if crs and (crs.is_projected or crs.is_geographic):
+        raise DataError(
+            f"`{path}` must have a transform, received {crs.to_string()} without one; "
+            "add control points (`gdal_translate -gcp COLUMN ROW X Y …`) and warp it "
+            f"(`gdalwarp {given} {warped}`), or say where its corners are "
+            f"(`gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM {given}`)."
+        )
+
+
 def _check_crs(name: str, source: Grid, target: Grid) -> None:
     if not source.is_georeferenced:
         raise DataError(
@@ -116,6 +151,7 @@ def _read_dataset(
             " (array, Grid.of(dataset), nodata) of the band you mean."
         )
     metres = elevation_unit(dataset, name, z_unit)
+    check_placed(dataset)
     grid = Grid.of(dataset)
     _check_crs(name, grid, target)
     window = _covering_window(grid, target)

@@ -9,7 +9,6 @@ from landslide_tf.errors import DataError
 from landslide_tf.raster.grid import (
     AS_STORED,
     bounds_in,
-    check_overlap,
     grid_of,
     mean_cell,
     north_up,
@@ -17,6 +16,7 @@ from landslide_tf.raster.grid import (
     system_of,
     with_cell,
 )
+from landslide_tf.raster.ground import check_overlap
 from landslide_tf.terrain import Grid
 from tests.mapping import map_files as files
 

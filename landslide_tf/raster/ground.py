@@ -1,0 +1,173 @@
+"""Whether rasters show the ground of an image, and whether its slopes mean anything."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pyproj
+from pyproj.exceptions import ProjError
+
+from landslide_tf.errors import DataError
+from landslide_tf.raster.aligned import AlignedDem
+from landslide_tf.raster.grid import (
+    Bounds,
+    FilePath,
+    bounds_in,
+    grid_of,
+    open_raster,
+    same_cells,
+    stored_grid,
+    system_of,
+)
+from landslide_tf.terrain import Grid
+
+# Its metres are metres at the equator only; `cell_size` knows.
+_WEB_MERCATOR = 3857
+# Scale error of a projection from which slopes are visibly wrong.
+_STRETCHED = 0.05
+
+
+def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
+    """Refuses a raster that has no place on the ground or none in common.
+
+    Args:
+        path: The raster file.
+        what: What it is, for messages.
+        grid: Grid of the image.
+
+    Raises:
+        DataError: If it has no CRS or shows other ground.
+
+    >>> from pathlib import Path
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.grid import check_overlap
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 4, 4)
+    >>> path, layer = Path("/vsimem/overlap.tif"), Layer("float32", -9999, ["dem"])
+    >>> write_plain(path, grid, layer, [])
+    >>> check_overlap(path, "DEM", grid.window(2, 2, 4, 4))  # shares a quarter
+    >>> check_overlap(path, "DEM", grid.window(4, 4, 4, 4))
+    Traceback (most recent call last):
+    landslide_tf.errors.DataError: DEM `/vsimem/overlap.tif` must overlap the image, ...
+    """
+    own = grid_of(path, what)
+    if _common(bounds_in(own, grid.crs), bounds_in(grid, grid.crs)) is None:
+        raise DataError(
+            f"{what} `{path}` must overlap the image, received {own} beside {grid}: "
+            "they share no ground; check the systems of both."
+        )
+
+
+def _common(a: Bounds, b: Bounds) -> Bounds | None:
+    """Returns what two boxes share, or None."""
+    left, bottom = max(a[0], b[0]), max(a[1], b[1])
+    right, top = min(a[2], b[2]), min(a[3], b[3])
+    return (left, bottom, right, top) if left < right and bottom < top else None
+
+
+def check_images(paths: Iterable[FilePath], stored: Grid, grid: Grid) -> None:
+    """Refuses further files of a scene's bands that lie elsewhere.
+
+    Args:
+        paths: The files without the first.
+        stored: Grid of the first file, as it is stored.
+        grid: Grid of the scene.
+
+    Raises:
+        DataError: If a file shows other ground than the first, or no ground is shown
+            by all, or it cannot be said where a file lies.
+    """
+    upright = grid.crs is not None and not grid.is_rotated
+    shared = bounds_in(grid, grid.crs) if upright else None
+    for path in paths:
+        with open_raster(path, "image") as dataset:
+            own = stored_grid(dataset)
+        if own.crs is None and own.shape != stored.shape:
+            raise DataError(
+                f"image `{path}` must have {stored.shape} rows and columns as the "
+                f"first, or a coordinate system, received {own.shape}."
+            )
+        placed = own if own.crs is not None else replace(own, crs=stored.crs)
+        if own.crs is None and not own.is_georeferenced:
+            continue  # it has the cells of the first
+        if own.crs is None or shared is None:
+            if same_cells(placed, stored) is None:
+                raise DataError(
+                    f"image `{path}` must have the cells of the first, received {own} "
+                    f"beside {stored}; warp both to one north-up grid (`gdalwarp`)."
+                )
+            continue
+        check_overlap(path, "image", grid)
+        shared = _common(shared, bounds_in(grid_of(path, "image"), grid.crs))
+        if shared is None:
+            raise DataError(
+                f"image `{path}` must share ground with all files of the scene, "
+                f"received {own}: the files before share none of it."
+            )
+
+
+def check_dem(path: FilePath, grid: Grid, terrain: Mapping[str, Any]) -> None:
+    """Refuses elevations that a scene cannot use, and warns of wrong slopes.
+
+    Args:
+        path: Elevation model of any grid and system.
+        grid: Grid of the scene, north up.
+        terrain: Further arguments of `terrain.factors_on_grid`.
+
+    Raises:
+        DataError: If the file cannot be opened, has several bands, shows other ground,
+            or contradicts the unit.
+    """
+    AlignedDem(path, grid, ("dem",), terrain).close()
+    check_overlap(path, "DEM", grid)
+    before = terrain.get("derive") == "before"
+    derived, what = (grid_of(path, "DEM"), "DEM") if before else (grid, "image")
+    if line := stretch_warning(derived, what):
+        warnings.warn(line, stacklevel=3)
+
+
+def stretch_warning(grid: Grid, what: str) -> str | None:
+    """Says whether metres of a projection are far from metres on the ground.
+
+    Degrees and Web Mercator are measured on the ellipsoid (`cell_size`); the metres of
+    every other projection are taken as they are.
+
+    Args:
+        grid: A north-up grid on which slopes are computed.
+        what: What it is, for the message.
+
+    Returns:
+        A line, or None where both scales in the grid's middle are within 5 % of 1.
+
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.ground import stretch_warning
+    >>> from landslide_tf.terrain import Grid
+    >>> utm = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 60, 45)
+    >>> stretch_warning(utm, "image") is None
+    True
+    """
+    crs = grid.crs
+    if crs is None or not crs.is_projected or crs.to_epsg() == _WEB_MERCATOR:
+        return None
+    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
+    try:
+        system = system_of(grid)
+        to_degrees = pyproj.Transformer.from_crs(
+            system, system.geodetic_crs, always_xy=True
+        )
+        scale = pyproj.Proj(system).get_factors(*to_degrees.transform(x, y))
+    except ProjError:
+        return None  # scales of this projection are not known
+    north, east = float(scale.meridional_scale), float(scale.parallel_scale)
+    if max(abs(north - 1), abs(east - 1)) <= _STRETCHED:
+        return None
+    return (
+        f"{what} lies where one metre on the ground is {east:.3g} m from west to east "
+        f"and {north:.3g} m from south to north of its projection, {system.name}: "
+        "slopes are wrong by as much; warp it to a local one, as UTM (`gdalwarp "
+        "-t_srs`)."
+    )
