@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyproj
 from pyproj.exceptions import ProjError
 
 from landslide_tf.errors import DataError
 from landslide_tf.raster.aligned import AlignedDem
+from landslide_tf.raster.bands import BandSource
 from landslide_tf.raster.grid import (
     Bounds,
     FilePath,
+    Window,
     bounds_in,
     grid_of,
     open_raster,
@@ -28,6 +32,10 @@ from landslide_tf.terrain import Grid
 _WEB_MERCATOR = 3857
 # Scale error of a projection from which slopes are visibly wrong.
 _STRETCHED = 0.05
+# Numbers that stand for no data, where nothing else is within some distance above.
+_SENTINELS = (-99999, -32768, -32767, -9999)
+_FAR_BELOW = 1000
+_SAMPLES, _SAMPLE = 4, 256  # windows a side, and their pixels, that show them
 
 
 def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
@@ -62,6 +70,44 @@ def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
         )
 
 
+def check_sentinels(path: FilePath, what: str, number: int = 1) -> None:
+    """Refuses a raster whose cells without a value look like values.
+
+    Sixteen windows spread over the file are read, its corners among them.
+
+    Args:
+        path: The raster file.
+        what: What it is, for messages.
+        number: Its band, from 1.
+
+    Raises:
+        DataError: If the band holds a number that usually stands for no data, far below
+            all others, and the file does not say that it does.
+    """
+    found = []
+    with open_raster(path, what) as dataset:
+        size = [min(length, _SAMPLE) for length in dataset.shape]
+        for at in np.ndindex(_SAMPLES, _SAMPLES):
+            row, column = (
+                (length - part) * step // (_SAMPLES - 1)
+                for length, part, step in zip(dataset.shape, size, at, strict=True)
+            )
+            box = Window(row, column, size[0], size[1]).box
+            read = dataset.read(number, window=box)
+            if dataset.nodata is None:  # a mask or transparency may say it
+                read = read[dataset.read_masks(number, window=box) > 0]
+            found.append(np.unique(read[np.isfinite(read) & (read != dataset.nodata)]))
+    values = np.unique(np.concatenate(found).astype(np.float64))
+    if not values.size or values[0] not in _SENTINELS:
+        return
+    if values.size == 1 or values[1] - values[0] > _FAR_BELOW:
+        raise DataError(
+            f"{what} `{path}` must tag the value that stands for no data, received "
+            f"{values[0]:g} without a tag; tag it: `rio edit-info "
+            f"--nodata={values[0]:g} {shlex.quote(str(path))}`."
+        )
+
+
 def _common(a: Bounds, b: Bounds) -> Bounds | None:
     """Returns what two boxes share, or None."""
     left, bottom = max(a[0], b[0]), max(a[1], b[1])
@@ -69,21 +115,21 @@ def _common(a: Bounds, b: Bounds) -> Bounds | None:
     return (left, bottom, right, top) if left < right and bottom < top else None
 
 
-def check_images(paths: Iterable[FilePath], stored: Grid, grid: Grid) -> None:
-    """Refuses further files of a scene's bands that lie elsewhere.
+def check_images(bands: Sequence[BandSource], stored: Grid, grid: Grid) -> None:
+    """Refuses bands of a scene that lie elsewhere or hold cells without a value.
 
     Args:
-        paths: The files without the first.
+        bands: Where the bands are, the first file's first.
         stored: Grid of the first file, as it is stored.
         grid: Grid of the scene.
 
     Raises:
         DataError: If a file shows other ground than the first, or no ground is shown
-            by all, or it cannot be said where a file lies.
+            by all, it cannot be said where a file lies, or as `check_sentinels`.
     """
     upright = grid.crs is not None and not grid.is_rotated
     shared = bounds_in(grid, grid.crs) if upright else None
-    for path in paths:
+    for path in sorted({band.path for band in bands[1:]} - {bands[0].path}):
         with open_raster(path, "image") as dataset:
             own = stored_grid(dataset)
         if own.crs is None and own.shape != stored.shape:
@@ -108,6 +154,8 @@ def check_images(paths: Iterable[FilePath], stored: Grid, grid: Grid) -> None:
                 f"image `{path}` must share ground with all files of the scene, "
                 f"received {own}: the files before share none of it."
             )
+    for band in bands:
+        check_sentinels(band.path, "image", band.number)
 
 
 def check_dem(path: FilePath, grid: Grid, terrain: Mapping[str, Any]) -> None:
@@ -124,6 +172,7 @@ def check_dem(path: FilePath, grid: Grid, terrain: Mapping[str, Any]) -> None:
     """
     AlignedDem(path, grid, ("dem",), terrain).close()
     check_overlap(path, "DEM", grid)
+    check_sentinels(path, "DEM")
     before = terrain.get("derive") == "before"
     derived, what = (grid_of(path, "DEM"), "DEM") if before else (grid, "image")
     if line := stretch_warning(derived, what):

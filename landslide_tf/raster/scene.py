@@ -169,8 +169,7 @@ def make_scene(
         )
     if dem is not None:
         check_dem(dem, grid, terrain or {})
-    others = {source.path for source in (*sources, *index_sources)} - {str(first)}
-    check_images(sorted(others), stored, grid)
+    check_images((*sources, *index_sources), stored, grid)
     for kind, path in rasters.items() if upright else ():
         check_overlap(path, kind.upper() if kind == NDVI else kind, grid)
     read = None

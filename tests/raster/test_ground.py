@@ -134,3 +134,31 @@ def test_bands_that_share_ground_are_read_there(tmp_path):
     assert np.array_equal(pixels.image[:, 15:, 0], values[:, 15:])
     assert np.array_equal(pixels.image[:, 15:, 1], values[:, 15:] + 1)
     assert np.array_equal(pixels.image[:, 15:, 2], values[:, :9] + 2)
+
+
+@pytest.mark.parametrize("sentinel", [-32768, -9999])
+def test_a_sentinel_without_a_tag_is_named(tmp_path, sentinel):
+    """The printed command mends the file."""
+    values = np.arange(600, dtype=np.int16).reshape(1, 20, 30)
+    plain = {"bands": ["a"], "factors": ["slope"], "numbers": {"a": 1}}
+    clean = files.write(tmp_path / "clean.tif", values)
+    values[:, :3, :4] = sentinel
+    holed = files.write(tmp_path / "holed.tif", values)
+    advice = f"`rio edit-info --nodata={sentinel} {holed}`"
+    for image, dem, what in ((clean, holed, "DEM"), (holed, clean, "image")):
+        with pytest.raises(DataError) as refused:
+            make_scene("s", image, dem=dem, **plain)
+        assert advice in str(refused.value) and str(refused.value).startswith(what)
+    with rasterio.open(holed, "r+") as dataset:
+        dataset.nodata = sentinel
+    known = ~(values[0] == sentinel)
+    assert np.array_equal(read(make_scene("s", holed, dem=clean, **plain)).valid, known)
+    pixels = read(make_scene("s", clean, dem=holed, **plain))
+    assert not pixels.valid[:4, :5].any() and pixels.valid[4:, 5:].all()
+
+
+def test_depths_of_the_sea_are_no_sentinels(tmp_path):
+    depths = np.linspace(-9999, -8000, 600, dtype=np.float32).reshape(1, 20, 30)
+    dem = files.write(tmp_path / "dem.tif", depths)
+    plain = {"bands": ["a"], "factors": ["slope"], "numbers": {"a": 1}}
+    assert read(make_scene("s", dem, dem=dem, **plain)).valid.all()
