@@ -72,7 +72,7 @@ def svg(chart: Chart) -> Markup:
         left=_LEFT,
         right=right,
         columns=[(value, across(value)) for value in columns],
-        rows=[(value, up(value)) for value in rows],
+        rows=zip(_texts(rows), map(up, rows), strict=True),
         lines=[
             (line.name, [(across(x), up(y), x, y) for x, y in points])
             for line, points in zip(chart.lines, lines, strict=True)
@@ -102,3 +102,12 @@ def _axis(
     )
     ticks = [float(v) for v in locator.tick_values(low, high) if low <= v <= high]
     return place, [low, high] if len(ticks) < 1 + log else ticks
+
+
+def _texts(values: Sequence[float]) -> list[str]:
+    """Returns values with four digits, or with as many as tell them apart."""
+    for digits in range(4, 18):
+        texts = [f"{value:.{digits}g}" for value in values]
+        if len(set(texts)) == len(values):
+            break
+    return texts

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from landslide_tf.report import Chart, Line
@@ -55,6 +55,7 @@ values = st.floats(-1e6, 1e6).map(lambda value: float(f"{value:.4g}"))
 
 
 @given(st.lists(values, min_size=2, max_size=12), st.booleans())
+@example([1000.0, 1000.0], False)
 def test_labels_stand_where_points_of_their_value_would(ys, log):
     ys = [abs(y) + 0.001 for y in ys] if log else ys
     points = [(float(x), y) for x, y in enumerate(ys, 1)]
