@@ -132,20 +132,33 @@ def plan_pairs(
     ]
 
 
-def write_plan(folder: str | Path, planned: Sequence[PlannedPair]) -> dict[str, Path]:
+def write_plan(
+    folder: str | Path,
+    planned: Sequence[PlannedPair],
+    *,
+    read: Sequence[str | Path | None] = (),
+) -> dict[str, Path]:
     """Writes a plan, the folders that the images go to, and the builder's table.
 
     Args:
         folder: `<manual_dir>/ecoregion_landslides`; files in it stay.
         planned: From `plan_pairs`.
+        read: Files that were read for it.
 
     Returns:
         The written files: `plan` (`plan.csv`, a row a pair with centre and corners in
         degrees, size in metres, dates, part, events and file names), `places`
         (`plan.geojson`, the boxes for a map) and `pairs` (`pairs.csv`, which gives the
         builder the published numbers).
+
+    Raises:
+        DataError: If a file to write is one of those that were read.
     """
+    # Too slow for `import landslide_tf`.
+    from landslide_tf.raster.outputs import check_outputs
+
     folder = Path(folder)
+    check_outputs([folder / name for name in (PLAN, PLACES, PAIRS)], read)
     for region in dict.fromkeys(p.pair.region for p in planned):
         for name, _ in KINDS.values():
             (folder / region / name).mkdir(parents=True, exist_ok=True)

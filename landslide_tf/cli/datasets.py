@@ -126,7 +126,7 @@ def plan(
     from landslide_tf.datasets.ecoregion_landslides import plan_pairs, write_plan
 
     planned = plan_pairs(table, inventory=inventory, regions=regions or ())
-    files = write_plan(out, planned)
+    files = write_plan(out, planned, read=[table, inventory])
     for region in dict.fromkeys(p.pair.region for p in planned):
         own = [p for p in planned if p.pair.region == region]
         flagged = sum(bool(p.pair.flags) for p in own)

@@ -24,6 +24,7 @@ def evaluate(
         typer.Option(help="Give each example this input of another one."),
     ] = None,
     out: Annotated[Path | None, options.folder("RUN/report/DATA")] = None,
+    overwrite: options.Overwrite = False,
     pictures: Annotated[int, typer.Option(min=0, max=60, help="Examples to show.")] = 6,
     arrays: options.Arrays = None,
     data_dir: options.DataDir = None,
@@ -31,8 +32,11 @@ def evaluate(
 ) -> None:
     """Write pixel and object scores, tables and pictures of a run."""
     start_backend()
+    from landslide_tf.report import check_evaluation_folder
     from landslide_tf.train import RunFolder, evaluate_run
 
+    if out is not None:
+        check_evaluation_folder(out, overwrite=overwrite)
     folder = RunFolder(run)
     result = evaluate_run(
         folder,

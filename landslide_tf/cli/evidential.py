@@ -80,6 +80,7 @@ def fuse(
         typer.Option(help="CSV file.", show_default="fused.csv beside them"),
     ] = None,
     export: options.Export = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Fuse what the branches predict; images must be the same in every file."""
     if export is not None:
@@ -87,7 +88,7 @@ def fuse(
     from landslide_tf import train as training
 
     found = training.fuse_folder(
-        folder, variant=variant, validation=validation, out=out
+        folder, variant=variant, validation=validation, out=out, overwrite=overwrite
     )
     fitted = ", ".join(f"{k} {t:.3f}" for k, t in found.temperatures.items())
     typer.echo(f"temperatures: {fitted or 'none, not calibrated (see --validation)'}")
@@ -111,6 +112,7 @@ def evaluate(
         list[Path], typer.Argument(help="Folders of `train`, one a seed.")
     ],
     out: Annotated[Path | None, options.folder("FOLDER/report")] = None,
+    overwrite: options.Overwrite = False,
     degradations: Annotated[
         bool, typer.Option(help="Also with noise and blur.")
     ] = True,
@@ -123,8 +125,10 @@ def evaluate(
     """Score branches and every rule of fusion; write tables, plots and pictures."""
     start_backend()
     from landslide_tf import train as training
-    from landslide_tf.report import write_evidential
+    from landslide_tf.report import check_evaluation_folder, write_evidential
 
+    if out is not None:
+        check_evaluation_folder(out, "index.html", overwrite=overwrite)
     found = training.evaluate_branches(
         folders,
         degradations=degradations,

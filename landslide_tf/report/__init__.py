@@ -5,7 +5,11 @@ from landslide_tf.report.branch_pictures import BranchPicture, branch_grid
 from landslide_tf.report.chart import Chart, Line
 from landslide_tf.report.comparison import write_benchmark, write_curve
 from landslide_tf.report.continual import write_continual
-from landslide_tf.report.evaluation import score_tables, write_evaluation
+from landslide_tf.report.evaluation import (
+    check_evaluation_folder,
+    score_tables,
+    write_evaluation,
+)
 from landslide_tf.report.evidential import write_evidential
 from landslide_tf.report.map.page import MapDate, write_map_page
 from landslide_tf.report.page import (
@@ -42,6 +46,7 @@ __all__ = [
     "Section",
     "Table",
     "branch_grid",
+    "check_evaluation_folder",
     "class_palette",
     "csv_text",
     "evaluation_section",

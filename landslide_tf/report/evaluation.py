@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from landslide_tf.errors import DataError
+from landslide_tf.raster.outputs import check_own
 from landslide_tf.report.page import Figure, Section, Table, markdown
 from landslide_tf.report.pictures import Picture, prediction_grid
 from landslide_tf.report.tables import Cell, Row, csv_text, json_text, write_texts
@@ -126,6 +128,34 @@ def write_evaluation(
         json=("evaluation.json", json_text(record)),
         csv=("evaluation.csv", table),
     )
+
+
+def check_evaluation_folder(
+    folder: str | Path, *more: str, overwrite: bool = False
+) -> None:
+    """Refuses a folder whose files of an evaluation's names are of something else.
+
+    Args:
+        folder: Where the files of an evaluation go; those of an earlier one may be
+            there.
+        more: Names of further files that are written there.
+        overwrite: Whether any file of these names is replaced.
+
+    Raises:
+        DataError: If something else is there.
+
+    >>> from landslide_tf.report import check_evaluation_folder
+    >>> check_evaluation_folder("new")
+    """
+    names = ("evaluation.json", "evaluation.md", "evaluation.csv", "pictures.png")
+    for name in (*names, *more):
+        check_own(Path(folder, name), "report", _is_of_evaluation, overwrite=overwrite)
+
+
+def _is_of_evaluation(path: Path) -> bool:
+    """Whether a file lies beside the record of an evaluation."""
+    record = json.loads(path.with_name("evaluation.json").read_text(encoding="utf-8"))
+    return isinstance(record, dict) and record.keys() >= {"title", "facts"}
 
 
 def score_tables(

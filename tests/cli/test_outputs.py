@@ -13,6 +13,10 @@ import rasterio
 import shapely
 from rasterio import Affine
 
+from landslide_tf.errors import DataError
+from landslide_tf.report import check_evaluation_folder
+from landslide_tf.train.evidential.predictions import Predictions, write_predictions
+from tests.cli.test_datasets import TABLE
 from tests.mapping import map_files as files
 
 MODEL = "fstf_net_synthetic"
@@ -329,3 +333,56 @@ def test_evaluations_and_changes_of_others_need_a_word(command, inputs, tmp_path
     (out / "notes.txt").write_text("mine")
     command.refuses(*backwards, "--overwrite", message="`notes.txt` is there")
     assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_a_fusion_is_not_written_over_a_branch(command, tmp_path):
+    rng = np.random.default_rng(0)
+    for branch in ("h", "s", "v"):
+        chance = rng.random(6)
+        found = Predictions(
+            tuple(f"{n}.png" for n in range(6)),
+            np.arange(6) % 2,
+            np.stack([1 - chance, chance], 1),
+        )
+        write_predictions(found, tmp_path / f"{branch}.csv")
+    before = state(tmp_path)
+    (tmp_path / "link.csv").symlink_to("s.csv")
+    for name in ("h.csv", "link.csv"):
+        command.refuses(
+            "evidential", "fuse", tmp_path, "--out", tmp_path / name, "--overwrite",
+            message="cannot be written over",
+        )  # fmt: skip
+    (tmp_path / "link.csv").unlink()
+    assert state(tmp_path) == before
+    fused = tmp_path / "fused.csv"
+    fused.write_text("mine")
+    command.refuses("evidential", "fuse", tmp_path, message="`--overwrite`")
+    assert fused.read_text() == "mine"
+    for word in (("--overwrite",), ()):  # then its own is replaced
+        code, _, err = command("evidential", "fuse", tmp_path, *word)
+        assert code == 0, err
+        assert len(fused.read_text().splitlines()) == 7
+
+
+def test_a_plan_is_not_written_over_its_table(command, tmp_path):
+    table = tmp_path / "pairs.csv"
+    table.write_text(TABLE)
+    command.refuses(
+        "datasets", "plan", table, "--out", tmp_path, "--regions", "etf",
+        message="cannot be written over",
+    )  # fmt: skip
+    assert state(tmp_path).keys() == {"pairs.csv"} and table.read_text() == TABLE
+
+
+def test_reports_of_others_need_a_word(tmp_path):
+    mine = tmp_path / "evaluation.csv"
+    mine.write_text("mine")
+    with pytest.raises(DataError, match="--overwrite"):
+        check_evaluation_folder(tmp_path)
+    check_evaluation_folder(tmp_path, overwrite=True)
+    (tmp_path / "evaluation.json").write_text('{"title": "t", "facts": {}}')
+    check_evaluation_folder(tmp_path)
+    (tmp_path / "index.html").mkdir()
+    check_evaluation_folder(tmp_path)
+    with pytest.raises(DataError, match="received a folder"):
+        check_evaluation_folder(tmp_path, "index.html", overwrite=True)

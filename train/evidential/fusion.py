@@ -17,6 +17,7 @@ from landslide_tf.evidence import RULES, FusionResult, combine_branches, fuse_br
 from landslide_tf.evidence.fusion import Variant
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.metrics import apply_temperature, fit_temperature, image_scores
+from landslide_tf.raster.outputs import check_outputs, check_own
 from landslide_tf.train.evidential.branches import (
     FUSED,
     RECIPE,
@@ -24,6 +25,7 @@ from landslide_tf.train.evidential.branches import (
     section_of,
 )
 from landslide_tf.train.evidential.predictions import (
+    COLUMNS,
     BranchTable,
     Predictions,
     read_branches,
@@ -124,6 +126,7 @@ def fuse_folder(
     variant: Variant = "inverse",
     validation: str | Path | None = None,
     out: str | Path | None = None,
+    overwrite: bool = False,
 ) -> FusedFile:
     """Fuses the predictions of the branches h, s and v into one file.
 
@@ -134,17 +137,24 @@ def fuse_folder(
         validation: Folder with the same files for other images, which calibrate each
             branch first; None takes a trained folder's own, and does without in a
             folder of files.
-        out: File to write; None is `fused.csv` beside the others.
+        out: File to write; None is `fused.csv` beside the others. An earlier fusion is
+            replaced.
+        overwrite: Also replaces another file.
 
     Returns:
         The file, the scores of the fused decision, and the temperatures.
 
     Raises:
-        DataError: If files are missing or do not fit each other.
+        DataError: If files are missing or do not fit each other, or `out` is read or
+            something else.
     """
     folder = Path(folder)
     if (folder / RECIPE).is_file():
         validation, folder = validation or folder / "validation", folder / "test"
+    out = Path(out or folder / FUSED_FILE)
+    places = [folder] if validation is None else [folder, Path(validation)]
+    check_outputs([out], [place / f"{b}.csv" for place in places for b in FUSED])
+    check_own(out, "fusion", _is_fused, overwrite=overwrite)
     table = read_branches(folder, FUSED)
     temperatures = {}
     if validation is not None:
@@ -154,11 +164,17 @@ def fuse_folder(
     weights = {f"weight_{b}": result.weights[:, i] for i, b in enumerate(FUSED)}
     path = write_predictions(
         predictions,
-        out or folder / FUSED_FILE,
+        out,
         {**weights, "conflict": result.conflict, "vacuity": result.vacuity},
     )
     scores = image_scores(predictions.probabilities, predictions.labels)
     return FusedFile(path, scores, temperatures)
+
+
+def _is_fused(path: Path) -> bool:
+    """Whether a file is an earlier fusion."""
+    with path.open(encoding="utf-8") as stream:
+        return stream.readline().startswith(",".join([*COLUMNS, "weight_"]))
 
 
 def evidential_model(
