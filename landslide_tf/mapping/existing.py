@@ -21,6 +21,7 @@ from landslide_tf.mapping.polygons import LAYER, driver_of, qgis_style
 from landslide_tf.mapping.scene import SceneFiles
 from landslide_tf.raster.grid import FilePath, open_raster
 from landslide_tf.raster.outputs import check_outputs, check_own, is_geopackage
+from landslide_tf.raster.vector import vector_path
 
 IMAGE = "IMAGE"
 """Tag of a map's rasters: names of the images it was made of, a JSON list."""
@@ -55,6 +56,12 @@ def check_map(
     >>> from landslide_tf.mapping import Outputs, SceneFiles, check_map
     >>> check_map(Outputs(Path("map.tif")), SceneFiles(("image.tif",)))
     """
+    for raster in (outputs.out, outputs.probabilities, outputs.uncertainty):
+        if raster is not None and raster.suffix.lower() not in (".tif", ".tiff"):
+            raise DataError(
+                f"`{raster}` must end in .tif or .tiff: maps are written as GeoTIFF; "
+                "convert one with `gdal_translate`."
+            )
     for path in outputs.vector:
         driver_of(path)
     parts = parts_folder(outputs.out)
@@ -66,9 +73,9 @@ def check_map(
         "probabilities": outputs.probabilities,
         "uncertainty": outputs.uncertainty,
     }
-    for what, raster in rasters.items():
+    for what, given in rasters.items():
         is_own = functools.partial(_is_raster, what=what, names=names)
-        check_own(raster, what, is_own, overwrite=outputs.overwrite)
+        check_own(given, what, is_own, overwrite=outputs.overwrite)
     for path in outputs.vector:
         _check_closed(path)
         polygons = _has_own_layer if driver_of(path) == "GPKG" else _has_fields
@@ -200,7 +207,7 @@ def _has_own_layer(path: Path) -> bool:
         return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of an empty one
-        names = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+        names = [str(name) for name in pyogrio.list_layers(vector_path(path))[:, 0]]
     # SQLite takes names that differ in case for one.
     taken = [name for name in names if name.lower() == LAYER]
     return not taken or _has_fields(path, layer=taken[0])
@@ -210,7 +217,9 @@ def _has_fields(path: Path, layer: str | None = None) -> bool:
     """Whether a layer has the attributes of mapped landslides."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        info = pyogrio.read_info(path, layer=layer, force_feature_count=True)
+        info = pyogrio.read_info(
+            vector_path(path), layer=layer, force_feature_count=True
+        )
     if info["layer_name"] != LAYER:
         return False
     return set(info["fields"]) >= _FIELDS or not info["features"]

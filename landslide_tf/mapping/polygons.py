@@ -25,7 +25,7 @@ from landslide_tf.errors import DataError
 from landslide_tf.raster.aligned import AlignedDem, AlignedRaster
 from landslide_tf.raster.cog import NotWritten
 from landslide_tf.raster.grid import Window, system_of
-from landslide_tf.raster.vector import reprojected
+from landslide_tf.raster.vector import plain_name, reprojected, vector_path
 from landslide_tf.terrain import Grid
 
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
@@ -262,14 +262,9 @@ def _terrain(values: FloatArray) -> dict[str, float]:
         direction = math.degrees(math.atan2(*towards))
     low, high = float(elevation.min()), float(elevation.max())
     numbers = (
-        low,
-        high,
-        elevation.mean(),
-        high - low,
-        slope.mean(),
-        np.percentile(slope, 90),
-        direction % 360,
-    )
+        low, high, elevation.mean(), high - low, slope.mean(),
+        np.percentile(slope, 90), direction % 360,
+    )  # fmt: skip
     return dict(zip(_TERRAIN, map(float, numbers), strict=True))
 
 
@@ -320,19 +315,22 @@ def write_landslides(landslides: Landslides, path: Path, driver: str) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         try:
-            pyogrio.raw.write(
-                path,
-                geometry=shapely.to_wkb(geometries),
-                field_data=list(landslides.table.values()),
-                fields=np.array(list(landslides.table), object),
-                geometry_type="MultiPolygon",
-                crs=system,
-                driver=driver,
-                layer=LAYER,
-                **options,
+            with plain_name(path) as plain:
+                pyogrio.raw.write(
+                    plain,
+                    geometry=shapely.to_wkb(geometries),
+                    field_data=list(landslides.table.values()),
+                    fields=np.array(list(landslides.table), object),
+                    geometry_type="MultiPolygon",
+                    crs=system,
+                    driver=driver,
+                    layer=LAYER,
+                    **options,
+                )
+            written = pyogrio.read_info(
+                vector_path(path), layer=LAYER, force_feature_count=True
             )
-            written = pyogrio.read_info(path, layer=LAYER, force_feature_count=True)
-        except (DataSourceError, DataLayerError, FeatureError) as error:
+        except (OSError, DataSourceError, DataLayerError, FeatureError) as error:
             reason = str(error).splitlines()[0]
             raise NotWritten(f"`{path}` cannot be written: {reason}.") from error
     # On a full disk GDAL leaves out the spatial index and says nothing.

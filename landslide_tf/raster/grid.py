@@ -74,12 +74,23 @@ def open_dataset(path: FilePath, what: str) -> DatasetReader:
         with warnings.catch_warnings():
             # Our own errors say more than rasterio's warning.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
+            dataset = rasterio.open(path)
     except RasterioError as error:
+        others = " and what it refers to" if str(path).lower().endswith(".vrt") else ""
         raise DataError(
             f"{what} `{path}` must be a raster that can be read, received: "
-            f"{str(error).splitlines()[0]}; check that the file is there and whole."
+            f"{str(error).splitlines()[0]}; check that the file{others} is there and "
+            "whole."
         ) from error
+    # A VRT opens without its sources and fails where the first is read.
+    for source in dataset.files if dataset.driver == "VRT" else ():
+        if not (":" in source or source.startswith("/vsi") or os.path.exists(source)):
+            dataset.close()
+            raise DataError(
+                f"{what} `{path}` refers to `{source}`, which is not there: restore "
+                "it, or make the VRT again (`gdalbuildvrt`)."
+            )
+    return dataset
 
 
 @contextlib.contextmanager
@@ -126,9 +137,10 @@ def readable(path: FilePath, what: str) -> Iterator[None]:
     try:
         yield
     except RasterioIOError as error:
+        reason = str(error.__cause__ or error).splitlines()[0]  # rasterio's says less
         raise DataError(
-            f"{what} `{path}` must be a whole raster, received: "
-            f"{str(error).splitlines()[0]}; the file is truncated or corrupt."
+            f"{what} `{path}` must be a whole raster, received: {reason}; the file is "
+            "truncated or corrupt."
         ) from error
 
 

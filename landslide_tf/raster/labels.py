@@ -17,7 +17,8 @@ from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.grid import Window, open_raster
 from landslide_tf.raster.ground import check_overlap
-from landslide_tf.raster.vector import Burner, Shapes, read_labelme, read_shapes
+from landslide_tf.raster.labelme import read_labelme
+from landslide_tf.raster.vector import Burner, Shapes, read_shapes
 from landslide_tf.terrain import Grid
 
 BACKGROUND, LANDSLIDE = "background", "landslide"

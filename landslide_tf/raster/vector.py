@@ -1,11 +1,13 @@
-"""Polygons that users draw: read from vector files or labelme, burnt into masks."""
+"""Polygons that users draw: read from vector files, burnt into masks."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
+import shutil
+import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,9 @@ from landslide_tf.terrain import Grid
 
 Geometries = NDArray[Any]  # shapely geometries
 _PYOGRIO = (DataSourceError, DataLayerError, FieldError, GeometryError)
-_LABELME_SHAPES = ("polygon", "rectangle", "circle")
 # rasterio sets Python's filters of warnings while it burns, which threads share.
 _ONE_AT_A_TIME = threading.Lock()
 _CLASS = "class"  # the field that is looked for where none is named
-_LABELME_CIRCLE = 32  # corners of a quarter
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def read_shapes(
     what = f"{kind.lower()}s `{path}`"
     try:
         found_layer = _layer(what, path, layer, options[0])
-        meta, _, wkb, columns = pyogrio.raw.read(path, layer=found_layer)
+        meta, _, wkb, columns = pyogrio.raw.read(vector_path(path), layer=found_layer)
     except _PYOGRIO as error:
         raise DataError(
             f"{what} must be a vector file that can be read, received: "
@@ -154,7 +154,7 @@ def _layer(
     what: str, path: str | os.PathLike[str], wanted: str | None, option: str
 ) -> str:
     """Returns the name of the layer to read."""
-    listed = pyogrio.list_layers(path)
+    listed = pyogrio.list_layers(vector_path(path))
     every = [str(name) for name, _ in listed]
     # Tables without geometries, as of QGIS's styles, are nothing to choose from.
     placed = [str(name) for name, geometry in listed if geometry is not None] or every
@@ -210,75 +210,42 @@ def _class_name(value: object) -> str:
     return str(value)
 
 
-def read_labelme(path: str | os.PathLike[str], image: Grid) -> Shapes:
-    """Reads polygons that were drawn on an image with labelme.
+def vector_path(path: str | os.PathLike[str]) -> str:
+    """Returns what pyogrio opens as exactly this file.
 
-    Args:
-        path: The JSON file.
-        image: Grid of the image they were drawn on.
+    It takes `!` for the way into an archive, and drops what follows `;`.
 
-    Returns:
-        The polygons in the system of the image.
+    >>> from landslide_tf.raster.vector import vector_path
+    >>> vector_path("a.gpkg"), vector_path("/tmp/new!.gpkg")
+    ('a.gpkg', '/vsisubfile/0,/tmp/new!.gpkg')
+    """
+    name = os.fspath(path)
+    plain = name.startswith("/vsi") or not set("!;") & set(name)
+    return name if plain else f"/vsisubfile/0,{os.path.abspath(name)}"
 
-    Raises:
-        DataError: If the file is no labelme file, was drawn on an image of another
-            size, or holds points or lines.
 
-    >>> import json
+@contextlib.contextmanager
+def plain_name(path: Path) -> Iterator[Path]:
+    """Yields where pyogrio can write what is to be in a file of any name.
+
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from rasterio import Affine
-    >>> from landslide_tf.raster.vector import read_labelme
-    >>> from landslide_tf.terrain import Grid
-    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 2, 3)
-    >>> corners = [[1, 0], [3, 1]]
-    >>> shape = {"label": "slide", "shape_type": "rectangle", "points": corners}
-    >>> drawn = {"imageHeight": 2, "imageWidth": 3, "shapes": [shape]}
+    >>> from landslide_tf.raster.vector import plain_name
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder, "labels.json")
-    ...     _ = path.write_text(json.dumps(drawn))
-    ...     shapes = read_labelme(path, grid)
-    >>> shapes.classes, shapes.geometries[0].bounds
-    (('slide',), (500010.0, 4599990.0, 500030.0, 4600000.0))
+    ...     with plain_name(Path(folder, "new!.geojson")) as plain:
+    ...         _ = plain.write_text("{}")
+    ...     plain.name, Path(folder, "new!.geojson").read_text()
+    ('plain.geojson', '{}')
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        size = content["imageHeight"], content["imageWidth"]
-        drawn = [(s["label"], s["shape_type"], s["points"]) for s in content["shapes"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"labels `{path}` must be a labelme JSON file with `imageHeight`, "
-            f"`imageWidth` and `shapes`, received: {error!r}."
-        ) from error
-    if size != image.shape:
-        raise DataError(
-            f"labels `{path}` must have been drawn on an image of {image.shape} rows "
-            f"and columns, received {size}; give the image they were drawn on."
-        )
-    geometries = []
-    for label, shape, points in drawn:
-        if shape not in _LABELME_SHAPES or len(points) < 2:
-            raise DataError(
-                f"labels `{path}` must hold polygons, received the {shape} `{label}`; "
-                "remove it or draw its outline."
-            )
-        geometries.append(_labelme_polygon(shape, points))
-    corners = np.array(geometries, dtype=object)
-    placed = shapely.transform(
-        corners, lambda xy: np.stack(image.transform @ (xy[:, 0], xy[:, 1]), axis=1)
-    )
-    return Shapes(placed, tuple(label for label, _, _ in drawn))
-
-
-def _labelme_polygon(shape: str, points: Sequence[Sequence[float]]) -> Any:  # noqa: ANN401
-    if shape == "rectangle":
-        return shapely.box(*np.min(points, axis=0), *np.max(points, axis=0))
-    if shape == "circle":
-        radius = float(np.hypot(*np.subtract(points[0], points[1])))
-        return shapely.Point(points[0]).buffer(radius, quad_segs=_LABELME_CIRCLE)
-    if len(points) < 3:
-        return shapely.Point(points[0])  # burns no pixel, as a line would
-    return shapely.Polygon(points)
+    if vector_path(path) == os.fspath(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, "plain").with_suffix(path.suffix)
+        if path.exists():
+            shutil.copyfile(path, plain)
+        yield plain
+        shutil.copyfile(plain, path)
 
 
 def _check_kind(what: str, geometries: Geometries, kind: str) -> None:

@@ -16,7 +16,14 @@ from rasterio import Affine
 from rasterio.warp import transform_bounds
 
 from landslide_tf.errors import DataError
-from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
+from landslide_tf.mapping import (
+    MapOptions,
+    Member,
+    Outputs,
+    SceneFiles,
+    evaluate_map,
+    map_scene,
+)
 from landslide_tf.mapping.polygons import qgis_style
 from landslide_tf.terrain import Grid, factors_on_grid
 from tests.mapping import map_files as files
@@ -348,3 +355,40 @@ def test_a_dem_elsewhere_is_refused(tmp_path):
     with pytest.raises(DataError, match="must overlap the image"):
         mapped_slope(tmp_path, image, dem)
     assert not (tmp_path / "map.tif").exists()
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson"])
+def test_any_name_that_the_file_system_takes_is_written_and_read(
+    tmp_path, monkeypatch, suffix
+):
+    """`!` and `;` are marks of pyogrio: it writes such files to other places."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    folder = tmp_path / "new! (1); #2?"
+    folder.mkdir()
+    image = files.write(folder / "a!b;c.tif", files.chances(24, 24), names=NAMES)
+    vector = folder / f"slides!;{suffix}"
+    outputs = Outputs(folder / "m!p;.tif", vector=(vector,))
+    options = MapOptions(window=16, overlap=4, min_area=0)
+    made = map_scene([files.identity()], SceneFiles((image,)), outputs, options)
+    assert {path.name for path in folder.iterdir()} == {
+        "a!b;c.tif", "m!p;.tif", vector.name, "slides!;.qml"
+    }  # fmt: skip
+    assert not list(elsewhere.iterdir())
+    with rasterio.open(outputs.out) as dataset:
+        expected = dataset.read(1) == 1
+    found = evaluate_map(outputs.out, vector)
+    assert made.objects and expected.any()
+    assert found.scores.matrix.tolist() == [
+        [int((~expected).sum()), 0], [0, int(expected.sum())]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["out", "probabilities", "uncertainty"])
+def test_a_suffix_of_another_format_is_refused(tmp_path, name):
+    image = files.write(tmp_path / "s.tif", files.chances(24, 24), names=NAMES)
+    given = {"out": tmp_path / "m.tif"} | {name: tmp_path / "m.png"}
+    with pytest.raises(DataError, match=r"`.*m\.png` must end in \.tif"):
+        map_scene([files.identity()], SceneFiles((image,)), Outputs(**given))
+    assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import rasterio.shutil
 from rasterio import Affine
 from rasterio.warp import transform_bounds
 
@@ -12,6 +13,7 @@ from landslide_tf.raster.grid import (
     grid_of,
     mean_cell,
     north_up,
+    open_raster,
     same_cells,
     system_of,
     with_cell,
@@ -102,3 +104,14 @@ def test_a_file_says_where_it_lies_or_is_refused(tmp_path):
         )
     with pytest.raises(DataError, match="received none"):
         system_of(Grid(None, files.NORTH_UP, 3, 3))
+
+
+def test_a_vrt_without_its_source_names_the_source(tmp_path):
+    source, path = tmp_path / "gone.tif", tmp_path / "all.vrt"
+    files.write(source, np.ones((1, 4, 4), np.uint8))
+    rasterio.shutil.copy(source, path, driver="VRT")
+    with open_raster(path, "image") as dataset:
+        assert dataset.read().all()
+    source.unlink()
+    with pytest.raises(DataError, match=rf"refers to `{source}`, which is not there"):
+        open_raster(path, "image").__enter__()

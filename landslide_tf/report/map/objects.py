@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_tf.errors import DataError
+from landslide_tf.raster.vector import vector_path
 from landslide_tf.terrain import Grid
 
 MOST = 2000
@@ -86,7 +87,7 @@ def read_objects(path: str | Path, grid: Grid) -> MapObjects:
         DataError: If the file cannot be read or holds no polygons.
     """
     try:
-        meta, _, blobs, columns = pyogrio.raw.read(path)
+        meta, _, blobs, columns = pyogrio.raw.read(vector_path(path))
     except (DataSourceError, DataLayerError) as error:
         raise DataError(
             f"polygons `{path}` must be a vector file that can be read, received: "
