@@ -56,16 +56,16 @@ def check_map(
     >>> from landslide_tf.mapping import Outputs, SceneFiles, check_map
     >>> check_map(Outputs(Path("map.tif")), SceneFiles(("image.tif",)))
     """
+    for path in outputs.vector:
+        driver_of(path)
+    parts = parts_folder(outputs.out)
+    check_outputs([*outputs.paths, report, parts], [*files.read, *_model_files(models)])
     for raster in (outputs.out, outputs.probabilities, outputs.uncertainty):
         if raster is not None and raster.suffix.lower() not in (".tif", ".tiff"):
             raise DataError(
                 f"`{raster}` must end in .tif or .tiff: maps are written as GeoTIFF; "
                 "convert one with `gdal_translate`."
             )
-    for path in outputs.vector:
-        driver_of(path)
-    parts = parts_folder(outputs.out)
-    check_outputs([*outputs.paths, report, parts], [*files.read, *_model_files(models)])
     _check_parts(parts)
     names = image_names(files)
     rasters = {
