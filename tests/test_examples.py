@@ -81,7 +81,9 @@ def test_every_public_name_has_an_example(package):
 
 
 @pytest.mark.parametrize("package", [*REQUIRED, *OTHERS])
-def test_examples_run(package, tmp_path, monkeypatch):
+def test_examples_run(package, tmp_path, monkeypatch, tiny_data):
+    # TFDS reads its environment once; nothing is written into the user's folder.
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tiny_data))
     (module,) = packages([package])
     runner = doctest.DocTestRunner(optionflags=OPTIONS, verbose=False)
     said: list[str] = []
