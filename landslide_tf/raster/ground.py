@@ -52,7 +52,7 @@ def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
     >>> from pathlib import Path
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.cog import Layer, write_plain
-    >>> from landslide_tf.raster.grid import check_overlap
+    >>> from landslide_tf.raster.ground import check_overlap
     >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 4, 4)
     >>> path, layer = Path("/vsimem/overlap.tif"), Layer("float32", -9999, ["dem"])
@@ -83,6 +83,19 @@ def check_sentinels(path: FilePath, what: str, number: int = 1) -> None:
     Raises:
         DataError: If the band holds a number that usually stands for no data, far below
             all others, and the file does not say that it does.
+
+    >>> import numpy as np
+    >>> import rasterio
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.ground import check_sentinels
+    >>> form = {"driver": "GTiff", "count": 1, "dtype": "float32"}
+    >>> form |= {"crs": "EPSG:32633", "transform": Affine(10, 0, 0, 0, -10, 0)}
+    >>> path = "/vsimem/sentinel.tif"
+    >>> with rasterio.open(path, "w", width=2, height=1, **form) as file:
+    ...     file.write(np.array([[[812.0, -9999.0]]], np.float32))
+    >>> check_sentinels(path, "DEM")
+    Traceback (most recent call last):
+    landslide_tf.errors.DataError: DEM `/vsimem/sentinel.tif` must tag the value ...
     """
     found = []
     with open_raster(path, what) as dataset:
@@ -126,6 +139,23 @@ def check_images(bands: Sequence[BandSource], stored: Grid, grid: Grid) -> None:
     Raises:
         DataError: If a file shows other ground than the first, or no ground is shown
             by all, it cannot be said where a file lies, or as `check_sentinels`.
+
+    >>> from pathlib import Path
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.bands import BandSource
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.ground import check_images
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 4, 4)
+    >>> bands = []
+    >>> for name, place in (("red", grid), ("green", grid.window(4, 4, 4, 4))):
+    ...     path = Path(f"/vsimem/{name}.tif")
+    ...     write_plain(path, place, Layer("float32", -9999, [name]), [])
+    ...     bands.append(BandSource(name, str(path), 1))
+    >>> check_images(bands[:1], grid, grid)
+    >>> check_images(bands, grid, grid)
+    Traceback (most recent call last):
+    landslide_tf.errors.DataError: image `/vsimem/green.tif` must overlap the image, ...
     """
     upright = grid.crs is not None and not grid.is_rotated
     shared = bounds_in(grid, grid.crs) if upright else None
@@ -169,6 +199,19 @@ def check_dem(path: FilePath, grid: Grid, terrain: Mapping[str, Any]) -> None:
     Raises:
         DataError: If the file cannot be opened, has several bands, shows other ground,
             or contradicts the unit.
+
+    >>> from pathlib import Path
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.ground import check_dem
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 4, 4)
+    >>> path = Path("/vsimem/heights.tif")
+    >>> write_plain(path, grid, Layer("float32", -9999, ["dem"]), [])
+    >>> check_dem(path, grid, {})
+    >>> check_dem(path, grid.window(4, 4, 4, 4), {})
+    Traceback (most recent call last):
+    landslide_tf.errors.DataError: DEM `/vsimem/heights.tif` must overlap the image, ...
     """
     AlignedDem(path, grid, ("dem",), terrain).close()
     check_overlap(path, "DEM", grid)
