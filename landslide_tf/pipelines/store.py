@@ -276,8 +276,7 @@ def tidy(example: Example, description: DataDescription) -> tuple[str, Example]:
     Raises:
         DataError: If the mask has another size than the image.
     """
-    key, name = label_name(example), example["id"]
-    name = name.decode() if isinstance(name, bytes) else str(name)
+    key, name = label_name(example), text_of(example["id"])
     label = np.asarray(example[key])
     label = label[..., 0] if label.ndim == 3 else label
     if label.shape != (() if key == "label" else example["image"].shape[:2]):
@@ -335,3 +334,8 @@ def sample_examples(store: ExampleStore, count: int, seed: int) -> ExampleStore:
     first = int(store.positive[order].argmax())
     chosen = np.concatenate([order[[first]], np.delete(order, first)])[:count]
     return store.subset(sorted(chosen.tolist()))
+
+
+def text_of(value: bytes | str) -> str:
+    """Returns text that TFDS gives as bytes."""
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -25,6 +25,7 @@ from landslide_tf.array_types import IntArray
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
 from landslide_tf.pipelines.batches import ReadAhead
+from landslide_tf.pipelines.store import text_of
 
 # What a TFDS feature holds: an array, a number, text; types vary by data set.
 Decoded: TypeAlias = Mapping[str, Any]
@@ -200,11 +201,6 @@ def _look(files: Sequence[Path], decode: Decode, labelled: bool) -> RecordIndex:
         name, shapes[number], labels[number] = read(number)
         ids.append(name)
     return RecordIndex(files, shard, offset, length, np.array(ids, str), shapes, labels)
-
-
-def text_of(value: bytes | str) -> str:
-    """Returns text that TFDS gives as bytes."""
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _records(path: Path) -> Iterator[tuple[int, int]]:
