@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import atexit
 import gc
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +31,15 @@ if TYPE_CHECKING:
 # Batches that are made before the step which asks for them.
 AHEAD = 4
 
+# Where TensorFlow's tensors begin: at multiples of these bytes.
+_ALIGNMENT = 64
+
 Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
 AnyLabels: TypeAlias = NDArray[np.uint8] | Arrays
 AnyBatch: TypeAlias = tuple[Arrays, AnyLabels]
 Batch_co = TypeVar("Batch_co", bound=AnyBatch, covariant=True)
 Item = TypeVar("Item")
+Value = TypeVar("Value", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,30 @@ class GroupedBatches(abc.ABC, Generic[Batch_co]):
 def consecutive(count: int, most: int) -> list[list[int]]:
     """Returns the numbers 0 to `count` - 1 in groups of at most `most`."""
     return [list(range(k, min(k + most, count))) for k in range(0, count, most)]
+
+
+def stacked(
+    arrays: Sequence[NDArray[Value]], axis: Literal[0, -1] = 0
+) -> NDArray[Value]:
+    """Stacks equal arrays of a batch in memory that TensorFlow takes over as it is.
+
+    TensorFlow copies an array that does not begin at a multiple of 64 bytes, which
+    takes as long as a tenth of the work on an example.
+
+    Args:
+        arrays: One array or more, of one shape and type.
+        axis: Where the new axis goes: first or last.
+
+    Returns:
+        What `np.stack` returns.
+    """
+    shape = list(arrays[0].shape)
+    shape.insert(0 if axis == 0 else len(shape), len(arrays))
+    kind = arrays[0].dtype
+    room = np.empty(math.prod(shape) * kind.itemsize + _ALIGNMENT, np.uint8)
+    first = -room.ctypes.data % _ALIGNMENT
+    out = room[first : first + room.size - _ALIGNMENT].view(kind).reshape(shape)
+    return np.stack(arrays, axis, out=out)
 
 
 class ReadAhead(Generic[Item]):

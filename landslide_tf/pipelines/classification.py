@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.pipelines.batches import ArraySpec, Specs, consecutive
+from landslide_tf.pipelines.batches import ArraySpec, Specs, consecutive, stacked
 from landslide_tf.pipelines.inputs import Inputs
 from landslide_tf.pipelines.segmentation import (
     Batch,
@@ -166,7 +166,7 @@ class ImageTrainingBatches(TrainingBatches):
 
     def load(self, epoch: int, draws: Sequence[int]) -> Batch:
         """Returns chosen draws of an epoch as a batch."""
-        return _stacked([self._cropped(epoch, draw) for draw in draws])
+        return _collate([self._cropped(epoch, draw) for draw in draws])
 
     def _cropped(self, epoch: int, draw: int) -> tuple[Inputs, int]:
         number, generator = self._drawn(epoch, draw)
@@ -218,12 +218,12 @@ class ImageEvaluationBatches(EvaluationBatches):
             box = seen_box(height, width, self.view)
             inputs = {k: resized(v, box, self.size) for k, v in inputs.items()}
             batch.append((inputs, int(example["label"])))
-        return _stacked(batch)
+        return _collate(batch)
 
 
-def _stacked(examples: Sequence[tuple[Inputs, int]]) -> Batch:
+def _collate(examples: Sequence[tuple[Inputs, int]]) -> Batch:
     inputs = {
-        key: np.stack([example[key] for example, _ in examples])
+        key: stacked([example[key] for example, _ in examples])
         for key in examples[0][0]
     }
     return inputs, np.array([label for _, label in examples], np.uint8)

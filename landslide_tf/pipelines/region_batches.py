@@ -19,6 +19,7 @@ from landslide_tf.pipelines.batches import (
     GroupedBatches,
     Specs,
     consecutive,
+    stacked,
 )
 
 # {"image": …}, {"mask": …[, "responses": …]}
@@ -114,11 +115,12 @@ class RegionBatches(DrawnBatches[RegionBatch]):
             `"responses"` float32 (B, H, W, decoders) where there are any.
         """
         images, masks = zip(*(self.examples.load(n) for n in numbers), strict=True)
-        labels: dict[str, NDArray[np.generic]] = {"mask": np.stack(masks)}
+        labels: dict[str, NDArray[np.generic]] = {"mask": stacked(masks)}
         if self.responses:
-            recorded = [part[np.asarray(numbers)] for part in self.responses]
-            labels["responses"] = np.stack(recorded, -1).astype(np.float32)
-        return {"image": np.stack(images)}, labels
+            chosen = np.asarray(numbers)
+            recorded = [part[chosen].astype(np.float32) for part in self.responses]
+            labels["responses"] = stacked(recorded, -1)
+        return {"image": stacked(images)}, labels
 
 
 @dataclass(frozen=True)

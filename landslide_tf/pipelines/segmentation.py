@@ -22,6 +22,7 @@ from landslide_tf.pipelines.batches import (
     DrawnBatches,
     GroupedBatches,
     Specs,
+    stacked,
 )
 from landslide_tf.pipelines.inputs import Inputs, InputSelection
 from landslide_tf.pipelines.store import ExampleStore
@@ -178,9 +179,9 @@ def collate(examples: Sequence[tuple[Inputs, Mask]]) -> Batch:
     width = max(mask.shape[1] for _, mask in examples)
     padded = [pad_example(inputs, mask, height, width) for inputs, mask in examples]
     inputs = {
-        key: np.stack([example[key] for example, _ in padded]) for key in padded[0][0]
+        key: stacked([example[key] for example, _ in padded]) for key in padded[0][0]
     }
-    return inputs, np.stack([mask for _, mask in padded])
+    return inputs, stacked([mask for _, mask in padded])
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from landslide_tf.errors import DataError
 from landslide_tf.pipelines import (
@@ -13,6 +14,7 @@ from landslide_tf.pipelines import (
     read_batches,
     training_stream,
 )
+from landslide_tf.pipelines.batches import stacked
 
 RGB = InputSelection(("red", "green", "blue"), ("slope", "aspect", "height"))
 EVERYTHING = Augmentation(dihedral=True, brightness=0.1, contrast=0.1)
@@ -172,3 +174,16 @@ def test_evaluation_gives_every_example_whole_once_in_order(make_store):
     assert marks.tolist() == [0, 1, 2, 3, 4]
     as_data = [labels.shape for _, labels in evaluation_stream(batches)]
     assert [tuple(s) for s in as_data] == [(2, 5, 7), (1, 9, 4), (2, 5, 7)]
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_batch_is_stacked_where_tensorflow_takes_it_over(axis, dtype):
+    arrays = list(np.arange(3 * 5 * 7 * 2).reshape(3, 5, 7, 2).astype(dtype))
+    found = stacked(arrays, axis)
+    np.testing.assert_array_equal(found, np.stack(arrays, axis))
+    assert found.dtype == dtype and found.flags.c_contiguous
+    stream = tf.data.Dataset.range(1).map(
+        lambda _: tf.numpy_function(lambda: found, [], dtype)
+    )
+    assert np.shares_memory(np.asarray(memoryview(next(iter(stream)))), found)
