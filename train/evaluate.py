@@ -8,8 +8,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from landslide_tf.array_types import IntArray
 from landslide_tf.errors import DataError, RunError
@@ -26,6 +24,7 @@ from landslide_tf.objects import ObjectCounts, object_counts
 from landslide_tf.objects.scores import Match
 from landslide_tf.pipelines import EvaluationBatches, ExampleStore, split_name
 from landslide_tf.pipelines.inputs import Inputs
+from landslide_tf.progress import with_progress
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.pictures import examples_to_show, rgb_image
 from landslide_tf.train.run.session import Session
@@ -185,15 +184,7 @@ def _predict(
     """Yields number, inputs, label and predicted classes of every example."""
     predict, temperature = prediction_function(run.load_model()), _temperature(metadata)
     source = _permutation(batches.store) if permute else None
-    console = Console(stderr=True)
-    progress = track(
-        batches.numbers(),
-        "Evaluating",
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
-    for group in progress:
+    for group in with_progress(batches.numbers(), "Evaluating"):
         inputs, labels = batches.load(group)
         if source is not None:
             if permute not in inputs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -21,9 +21,7 @@ from landslide_tf.datasets.common.tile_grid import (
 )
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
-
-# Wraps examples as they are read: (examples, what they are, how many).
-Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
+from landslide_tf.progress import with_progress
 
 _IMAGES = ("image", "post", "pre")
 _NAMED = 5  # files named of a list in the report's text
@@ -103,9 +101,7 @@ class Check:
             )
 
 
-def check_dataset(
-    builder: tfds.core.DatasetBuilder, *, track: Track | None = None
-) -> Check:
+def check_dataset(builder: tfds.core.DatasetBuilder) -> Check:
     """Reads a built data set and looks for ground that examples share.
 
     Pixels are compared by `find_overlaps` in the green, second or only band, or by the
@@ -115,7 +111,6 @@ def check_dataset(
 
     Args:
         builder: A data set that is built; ids are unique over its splits.
-        track: Wraps the examples of each split, to show progress.
 
     Returns:
         What was found.
@@ -138,9 +133,7 @@ def check_dataset(
         examples: Iterable[Any] = tfds.as_numpy(
             builder.as_dataset(split=split, read_config=read_config)
         )
-        if track is not None:
-            examples = track(examples, split, info.num_examples)
-        for example in examples:
+        for example in with_progress(examples, f"Reading {split}", info.num_examples):
             read.add(split, example)
     return Check(
         name=builder.info.full_name,

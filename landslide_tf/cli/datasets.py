@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from landslide_tf.cli.options import DataDir, ManualDir
 from landslide_tf.cli.startup import start_tensorflow
@@ -99,7 +97,7 @@ def check(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) ->
     from landslide_tf.pipelines import prepared_builder
 
     builder = prepared_builder(data, data_dir=data_dir, manual_dir=manual_dir)
-    found = check_dataset(builder, track=_track)
+    found = check_dataset(builder)
     _tell(found.lines(), faulty=bool(found.leaks))
 
 
@@ -158,15 +156,3 @@ def _tell(lines: Iterable[str], *, faulty: bool) -> None:
         typer.echo(line)
     if faulty:
         raise typer.Exit(1)
-
-
-def _track(examples: Iterable[Any], split: str, total: int) -> Iterable[Any]:
-    """Shows on a terminal how many of a split's examples have been read."""
-    console = Console(stderr=True)
-    return track(
-        examples,
-        f"reading {split}",
-        total=total,
-        console=console,
-        disable=not console.is_terminal,
-    )

@@ -136,9 +136,7 @@ def vanished(
     >>> vanished([[0, 1], [0, 255]], [[0, 0], [1, 0]]).tolist()
     [[False, False], [True, False]]
     """
-    check_landslide_class(landslide_class, ignore)
-    old, new = checked_pair(before, after)
-    return (old == landslide_class) & (new != landslide_class) & (new != ignore)
+    return new_landslides(after, before, landslide_class=landslide_class, ignore=ignore)
 
 
 def stable(

@@ -14,11 +14,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar, overload
+from typing import Literal, overload
 
 from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
-from rich.progress import track
 
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.files import atomic_folder, atomic_path, sha256
@@ -30,8 +28,7 @@ from landslide_tf.pipelines.store import (
     ExampleStore,
     checked_examples,
 )
-
-T = TypeVar("T")
+from landslide_tf.progress import with_progress
 
 INDEX = "arrays.json"
 _SLICE = re.compile(
@@ -158,7 +155,7 @@ def write_arrays(
     ids: list[str] = []
     try:
         with atomic_folder(folder) as temporary:
-            progress = _track(checked_examples(examples, description), "Writing")
+            progress = with_progress(checked_examples(examples, description), "Writing")
             for name, example in progress:
                 del example["id"]
                 if not ids:
@@ -257,7 +254,7 @@ def read_arrays(folder: str | Path) -> ExampleStore:
     except (ValidationError, ValueError) as error:
         line = " ".join(str(error).split())
         raise DataError(f"`{path}` is damaged: {line}") from error
-    for name, expected in _track(index.sha256.items(), "Checking"):
+    for name, expected in with_progress(index.sha256.items(), "Checking"):
         file = folder / name
         if not file.is_file() or sha256(file) != expected:
             raise DataError(
@@ -280,10 +277,3 @@ def _boundary(text: str | None, percent: str | None, count: int, default: int) -
         return default
     number = int(text)
     return round(number * count / 100) if percent else number
-
-
-def _track(items: Iterable[T], text: str) -> Iterable[T]:
-    console = Console(stderr=True)
-    return track(
-        items, text, console=console, disable=not console.is_terminal, transient=True
-    )

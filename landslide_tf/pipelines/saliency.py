@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -16,6 +16,7 @@ from landslide_tf.evidence import fuse_channel, multiscale_saliency, to_uint8
 from landslide_tf.evidence.channels import MODES, ChannelMode
 from landslide_tf.evidence.saliency import BORDERS, Border
 from landslide_tf.pipelines.store import Example, ExampleStore
+from landslide_tf.progress import with_progress
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -97,10 +98,6 @@ def branch_map(
         return {**example, "image": image}
 
     return mapped
-
-
-# Shown with a progress bar, where a caller has one.
-Track = Callable[[Sequence[Example]], Iterator[Example]]
 
 
 @dataclass(frozen=True)
@@ -198,7 +195,6 @@ def branch_stores(
     mode: ChannelMode = "replace",
     border: Border = "replicate",
     degradation: Degradation | None = None,
-    track: Track = iter,
 ) -> dict[str, ExampleStore]:
     """Makes the stores of several branches, images at their native size.
 
@@ -208,7 +204,6 @@ def branch_stores(
         mode: See `branch_image`.
         border: See `branch_image`.
         degradation: Done to the images before their saliency is taken.
-        track: Wraps the examples, to show progress.
 
     Returns:
         A store by branch, with the ids and labels of `store`.
@@ -217,7 +212,8 @@ def branch_stores(
         DataError: If an argument or an image is not valid.
     """
     examples: dict[str, list[Example]] = {branch: [] for branch in branches}
-    for name, example in zip(store.ids, track(store.examples), strict=True):
+    progress = with_progress(store.examples, "Finding saliency")
+    for name, example in zip(store.ids, progress, strict=True):
         image = np.ascontiguousarray(example["image"])
         if degradation is not None:
             image = degradation(image, name)

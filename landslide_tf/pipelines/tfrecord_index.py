@@ -18,14 +18,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from landslide_tf.array_types import IntArray
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
 from landslide_tf.pipelines.batches import ReadAhead
 from landslide_tf.pipelines.store import text_of
+from landslide_tf.progress import with_progress
 
 # What a TFDS feature holds: an array, a number, text; types vary by data set.
 Decoded: TypeAlias = Mapping[str, Any]
@@ -192,12 +191,7 @@ def _look(files: Sequence[Path], decode: Decode, labelled: bool) -> RecordIndex:
 
     read = ReadAhead(look, count)
     ids = []
-    console = Console(stderr=True)
-    hidden = not console.is_terminal
-    numbers = range(count)
-    for number in track(
-        numbers, "Indexing", console=console, disable=hidden, transient=True
-    ):
+    for number in with_progress(range(count), "Indexing"):
         name, shapes[number], labels[number] = read(number)
         ids.append(name)
     return RecordIndex(files, shard, offset, length, np.array(ids, str), shapes, labels)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args
-
-from rich.console import Console
-from rich.progress import track
+from typing import Any, get_args
 
 from landslide_tf.datasets.common.splits import SPLITS
 from landslide_tf.datasets.landslide_scenes.plan import Plan, ranges_of, split_tiles
@@ -29,13 +26,13 @@ from landslide_tf.prepare.pool import (
     superpixel_pool,
 )
 from landslide_tf.prepare.sampling import SamplingMethod
+from landslide_tf.progress import with_progress
 from landslide_tf.raster.bands import COLOURS, known_bands, stored_units
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.vector import Burner, Shapes, read_shapes
 from landslide_tf.terrain import Z_UNITS
 
-T = TypeVar("T")
 Found = Mapping[str, tuple[Scene, Shapes | None]]
 """Scenes by name, with the points given for each."""
 
@@ -241,7 +238,7 @@ def make_plan(found: Found, options: Options) -> Plan:
     size, classes = options.tile, len(options.labels.classes)
     surveys = [
         survey(scene, grid_windows(scene, size, size), classes, workers=options.workers)
-        for scene in _shown(scenes.values(), "Reading labels")
+        for scene in with_progress(scenes.values(), "Reading labels")
     ]
     tiles = [tile for one in surveys for tile in one.tiles]
     parts = split_tiles(
@@ -311,7 +308,7 @@ def _pool(found: Found, options: Options, grid: list[Tile]) -> list[Patch]:
     if options.patches == "superpixels":
         patches = [
             patch
-            for scene in _shown(scenes, "Finding superpixels")
+            for scene in with_progress(scenes, "Finding superpixels")
             for patch in superpixel_pool(scene, size, classes, workers=workers)
         ]
         patches += patches_of(around) if around else []
@@ -331,9 +328,3 @@ def _pool(found: Found, options: Options, grid: list[Tile]) -> list[Patch]:
 
 def _place(patch: Patch) -> Tile:
     return Tile(patch.id, patch.row, patch.column, patch.size)
-
-
-def _shown(items: Iterable[T], what: str) -> Iterable[T]:
-    """Shows progress on a terminal and nothing elsewhere."""
-    console = Console(stderr=True)
-    return track(list(items), what, console=console, disable=not console.is_terminal)

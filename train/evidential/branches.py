@@ -9,8 +9,6 @@ from typing import Literal, TypeAlias, get_args
 
 import keras
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from landslide_tf.errors import DataError, RecipeError, RunError, did_you_mean
 from landslide_tf.models.prediction import Predict, prediction_function
@@ -234,22 +232,12 @@ def predict_part(
         return name
     recipe = folder.read_recipe()
     section = section_of(recipe)
-    console = Console(stderr=True)
     stores = branch_stores(
         load_part(recipe, part, session),
         wanted,
         mode=section.mode,
         border=section.border,
         degradation=degradation,
-        track=lambda examples: iter(
-            track(
-                examples,
-                f"Saliency, {name}",
-                console=console,
-                disable=not console.is_terminal,
-                transient=True,
-            )
-        ),
     )
     (folder.path / name).mkdir(exist_ok=True)
     for branch, seen in stores.items():

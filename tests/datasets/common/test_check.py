@@ -162,20 +162,6 @@ def test_left_out_files_are_listed_up_to_five():
     ) in list(found.lines())
 
 
-def test_progress_sees_every_example():
-    seen = []
-
-    def track(examples, split, total):
-        for one in examples:
-            seen.append((split, total))
-            yield one
-
-    check_dataset(
-        Built(train=[example(noise(0))], test=[example(noise(3))]), track=track
-    )
-    assert seen == [("train", 1), ("test", 1)]
-
-
 def test_what_cannot_be_checked():
     one = example(noise(0))
     with pytest.raises(DataError, match=f"`{one['id'].decode()}` in train and test"):
