@@ -203,25 +203,6 @@ def _turned(inputs: Inputs, operation: str, kinds: Sequence[str]) -> Inputs:
     return turned
 
 
-def resize_example(inputs: Inputs, mask: Mask, side: int) -> tuple[Inputs, Mask]:
-    """Scales an example to a given length of its short side.
-
-    Args:
-        inputs: `image` (H, W, C) and perhaps `factors` (H, W, F).
-        mask: uint8 (H, W).
-        side: Length in pixels, >= 1; the long side follows, rounded.
-
-    Returns:
-        The image by the triangle filter of Pillow's `BILINEAR` (which averages where
-        it shrinks); mask and factors by the nearest pixel, so that directions and
-        missing values stay values.
-    """
-    size = _scaled(mask.shape, side)
-    if size == mask.shape:
-        return inputs, mask
-    return _resized(inputs, mask, size, np.s_[:, :])
-
-
 def _scaled(size: tuple[int, ...], side: int) -> tuple[int, ...]:
     return tuple(round(n * side / min(size)) for n in size)
 
@@ -229,7 +210,12 @@ def _scaled(size: tuple[int, ...], side: int) -> tuple[int, ...]:
 def _resized(
     inputs: Inputs, mask: Mask, size: tuple[int, ...], window: Window
 ) -> tuple[Inputs, Mask]:
-    """Returns what lies in a window of an example brought to a size."""
+    """Returns what lies in a window of an example brought to a size.
+
+    The image is resized by the triangle filter of Pillow's `BILINEAR`, which averages
+    where it shrinks; mask and factors take the nearest pixel, so that directions and
+    missing values stay values.
+    """
     rows, cols = (
         _nearest(old, new)[part]
         for old, new, part in zip(mask.shape, size, window, strict=True)

@@ -38,7 +38,6 @@ class _Closes(Protocol):
 Opened = TypeVar("Opened", bound=_Closes)
 
 NDVI = "ndvi"
-FACTOR_NAMES = (*FACTORS, NDVI)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from landslide_tf.errors import DataError
 from landslide_tf.raster.bands import find_bands
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelOptions
-from landslide_tf.raster.scene import FACTOR_NAMES, SceneReader, make_scene
+from landslide_tf.raster.scene import SceneReader, make_scene
 from landslide_tf.raster.vector import read_shapes
 from landslide_tf.terrain import DIHEDRAL, Grid, factors_on_grid
 from tests.contracts import dataset_builder
@@ -536,7 +536,7 @@ def test_the_real_landsat_scene(shared, tmp_path):
 def test_the_real_scene_in_degrees_has_a_dem_of_another_grid(shared):
     folder = shared / "data" / "scenes" / "rmnp"
     scene = make_scene(
-        "rmnp", folder / "rmnp-rgb.tif", bands=RGB, factors=FACTOR_NAMES[:3],
+        "rmnp", folder / "rmnp-rgb.tif", bands=RGB, factors=("dem", "slope", "aspect"),
         dem=folder / "rmnp-dem.tif", labels=folder / "rmnp.shp",
     )  # fmt: skip
     pixels = read(scene)

@@ -16,7 +16,7 @@ from landslide_tf.pipelines import (
     example_generator,
     from_examples,
 )
-from landslide_tf.pipelines.augment import random_patch, resize_example
+from landslide_tf.pipelines.augment import random_patch
 
 CAS = Augmentation(flip=True, scale=(0.5, 2.0), padding="black", blur=1.0)
 
@@ -67,8 +67,12 @@ def example(height, width, seed=0):
 def test_scaling_is_a_triangle_filter_and_labels_keep_their_values(side):
     inputs, mask = example(16, 23)
     inputs["factors"] = np.where(mask, np.nan, 5.0)[..., None].astype(np.float32)
-    scaled, labels = resize_example(inputs, mask, side)
     size = (side, round(23 * side / 16))
+    whole = size[1]  # a patch that holds all of the scaled example
+    change = Augmentation(scale=(side / whole, side / whole))
+    scaled, labels = change.place(inputs, mask, whole, example_generator(0, 0, "a"), ())
+    scaled = {key: value[:side] for key, value in scaled.items()}
+    labels = labels[:side]
     assert scaled["image"].shape == (*size, 3) and labels.shape == size
     rows = triangle(inputs["image"].astype(float), size[0])
     expected = triangle(rows.transpose(1, 0, 2), size[1]).transpose(1, 0, 2)
