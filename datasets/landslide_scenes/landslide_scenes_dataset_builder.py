@@ -138,6 +138,24 @@ class Builder(LandslideBuilder["Tile"]):
             },
         )
 
+    def download_and_prepare(self, **arguments: Any) -> None:
+        """Builds the set where it is missing, as `LandslideBuilder` does.
+
+        Args:
+            **arguments: Of `LandslideBuilder.download_and_prepare`.
+
+        Raises:
+            DataError: If it is what `prepare` writes and is not there: nothing is left
+                behind then.
+        """
+        config = self.builder_config
+        if config.name == PREPARED and not (config.plan or self.data_path.exists()):
+            raise DataError(
+                f"`{self.data_path}` must hold what `landslide-tf prepare` wrote, "
+                "received nothing; name its `--out` as `--data-dir`."
+            )
+        super().download_and_prepare(**arguments)
+
     def find(
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[Tile]]:
@@ -148,11 +166,6 @@ class Builder(LandslideBuilder["Tile"]):
 
     def _find_plan(self, dl_manager: tfds.download.DownloadManager) -> Plan:
         """Finds the scenes in the manual folder and cuts them into tiles."""
-        if self.builder_config.name == PREPARED:
-            raise DataError(
-                f"`{self.data_path}` must hold what `landslide-tf prepare` wrote, "
-                "received nothing; name its `--out` as `--data-dir`."
-            )
         # GDAL loads only where scenes are read.
         from landslide_tf.datasets.landslide_scenes.plan import plan_of_folder
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from landslide_tf.cli import options
+from landslide_tf.cli import options, reporting
 from landslide_tf.cli.startup import start_backend
 
 
@@ -39,6 +39,7 @@ def adapt(
     """
     start_backend()
     from landslide_tf import train as training
+    from landslide_tf.pipelines import find_builder
 
     adapted = training.adapt(
         run,
@@ -49,8 +50,10 @@ def adapt(
         changes=changes or (),
         session=options.session(data_dir, manual_dir, arrays),
     )
-    labelled = f"{target.partition(':')[0]}:test"
-    typer.echo(
-        f"adapted: {adapted.path} "
-        f"(next: landslide-tf evaluate {adapted.path} --data {labelled})"
-    )
+    typer.echo(f"adapted: {adapted.path}")
+    name = target.partition(":")[0]
+    info = find_builder(name, data_dir=data_dir).info
+    labelled = "test" in info.splits and "mask" in info.features
+    words = ("--data", f"{name}:test") if labelled else ()
+    folders = {"data_dir": data_dir, "manual_dir": manual_dir}
+    reporting.show_next("evaluate", adapted.path, *words, **folders)

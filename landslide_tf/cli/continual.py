@@ -84,7 +84,8 @@ def _show(run: ContinualFolder) -> None:
     for step, row in enumerate(matrix["R"]):
         cells = ["-" if v is None else f"{v:.3f}" for v in row]
         typer.echo(f"  step {step}: {' '.join(cells)}")
-    typer.echo(f"trained: {run.path} (next: landslide-tf export {run.path})")
+    typer.echo(f"trained: {run.path}")
+    reporting.show_export(run.path)
 
 
 @app.command("matrix")
@@ -165,7 +166,7 @@ def tune(
         session=options.session(data_dir, manual_dir, arrays),
         report=reporting.show_trial,
     )
-    typer.echo(
-        f"best: {search.best} (next: landslide-tf continual train {search.best})"
-    )
+    typer.echo(f"best: {search.best}")
     typer.echo(search.ranking)
+    folders = {"data_dir": data_dir, "manual_dir": manual_dir, "arrays": arrays}
+    reporting.show_next("continual", "train", search.best, **folders)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli.options import DataDir, ManualDir
+from landslide_tf.cli.reporting import show_next
 from landslide_tf.cli.startup import start_tensorflow
 
 app = typer.Typer(help="Data sets.", no_args_is_help=True, rich_markup_mode=None)
@@ -41,7 +42,8 @@ def info(data: Data, data_dir: DataDir = None) -> None:
     for name, split in builder.info.splits.items():
         typer.echo(f"  split    {name:10} {split.num_examples} examples")
     if not builder.is_prepared():
-        typer.echo(f"  not built: landslide-tf datasets build {data}")
+        typer.echo("  not built")
+        show_next("datasets", "build", data, data_dir=data_dir)
 
 
 @app.command("build")
@@ -82,7 +84,7 @@ def export_arrays(
     counts = write(data, out, data_dir=data_dir, manual_dir=manual_dir)
     for name, count in counts.items():
         typer.echo(f"{out / name}: {count} examples")
-    typer.echo(f"next: landslide-tf train RECIPE --arrays {out}")
+    typer.echo(f"to train on them give `train` a recipe and --arrays {out}")
 
 
 @app.command("check")
@@ -131,9 +133,8 @@ def plan(
         typer.echo(f"{region}: {len(own)} pairs, {flagged} with flags")
     for path in files.values():
         typer.echo(path)
-    typer.echo(
-        f"next: save and label the images, then landslide-tf datasets collect {out}"
-    )
+    typer.echo("save and label the images, then check them")
+    show_next("datasets", "collect", out)
 
 
 @app.command("collect")

@@ -9,6 +9,8 @@ from pathlib import Path
 from landslide_tf.cli.options import DataDir, ManualDir
 from landslide_tf.cli.startup import start_tensorflow
 
+_BUILT = "*/dataset_info.json"
+
 
 def doctor(data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
     """Print versions, backend, GPUs, precision, threads, folders and data sets."""
@@ -35,7 +37,8 @@ def doctor(data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
         "temporary folder": tempfile.gettempdir(),
     }
     for name, configs in datasets.configurations().items():
-        found = [c for c in configs if (built / name / c).is_dir()]
+        # TFDS writes the file at the end of a build.
+        found = [c for c in configs if any((built / name / c).glob(_BUILT))]
         rows[f"data set {name}"] = ", ".join(found) or "not built"
     table = Table(show_header=False, box=None)
     for name, value in rows.items():

@@ -54,9 +54,9 @@ def train(
         branches=[b.value for b in branches or Branch],
         report=typer.echo,
     )
-    typer.echo(
-        f"trained: {folder.path} (next: landslide-tf evidential evaluate {folder.path})"
-    )
+    typer.echo(f"trained: {folder.path}")
+    folders = {"data_dir": data_dir, "manual_dir": manual_dir}
+    reporting.show_next("evidential", "evaluate", folder.path, **folders)
 
 
 @app.command("fuse")

@@ -59,4 +59,5 @@ def finetune(
     rows = [point.as_dict() for point in points]
     reporting.show(write_curve(folder, title=title, points=rows))
     last = points[-1].run.path
-    typer.echo(f"trained: {last} (next: landslide-tf evaluate {last})")
+    typer.echo(f"trained: {last}")
+    reporting.show_next("evaluate", last, data_dir=data_dir, manual_dir=manual_dir)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from landslide_tf.cli import reporting
 from landslide_tf.cli.options import command_line
 from landslide_tf.cli.startup import start_backend
 
@@ -26,4 +27,5 @@ def import_weights(
     from landslide_tf.train import import_weights as make_run
 
     run = make_run(source, out, like=like, command=command_line())
-    typer.echo(f"imported: {run.path} (next: landslide-tf evaluate {run.path})")
+    typer.echo(f"imported: {run.path}")
+    reporting.show_export(run.path)

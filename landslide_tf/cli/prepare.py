@@ -110,7 +110,8 @@ def _show(made: Prepared) -> None:
         f"left out: {report['tiles_without_label']} tiles without a label, "
         f"{report['tiles_in_gaps']} in gaps between the splits"
     )
-    typer.echo(f"prepared: {made.folder} (next: {made.train_command})")
+    typer.echo(f"prepared: {made.folder}")
+    typer.echo(f"next: {made.train_command}")
 
 
 def _each(name: str, given: list[T] | None, count: int) -> list[T | None]:

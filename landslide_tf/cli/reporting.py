@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -22,6 +23,24 @@ def show(files: Mapping[str, Path], *, text: bool = True) -> None:
         typer.echo(files["markdown"].read_text(encoding="utf-8"))
     for path in files.values():
         typer.echo(path)
+
+
+def show_next(*words: str | Path, **folders: Path | None) -> None:
+    """Prints the command to give next, such that a shell runs it as it is.
+
+    Args:
+        words: Its words behind `landslide-tf`.
+        folders: By option (`data_dir`, …) what the user gave: it finds the same data.
+    """
+    given = {name: path for name, path in folders.items() if path is not None}
+    for name, path in given.items():
+        words += (f"--{name.replace('_', '-')}", path)
+    typer.echo(f"next: {shlex.join(map(str, ('landslide-tf', *words)))}")
+
+
+def show_export(run: Path) -> None:
+    """Prints the command that exports a run."""
+    show_next("export", run, "--out", Path("exports", run.name))
 
 
 def follow(

@@ -49,6 +49,11 @@ def train(
         data = f"{task.recipe.data.name}:{task.recipe.data.validation}"
         result = training.evaluate_run(run, data=data, session=session)
         typer.echo(f"report: {reporting.write_reports(run, result)['page']}")
-    typer.echo(f"trained: {run.path} (next: landslide-tf {task.following} {run.path})")
+    typer.echo(f"trained: {run.path}")
+    if task.kind == "segmentation":
+        folders = {"data_dir": data_dir, "manual_dir": manual_dir}
+        reporting.show_next("evaluate", run.path, **folders)
+    else:
+        reporting.show_export(run.path)
     if export is not None:
         export_command.export(run.path, export)

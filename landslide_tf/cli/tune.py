@@ -59,5 +59,7 @@ def tune(
         lambda outcome: reporting.show_trial(outcome, start.training.monitor),
     )
     if search.best.is_file():
-        typer.echo(f"best: {search.best} (next: landslide-tf train {search.best})")
+        typer.echo(f"best: {search.best}")
+        folders = {"data_dir": data_dir, "manual_dir": manual_dir, "arrays": arrays}
+        reporting.show_next("train", search.best, **folders)
     typer.echo(search.ranking)

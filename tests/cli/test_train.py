@@ -25,7 +25,8 @@ def test_from_a_recipe_to_an_export(command, tiny_data, tmp_path, monkeypatch):
     code, out, err = command("train", "rae_d_synthetic", *CHANGES, *data)
     assert code == 0, err
     run = RunFolder(tmp_path / "runs" / "rae_d_synthetic")
-    assert "next: landslide-tf evaluate runs/rae_d_synthetic" in out
+    following = f"evaluate runs/rae_d_synthetic --data-dir {tiny_data}"
+    assert f"next: landslide-tf {following}" in out
     assert f"report: {run.page.relative_to(tmp_path)}" in out
     page = run.page.read_text()
     assert "validation[:4]" in page and page.count("<svg") >= 5

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import platform
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata as distributions
@@ -101,9 +102,10 @@ class RunFolder:
             RunError: If there is no model yet or the file is damaged.
         """
         if not self.model.is_file():
+            resumed = shlex.quote(str(self.path))
             raise RunError(
                 f"`{self.model}` does not exist: not a run folder, or training has "
-                "not ended (`landslide-tf train --resume RUN`)."
+                f"not ended (`landslide-tf train --resume {resumed}`)."
             )
         return load_network(self.model)
 

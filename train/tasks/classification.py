@@ -29,7 +29,6 @@ class Classification(Task):
 
     kind = "classification"
     losses = ("cross_entropy", "focal")  # a single label has no overlap or boundary
-    following = "export"
 
     @property
     def section(self) -> ClassificationSection:

@@ -51,8 +51,6 @@ class Task(ABC):
 
     kind: ClassVar[Literal["segmentation", "classification"]] = "segmentation"
     losses: ClassVar[tuple[str, ...]] = tuple(LOSSES)
-    # The command that comes after training.
-    following: ClassVar[str] = "evaluate"
 
     def load(self, session: Session, *, resumed: bool) -> tuple[Self, RunData]:
         """Loads the data.
