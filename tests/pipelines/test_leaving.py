@@ -29,12 +29,9 @@ def left(form, way):
 @pytest.mark.parametrize(
     ("form", "way"),
     [
-        ("plain", "end"),
         ("prefetch", "exception"),
         ("parallel", "end"),
-        ("fit", "exception"),
         ("fit", "interrupt"),
-        ("sequence", "interrupt"),
     ],
 )
 def test_a_process_leaves_an_open_stream(form, way):

@@ -87,6 +87,7 @@ def check_run(run, data_dir):
     assert metadata.metrics["validation"]["landslide_iou"] == pytest.approx(best)
 
 
+@pytest.mark.slow
 def test_training_stops_when_patience_is_over_and_stays_stopped(trainer):
     run = trainer.folder / "run"
     changes = ["training.epochs=30", "training.patience=1", "training.monitor=loss"]

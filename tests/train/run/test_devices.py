@@ -117,13 +117,6 @@ def test_more_devices_than_there_are_is_one_line(tmp_path, tiny_data):
         train(recipe, tmp_path / "run")
 
 
-def test_a_run_on_two_devices_that_was_killed_ends_as_one_that_was_not(tmp_path):
-    total = whole_run(tmp_path / "whole", "devices")
-    killed = tmp_path / "killed"
-    assert finish(killed, "devices", [total // 3]) == 1
-    assert_same(tmp_path / "whole", killed)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "variant", ["devices", "devices-float16", "devices-adversarial"]

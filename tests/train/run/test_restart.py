@@ -1,6 +1,7 @@
 """A run that is killed again and again ends as one that never was."""
 
 import csv
+import functools
 import os
 import random
 import signal
@@ -14,7 +15,6 @@ import pytest
 from landslide_tf.train.run.checkpoint import load_newest
 from tests.contracts.jax_process import ON_JAX
 
-ON_TENSORFLOW = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 SCRIPT = Path(__file__).with_name("killable.py")
 
 
@@ -75,20 +75,35 @@ def assert_same(one, other):
     assert not list(other.rglob(".tmp-*"))
 
 
-@pytest.mark.parametrize("variant", ["sgd", "jax", "adversarial"])
-def test_three_kills_change_nothing(tmp_path, variant):
-    total = whole_run(tmp_path / "whole", variant)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Uninterrupted runs by variant: folder and number of events."""
+
+    @functools.cache
+    def make(variant):
+        folder = tmp_path_factory.mktemp("whole") / variant
+        return folder, whole_run(folder, variant)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "variant",
+    ["sgd", *(pytest.param(v, marks=pytest.mark.slow) for v in ("jax", "adversarial"))],
+)
+def test_three_kills_change_nothing(tmp_path, whole, variant):
+    folder, total = whole(variant)
     assert total > 100
     # In the first epoch's steps, around its end with validation and saves, and later.
     kills = [9, total // 4 - 3, total // 3]
     if variant == "adversarial":  # the moments differ by what is saved alone
         kills = kills[1:]
     assert finish(tmp_path / "killed", variant, kills) == len(kills)
-    assert_same(tmp_path / "whole", tmp_path / "killed")
+    assert_same(folder, tmp_path / "killed")
 
 
-def test_a_damaged_newest_checkpoint_changes_nothing(tmp_path):
-    total = whole_run(tmp_path / "whole", "sgd")
+def test_a_damaged_newest_checkpoint_changes_nothing(tmp_path, whole):
+    folder, total = whole("sgd")
     killed = tmp_path / "killed"
     assert run(killed, "sgd", total // 2).returncode == -signal.SIGKILL
     newest = max((killed / "checkpoints").glob("state-*")) / "state.npz"
@@ -97,7 +112,7 @@ def test_a_damaged_newest_checkpoint_changes_nothing(tmp_path):
     newest.write_bytes(data)
     result = run(killed, "sgd")
     assert result.returncode == 0 and newest.parent.name in result.stderr
-    assert_same(tmp_path / "whole", killed)
+    assert_same(folder, killed)
 
 
 @pytest.mark.slow
@@ -114,15 +129,15 @@ def test_a_damaged_newest_checkpoint_changes_nothing(tmp_path):
         "adversarial-jax",
     ],
 )
-def test_many_kills_at_random_moments_change_nothing(tmp_path, variant):
-    total = whole_run(tmp_path / "whole", variant)
+def test_many_kills_at_random_moments_change_nothing(tmp_path, whole, variant):
+    folder, total = whole(variant)
     draw = random.Random(variant)
     died, attempt = 0, 0
     while died < 20:
         killed = tmp_path / f"killed-{attempt}"
         kills = [draw.randrange(1, total // 2) for _ in range(6)]
         died += finish(killed, variant, kills)
-        assert_same(tmp_path / "whole", killed)
+        assert_same(folder, killed)
         attempt += 1
 
 

@@ -419,6 +419,7 @@ def curves(folder):
     return found
 
 
+@pytest.mark.slow
 def test_a_search_killed_in_a_trial_ends_as_one_that_was_not(tuner, whole):
     broken = tuner.folder / "broken"
     process = tuner.search(broken)
