@@ -23,8 +23,14 @@ from landslide_tf.datasets.ecoregion_landslides.plan import csv_rows, read_plan
 from landslide_tf.ecoregions import region_index
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
+from landslide_tf.outputs import check_own
 
 COLLECTED = "collected.csv"
+_COLUMNS = (
+    "no", "region", "split", "state", "width", "height", "landslide_share", "remark"
+)  # fmt: skip
+# Tells masks that were made of polygons from those that somebody has drawn.
+_MARK, _SOFTWARE = "Software", "landslide-tf datasets collect"
 _MOST_STRETCH = 0.1  # relative difference of the aspects of an image and its box
 
 # Region, corners, date: what a file shows.
@@ -66,21 +72,25 @@ class Collection:
         yield f"masks written from polygons: {self.masks}"
 
 
-def collect_pairs(folder: str | Path) -> Collection:
+def collect_pairs(folder: str | Path, *, overwrite: bool = False) -> Collection:
     """Compares a folder with its plan, reads what is there, writes masks of polygons.
 
     Args:
         folder: A folder that `write_plan` has written, with images and labels since.
+        overwrite: Whether masks and a `collected.csv` of others are replaced, too.
 
     Returns:
         What is complete, lacking and faulty. `collected.csv` says it too, and
-        `POST_LABELS` has a mask (0 and 255) for every readable file of polygons.
+        `POST_LABELS` has a mask (0 and 255) for every readable file of polygons. A mask
+        that shows something else and was not written here is kept, with a remark.
 
     Raises:
-        DataError: If there is no plan, or it is broken.
+        DataError: If there is no plan, or it is broken, or `collected.csv` is something
+            else.
     """
     root = epath.Path(folder)
     plan = read_plan(folder)
+    check_own(Path(folder, COLLECTED), "list", _is_collected, overwrite=overwrite)
     found = Collection()
     files = {kind: _files(root, kind, found) for kind in KINDS}
     for row in plan:
@@ -89,7 +99,7 @@ def collect_pairs(folder: str | Path) -> Collection:
             for kind, listed in files.items()
             if (key := _key(row, kind)) in listed
         }
-        found.rows.append(_collected(row, parts, found))
+        found.rows.append(_collected(row, parts, found, overwrite))
     for kind, listed in files.items():
         planned = {_key(row, kind) for row in plan}
         found.strays += [
@@ -135,12 +145,14 @@ def _short(path: epath.Path) -> str:
 
 
 def _collected(
-    row: dict[str, str], parts: dict[str, epath.Path], found: Collection
+    row: dict[str, str],
+    parts: dict[str, epath.Path],
+    found: Collection,
+    overwrite: bool,
 ) -> dict[str, Any]:
-    """Returns how far one pair is."""
-    result: dict[str, Any] = {name: row[name] for name in ("no", "region", "split")}
-    result |= dict.fromkeys(("state", "width", "height", "landslide_share"), "")
-    result |= {"state": "complete", "remark": ""}
+    """Returns how far one pair is, and writes its mask where it has polygons."""
+    result: dict[str, Any] = dict.fromkeys(_COLUMNS, "") | {"state": "complete"}
+    result |= {name: row[name] for name in ("no", "region", "split")}
     label = parts.get("json", parts.get("png"))
     lacking = [kind for kind in ("pre", "post") if kind not in parts]
     lacking += ["label"] * (label is None)
@@ -151,8 +163,13 @@ def _collected(
     except DataError as error:
         return result | {"state": "faulty", "remark": " ".join(str(error).split())}
     if "json" in parts:
-        _write_mask(Path(parts["json"]), mask)
-        found.masks += 1
+        given = Path(parts["png"]) if "png" in parts else None
+        if given is None or overwrite or _may_replace(given, mask):
+            _write_mask(Path(parts["json"]), given, mask)
+            found.masks += 1
+        else:
+            kept = f"`{given.name}` is kept and shows something else than the polygons"
+            read["remark"] = "; ".join(filter(None, (read["remark"], kept)))
     return result | read
 
 
@@ -192,11 +209,39 @@ def _corners(row: dict[str, str]) -> tuple[float, ...]:
     return tuple(float(row[name]) for name in ("ll_lat", "ll_lon", "ur_lat", "ur_lon"))
 
 
-def _write_mask(polygons: Path, mask: NDArray[np.uint8]) -> None:
-    """Writes the mask of a file of polygons where the builder looks for pictures."""
+def _is_collected(path: Path) -> bool:
+    """Whether a file is an earlier list of what was collected."""
+    with path.open(encoding="utf-8") as stream:
+        return stream.readline().rstrip() == ",".join(_COLUMNS)
+
+
+def _may_replace(picture: Path, mask: NDArray[np.uint8]) -> bool:
+    """Whether a picture was written here, or shows what is to be written."""
     from PIL import Image  # too slow for `import landslide_tf`
+
+    try:
+        with Image.open(picture) as image:
+            if image.info.get(_MARK) == _SOFTWARE:
+                return True
+        return bool(np.array_equal(read_label(epath.Path(picture), mask.shape), mask))
+    except (OSError, DataError):
+        return False
+
+
+def _write_mask(polygons: Path, picture: Path | None, mask: NDArray[np.uint8]) -> None:
+    """Writes the mask of a file of polygons where the builder looks for pictures.
+
+    Args:
+        polygons: The file of polygons.
+        picture: The picture of the same place and date that is there, if any.
+        mask: 1 = landslide.
+    """
+    from PIL import Image, PngImagePlugin  # too slow for `import landslide_tf`
 
     folder = polygons.parent.parent / "POST_LABELS"
     folder.mkdir(exist_ok=True)
-    with atomic_path(folder / f"{polygons.stem}.png") as temporary:
-        Image.fromarray(mask * np.uint8(255)).save(temporary, format="PNG")
+    mark = PngImagePlugin.PngInfo()
+    mark.add_text(_MARK, _SOFTWARE)
+    with atomic_path(picture or folder / f"{polygons.stem}.png") as temporary:
+        image = Image.fromarray(mask * np.uint8(255))
+        image.save(temporary, format="PNG", pnginfo=mark)

@@ -25,6 +25,7 @@ from landslide_tf.datasets.ecoregion_landslides.tables import (
 from landslide_tf.ecoregions import REGIONS, region_index
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
+from landslide_tf.outputs import check_apart, check_own
 
 PLAN, PLACES, PAIRS = "plan.csv", "plan.geojson", "pairs.csv"
 _BOX = ("ll_lat", "ll_lon", "ur_lat", "ur_lon")
@@ -137,6 +138,7 @@ def write_plan(
     planned: Sequence[PlannedPair],
     *,
     read: Sequence[str | Path | None] = (),
+    overwrite: bool = False,
 ) -> dict[str, Path]:
     """Writes a plan, the folders that the images go to, and the builder's table.
 
@@ -144,6 +146,7 @@ def write_plan(
         folder: `<manual_dir>/ecoregion_landslides`; files in it stay.
         planned: From `plan_pairs`.
         read: Files that were read for it.
+        overwrite: Whether files of the plan's names with other content are replaced.
 
     Returns:
         The written files: `plan` (`plan.csv`, a row a pair with centre and corners in
@@ -152,16 +155,31 @@ def write_plan(
         builder the published numbers).
 
     Raises:
-        DataError: If a file to write is one of those that were read.
+        DataError: If a file to write is one of those that were read, or is there with
+            other content.
     """
-    # Too slow for `import landslide_tf`.
-    from landslide_tf.raster.outputs import check_outputs
-
     folder = Path(folder)
-    check_outputs([folder / name for name in (PLAN, PLACES, PAIRS)], read)
+    texts = _texts(planned)
+    check_apart([folder / name for name in texts], read)
+    for name in texts:
+        check_own(
+            folder / name,
+            "plan",
+            lambda path: path.read_bytes() == texts[path.name].encode(),
+            overwrite=overwrite,
+        )
     for region in dict.fromkeys(p.pair.region for p in planned):
         for name, _ in KINDS.values():
             (folder / region / name).mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    names = {"plan": PLAN, "places": PLACES, "pairs": PAIRS}
+    return {key: folder / name for key, name in names.items()}
+
+
+def _texts(planned: Sequence[PlannedPair]) -> dict[str, str]:
+    """Returns what the files of a plan hold, by their names."""
     rows = [p.row() for p in planned]
     columns = ("no", "region", *_BOX, "pre", "post")
     features = [
@@ -173,16 +191,11 @@ def write_plan(
         for p, row in zip(planned, rows, strict=True)
     ]
     collection = {"type": "FeatureCollection", "features": features}
-    texts = {
+    return {
         PLAN: csv_rows(rows),
         PLACES: json.dumps(collection) + "\n",
         PAIRS: csv_rows([{name: row[name] for name in columns} for row in rows]),
     }
-    for name, text in texts.items():
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    names = {"plan": PLAN, "places": PLACES, "pairs": PAIRS}
-    return {key: folder / name for key, name in names.items()}
 
 
 def _ring(planned: PlannedPair) -> list[list[float]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from landslide_tf.cli.options import DataDir, ManualDir
+from landslide_tf.cli.options import DataDir, ManualDir, Overwrite
 from landslide_tf.cli.reporting import show_next
 from landslide_tf.cli.startup import start_tensorflow
 
@@ -118,6 +118,7 @@ def plan(
             help="An ecoregion's name or code. Repeatable.", show_default="all"
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Plan the image pairs of ecoregion_landslides: boxes, dates, file names.
 
@@ -126,7 +127,7 @@ def plan(
     from landslide_tf.datasets.ecoregion_landslides import plan_pairs, write_plan
 
     planned = plan_pairs(table, inventory=inventory, regions=regions or ())
-    files = write_plan(out, planned, read=[table, inventory])
+    files = write_plan(out, planned, read=[table, inventory], overwrite=overwrite)
     for region in dict.fromkeys(p.pair.region for p in planned):
         own = [p for p in planned if p.pair.region == region]
         flagged = sum(bool(p.pair.flags) for p in own)
@@ -140,14 +141,16 @@ def plan(
 @app.command("collect")
 def collect(
     folder: Annotated[Path, typer.Argument(help="Folder that `datasets plan` wrote.")],
+    overwrite: Overwrite = False,
 ) -> None:
     """Check saved images and labels against their plan; write masks of polygons.
 
-    Status 1 where a pair is faulty: the builder would refuse it.
+    Masks that you have drawn are kept. Status 1 where a pair is faulty: the builder
+    would refuse it.
     """
     from landslide_tf.datasets.ecoregion_landslides import collect_pairs
 
-    found = collect_pairs(folder)
+    found = collect_pairs(folder, overwrite=overwrite)
     _tell(found.lines(), faulty=bool(found.faulty))
 
 

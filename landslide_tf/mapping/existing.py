@@ -19,8 +19,9 @@ from landslide_tf.files import LOCK
 from landslide_tf.mapping.output import Outputs, parts_folder
 from landslide_tf.mapping.polygons import LAYER, driver_of, qgis_style
 from landslide_tf.mapping.scene import SceneFiles
+from landslide_tf.outputs import check_own, check_own_folder
 from landslide_tf.raster.grid import FilePath, open_raster
-from landslide_tf.raster.outputs import check_outputs, check_own, is_geopackage
+from landslide_tf.raster.outputs import check_outputs, is_geopackage
 from landslide_tf.raster.vector import vector_path
 
 IMAGE = "IMAGE"
@@ -127,21 +128,13 @@ def check_changes(
     folder = Path(out)
     check_outputs([folder, report], [*maps, *read])
     check_own(report, "page", is_page, overwrite=overwrite)
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    others = [p.name for p in folder.iterdir() if not _is_of_changes(p)] if (
-        folder.is_dir()
-    ) else [folder.name]  # fmt: skip
-    if others:
-        raise DataError(
-            f"`{folder}` must be a new or an empty folder, or one of changes alone, and"
-            f" `{others[0]}` is there: remove it or name another folder."
-        )
-    if not overwrite and _compared(folder) != [str(path) for path in maps]:
-        raise DataError(
-            f"`{folder}` holds the changes between other maps: name another folder, or "
-            "replace them with `--overwrite`."
-        )
+    check_own_folder(
+        folder,
+        "changes",
+        _is_of_changes,
+        lambda folder: _compared(folder) == [str(path) for path in maps],
+        overwrite=overwrite,
+    )
 
 
 def image_names(files: SceneFiles) -> str:
@@ -243,10 +236,7 @@ def _is_of_changes(path: Path) -> bool:
     return path.is_file() and bool(path.name == CHANGES or _STEP.fullmatch(path.name))
 
 
-def _compared(folder: Path) -> list[str] | None:
-    """Returns the maps whose changes a folder holds, None where it does not say."""
-    try:
-        content = json.loads((folder / CHANGES).read_text(encoding="utf-8"))
-        return [str(path) for path in content["maps"]]
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+def _compared(folder: Path) -> list[str]:
+    """Returns the maps whose changes a folder holds."""
+    content = json.loads((folder / CHANGES).read_text(encoding="utf-8"))
+    return [str(path) for path in content["maps"]]

@@ -1,26 +1,26 @@
-"""What a command may write: nothing that it reads, and nothing that is not its own."""
+"""What stands behind the names of rasters and vectors, which no output may touch."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import rasterio
-from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from landslide_tf.errors import DataError
+from landslide_tf.outputs import check_apart
 from landslide_tf.raster.grid import FilePath
 
 # What GDAL reads beside a raster, by the ends that it adds to the raster's name.
 _BESIDE_RASTER = (".aux.xml", ".ovr", ".msk", ".rrd", ".aux")
 _SOURCES = re.compile(r"<(SrcDataSource|SourceFilename)\b([^>]*)>([^<]*)</\1>")
-_UNREADABLE = (OSError, ValueError, DataSourceError, DataLayerError)
 _SQLITE = b"SQLite format 3\0"
 _LARGEST_XML = 2**24  # bytes
 
@@ -51,32 +51,18 @@ def check_outputs(
 name another output.
     """
     outputs = [Path(path) for path in written if path is not None]
-    for number, path in enumerate(outputs):
-        if any(_same(path, other) for other in outputs[:number]):
-            raise DataError(
-                f"Expected outputs with different names, received `{path}` twice."
-            )
+    check_apart(outputs, ())
     for name in read:
         if name is None:
             continue
-        for path in files_behind(name):
-            through = "" if path == Path(name) else f", as a part of `{name}`,"
-            for output in outputs:
-                if _holds(output, path):
-                    raise DataError(
-                        f"`{output}` holds `{path}`, which is read: name another "
-                        "output."
-                    )
-                if _same(output, path):
-                    raise DataError(
-                        f"`{output}` is read{through} and cannot be written over: name "
-                        "another output."
-                    )
-                if _is_beside(output, path):
-                    raise DataError(
-                        f"`{output}` would be read as a part of `{path}`: name another "
-                        "output."
-                    )
+        parts = files_behind(name)
+        check_apart(outputs, parts, of=os.fspath(name))
+        for output, path in itertools.product(outputs, parts):
+            if _is_beside(output, path):
+                raise DataError(
+                    f"`{output}` would be read as a part of `{path}`: name another "
+                    "output."
+                )
 
 
 def files_behind(name: FilePath) -> list[Path]:
@@ -108,49 +94,6 @@ def files_behind(name: FilePath) -> list[Path]:
         elif path.exists() or text != str(path):
             waiting += [*_opened(text), *_named_in(path), *_parts(path)]
     return list(found)
-
-
-def check_own(
-    path: FilePath | None,
-    what: str,
-    own: Callable[[Path], bool],
-    *,
-    overwrite: bool = False,
-) -> None:
-    """Refuses a file that is there and is not what the same command wrote before.
-
-    Args:
-        path: The file to write; None is no output.
-        what: What the command writes there, for the message: `"class map"`.
-        own: Returns whether a file that is there is such a result.
-        overwrite: Whether the user wants any file there replaced.
-
-    Raises:
-        DataError: If it is a folder, or something else and not to be replaced.
-
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from landslide_tf.raster.outputs import check_own
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     notes = Path(folder, "notes.txt")
-    ...     _ = notes.write_text("mine")
-    ...     check_own(notes, "class map", lambda path: False, overwrite=True)
-    """
-    if path is None or not os.path.lexists(path):
-        return
-    path = Path(path)
-    if path.is_dir():
-        raise DataError(f"`{path}` must be a file, received a folder: name a file.")
-    if overwrite or not path.exists():
-        return
-    known = False
-    with contextlib.suppress(*_UNREADABLE):  # not even of that format
-        known = own(path)
-    if not known:
-        raise DataError(
-            f"`{path}` is there and is not the {what} of the same command before: name "
-            "another file, or replace it with `--overwrite`."
-        )
 
 
 def is_geopackage(path: Path) -> bool:
@@ -187,20 +130,6 @@ def keep_other_layers(path: Path, temporary: Path) -> None:
     """
     if path.is_file() and is_geopackage(path):
         shutil.copyfile(path, temporary)
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Whether two paths are one file, there or not."""
-    with contextlib.suppress(OSError):
-        return os.path.samefile(one, other)
-    return os.path.realpath(one) == os.path.realpath(other)
-
-
-def _holds(folder: Path, path: Path) -> bool:
-    """Whether a path lies in a folder."""
-    return folder.is_dir() and Path(os.path.realpath(path)).is_relative_to(
-        os.path.realpath(folder)
-    )
 
 
 def _is_beside(output: Path, path: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from landslide_tf.errors import DataError
-from landslide_tf.raster.outputs import check_own
+from landslide_tf.outputs import check_own
 from landslide_tf.report.page import Figure, Section, Table, markdown
 from landslide_tf.report.pictures import Picture, prediction_grid
 from landslide_tf.report.tables import Cell, Row, csv_text, json_text, write_texts

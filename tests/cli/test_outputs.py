@@ -326,7 +326,7 @@ def test_evaluations_and_changes_of_others_need_a_word(command, inputs, tmp_path
     assert command(*of_changes(inputs, out))[0] == 0
     first = state(out)
     backwards = ("changes", inputs / "map2.tif", inputs / "map1.tif", "--out", out)
-    command.refuses(*backwards, message="between other maps")
+    command.refuses(*backwards, message="of other inputs or options")
     assert state(out) == first
     assert command(*backwards, "--overwrite")[0] == 0
     assert state(out) != first

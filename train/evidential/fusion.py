@@ -17,7 +17,7 @@ from landslide_tf.evidence import RULES, FusionResult, combine_branches, fuse_br
 from landslide_tf.evidence.fusion import Variant
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.metrics import apply_temperature, fit_temperature, image_scores
-from landslide_tf.raster.outputs import check_outputs, check_own
+from landslide_tf.outputs import check_apart, check_own
 from landslide_tf.train.evidential.branches import (
     FUSED,
     RECIPE,
@@ -153,7 +153,7 @@ def fuse_folder(
         validation, folder = validation or folder / "validation", folder / "test"
     out = Path(out or folder / FUSED_FILE)
     places = [folder] if validation is None else [folder, Path(validation)]
-    check_outputs([out], [place / f"{b}.csv" for place in places for b in FUSED])
+    check_apart([out], [place / f"{b}.csv" for place in places for b in FUSED])
     check_own(out, "fusion", _is_fused, overwrite=overwrite)
     table = read_branches(folder, FUSED)
     temperatures = {}

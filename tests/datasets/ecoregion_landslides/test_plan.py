@@ -143,6 +143,54 @@ def test_masks_are_the_polygons(planned):
     assert again.masks == 1
 
 
+def test_masks_that_somebody_has_drawn_are_kept(planned):
+    folder, pairs = planned
+    save(folder, pairs[0])
+    polygons = folder / pairs[0].row()["label_file"]
+    path = polygons.parents[1] / f"POST_LABELS/{polygons.stem}.png"
+    drawn = np.zeros(size_of(pairs[0].pair), np.uint8)
+    drawn[2:4] = 255
+    Image.fromarray(drawn).save(path)
+    before = path.read_bytes()
+    found = collect_pairs(folder)
+    assert path.read_bytes() == before and found.masks == 0
+    assert f"`{path.name}` is kept" in found.rows[0]["remark"]
+    assert collect_pairs(folder, overwrite=True).masks == 1
+    mask = np.array(Image.open(path))
+    assert mask[1:7, 1:9].all() and mask.sum() == 255 * 6 * 8
+    # One that was written here follows the polygons, whatever they are by then.
+    content = json.loads(polygons.read_text())
+    content["shapes"][0]["points"] = [[2, 2], [5, 2], [5, 5], [2, 5]]
+    polygons.write_text(json.dumps(content))
+    assert collect_pairs(folder).rows[0]["remark"] == ""
+    assert np.array(Image.open(path)).sum() == 255 * 9
+
+
+def test_what_is_collected_takes_no_file_of_others(planned):
+    folder, pairs = planned
+    notes = folder / "collected.csv"
+    notes.write_text("mine")
+    save(folder, pairs[0])
+    with pytest.raises(DataError, match="--overwrite"):
+        collect_pairs(folder)
+    assert notes.read_text() == "mine" and not [*folder.glob("*/POST_LABELS/*")]
+    collect_pairs(folder, overwrite=True)
+    collect_pairs(folder)
+    assert len(table(notes)) == 3
+
+
+def test_a_plan_that_was_changed_is_replaced_when_told(planned):
+    folder, pairs = planned
+    write_plan(folder, pairs)  # the same again
+    path = folder / "plan.csv"
+    path.write_text(path.read_text() + "mine\n")
+    with pytest.raises(DataError, match=r"plan\.csv.*--overwrite"):
+        write_plan(folder, pairs)
+    assert path.read_text().endswith("mine\n")
+    write_plan(folder, pairs, overwrite=True)
+    assert not path.read_text().endswith("mine\n")
+
+
 def test_views_that_do_not_fit_are_found(planned):
     folder, pairs = planned
     save(folder, pairs[0], height_width=(30, 30))
