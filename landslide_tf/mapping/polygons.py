@@ -6,7 +6,7 @@ import functools
 import io
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,32 +14,19 @@ from typing import Any
 import numpy as np
 import pyogrio
 import pyproj
-import rasterio
-import rasterio.features
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
-from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.raster.aligned import AlignedDem, AlignedRaster
+from landslide_tf.objects import measure, multi_polygon, outlines, pixel_attributes
 from landslide_tf.raster.cog import NotWritten
-from landslide_tf.raster.grid import Window, system_of
+from landslide_tf.raster.grid import system_of
 from landslide_tf.raster.vector import plain_name, reprojected, vector_path
 from landslide_tf.terrain import Grid
 
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
 LAYER = "landslides"
-
-_TERRAIN = (
-    "elev_min",
-    "elev_max",
-    "elev_mean",
-    "relief_m",
-    "slope_mean_deg",
-    "slope_p90_deg",
-    "aspect_mean_deg",
-)
 
 
 @dataclass(frozen=True)
@@ -102,22 +89,19 @@ def find_landslides(
     >>> found.table["area_px"].tolist(), found.table["area_m2"].round().tolist()
     ([20], [2002.0])
     """
-    found, pixels = _outlines(mask, grid)
-    metric = _metric(found, grid)
-    areas = shapely.area(metric)
+    found, pixels = outlines(mask, grid)
+    shapes = measure(found, grid)
+    areas = shapes["area_m2"]
     kept = pixels >= 16 if min_area is None else areas >= min_area * (1 - 1e-9)
     order = np.flatnonzero(kept)
     order = order[np.lexsort((order, -areas[order]))]
-    found, metric, pixels = found[order], metric[order], pixels[order]
+    found = found[order]
     table: dict[str, NDArray[Any]] = {"id": np.arange(1, len(found) + 1)}
-    table |= _shapes(found, metric, pixels)
-    values = list(_pixel_values(found, grid, probability, dem, dem_unit))
-    names = [
-        *(("mean_prob", "max_prob") if probability else ()),
-        *(_TERRAIN if dem else ()),
-    ]
-    for name in names:
-        table[name] = np.array([row[name] for row in values], float)
+    table |= {"area_m2": areas[order], "area_px": pixels[order]}
+    table |= {name: values[order] for name, values in shapes.items()}
+    table |= pixel_attributes(
+        found, grid, probability=probability, dem=dem, dem_unit=dem_unit
+    )
     if simplify > 0 and len(found):
         metres_per_unit = math.sqrt(areas[order].sum() / shapely.area(found).sum())
         found = shapely.simplify(
@@ -125,147 +109,6 @@ def find_landslides(
         )
     found = np.array([multi_polygon(geometry) for geometry in found], object)
     return Landslides(found, table, grid)
-
-
-def _outlines(mask: Path, grid: Grid) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Returns the outlines of all objects, in the grid's system, and their pixels."""
-    with rasterio.open(mask) as dataset:
-        band = rasterio.band(dataset, 1)
-        shapes = rasterio.features.shapes(band, mask=band, connectivity=8)
-        placed = np.array(
-            [shapely.geometry.shape(shape) for shape, _ in shapes], object
-        )
-        inverse = ~dataset.transform
-    # Outlines follow pixel edges: in columns and rows they are whole numbers.
-    cells = shapely.transform(placed, lambda xy: np.rint(_apply(inverse, xy)))
-    pixels = np.rint(shapely.area(cells)).astype(np.int64)
-    found = shapely.transform(cells, lambda xy: _apply(grid.transform, xy))
-    # Objects that join at corners touch themselves.
-    return shapely.make_valid(found), pixels
-
-
-def _apply(transform: Any, xy: FloatArray) -> FloatArray:  # noqa: ANN401 - Affine
-    return np.stack(transform @ (xy[:, 0], xy[:, 1]), axis=1)
-
-
-def multi_polygon(geometries: Any) -> Any:  # noqa: ANN401 - shapely geometries
-    """Returns the polygons of one geometry or several as one multi-polygon."""
-    parts = shapely.get_parts(geometries)
-    return shapely.MultiPolygon([p for p in parts if p.geom_type == "Polygon"])
-
-
-def _metric(geometries: NDArray[Any], grid: Grid) -> NDArray[Any]:
-    """Returns the geometries in an equal-area projection around the scene, metres."""
-    if grid.crs is None or not len(geometries):
-        return geometries
-    source = system_of(grid)
-    geodetic = source.geodetic_crs or source
-    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
-    to_degrees = pyproj.Transformer.from_crs(source, geodetic, always_xy=True)
-    longitude, latitude = to_degrees.transform(x, y)
-    ellipsoid = geodetic.ellipsoid
-    if ellipsoid is None:
-        raise DataError(
-            f"Expected a system with an ellipsoid, to measure areas on it, received "
-            f"`{source.name}`: warp the image (`gdalwarp`)."
-        )
-    equal_area = pyproj.CRS.from_proj4(
-        f"+proj=laea +lat_0={latitude:.6f} +lon_0={longitude:.6f} "
-        f"+a={ellipsoid.semi_major_metre} +b={ellipsoid.semi_minor_metre} +units=m"
-    )
-    return reprojected(geometries, source, equal_area)
-
-
-def _shapes(
-    geometries: NDArray[Any], metric: NDArray[Any], pixels: NDArray[np.int64]
-) -> dict[str, NDArray[Any]]:
-    area, perimeter = shapely.area(metric), shapely.length(metric)
-    boxes = shapely.minimum_rotated_rectangle(metric)
-    sides = np.array(
-        [np.hypot(*np.diff(box.exterior.coords[:3], axis=0).T) for box in boxes]
-    ).reshape(-1, 2)
-    length, width = sides.max(axis=1), sides.min(axis=1)
-    centroids = shapely.centroid(geometries)
-    return {
-        "area_m2": area,
-        "area_px": pixels,
-        "perimeter_m": perimeter,
-        "length_m": length,
-        "width_m": width,
-        "lwr": length / width,
-        "compactness": 4 * np.pi * area / perimeter**2,
-        "solidity": area / shapely.area(shapely.convex_hull(metric)),
-        "centroid_x": shapely.get_x(centroids),
-        "centroid_y": shapely.get_y(centroids),
-    }
-
-
-def _pixel_values(
-    geometries: NDArray[Any],
-    grid: Grid,
-    probability: Path | None,
-    dem: str | None,
-    dem_unit: str | None,
-) -> Iterator[dict[str, float]]:
-    """Yields probabilities and terrain inside each geometry."""
-    terrain = None
-    if dem is not None:
-        names = ("dem", "slope", "aspect")
-        terrain = AlignedDem(dem, grid, names, {"z_unit": dem_unit})
-    chances = None
-    if probability is not None:
-        chances = AlignedRaster(probability, "probabilities", grid)
-    try:
-        for geometry in geometries:
-            window, inside = _pixels(geometry, grid)
-            row: dict[str, float] = {}
-            if chances is not None:
-                (stored,), _ = chances.read(window)
-                values = chances.physical(stored[inside])
-                row |= {"mean_prob": values.mean(), "max_prob": values.max()}
-            if terrain is not None:
-                row |= _terrain(terrain.read(window)[0][inside])
-            yield row
-    finally:
-        for opened in (terrain, chances):
-            if opened is not None:
-                opened.close()
-
-
-def _pixels(geometry: Any, grid: Grid) -> tuple[Window, NDArray[np.bool_]]:  # noqa: ANN401
-    """Returns the window around a geometry and which of its pixels are inside."""
-    corners = np.array(shapely.box(*geometry.bounds).exterior.coords)
-    columns, rows = _apply(~grid.transform, corners).T
-    top, left = max(0, round(rows.min())), max(0, round(columns.min()))
-    bottom = min(grid.height, round(rows.max()))
-    right = min(grid.width, round(columns.max()))
-    window = Window(top, left, bottom - top, right - left)
-    part = grid.window(*window)
-    burnt = rasterio.features.rasterize(
-        [(geometry, 1)],
-        out_shape=part.shape,
-        transform=part.transform,
-        dtype=np.uint8,
-    )
-    return window, burnt > 0
-
-
-def _terrain(values: FloatArray) -> dict[str, float]:
-    """Returns the terrain attributes of pixels (N, [elevation, slope, aspect])."""
-    elevation, slope, aspect = values[np.isfinite(values).all(axis=1)].T
-    if not elevation.size:
-        return dict.fromkeys(_TERRAIN, math.nan)
-    sloping = np.radians(aspect[aspect >= 0].astype(float))
-    direction = math.nan
-    if sloping.size:
-        towards = np.sin(sloping).mean(), np.cos(sloping).mean()
-        direction = math.degrees(math.atan2(*towards))
-    low, high = float(elevation.min()), float(elevation.max())
-    numbers = (
-        low, high, elevation.mean(), high - low, slope.mean(),
-        np.percentile(slope, 90), direction % 360,
-    )  # fmt: skip
-    return dict(zip(_TERRAIN, map(float, numbers), strict=True))
 
 
 def driver_of(path: Path) -> str:

@@ -62,7 +62,7 @@ def test_slopes_of_feet_are_those_of_the_ground(tmp_path, units, crs, given):
     slope, polygons = mapped(tmp_path, dem, dem_unit=given)
     np.testing.assert_allclose(slope[1:-1, 1:-1], EXPECTED, atol=1e-3)
     assert polygons["slope_mean_deg"] == pytest.approx(EXPECTED, abs=0.1)
-    assert polygons["elev_max"].max() == pytest.approx(RISE * 10 * 23, rel=1e-4)
+    assert polygons["elev_max_m"].max() == pytest.approx(RISE * 10 * 23, rel=1e-4)
 
 
 @pytest.mark.parametrize("member", [SLOPE_90, files.identity()])

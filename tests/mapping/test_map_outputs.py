@@ -88,7 +88,7 @@ def test_polygons_have_the_attributes_of_hand_worked_shapes(tmp_path):
     np.testing.assert_allclose(found["lwr"], [4, 1], rtol=1e-3)
     np.testing.assert_allclose(found["compactness"], [0.502655, 0.589049], rtol=1e-3)
     np.testing.assert_allclose(found["solidity"], [1, 0.857143], rtol=1e-3)
-    np.testing.assert_allclose(found["mean_prob"], [0.8, 1], atol=2e-3)
+    np.testing.assert_allclose(found["probability"], [0.8, 1], atol=2e-3)
     np.testing.assert_allclose(found["slope_mean_deg"], 20, atol=0.1)
     np.testing.assert_allclose(found["aspect_mean_deg"], 270, atol=0.1)
     rise = math.tan(math.radians(20)) * 390

@@ -70,7 +70,7 @@ def test_seven_bands_of_landsat_by_name(shared, tmp_path):
     assert summary.objects > 3
     meta, _, _, columns = pyogrio.raw.read(tmp_path / "map.gpkg")
     table = dict(zip(meta["fields"], columns, strict=True))
-    assert (table["elev_min"] > 0).all() and (table["mean_prob"] == 1).all()
+    assert (table["elev_min_m"] > 0).all() and (table["probability"] == 1).all()
 
 
 def test_a_virtual_raster_is_a_scene(shared, tmp_path):

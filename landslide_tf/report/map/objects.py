@@ -26,18 +26,19 @@ _COLUMNS = {
     "id": ("object", 0),
     "step": ("new at map", 0),
     "area_m2": ("area, m²", 0),
-    "mean_prob": ("mean probability", 2),
+    "probability": ("mean probability", 2),
     "max_prob": ("largest probability", 2),
     "slope_mean_deg": ("mean slope, °", 1),
     "aspect_mean_deg": ("mean aspect, °", 0),
-    "elev_min": ("lowest, m", 0),
-    "elev_max": ("highest, m", 0),
+    "elev_min_m": ("lowest, m", 0),
+    "elev_max_m": ("highest, m", 0),
     "length_m": ("length, m", 0),
     "width_m": ("width, m", 0),
 }
 _LEFT_OUT = {
     "area_px", "centroid_x", "centroid_y", "perimeter_m", "lwr", "compactness",
-    "solidity", "elev_mean", "relief_m", "slope_p90_deg",
+    "solidity", "rectangularity", "eq_diameter_m", "orientation_deg", "elev_mean_m",
+    "relief_m", "slope_p90_deg",
 }  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def test_known_columns_come_first_and_have_names(tmp_path):
     shapes = [shapely.box(0, 0, 10, 10), shapely.box(20, 0, 40, 20)]
     path = write(
         tmp_path / "a.gpkg", shapes, my_note=np.array(["x", None], object),
-        mean_prob=np.array([0.5, 0.75]), id=np.array([7, 8]),
+        probability=np.array([0.5, 0.75]), id=np.array([7, 8]),
         perimeter_m=np.array([1.0, 2.0]), area_m2=np.array([100.0, 400.0]),
     )  # fmt: skip
     found = objects.read_objects(path, GRID)

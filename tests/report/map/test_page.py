@@ -62,7 +62,7 @@ def scene(folder, height=60, width=90, names=("background", "landslide")):
         "id": np.array([1, 2, 3]),
         "area_m2": shapely.area(shapes),
         "area_px": np.array([200, 40, 10]),
-        "mean_prob": np.array([0.61, 0.98, np.nan]),
+        "probability": np.array([0.61, 0.98, np.nan]),
         "note": np.array([HOSTILE, "b", "a"], object),
     }
     pyogrio.raw.write(

@@ -1,0 +1,151 @@
+"""Landslide objects as polygons: the outlines of a raster's objects, in metres."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import rasterio
+import rasterio.features
+import shapely
+from numpy.typing import NDArray
+
+from landslide_tf.array_types import FloatArray
+from landslide_tf.errors import DataError
+from landslide_tf.raster.grid import system_of
+from landslide_tf.raster.vector import Geometries, reprojected
+from landslide_tf.terrain import Grid
+
+
+def outlines(mask: Path, grid: Grid) -> tuple[Geometries, NDArray[np.int64]]:
+    """Outlines the 8-connected objects of a mask along the edges of its pixels.
+
+    Args:
+        mask: Raster of 0 and 1, read in strips.
+        grid: Its grid, north up; or another one of as many cells to place it on.
+
+    Returns:
+        One geometry an object, in the system of the grid, and its number of pixels.
+
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from rasterio import Affine
+    >>> from landslide_tf.objects import outlines
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 4, 4)
+    >>> values = np.zeros((1, 4, 4), np.uint8)
+    >>> values[0, 1:3, 1:4] = 1
+    >>> mask = Path("/vsimem/objects.tif")  # a file in memory
+    >>> write_plain(mask, grid, Layer("uint8", 255, ["landslide"]), [(0, values)])
+    >>> found, pixels = outlines(mask, grid)
+    >>> found[0].bounds, pixels.tolist()
+    ((500010.0, 4599970.0, 500040.0, 4599990.0), [6])
+    """
+    with rasterio.open(mask) as dataset:
+        band = rasterio.band(dataset, 1)
+        shapes = rasterio.features.shapes(band, mask=band, connectivity=8)
+        placed = np.array(
+            [shapely.geometry.shape(shape) for shape, _ in shapes], object
+        )
+        inverse = ~dataset.transform
+    # Outlines follow pixel edges: in columns and rows they are whole numbers.
+    cells = shapely.transform(placed, lambda xy: np.rint(apply(inverse, xy)))
+    pixels = np.rint(shapely.area(cells)).astype(np.int64)
+    found = shapely.transform(cells, lambda xy: apply(grid.transform, xy))
+    # Objects that join at corners touch themselves.
+    return shapely.make_valid(found), pixels
+
+
+def apply(transform: Any, xy: FloatArray) -> FloatArray:  # noqa: ANN401 - Affine
+    """Returns points (N, 2) moved by an affine transform.
+
+    >>> import numpy as np
+    >>> from rasterio import Affine
+    >>> from landslide_tf.objects.outlines import apply
+    >>> apply(Affine.translation(1, 2), np.zeros((1, 2))).tolist()
+    [[1.0, 2.0]]
+    """
+    return np.stack(transform @ (xy[:, 0], xy[:, 1]), axis=1)
+
+
+def multi_polygon(geometries: Any) -> Any:  # noqa: ANN401 - shapely geometries
+    """Returns the polygons of one geometry or several as one multi-polygon.
+
+    >>> import shapely
+    >>> from landslide_tf.objects import multi_polygon
+    >>> multi_polygon(shapely.box(0, 0, 1, 1)).geom_type
+    'MultiPolygon'
+    """
+    parts = shapely.get_parts(geometries)
+    return shapely.MultiPolygon([p for p in parts if p.geom_type == "Polygon"])
+
+
+def equal_area_system(source: pyproj.CRS, x: float, y: float) -> pyproj.CRS:
+    """Returns an equal-area projection in metres around a point, on its ellipsoid.
+
+    Lambert's azimuthal projection: areas are those on the ellipsoid, lengths near the
+    point too.
+
+    Args:
+        source: A coordinate system.
+        x: East or longitude of the point in it.
+        y: North or latitude.
+
+    Returns:
+        The projection.
+
+    Raises:
+        DataError: If the system has no ellipsoid.
+
+    >>> import pyproj
+    >>> from landslide_tf.objects import equal_area_system
+    >>> found = equal_area_system(pyproj.CRS.from_epsg(32633), 500_000, 4_600_000)
+    >>> found.coordinate_operation.method_name
+    'Lambert Azimuthal Equal Area'
+    """
+    geodetic = source.geodetic_crs or source
+    to_degrees = pyproj.Transformer.from_crs(source, geodetic, always_xy=True)
+    longitude, latitude = to_degrees.transform(x, y)
+    ellipsoid = geodetic.ellipsoid
+    if ellipsoid is None:
+        raise DataError(
+            f"Expected a system with an ellipsoid, to measure areas on it, received "
+            f"`{source.name}`: warp the image (`gdalwarp`)."
+        )
+    return pyproj.CRS.from_proj4(
+        f"+proj=laea +lat_0={latitude:.6f} +lon_0={longitude:.6f} "
+        f"+a={ellipsoid.semi_major_metre} +b={ellipsoid.semi_minor_metre} +units=m"
+    )
+
+
+def in_metres(geometries: Geometries, grid: Grid) -> Geometries:
+    """Returns geometries of a grid's system in an equal-area projection around it.
+
+    Args:
+        geometries: Shapely geometries.
+        grid: The grid; one without a system is taken to be in metres.
+
+    Returns:
+        Geometries in metres.
+
+    Raises:
+        DataError: If the system has no ellipsoid.
+
+    >>> import numpy as np
+    >>> import shapely
+    >>> from rasterio import Affine
+    >>> from landslide_tf.objects import in_metres
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:4326", Affine(0.01, 0, 15, 0, -0.01, 0.5), 100, 100)
+    >>> cell = np.array([shapely.box(15, 0, 15.01, 0.01)], object)
+    >>> round(float(shapely.area(in_metres(cell, grid))[0]) / 1e6, 3)
+    1.231
+    """
+    if grid.crs is None or not len(geometries):
+        return geometries
+    source = system_of(grid)
+    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
+    return reprojected(geometries, source, equal_area_system(source, x, y))
