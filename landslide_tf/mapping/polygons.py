@@ -22,7 +22,8 @@ from landslide_tf.errors import DataError
 from landslide_tf.objects import measure, multi_polygon, outlines, pixel_attributes
 from landslide_tf.raster.cog import NotWritten
 from landslide_tf.raster.grid import system_of
-from landslide_tf.raster.vector import plain_name, reprojected, vector_path
+from landslide_tf.raster.reprojection import reprojected
+from landslide_tf.raster.vector import plain_name, vector_path
 from landslide_tf.terrain import Grid
 
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}

@@ -32,8 +32,8 @@ from landslide_tf.files import atomic_folder
 from landslide_tf.prepare.plan import Inputs, Options, find_inputs, make_plan, taken_of
 from landslide_tf.raster.bands import COLOURS, bright_value
 from landslide_tf.raster.grid import mean_cell, system_of
+from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.scene import Scene, SceneReader
-from landslide_tf.raster.vector import reprojected
 from landslide_tf.terrain import Grid
 
 RECIPE, GROUND = "recipe.yaml", "ground"

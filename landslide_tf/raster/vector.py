@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyogrio
@@ -18,14 +17,15 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FieldError, GeometryError
-from pyproj.exceptions import CRSError, ProjError
+from pyproj.exceptions import CRSError
 from rasterio.features import rasterize
 
 from landslide_tf.errors import LISTED, DataError
-from landslide_tf.raster.grid import Window, system_of
+from landslide_tf.raster.antimeridian import Geometries
+from landslide_tf.raster.grid import Window
+from landslide_tf.raster.reprojection import OnGrid, onto_grid
 from landslide_tf.terrain import Grid
 
-Geometries = NDArray[Any]  # shapely geometries
 _PYOGRIO = (DataSourceError, DataLayerError, FieldError, GeometryError)
 # rasterio sets Python's filters of warnings while it burns, which threads share.
 _ONE_AT_A_TIME = threading.Lock()
@@ -37,7 +37,7 @@ class Shapes:
     """Geometries in the system of a grid and the class each is said to be.
 
     Attributes:
-        geometries: Shapely geometries.
+        geometries: Shapely geometries; empty where one lies beyond the grid.
         classes: Class of each as text; empty where the file names none.
         empty: How many entries of the file have no geometry.
         taken: A line that says which layer and field of which file they are.
@@ -130,24 +130,31 @@ def read_shapes(
     if found_field is not None:
         column = columns[fields.index(found_field)][there]
         names = [_class_name(value) for value in column]
-    try:
-        source = pyproj.CRS.from_user_input(meta["crs"])
-        moved = reprojected(geometries, source, system_of(grid))
-    except (CRSError, ProjError) as error:
+    placed = _placed(what, geometries, meta["crs"], grid)
+    if overlap and placed.beyond == len(geometries):
+        lost = f"; its projection has no place for {placed.lost}" * bool(placed.lost)
         raise DataError(
-            f"{what} must have a system that converts into that of the image, received "
-            f"`{meta['crs'][:40]}`: {str(error).splitlines()[0]}."
-        ) from error
-    if overlap:
-        _check_place(what, moved, grid)
-    taken = f"{what}: layer `{found_layer}`, {len(moved)} {kind.lower()}s"
+            f"{what} must overlap the image, received none that does ({grid}){lost}; "
+            "check the systems of both."
+        )
+    taken = f"{what}: layer `{found_layer}`, {len(geometries)} {kind.lower()}s"
+    if placed.beyond:
+        taken += f" ({placed.beyond} of them beyond the image)"
     if kind == "Polygon":
         classes = f"classes from the field `{found_field}`"
         if found_field is None:
             listed = ", ".join(fields[:LISTED]) or "none"
             classes = f"no field `{_CLASS}` for classes (fields: {listed})"
         taken += f", {classes}"
-    return Shapes(moved, tuple(names), int((~there).sum()), taken)
+    return Shapes(placed.geometries, tuple(names), int((~there).sum()), taken)
+
+
+def _placed(what: str, geometries: Geometries, crs: str, grid: Grid) -> OnGrid:
+    """Brings geometries onto a grid."""
+    try:
+        return onto_grid(geometries, pyproj.CRS.from_user_input(crs), grid)
+    except (CRSError, DataError) as error:
+        raise DataError(f"{what}: {error}") from error
 
 
 def _layer(
@@ -261,49 +268,6 @@ def _check_kind(what: str, geometries: Geometries, kind: str) -> None:
         received = f"`{wrong[0]}`" if wrong else "no geometry at all"
         raise DataError(
             f"{what} must hold {kind.lower()}s, received {received}; {advice}."
-        )
-
-
-def reprojected(
-    geometries: Geometries, source: pyproj.CRS, target: pyproj.CRS
-) -> Geometries:
-    """Moves geometries from one coordinate system into another, corner by corner.
-
-    Args:
-        geometries: Shapely geometries, x = east or longitude.
-        source: Their system.
-        target: The wanted system.
-
-    Returns:
-        New geometries; the same ones where both systems are equal.
-
-    Raises:
-        pyproj.exceptions.ProjError: If the systems do not convert into each other.
-
-    >>> import numpy as np
-    >>> import pyproj
-    >>> import shapely
-    >>> from landslide_tf.raster.vector import reprojected
-    >>> point = np.array([shapely.Point(15, 0)], object)
-    >>> utm = pyproj.CRS.from_epsg(32633)
-    >>> round(reprojected(point, pyproj.CRS.from_epsg(4326), utm)[0].x, 3)
-    500000.0
-    """
-    if source == target:
-        return geometries
-    move = pyproj.Transformer.from_crs(source, target, always_xy=True).transform
-    return shapely.transform(
-        geometries, lambda xy: np.stack(move(xy[:, 0], xy[:, 1]), axis=1)
-    )
-
-
-def _check_place(what: str, geometries: Geometries, grid: Grid) -> None:
-    t = grid.transform
-    scene = shapely.box(t.c, t.f + grid.height * t.e, t.c + grid.width * t.a, t.f)
-    if not shapely.intersects(geometries, scene).any():
-        raise DataError(
-            f"{what} must overlap the image, received none that does ({grid}); check "
-            "the systems of both."
         )
 
 
