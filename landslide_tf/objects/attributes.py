@@ -19,8 +19,8 @@ from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.objects.outlines import apply, in_metres
 from landslide_tf.raster.aligned import AlignedDem, AlignedRaster
+from landslide_tf.raster.antimeridian import Geometries
 from landslide_tf.raster.grid import Window
-from landslide_tf.raster.vector import Geometries
 from landslide_tf.terrain import Grid
 
 TERRAIN = (

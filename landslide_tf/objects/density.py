@@ -11,7 +11,7 @@ from rasterio import Affine
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.raster.vector import Geometries
+from landslide_tf.raster.antimeridian import Geometries
 
 _MOST_CELLS = 4_000_000
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
+from landslide_tf.raster.antimeridian import Geometries
 from landslide_tf.raster.grid import system_of
-from landslide_tf.raster.vector import Geometries, reprojected
+from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.terrain import Grid
 
 
