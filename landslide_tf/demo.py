@@ -18,6 +18,7 @@ from landslide_tf.errors import DataError
 from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
 from landslide_tf.metrics import Scores
 from landslide_tf.models.prediction import prediction_function
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.report import (
     Charts,
     Code,
@@ -153,7 +154,7 @@ def _map_scene(folder: Path, winner: _Result) -> Path:
     )
     made = map_scene(
         [Member(prediction_function(winner.run.load_model()), metadata)],
-        SceneFiles((str(image),), dem=str(dem), factor={"ndvi": str(ndvi)}),
+        SceneFiles((str(image),), dem=DemFiles(dem), factor={"ndvi": str(ndvi)}),
         outputs,
         MapOptions(window=_SCENE_SIZE // 2, overlap=_SCENE_SIZE // 8),
     )
@@ -167,7 +168,7 @@ def _map_scene(folder: Path, winner: _Result) -> Path:
         folder / "map.html",
         "Landslides in a generated scene",
         [date],
-        dem=dem,
+        dem=DemFiles(dem),
         polygons=outputs.vector[0],
         facts={
             "Model": winner.name,

@@ -26,7 +26,9 @@ from landslide_tf.datasets.common.splits import (
 )
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
-from landslide_tf.raster.aligned import AlignedDem, AlignedRaster
+from landslide_tf.raster.aligned import AlignedRaster
+from landslide_tf.raster.aligned_dem import AlignedDem
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import (
     Window,
     bounds_in,
@@ -34,7 +36,7 @@ from landslide_tf.raster.grid import (
     open_raster,
     wkt_of,
 )
-from landslide_tf.raster.ground import check_overlap
+from landslide_tf.raster.ground import check_dem, check_overlap
 from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import Grid
 
@@ -172,9 +174,11 @@ def _pair(
             f"`{row['resolution_m']}` for `{name}`."
         ) from error
     grid = grid_of(files["images"], "image")
-    for kind in ("dem", "ndvi", *_DERIVED):
+    for kind in ("ndvi", *_DERIVED):
         if kind in files:
             check_overlap(files[kind], kind, grid)
+    if "dem" in files:
+        check_dem(DemFiles(files["dem"]), grid, {})
     return LandCover(
         id=name,
         satellite=row["satellite"],
@@ -209,7 +213,7 @@ def read_pair(pair: LandCover, *, background: int) -> Example:
         )
     factors = np.full((*grid.shape, 3), np.nan, np.float32)
     if not pair.files.keys() >= set(_DERIVED):
-        with closing(AlignedDem(pair.files["dem"], grid, _DERIVED)) as dem:
+        with closing(AlignedDem(DemFiles(pair.files["dem"]), grid, _DERIVED)) as dem:
             factors[..., :2], _ = dem.read(_whole(grid))
     for k, kind in enumerate((*_DERIVED, "ndvi")):
         if kind in pair.files:

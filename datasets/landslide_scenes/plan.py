@@ -6,7 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from landslide_tf.datasets.landslide_scenes.tiles import (
 from landslide_tf.datasets.landslide_scenes.zones import Zones, assign, zones_of
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.raster.bands import BandSource
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.labels import BACKGROUND, BINARY, LabelOptions
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 
@@ -41,6 +42,8 @@ _SCENE_KEYS = {
     "outside",
     "layer",
     "class_field",
+    "dem_unit",
+    "dem_nodata",
     "sensor",
     "date",
 }
@@ -197,7 +200,7 @@ def find_scenes(
         if image is None:
             ignored.append(folder.name)
             continue
-        options, about = _scene_json(folder / "scene.json")
+        stated = _scene_json(folder / "scene.json")
         wanted = [*bands, *(["nir"] if NDVI in factors else [])]
         source: Path | tuple[BandSource, ...] = image
         if image.suffix == ".csv":
@@ -208,11 +211,11 @@ def find_scenes(
             source,
             bands=bands,
             factors=factors,
-            dem=_first(folder, ("dem.tif", "dem.tiff")),
+            dem=_dem(folder, stated),
             rasters={NDVI: index} if index else {},
             labels=_first(folder, _LABELS),
-            options=options,
-            about=about,
+            options=_label_options(stated),
+            about={k: str(stated[k]) for k in ("sensor", "date") if k in stated},
         )
     return scenes, ignored
 
@@ -221,11 +224,25 @@ def _first(folder: Path, names: Sequence[str]) -> Path | None:
     return next((folder / n for n in names if (folder / n).is_file()), None)
 
 
-def _scene_json(path: Path) -> tuple[LabelOptions, dict[str, str]]:
+def _dem(folder: Path, stated: Mapping[str, Any]) -> DemFiles | None:
+    """Returns the elevations of a scene: a file, or the tiles of a folder."""
+    one = _first(folder, ("dem.tif", "dem.tiff"))
+    tiles = [one] if one else sorted((folder / "dem").glob("*.tif*"))
+    if not tiles:
+        return None
+    nodata = stated.get("dem_nodata")
+    if not isinstance(nodata, int | float | None):
+        raise DataError(
+            f"`{folder / 'scene.json'}` must hold a number as `dem_nodata`, received "
+            f"`{nodata}`."
+        )
+    return DemFiles(*tiles, unit=stated.get("dem_unit"), nodata=nodata)
+
+
+def _scene_json(path: Path) -> dict[str, Any]:
     """Reads `scene.json`, which may be absent."""
-    options = LabelOptions()
     if not path.is_file():
-        return options, {}
+        return {}
     try:
         content = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
@@ -237,15 +254,17 @@ def _scene_json(path: Path) -> tuple[LabelOptions, dict[str, str]]:
             f"`{path}` has an unknown key `{unknown[0]}`."
             f"{did_you_mean(unknown[0], _SCENE_KEYS)}"
         )
-    options = replace(
-        options,
+    return content
+
+
+def _label_options(content: Mapping[str, Any]) -> LabelOptions:
+    return LabelOptions(
         positive=tuple(map(str, content.get("positive_classes", ()))),
         outside=content.get("outside", BACKGROUND),
         all_touched=bool(content.get("all_touched", False)),
         field=content.get("class_field"),
         layer=content.get("layer"),
     )
-    return options, {k: str(content[k]) for k in ("sensor", "date") if k in content}
 
 
 def _bands_csv(path: Path, names: Sequence[str]) -> tuple[BandSource, ...]:

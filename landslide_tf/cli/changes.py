@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli import map_report
-from landslide_tf.cli.options import Overwrite
+from landslide_tf.cli import options as shared
 
 
 def changes(
@@ -30,17 +30,21 @@ def changes(
     image: Annotated[
         list[Path] | None, typer.Option(help="For the page: one a map.")
     ] = None,
-    dem: Annotated[str | None, typer.Option(help="For the page's hillshade.")] = None,
-    overwrite: Overwrite = False,
+    dem: Annotated[
+        list[str] | None, typer.Option(help="For the page's hillshade: file or tiles.")
+    ] = None,
+    dem_unit: shared.DemUnit = None,
+    dem_nodata: shared.DemNodata = None,
+    overwrite: shared.Overwrite = False,
 ) -> None:
     """Find new landslides, and what became of each class, from map to map."""
     from landslide_tf.mapping import check_changes, map_changes
 
     map_report.check_report(report)
     map_report.check_images(image or (), maps)
-    check_changes(
-        maps, out, read=[*(image or ()), dem], report=report, overwrite=overwrite
-    )
+    heights = shared.dem_files(dem, dem_unit, dem_nodata)
+    read = [*(image or ()), *(dem or ())]
+    check_changes(maps, out, read=read, report=report, overwrite=overwrite)
     found = map_changes(
         maps,
         out,
@@ -58,6 +62,6 @@ def changes(
         typer.echo(path)
     if report is not None:
         page = map_report.write_changes_report(
-            report, maps, image or (), dem, found, align=align
+            report, maps, image or (), heights, found, align=align
         )
         typer.echo(page)

@@ -47,7 +47,9 @@ def map_scene(
     model: Model,
     image: Annotated[list[str], typer.Option(help="Scene: one file, or several.")],
     out: Annotated[Path, typer.Option(help="Class map to write (GeoTIFF).")],
-    dem: Annotated[str | None, typer.Option(help="Elevations, any grid.")] = None,
+    dem: Annotated[
+        list[str] | None, typer.Option(help="Elevations, any grid: file or tiles.")
+    ] = None,
     factor: Factor = None,
     vector: Annotated[Files, typer.Option(help="Polygons: .gpkg, .geojson.")] = None,
     report: map_report.Report = None,
@@ -69,6 +71,7 @@ def map_scene(
     overlap: Overlap = None,
     batch: Annotated[int | None, typer.Option(help="Windows at once.")] = None,
     dem_unit: shared.DemUnit = None,
+    dem_nodata: shared.DemNodata = None,
     allow_no_crs: Annotated[bool, typer.Option("--allow-no-crs")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse other cell sizes.")
@@ -85,11 +88,10 @@ def map_scene(
 
     files = mapping.SceneFiles(
         tuple(image),
-        dem=dem,
+        dem=shared.dem_files(dem, dem_unit, dem_nodata),
         factor=shared.named_values("--factor", factor or []),
         bands=shared.band_numbers(bands),
         scale=_scale(scale),
-        dem_unit=dem_unit,
         allow_no_crs=allow_no_crs,
     )
     options = mapping.MapOptions(

@@ -16,6 +16,7 @@ from landslide_tf.errors import DataError
 if TYPE_CHECKING:
     from landslide_tf.mapping import Changes, MapSummary, Outputs, SceneFiles
     from landslide_tf.metadata import ModelMetadata
+    from landslide_tf.raster.dem import DemFiles
 
 Report = Annotated[Path | None, typer.Option(help="Page to look at the result: .html.")]
 
@@ -95,7 +96,6 @@ def write(
             )
         ],
         dem=files.dem,
-        dem_unit=files.dem_unit,
         polygons=outputs.vector[0],
         facts={
             "Model": metadata.name,
@@ -129,7 +129,7 @@ def write_changes_report(
     report: Path,
     maps: Sequence[Path],
     images: Sequence[Path],
-    dem: str | None,
+    dem: DemFiles | None,
     found: Changes,
     *,
     align: bool,

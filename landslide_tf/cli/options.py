@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from landslide_tf.errors import DataError, RecipeError
 if TYPE_CHECKING:
     from typer.models import OptionInfo
 
+    from landslide_tf.raster.dem import DemFiles
     from landslide_tf.train import Session
 
 Recipe = Annotated[str, typer.Argument(help="Shipped recipe or YAML file.")]
@@ -82,6 +84,10 @@ DemUnit = Annotated[
         help="metre, foot, us_survey_foot.", show_default="as the DEM says, or metre"
     ),
 ]
+DemNodata = Annotated[
+    float | None,
+    typer.Option(help="Value of missing cells.", show_default="as the DEM says"),
+]
 Outside = Annotated[str, typer.Option(help="Beyond polygons: background or ignore.")]
 
 
@@ -147,6 +153,15 @@ def named_values(option: str, texts: list[str] | tuple[str, ...]) -> dict[str, s
             raise DataError(f"Expected `{option} NAME=VALUE`, received `{text}`.")
         found[name] = value
     return found
+
+
+def dem_files(
+    paths: Sequence[str | Path] | None, unit: str | None, nodata: float | None
+) -> DemFiles | None:
+    """Returns the elevation model of `--dem`, `--dem-unit` and `--dem-nodata`."""
+    from landslide_tf.raster.dem import DemFiles
+
+    return DemFiles(*paths, unit=unit, nodata=nodata) if paths else None
 
 
 def band_numbers(text: str) -> dict[str, int]:

@@ -35,9 +35,11 @@ def prepare(
     ],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     dem: Annotated[
-        Files, typer.Option(help="Elevations, any grid: one, or one a scene.")
+        Files,
+        typer.Option(help="Elevations, any grid: one, one a scene, or tiles for all."),
     ] = None,
     dem_unit: shared.DemUnit = None,
+    dem_nodata: shared.DemNodata = None,
     ndvi: Annotated[Files, typer.Option(help="NDVI; else of NIR and red.")] = None,
     points: Annotated[
         Files, typer.Option(help="Landslide points: train around them too.")
@@ -85,15 +87,21 @@ def prepare(
         patches=cast("Patches", patches),  # `Options` checks both words
         sampling=cast("SamplingMethod", sampling),
         seed=seed,
-        dem_unit=dem_unit,
     )
-    others = {"labels": labels, "dem": dem, "ndvi": ndvi, "points": points}
-    files = {name: _each(name, paths, len(image)) for name, paths in others.items()}
-    layers = [
-        _each(name, names, len(image))
-        for name, names in (("layer", layer), ("points-layer", points_layer))
-    ]
-    rows = zip(image, *files.values(), *layers, strict=True)
+    count = len(image)
+    # As many as scenes are one a scene, of any system; others are tiles of one model.
+    models = [[path] for path in dem or ()] if len(dem or ()) == count else [dem]
+    heights = [shared.dem_files(model, dem_unit, dem_nodata) for model in models]
+    rows = zip(
+        image,
+        _each("labels", labels, count),
+        _each("dem", heights, count),
+        _each("ndvi", ndvi, count),
+        _each("points", points, count),
+        _each("layer", layer, count),
+        _each("points-layer", points_layer, count),
+        strict=True,
+    )
     inputs = [preparation.Inputs(*row) for row in rows]
     _show(preparation.prepare(inputs, out, options))
 

@@ -24,9 +24,11 @@ from landslide_tf.mapping.output import MapOptions, Outputs
 from landslide_tf.mapping.predict import Member
 from landslide_tf.mapping.scene import SceneFiles
 from landslide_tf.mapping.series import NewObject, first_step, new_objects
+from landslide_tf.raster.dem import DemFiles
 
 __all__ = [
     "Changes",
+    "DemFiles",
     "MapEvaluation",
     "MapOptions",
     "MapSummary",

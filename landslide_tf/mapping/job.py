@@ -242,7 +242,7 @@ def _job(
         "version": __version__,
         "models": digest,
         "files": states,
-        "scene": [*files.image, files.dem, dict(files.factor), files.dem_unit],
+        "scene": [*files.image, files.dem and asdict(files.dem), dict(files.factor)],
         "bands": [*scene.scene.bands, *scene.scene.ndvi_bands],
         "scale": [scene.scale, scene.scene.calibrated],
         "stride": stride,

@@ -299,7 +299,6 @@ class MapWriter:
             grid,
             probability=chances,
             dem=files.dem,
-            dem_unit=files.dem_unit,
             min_area=self._options.min_area,
             simplify=self._options.simplify,
         )

@@ -21,6 +21,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from landslide_tf.errors import DataError
 from landslide_tf.objects import measure, multi_polygon, outlines, pixel_attributes
 from landslide_tf.raster.cog import NotWritten
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import system_of
 from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.vector import plain_name, vector_path
@@ -53,8 +54,7 @@ def find_landslides(
     grid: Grid,
     *,
     probability: Path | None = None,
-    dem: str | None = None,
-    dem_unit: str | None = None,
+    dem: DemFiles | None = None,
     min_area: float | None = None,
     simplify: float = 0.0,
 ) -> Landslides:
@@ -68,7 +68,6 @@ def find_landslides(
         grid: A north-up grid, or one without a system.
         probability: Raster of the landslide probability on `grid`, scale applied.
         dem: Elevation model, for slopes, aspects and elevations.
-        dem_unit: Its unit; None = as the file says.
         min_area: Smallest object, m²; None = 16 pixels.
         simplify: Tolerance of the outlines, metres; 0 keeps the pixels' edges.
 
@@ -100,9 +99,7 @@ def find_landslides(
     table: dict[str, NDArray[Any]] = {"id": np.arange(1, len(found) + 1)}
     table |= {"area_m2": areas[order], "area_px": pixels[order]}
     table |= {name: values[order] for name, values in shapes.items()}
-    table |= pixel_attributes(
-        found, grid, probability=probability, dem=dem, dem_unit=dem_unit
-    )
+    table |= pixel_attributes(found, grid, probability=probability, dem=dem)
     if simplify > 0 and len(found):
         metres_per_unit = math.sqrt(areas[order].sum() / shapely.area(found).sum())
         found = shapely.simplify(

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.raster.bands import choose_scale, stored_units
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Turn, Window, mean_cell, north_up
 from landslide_tf.raster.ground import check_dem
 from landslide_tf.raster.scene import (
@@ -23,7 +24,7 @@ from landslide_tf.raster.scene import (
     SceneReader,
     make_scene,
 )
-from landslide_tf.terrain import FACTORS, Z_UNITS
+from landslide_tf.terrain import FACTORS
 
 _SAMPLES, _SAMPLE = 4, 256  # windows a side, and their pixels, that decide the scale
 
@@ -34,37 +35,30 @@ class SceneFiles:
 
     Attributes:
         image: Paths that GDAL opens: one file, or several of one scene.
-        dem: Elevation model of any grid and system.
+        dem: Elevation model of any grid and system, one file or tiles.
         factor: Rasters of factors that cannot be made of the elevations, by name.
         bands: Number of each band, from 1; empty = by name.
         scale: As in `raster.bands.choose_scale`.
-        dem_unit: Unit of the elevations, of `terrain.Z_UNITS`; None = as the file
-            says, else metres.
         allow_no_crs: Takes an image without a coordinate reference system.
 
     >>> from landslide_tf.mapping import SceneFiles
-    >>> SceneFiles(("image.tif",), dem="dem.tif", factor={"ndvi": "ndvi.tif"}).read
-    ('image.tif', 'dem.tif', 'ndvi.tif')
+    >>> from landslide_tf.raster.dem import DemFiles
+    >>> dem = DemFiles("west.tif", "east.tif")
+    >>> SceneFiles(("image.tif",), dem=dem, factor={"ndvi": "ndvi.tif"}).read
+    ('image.tif', 'west.tif', 'east.tif', 'ndvi.tif')
     """
 
     image: tuple[str, ...]
-    dem: str | None = None
+    dem: DemFiles | None = None
     factor: Mapping[str, str] = field(default_factory=dict)
     bands: Mapping[str, int] = field(default_factory=dict)
     scale: float | str | None = None
-    dem_unit: str | None = None
     allow_no_crs: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuses an unknown unit."""
-        if self.dem_unit not in (None, *Z_UNITS):
-            hint = did_you_mean(str(self.dem_unit), Z_UNITS)
-            raise DataError(f"`dem_unit` cannot be `{self.dem_unit}`.{hint}")
 
     @property
     def read(self) -> tuple[str, ...]:
         """All files that are read."""
-        dem = () if self.dem is None else (self.dem,)
+        dem = () if self.dem is None else self.dem.paths
         return (*self.image, *dem, *self.factor.values())
 
 
@@ -131,8 +125,7 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
         factors=wanted,
         numbers=files.bands,
         rasters={n: path for n, path in files.factor.items() if n in wanted},
-        terrain=(metadata.terrain.model_dump() if metadata.terrain else {})
-        | {"z_unit": files.dem_unit},
+        terrain=metadata.terrain.model_dump() if metadata.terrain else {},
         dem=files.dem if terrain else None,
         calibrated=metadata.inputs[0].unit not in ("", "1"),
         anywhere=True,
@@ -146,7 +139,7 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
     grid = scene.grid
     if files.dem is not None and not terrain and grid.crs and not grid.is_rotated:
         # Polygons are measured on it.
-        check_dem(files.dem, grid, {"z_unit": files.dem_unit})
+        check_dem(files.dem, grid, {})
     units = stored_units(scene.bands)
     if files.scale == "auto" and any(unit != (1.0, 0.0) for unit in units):
         # A factor alone would leave the offset of the file's tags out.

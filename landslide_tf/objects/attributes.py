@@ -18,8 +18,10 @@ from skimage.morphology import reconstruction
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.objects.outlines import apply, in_metres
-from landslide_tf.raster.aligned import AlignedDem, AlignedRaster
+from landslide_tf.raster.aligned import AlignedRaster
+from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.antimeridian import Geometries
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.terrain import Grid
 
@@ -94,8 +96,7 @@ def pixel_attributes(
     grid: Grid,
     *,
     probability: Path | None = None,
-    dem: str | Path | None = None,
-    dem_unit: str | None = None,
+    dem: DemFiles | None = None,
 ) -> dict[str, FloatArray]:
     """Summarises rasters inside each polygon, reading each part of them once.
 
@@ -107,7 +108,6 @@ def pixel_attributes(
         grid: The grid of the pixels, north up.
         probability: Raster of the landslide probability, scale applied.
         dem: Elevations of any grid.
-        dem_unit: Their unit; None = as the file says.
 
     Returns:
         By name (N,), NaN where nothing is known: `probability` (mean) and `max_prob`;
@@ -123,13 +123,14 @@ def pixel_attributes(
     >>> from rasterio import Affine
     >>> from landslide_tf.objects import pixel_attributes
     >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.dem import DemFiles
     >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 6, 6)
     >>> plane = np.float32(5 * np.arange(6)).reshape(1, 1, 6).repeat(6, axis=1)
     >>> path = Path("/vsimem/plane.tif")  # a file in memory
     >>> write_plain(path, grid, Layer("float32", -9999, ["elevation"]), [(0, plane)])
     >>> box = np.array([shapely.box(500_010, 4_599_960, 500_050, 4_599_980)], object)
-    >>> found = pixel_attributes(box, grid, dem=path)
+    >>> found = pixel_attributes(box, grid, dem=DemFiles(path))
     >>> found["slope_mean_deg"].round(4).tolist(), found["relief_m"].tolist()
     ([26.5651], [15.0])
     """
@@ -141,9 +142,7 @@ def pixel_attributes(
         if probability is not None:
             readers.append(_chances(probability, grid, stack))
         if dem is not None:
-            terrain = AlignedDem(
-                dem, grid, ("dem", "slope", "aspect"), {"z_unit": dem_unit}
-            )
+            terrain = AlignedDem(dem, grid, ("dem", "slope", "aspect"))
             stack.callback(terrain.close)
             readers.append(lambda window: terrain.read(window)[0])
         if not readers:

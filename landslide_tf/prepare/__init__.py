@@ -4,8 +4,10 @@ from landslide_tf.prepare.folder import Prepared, prepare
 from landslide_tf.prepare.patches import Patch, superpixel_patches
 from landslide_tf.prepare.plan import Inputs, Options
 from landslide_tf.prepare.sampling import Draw, multistage_sample
+from landslide_tf.raster.dem import DemFiles
 
 __all__ = [
+    "DemFiles",
     "Draw",
     "Inputs",
     "Options",

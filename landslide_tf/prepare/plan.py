@@ -16,7 +16,7 @@ from landslide_tf.datasets.landslide_scenes.tiles import (
     grid_windows,
     survey,
 )
-from landslide_tf.errors import DataError, check_choice, did_you_mean
+from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.prepare.patches import Patch
 from landslide_tf.prepare.pool import (
     Patches,
@@ -28,10 +28,10 @@ from landslide_tf.prepare.pool import (
 from landslide_tf.prepare.sampling import SamplingMethod
 from landslide_tf.progress import with_progress
 from landslide_tf.raster.bands import COLOURS, known_bands, stored_units
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.vector import Burner, Shapes, read_shapes
-from landslide_tf.terrain import Z_UNITS
 
 Found = Mapping[str, tuple[Scene, Shapes | None]]
 """Scenes by name, with the points given for each."""
@@ -47,7 +47,7 @@ class Inputs:
         image: GeoTIFF with CRS; red, green and blue found by name or order.
         labels: Polygons (GeoJSON, GeoPackage, shapefile), a raster of class values,
             or a labelme file.
-        dem: Elevation model, any grid and system.
+        dem: Elevation model, any grid and system, one file or tiles.
         ndvi: Vegetation index, any grid and system; else made of near infrared and
             red where the image has both.
         points: Where landslides are known to be: tiles around them join the training
@@ -57,13 +57,15 @@ class Inputs:
 
     >>> from pathlib import Path
     >>> from landslide_tf.prepare import Inputs
-    >>> Inputs(Path("image.tif"), Path("labels.gpkg"), dem=Path("dem.tif")).dem.name
-    'dem.tif'
+    >>> from landslide_tf.raster.dem import DemFiles
+    >>> dem = DemFiles("dem.tif", unit="foot")
+    >>> Inputs(Path("image.tif"), Path("labels.gpkg"), dem=dem).dem.paths
+    ('dem.tif',)
     """
 
     image: Path
     labels: Path
-    dem: Path | None = None
+    dem: DemFiles | None = None
     ndvi: Path | None = None
     points: Path | None = None
     layer: str | None = None
@@ -85,9 +87,8 @@ class Options:
         sampling: As in `multistage_sample`; training tiles only.
         seed: Seed of split and sampling.
         licence: Licence of the scenes.
-        terrain: Further arguments of `terrain.factors_on_grid`.
-        dem_unit: Unit of the elevations, of `terrain.Z_UNITS`; None = as each file
-            says, else metres.
+        terrain: How factors are made of elevations: `derive`, `resampling`, `edges`
+            and `method` of `terrain.factors_on_grid`.
         workers: Threads that read windows; None = one a core, four at most.
 
     >>> from landslide_tf.prepare import Options
@@ -106,7 +107,6 @@ class Options:
     licence: str = "the user's own scenes"
     terrain: Mapping[str, Any] = field(default_factory=dict)
     workers: int | None = None
-    dem_unit: str | None = None
 
     def __post_init__(self) -> None:
         """Refuses unknown words."""
@@ -117,8 +117,6 @@ class Options:
                     f"`{name}` cannot be `{value}`."
                     f"{did_you_mean(str(value), get_args(known))}"
                 )
-        if self.dem_unit is not None:
-            check_choice("dem_unit", self.dem_unit, tuple(Z_UNITS))
 
 
 def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
@@ -159,7 +157,7 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
             rasters={} if files.ndvi is None else {NDVI: files.ndvi},
             labels=files.labels,
             options=replace(options.labels, layer=files.layer or options.labels.layer),
-            terrain={"z_unit": options.dem_unit, **options.terrain},
+            terrain=options.terrain,
         )
         points = None
         if files.points is not None:

@@ -6,7 +6,7 @@ said here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,10 @@ from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.raster import grid as grids
 from landslide_tf.raster.grid import AS_STORED, Window
-from landslide_tf.terrain import Grid, TerrainFactors, factors_on_grid
-from landslide_tf.terrain.elevation import NoElevation
-from landslide_tf.terrain.units import elevation_unit
+from landslide_tf.terrain import Grid
 
 # A cell this much larger than the source's is made of the mean of what it covers.
 _COARSER = 1.5
-# Cells around a window that the resampling kernel of elevations reaches.
-_REACH = 4
 
 
 def alpha_bands(dataset: DatasetReader) -> list[int]:
@@ -267,128 +263,3 @@ class AlignedRaster:
         """Closes the file."""
         self._source.close()
         self._base.close()
-
-
-def _around(start: int, length: int, size: int) -> tuple[int, int]:
-    """Returns first cell and end of a window with the cells around it, on the grid.
-
-    A grid of one or two rows or columns has slopes only with what lies beyond.
-    """
-    if size <= 2:
-        return -1, size + 1
-    return max(start - 1, 0), min(start + length + 1, size)
-
-
-class AlignedDem:
-    """Terrain factors on a grid, computed window by window.
-
-    Windows are computed with the cells around them, so that they fit together as if
-    the whole grid had been computed at once.
-
-    Args:
-        path: Elevation model of one band, any grid and system.
-        grid: The grid to read on.
-        factors: Names of `terrain.FACTORS`.
-        options: Further arguments of `terrain.factors_on_grid`.
-
-    Raises:
-        DataError: If the file cannot be opened, has several bands, or contradicts the
-            unit that is given.
-
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from rasterio import Affine
-    >>> from landslide_tf.raster.aligned import AlignedDem
-    >>> from landslide_tf.raster.cog import Layer, write_plain
-    >>> from landslide_tf.raster.grid import Window
-    >>> from landslide_tf.terrain import Grid
-    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 6, 6)
-    >>> heights = np.float32(np.arange(0, 60, 10)).reshape(1, 1, 6).repeat(6, axis=1)
-    >>> path = Path("/vsimem/dem.tif")  # a file in memory
-    >>> write_plain(path, grid, Layer("float32", -9999, ["elevation"]), [(0, heights)])
-    >>> dem = AlignedDem(path, grid, ("slope", "aspect"))
-    >>> values, known = dem.read(Window(2, 2, 1, 1))
-    >>> dem.close()
-    >>> values.round(3).tolist()
-    [[[45.0, 270.0]]]
-    """
-
-    def __init__(
-        self,
-        path: grids.FilePath,
-        grid: Grid,
-        factors: Sequence[str],
-        options: Mapping[str, Any] | None = None,  # as factors_on_grid takes them
-    ) -> None:
-        self.path, self.factors = Path(path), tuple(factors)
-        self._grid, self._options = grid, dict(options or {})
-        self._dataset = grids.open_dataset(path, "DEM")
-        meanings = self._dataset.colorinterp
-        if (count := sum(m != ColorInterp.alpha for m in meanings)) != 1:
-            raise DataError(
-                f"DEM `{path}` must have one band of elevations, received {count}."
-            )
-        self._own = grids.stored_grid(self._dataset)
-        unit = self._options.get("z_unit")
-        self._options["z_unit"] = elevation_unit(self._dataset, f"DEM `{path}`", unit)
-
-    def read(self, window: Window) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Computes a window.
-
-        Args:
-            window: Part of the grid, inside it.
-
-        Returns:
-            float32 (h, w, F), NaN where there is no elevation, and where all
-            elevations of the 3 × 3 cells around are known, bool (h, w).
-
-        Raises:
-            DataError: If the model is truncated or corrupt, its system does not
-                convert into the grid's, or an option is not valid.
-        """
-        top, bottom = _around(window.row, window.height, self._grid.height)
-        left, right = _around(window.column, window.width, self._grid.width)
-        found = self._compute(self._grid.window(top, left, bottom - top, right - left))
-        shape = (window.height, window.width)
-        if found is None:
-            nothing = np.full((*shape, len(self.factors)), np.nan, np.float32)
-            return nothing, np.zeros(shape, bool)
-        inside = (
-            slice(window.row - top, window.row - top + window.height),
-            slice(window.column - left, window.column - left + window.width),
-        )
-        return found.values[inside], found.valid[inside]
-
-    def _compute(self, target: Grid) -> TerrainFactors | None:
-        """Returns the factors of a grid; None where there are no elevations."""
-        own = self._own
-        left, bottom, right, top = grids.bounds_in(target, own.crs)
-        corners = ~own.transform @ (np.array([left, right]), np.array([top, bottom]))
-        spans = []
-        for ends, cells, size in zip(
-            corners, target.shape[::-1], own.shape[::-1], strict=True
-        ):
-            low, high = np.sort(ends)
-            margin = _REACH * max(1.0, (high - low) / cells) + 2
-            spans.append((max(int(low - margin), 0), min(int(high + margin), size)))
-        (column, end), (row, bottom_row) = spans
-        if column >= end or row >= bottom_row:
-            return None
-        place = Window(row, column, bottom_row - row, end - column)
-        with grids.readable(self.path, "DEM"):
-            values = self._dataset.read(1, window=place.box).astype(np.float64)
-            values[self._dataset.read_masks(1, window=place.box) == 0] = np.nan
-        values = values * self._dataset.scales[0] + self._dataset.offsets[0]
-        try:
-            return factors_on_grid(
-                (values, own.window(*place), None),
-                target,
-                factors=self.factors,
-                **self._options,
-            )
-        except NoElevation:
-            return None  # the elevations end, or have a hole, where the window lies
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._dataset.close()

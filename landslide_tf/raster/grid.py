@@ -216,17 +216,32 @@ def grid_of(path: FilePath, what: str) -> Grid:
     True
     """
     with open_raster(path, what) as dataset:
-        grid = stored_grid(dataset)
+        return upright_grid(stored_grid(dataset), f"{what} `{path}`")
+
+
+def upright_grid(grid: Grid, name: str) -> Grid:
+    """Returns a grid that must have a place, north up; `name` serves messages.
+
+    Raises:
+        DataError: If it has no CRS, or is rotated.
+
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.grid import upright_grid
+    >>> from landslide_tf.terrain import Grid
+    >>> south_up = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, 10, 4_600_000), 3, 2)
+    >>> upright_grid(south_up, "DEM").transform.e
+    -10.0
+    """
     if grid.crs is None:
         raise DataError(
-            f"{what} `{path}` must have a coordinate reference system, received none; "
+            f"{name} must have a coordinate reference system, received none; "
             "assign it (`rio edit-info --crs EPSG:… --transform …`)."
         )
     try:
         upright, _ = grid.upright()
         cell_size(upright)
     except DataError as error:
-        raise DataError(f"{what} `{path}`: {error}") from error
+        raise DataError(f"{name}: {error}") from error
     return upright
 
 

@@ -13,8 +13,8 @@ import pyproj
 from pyproj.exceptions import ProjError
 
 from landslide_tf.errors import DataError
-from landslide_tf.raster.aligned import AlignedDem
 from landslide_tf.raster.bands import BandSource
+from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import (
     Bounds,
     FilePath,
@@ -25,6 +25,7 @@ from landslide_tf.raster.grid import (
     same_cells,
     stored_grid,
     system_of,
+    upright_grid,
 )
 from landslide_tf.terrain import Grid
 
@@ -62,15 +63,33 @@ def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
     Traceback (most recent call last):
     landslide_tf.errors.DataError: DEM `/vsimem/overlap.tif` must overlap the image, ...
     """
-    own = grid_of(path, what)
-    if _common(bounds_in(own, grid.crs), bounds_in(grid, grid.crs)) is None:
+    _check_shared([grid_of(path, what)], f"{what} `{path}`", grid)
+
+
+def _check_shared(parts: Sequence[Grid], name: str, grid: Grid) -> list[int]:
+    """Returns which parts of a raster share ground with an image; refuses none."""
+    box = bounds_in(grid, grid.crs)
+    found = [
+        number
+        for number, part in enumerate(parts)
+        if _common(bounds_in(part, grid.crs), box) is not None
+    ]
+    if not found:
         raise DataError(
-            f"{what} `{path}` must overlap the image, received {own} beside {grid}: "
+            f"{name} must overlap the image, received {parts[0]} beside {grid}: "
             "they share no ground; check the systems of both."
         )
+    return found
 
 
-def check_sentinels(path: FilePath, what: str, number: int = 1) -> None:
+def check_sentinels(
+    path: FilePath,
+    what: str,
+    number: int = 1,
+    *,
+    nodata: float | None = None,
+    option: str = "",
+) -> None:
     """Refuses a raster whose cells without a value look like values.
 
     Sixteen windows spread over the file are read, its corners among them.
@@ -79,6 +98,8 @@ def check_sentinels(path: FilePath, what: str, number: int = 1) -> None:
         path: The raster file.
         what: What it is, for messages.
         number: Its band, from 1.
+        nodata: A value that the user says stands for no data.
+        option: The option that says it, for the message; empty for none.
 
     Raises:
         DataError: If the band holds a number that usually stands for no data, far below
@@ -109,14 +130,16 @@ def check_sentinels(path: FilePath, what: str, number: int = 1) -> None:
             read = dataset.read(number, window=box)
             if dataset.nodata is None:  # a mask or transparency may say it
                 read = read[dataset.read_masks(number, window=box) > 0]
-            found.append(np.unique(read[np.isfinite(read) & (read != dataset.nodata)]))
+            known = np.isfinite(read) & (read != dataset.nodata) & (read != nodata)
+            found.append(np.unique(read[known]))
     values = np.unique(np.concatenate(found).astype(np.float64))
     if not values.size or values[0] not in _SENTINELS:
         return
     if values.size == 1 or values[1] - values[0] > _FAR_BELOW:
+        given = f"say so with `{option}{values[0]:g}`, or " if option else ""
         raise DataError(
             f"{what} `{path}` must tag the value that stands for no data, received "
-            f"{values[0]:g} without a tag; tag it: `rio edit-info "
+            f"{values[0]:g} without a tag; {given}tag it: `rio edit-info "
             f"--nodata={values[0]:g} {shlex.quote(str(path))}`."
         )
 
@@ -143,6 +166,7 @@ def check_images(bands: Sequence[BandSource], stored: Grid, grid: Grid) -> None:
     >>> from pathlib import Path
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.bands import BandSource
+    from landslide_tf.raster.dem import DemFiles, open_dem
     >>> from landslide_tf.raster.cog import Layer, write_plain
     >>> from landslide_tf.raster.ground import check_images
     >>> from landslide_tf.terrain import Grid
@@ -188,36 +212,42 @@ def check_images(bands: Sequence[BandSource], stored: Grid, grid: Grid) -> None:
         check_sentinels(band.path, "image", band.number)
 
 
-def check_dem(path: FilePath, grid: Grid, terrain: Mapping[str, Any]) -> None:
+def check_dem(dem: DemFiles, grid: Grid, terrain: Mapping[str, Any]) -> None:
     """Refuses elevations that a scene cannot use, and warns of wrong slopes.
 
     Args:
-        path: Elevation model of any grid and system.
+        dem: Elevation model of any grid and system.
         grid: Grid of the scene, north up.
-        terrain: Further arguments of `terrain.factors_on_grid`.
+        terrain: How factors are made of it, see `AlignedDem`.
 
     Raises:
-        DataError: If the file cannot be opened, has several bands, shows other ground,
-            or contradicts the unit.
+        DataError: As `open_dem` and `check_sentinels`, or if no tile shows the ground.
 
     >>> from pathlib import Path
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.dem import DemFiles
     >>> from landslide_tf.raster.ground import check_dem
     >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 4, 4)
     >>> path = Path("/vsimem/heights.tif")
     >>> write_plain(path, grid, Layer("float32", -9999, ["dem"]), [])
-    >>> check_dem(path, grid, {})
-    >>> check_dem(path, grid.window(4, 4, 4, 4), {})
+    >>> check_dem(DemFiles(path), grid, {})
+    >>> check_dem(DemFiles(path), grid.window(4, 4, 4, 4), {})
     Traceback (most recent call last):
     landslide_tf.errors.DataError: DEM `/vsimem/heights.tif` must overlap the image, ...
     """
-    AlignedDem(path, grid, ("dem",), terrain).close()
-    check_overlap(path, "DEM", grid)
-    check_sentinels(path, "DEM")
+    opened = open_dem(dem)
+    opened.dataset.close()
+    own = upright_grid(opened.grid, str(dem))
+    parts = [upright_grid(tile.grid, str(dem)) for tile in opened.tiles]
+    for number in _check_shared(parts, str(dem), grid):
+        path = opened.tiles[number].path
+        check_sentinels(path, "DEM", nodata=dem.nodata, option="--dem-nodata ")
+    if line := opened.overlaps:
+        warnings.warn(line, stacklevel=3)
     before = terrain.get("derive") == "before"
-    derived, what = (grid_of(path, "DEM"), "DEM") if before else (grid, "image")
+    derived, what = (own, "DEM") if before else (grid, "image")
     if line := stretch_warning(derived, what):
         warnings.warn(line, stacklevel=3)
 

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
-from landslide_tf.raster.aligned import AlignedDem, AlignedRaster
+from landslide_tf.raster.aligned import AlignedRaster
+from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.bands import BandSource, find_bands
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import (
     FilePath,
     Window,
@@ -55,7 +57,7 @@ class Scene:
         dem: Elevation model; factors of the terrain are NaN without one.
         rasters: Rasters of factors by name, such as the vegetation index.
         labels: What is where; None = nothing is known.
-        terrain: Further arguments of `terrain.factors_on_grid`.
+        terrain: How factors are made of elevations, see `AlignedDem`.
         calibrated: Whether `image` holds values in their unit, by the files' scale and
             offset, or as stored.
         about: Facts of the scene, such as sensor and date.
@@ -77,7 +79,7 @@ class Scene:
     bands: tuple[BandSource, ...]
     factors: tuple[str, ...] = ()
     ndvi_bands: tuple[BandSource, ...] = ()
-    dem: FilePath | None = None
+    dem: DemFiles | None = None
     rasters: Mapping[str, FilePath] = field(default_factory=dict)
     labels: Labels | None = None
     terrain: Mapping[str, Any] = field(default_factory=dict)
@@ -98,7 +100,7 @@ def make_scene(
     factors: Sequence[str],
     numbers: Mapping[str, int] | None = None,
     gsd: float | None = None,
-    dem: FilePath | None = None,
+    dem: DemFiles | None = None,
     rasters: Mapping[str, FilePath] | None = None,
     labels: Path | None = None,
     options: LabelOptions | None = None,
@@ -121,7 +123,7 @@ def make_scene(
         rasters: Rasters of factors by name, any grid and system.
         labels: Polygons, a raster, or a labelme file; None = no labels.
         options: How labels are read.
-        terrain: Further arguments of `terrain.factors_on_grid`.
+        terrain: How factors are made of elevations, see `AlignedDem`.
         calibrated: As in `Scene`.
         anywhere: Takes an image without a place or a rotated one.
         about: Facts of the scene.

@@ -78,13 +78,14 @@ def strips(source: Path, target: Path, mode: str) -> None:
 
 def windows(source: Path, targets: list[Path]) -> None:
     """Slope and aspect together, as `landslide-tf map` makes them."""
-    from landslide_tf.raster.aligned import AlignedDem
+    from landslide_tf.raster.aligned_dem import AlignedDem
+    from landslide_tf.raster.dem import DemFiles
     from landslide_tf.raster.grid import Window as Part
     from landslide_tf.terrain import Grid
 
     with rasterio.open(source) as dem:
         grid = Grid.of(dem)
-    reader = AlignedDem(source, grid, ("slope", "aspect"))
+    reader = AlignedDem(DemFiles(source), grid, ("slope", "aspect"))
     first, second = (created(path, *grid.shape) for path in targets)
     with first, second:
         for row in range(0, grid.height, ROWS):

@@ -32,6 +32,7 @@ from rasterio.windows import Window
 
 from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
 from landslide_tf.metadata import Band, ModelMetadata
+from landslide_tf.raster.dem import DemFiles
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -116,7 +117,7 @@ def share(size: int, width: float | None, repeats: int) -> dict[str, float | str
             dtype="float32", crs="EPSG:32633", transform=TRANSFORM,
         ) as dataset:  # fmt: skip
             dataset.write(heights.astype(np.float32))
-        files = SceneFiles((str(image),), dem=str(dem))
+        files = SceneFiles((str(image),), dem=DemFiles(dem))
 
         def whole(predict: Callable[..., np.ndarray]) -> None:
             member = Member(predict, served.metadata)

@@ -22,6 +22,7 @@ import rasterio
 from landslide_tf import saved_models, serving
 from landslide_tf.datasets.synthetic_landslides.generate import generate_tile
 from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
+from landslide_tf.raster.dem import DemFiles
 
 HERE = Path(__file__).parent
 CELL, STRIDE = 2.0, 16
@@ -51,7 +52,9 @@ def mapped(
         }
         outputs = Outputs(folder / "map.tif", folder / "p.tif")
         files = SceneFiles(
-            (paths["image"],), dem=paths["dem"], factor={"ndvi": paths["ndvi"]}
+            (paths["image"],),
+            dem=DemFiles(paths["dem"]),
+            factor={"ndvi": paths["ndvi"]},
         )
         map_scene([member], files, outputs, MapOptions(window=tile, float32=True))
         found = []

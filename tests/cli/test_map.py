@@ -1,5 +1,6 @@
 """`map` with the shipped model on a generated scene."""
 
+import re
 import warnings
 
 import numpy as np
@@ -49,6 +50,50 @@ def test_a_scene_becomes_rasters_and_polygons(command, scene, tmp_path):
     code, text, _ = command("map", saved_models.path(MODEL), *arguments, "--out", out)
     assert code == 0  # the same, by its folder
     assert "windows of 96 pixels (training: 96), 32 shared" in text
+
+
+def test_tiles_of_elevations_make_the_map_of_the_whole(command, scene, tmp_path):
+    """Also with a value for missing cells, its polygons and its page."""
+    with rasterio.open(scene / "dem.tif") as dataset:
+        heights, place = dataset.read(), dataset.transform
+    heights = heights.astype(np.float64)  # as tiles are read
+    heights[:, 20:25, 35:45] = -9999
+    whole = tmp_path / "whole.tif"
+    files.write(whole, heights, transform=place, nodata=-9999)
+    west = files.write(tmp_path / "w.tif", heights[..., :40], transform=place)
+    moved = place @ Affine.translation(40, 0)
+    east = files.write(tmp_path / "e.tif", heights[..., 40:], transform=moved)
+    tiles = ("--dem", east, "--dem", west)
+    start = ("map", MODEL, "--image", scene / "image.tif")
+    command.refuses(
+        *start, *tiles, "--out", tmp_path / "m.tif", message="`--dem-nodata -9999`"
+    )
+    found = []
+    for name, dem in (
+        ("one", ("--dem", whole)),
+        ("two", (*tiles, "--dem-nodata", "-9999")),
+    ):
+        out = tmp_path / name
+        code, _, err = command(
+            *start, *dem, "--out", out / "m.tif", "--vector", out / "m.gpkg",
+            "--report", out / "m.html", "--threshold", 0.05, "--min-area", 0,
+        )  # fmt: skip
+        assert code == 0, err
+        with rasterio.open(out / "m.tif") as dataset:
+            classes = dataset.read(1)
+        _, _, _, columns = pyogrio.raw.read(out / "m.gpkg", read_geometry=False)
+        found.append((classes, columns, (out / "m.html").read_text()))
+    (classes, columns, page), (same, same_columns, same_page) = found
+    np.testing.assert_array_equal(classes, same)
+    assert (classes == 255).any() and len(columns[0])
+    for one, other in zip(columns, same_columns, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert shades(page) and shades(page) == shades(same_page)
+
+
+def shades(page):
+    """The hillshade of a page, as it is in the file."""
+    return re.findall(r'data-kind="hillshade"[^>]*src="([^"]+)"', page)
 
 
 @pytest.mark.parametrize(

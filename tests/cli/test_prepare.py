@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import tensorflow_datasets as tfds
+from rasterio import Affine
 
 from tests.datasets import scene_files as files
 
@@ -59,7 +60,10 @@ def test_bad_arguments_end_in_one_line(command, scene, tmp_path):
     given = ("prepare", "--image", image, "--labels", labels, "--out", out)
     for arguments, message in (
         (("--bands", "red"), "`red=3,green=2,blue=1`"),
-        (("--dem", labels, "--dem", labels), "one `--dem`, or one for each of the 1"),
+        (
+            ("--ndvi", labels, "--ndvi", labels),
+            "one `--ndvi`, or one for each of the 1",
+        ),
         (("--classes", "a,b"), "`landslide` among them"),
         (("--positive", "scar"), "must hold the class `scar`"),
         (("--layer", "x"), "must have the layer `x`, received the layers `polygons`"),
@@ -73,6 +77,34 @@ def test_bad_arguments_end_in_one_line(command, scene, tmp_path):
     code, _, err = command(*given[:3], "--out", out)
     assert code == 2 and "--labels" in err
     assert not out.exists()
+
+
+def test_tiles_of_elevations_are_one_model(command, scene, tmp_path):
+    """For a scene that none of them covers, and for several scenes."""
+    labels = scene / "polygons.geojson"
+    with rasterio.open(scene / "dem.tif") as dataset:
+        heights, place, rows = dataset.read(1), dataset.transform, dataset.height
+    tiles = []
+    for row in range(0, rows, 100):
+        moved = place @ Affine.translation(0, row)
+        path = files.write(tmp_path / f"{row}.tif", heights[row : row + 100], moved)
+        tiles += ["--dem", path]
+    copy = tmp_path / "copy.tif"
+    shutil.copy(scene / "image.tif", copy)
+    given = ("prepare", "--image", scene / "image.tif", "--labels", labels)
+    more = ("--image", copy, "--labels", labels, "--tile", 32)
+    found = []
+    for name, dem in (
+        ("whole", ("--dem", scene / "dem.tif")),
+        ("tiles", (*tiles, "--dem-nodata", -9999)),
+    ):
+        code, _, err = command(*given, *more, *dem, "--out", tmp_path / name)
+        assert code == 0, err
+        (folder,) = (tmp_path / name).glob("landslide_scenes/*/1.0.0")
+        examples = tfds.builder_from_directory(folder).as_dataset(split="train")
+        found.append([example["factors"] for example in tfds.as_numpy(examples)])
+    assert len(found[0]) > 10
+    np.testing.assert_array_equal(*found)
 
 
 def test_the_unit_of_elevations_can_be_said(command, scene, tmp_path):

@@ -24,6 +24,7 @@ from landslide_tf.datasets.landslide_scenes.tiles import (
 )
 from landslide_tf.errors import DataError
 from landslide_tf.raster.bands import find_bands
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.scene import SceneReader, make_scene
@@ -79,7 +80,7 @@ def read(scene, window=None):
 
 
 def scene_of(folder, **options):
-    arguments = {"bands": RGB, "factors": TERRAIN, "dem": folder / "dem.tif",
+    arguments = {"bands": RGB, "factors": TERRAIN, "dem": DemFiles(folder / "dem.tif"),
                  "labels": folder / "polygons.geojson"}  # fmt: skip
     return make_scene("s", folder / "image.tif", **{**arguments, **options})
 
@@ -102,6 +103,26 @@ def test_a_window_is_that_part_of_the_whole(folder):
     inside = (slice(20, 50), slice(9, 50))
     for a, b in zip(whole, part, strict=True):
         np.testing.assert_allclose(a[inside], b, rtol=1e-5, atol=1e-4)
+
+
+def test_elevations_come_as_tiles_with_what_they_do_not_say(folder):
+    with rasterio.open(folder / "dem.tif") as dataset:
+        heights, place = dataset.read(1), dataset.transform
+    expected = read(scene_of(folder)).factors
+    (folder / "dem.tif").unlink()
+    feet = np.where(heights == -9999, heights, heights / 0.3048)
+    files.write(folder / "dem" / "north.tif", feet[:20], place)
+    below = place @ Affine.translation(0, 20)
+    files.write(folder / "dem" / "south.tif", feet[20:], below)
+    stated = folder / "scene.json"
+    stated.write_text('{"dem_unit": "foot", "dem_nodata": -9999}')
+    scenes, _ = find_scenes(folder.parent, bands=RGB, factors=TERRAIN)
+    found = read(scenes[folder.name]).factors
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    for wrong in ('{"dem_nodata": "-9999"}', '{"dem_unit": "feet"}'):
+        stated.write_text(wrong)
+        with pytest.raises(DataError, match=r"`(dem_nodata|dem_unit)`"):
+            find_scenes(folder.parent, bands=RGB, factors=TERRAIN)
 
 
 def test_terrain_is_that_of_the_package(folder):
@@ -537,7 +558,7 @@ def test_the_real_scene_in_degrees_has_a_dem_of_another_grid(shared):
     folder = shared / "data" / "scenes" / "rmnp"
     scene = make_scene(
         "rmnp", folder / "rmnp-rgb.tif", bands=RGB, factors=("dem", "slope", "aspect"),
-        dem=folder / "rmnp-dem.tif", labels=folder / "rmnp.shp",
+        dem=DemFiles(folder / "rmnp-dem.tif"), labels=folder / "rmnp.shp",
     )  # fmt: skip
     pixels = read(scene)
     assert pixels.image.shape == (373, 485, 3)

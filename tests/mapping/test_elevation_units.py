@@ -10,6 +10,7 @@ from rasterio import Affine
 
 from landslide_tf.errors import DataError
 from landslide_tf.mapping import MapOptions, Outputs, SceneFiles, map_scene
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.report.map.layers import Overview, hillshade_layer
 from tests.mapping import map_files as files
 
@@ -36,12 +37,15 @@ def dem_of(path, metres, units=None, **options):
     return str(path)
 
 
-def mapped(folder, dem, member=SLOPE_90, **scene):
+def mapped(folder, dem, member=SLOPE_90, **given):
     outputs = Outputs(
         folder / "map.tif", folder / "chances.tif", vector=(folder / "map.gpkg",)
     )
     map_scene(
-        [member], SceneFiles((image_of(folder),), dem=dem, **scene), outputs, OPTIONS
+        [member],
+        SceneFiles((image_of(folder),), dem=DemFiles(dem, **given)),
+        outputs,
+        OPTIONS,
     )
     with rasterio.open(outputs.probabilities) as dataset:
         slope = dataset.read(1) * 90
@@ -59,7 +63,7 @@ def mapped(folder, dem, member=SLOPE_90, **scene):
 )
 def test_slopes_of_feet_are_those_of_the_ground(tmp_path, units, crs, given):
     dem = dem_of(tmp_path / "dem.tif", SURVEY_FOOT, units, crs=crs)
-    slope, polygons = mapped(tmp_path, dem, dem_unit=given)
+    slope, polygons = mapped(tmp_path, dem, unit=given)
     np.testing.assert_allclose(slope[1:-1, 1:-1], EXPECTED, atol=1e-3)
     assert polygons["slope_mean_deg"] == pytest.approx(EXPECTED, abs=0.1)
     assert polygons["elev_max_m"].max() == pytest.approx(RISE * 10 * 23, rel=1e-4)
@@ -72,20 +76,21 @@ def test_a_unit_that_contradicts_the_file_ends_before_anything_is_written(
     """Also where the elevations serve the polygons alone."""
     dem = dem_of(tmp_path / "dem.tif", SURVEY_FOOT, "US survey foot")
     with pytest.raises(DataError, match="US survey foot"):
-        mapped(tmp_path, dem, member, dem_unit="metre")
+        mapped(tmp_path, dem, member, unit="metre")
     assert {p.name for p in tmp_path.iterdir()} == {"dem.tif", "image.tif"}
 
 
 def test_the_page_lights_the_same_relief_in_every_unit(tmp_path):
     overview = Overview.of(image_of(tmp_path), 24)
-    plain = hillshade_layer(overview, dem_of(tmp_path / "m.tif", 1))
+    plain = hillshade_layer(overview, DemFiles(dem_of(tmp_path / "m.tif", 1)))
     feet = dem_of(tmp_path / "ft.tif", SURVEY_FOOT, "US survey foot")
-    assert hillshade_layer(overview, feet) == plain
+    assert hillshade_layer(overview, DemFiles(feet)) == plain
     tenths = dem_of(tmp_path / "tenths.tif", 0.1)
     with rasterio.open(tenths, "r+") as dataset:
         dataset.scales = (0.1,)
-    assert hillshade_layer(overview, tenths) == plain
-    assert hillshade_layer(overview, dem_of(tmp_path / "x.tif", SURVEY_FOOT)) != plain
+    assert hillshade_layer(overview, DemFiles(tenths)) == plain
+    untagged = DemFiles(dem_of(tmp_path / "x.tif", SURVEY_FOOT))
+    assert hillshade_layer(overview, untagged) != plain
 
 
 MERCATOR = Affine(10, 0, 1_600_000, 0, -10, 6_000_000)
@@ -106,7 +111,8 @@ def test_projections_whose_metres_are_no_metres_are_warned_of(
 ):
     place = {"crs": crs, "transform": transform}
     image = image_of(tmp_path, **place)
-    scene = SceneFiles((image,), dem=dem_of(tmp_path / "dem.tif", 1, **place))
+    dem = DemFiles(dem_of(tmp_path / "dem.tif", 1, **place))
+    scene = SceneFiles((image,), dem=dem)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         map_scene([SLOPE_90], scene, Outputs(tmp_path / "map.tif"), OPTIONS)

@@ -25,6 +25,7 @@ from landslide_tf.mapping import (
     map_scene,
 )
 from landslide_tf.mapping.polygons import qgis_style
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.terrain import Grid, factors_on_grid
 from tests.mapping import map_files as files
 
@@ -60,7 +61,7 @@ def map_blobs(tmp_path, *, vectors=("map.gpkg", "map.geojson"), dem=None, **opti
         vector=tuple(tmp_path / name for name in vectors),
     )
     chosen = MapOptions(window=32, overlap=8, **options)
-    scene = SceneFiles((image,), dem=dem)
+    scene = SceneFiles((image,), dem=dem and DemFiles(dem))
     return map_scene([files.identity()], scene, outputs, chosen)
 
 
@@ -252,7 +253,9 @@ SLOPE_90 = files.of_factors(lambda f: np.clip(f[..., 0] / 90, 0, 1))
 def mapped_slope(tmp_path, image, dem, member=SLOPE_90, **options):
     outputs = Outputs(tmp_path / "map.tif", tmp_path / "chances.tif")
     chosen = MapOptions(**({"window": 16, "overlap": 4, "float32": True} | options))
-    map_scene([member], SceneFiles((image,), dem=dem), outputs, chosen)
+    map_scene(
+        [member], SceneFiles((image,), dem=dem and DemFiles(dem)), outputs, chosen
+    )
     with rasterio.open(outputs.probabilities) as dataset:
         return dataset.read(1) * 90
 

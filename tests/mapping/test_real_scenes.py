@@ -6,6 +6,7 @@ import rasterio
 from rasterio.shutil import copy
 
 from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.terrain import Grid, factors_on_grid
 from tests.mapping import map_files as files
 
@@ -15,7 +16,7 @@ def mapped(tmp_path, member, image, dem=None, **options):
         tmp_path / "map.tif", tmp_path / "p.tif", vector=(tmp_path / "map.gpkg",)
     )
     chosen = MapOptions(**({"window": 128, "overlap": 32} | options))
-    scene = SceneFiles((str(image),), dem=None if dem is None else str(dem))
+    scene = SceneFiles((str(image),), dem=None if dem is None else DemFiles(dem))
     return map_scene([member], scene, outputs, chosen), outputs
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from rasterio import Affine
 
 from landslide_tf.mapping.scene import SceneFiles, open_scene
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.scene import SceneReader, make_scene
 from tests.mapping import map_files as files
@@ -28,14 +29,14 @@ def test_windows_hold_what_prepare_gave_to_training(tmp_path):
         tmp_path / "image.tif",
         bands=RGB,
         factors=FACTORS,
-        dem=tmp_path / "dem.tif",
+        dem=DemFiles(tmp_path / "dem.tif"),
     )
     units = {"slope": "degree", "aspect": "degree", "ndvi": "1"}
     metadata = files.metadata(
         inputs=[{"name": name, "range": (0, 255)} for name in RGB],
         factors=[{"name": name, "unit": unit} for name, unit in units.items()],
     )
-    scene = open_scene(SceneFiles((image,), dem=dem), metadata)
+    scene = open_scene(SceneFiles((image,), dem=DemFiles(dem)), metadata)
     with SceneReader(trained) as before, SceneReader(scene.scene) as after:
         for window in (Window(0, 0, 60, 70), Window(7, 11, 30, 40)):
             expected = before.read(window)

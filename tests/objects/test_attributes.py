@@ -10,6 +10,7 @@ from skimage import measure
 
 from landslide_tf import objects
 from landslide_tf.objects import attributes
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.terrain import Grid
 
 GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 300, 260)
@@ -97,7 +98,9 @@ def test_terrain_of_a_plane(tmp_path):
     box = shapely.box(500_100, 4_599_000, 500_300, 4_599_100)
     beyond = shapely.box(400_000, 4_599_000, 400_300, 4_599_100)
     tiny = shapely.box(500_101, 4_599_001, 500_102, 4_599_002)
-    found = objects.pixel_attributes(np.array([box, beyond, tiny]), GRID, dem=dem)
+    found = objects.pixel_attributes(
+        np.array([box, beyond, tiny]), GRID, dem=DemFiles(dem)
+    )
     slope = np.degrees(np.arctan(0.5))
     assert found["slope_mean_deg"][[0, 2]] == pytest.approx([slope, slope], abs=1e-4)
     assert found["slope_p90_deg"][0] == pytest.approx(slope, abs=1e-4)
@@ -114,7 +117,7 @@ def test_aspects_around_north_do_not_cancel(tmp_path):
     dem = write(tmp_path / "ridge.tif", ridge)
     west = GRID.transform.c + 1300
     box = shapely.box(west - 200, 4_599_000, west + 200, 4_599_200)
-    found = objects.pixel_attributes(np.array([box]), GRID, dem=dem)
+    found = objects.pixel_attributes(np.array([box]), GRID, dem=DemFiles(dem))
     away = abs((found["aspect_mean_deg"][0] + 180) % 360 - 180)
     assert away < 2
 

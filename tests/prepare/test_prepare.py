@@ -13,6 +13,7 @@ from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles
 from landslide_tf.errors import DataError
 from landslide_tf.prepare import Inputs, Options, pool, prepare, superpixel_patches
 from landslide_tf.prepare.plan import find_inputs
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.scene import make_scene
@@ -25,9 +26,8 @@ from tests.datasets.test_landslide_scenes_builder import RGB, read, scene_of
 
 def inputs(folder, **changes):
     given = {"image": "image.tif", "labels": "polygons.geojson", "dem": "dem.tif"}
-    return Inputs(
-        **{name: folder / file for name, file in {**given, **changes}.items()}
-    )
+    found = {name: folder / file for name, file in {**given, **changes}.items()}
+    return Inputs(**(found | {"dem": DemFiles(found["dem"])}))
 
 
 @pytest.fixture(scope="module")

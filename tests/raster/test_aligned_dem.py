@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from landslide_tf.errors import DataError
-from landslide_tf.raster.aligned import AlignedDem
+from landslide_tf.raster.aligned_dem import AlignedDem
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.terrain import Grid
 from tests.mapping import map_files as files
@@ -21,7 +22,7 @@ def dem(tmp_path):
 
 
 def read(path, window, **options):
-    reader = AlignedDem(path, GRID, ("slope",), options)
+    reader = AlignedDem(DemFiles(path), GRID, ("slope",), options)
     try:
         return reader.read(Window(*window))
     finally:
@@ -39,5 +40,5 @@ def test_windows_without_elevations_have_no_value(dem):
 def test_what_is_wrong_is_told_and_not_taken_for_a_hole(dem):
     with pytest.raises(DataError, match="`resampling`"):
         read(dem, (0, 0, 10, 10), resampling="lanczos")
-    with pytest.raises(DataError, match="`z_unit`"):
-        read(dem, (0, 0, 10, 10), z_unit="fathom")
+    with pytest.raises(DataError, match="`dem_unit`"):
+        DemFiles(dem, unit="fathom")

@@ -10,6 +10,7 @@ from rasterio.control import GroundControlPoint
 
 from landslide_tf.errors import DataError
 from landslide_tf.mapping import MapOptions, Outputs, SceneFiles, map_scene
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import grid_of
 from landslide_tf.raster.scene import make_scene
 from landslide_tf.terrain import Grid, factors_on_grid
@@ -61,7 +62,7 @@ def test_only_a_warp_can_place_them(tmp_path, write):
         plain = files.write(tmp_path / "plain.tif", files.chances(24, 24))
         make_scene(
             "s", plain, bands=["a", "b"], factors=["slope"], numbers={"a": 1, "b": 2},
-            dem=dem,
+            dem=DemFiles(dem),
         )  # fmt: skip
 
 
@@ -147,13 +148,15 @@ def test_a_sentinel_without_a_tag_is_named(tmp_path, sentinel):
     advice = f"`rio edit-info --nodata={sentinel} {holed}`"
     for image, dem, what in ((clean, holed, "DEM"), (holed, clean, "image")):
         with pytest.raises(DataError) as refused:
-            make_scene("s", image, dem=dem, **plain)
+            make_scene("s", image, dem=DemFiles(dem), **plain)
         assert advice in str(refused.value) and str(refused.value).startswith(what)
     with rasterio.open(holed, "r+") as dataset:
         dataset.nodata = sentinel
     known = ~(values[0] == sentinel)
-    assert np.array_equal(read(make_scene("s", holed, dem=clean, **plain)).valid, known)
-    pixels = read(make_scene("s", clean, dem=holed, **plain))
+    assert np.array_equal(
+        read(make_scene("s", holed, dem=DemFiles(clean), **plain)).valid, known
+    )
+    pixels = read(make_scene("s", clean, dem=DemFiles(holed), **plain))
     assert not pixels.valid[:4, :5].any() and pixels.valid[4:, 5:].all()
 
 
@@ -161,4 +164,4 @@ def test_depths_of_the_sea_are_no_sentinels(tmp_path):
     depths = np.linspace(-9999, -8000, 600, dtype=np.float32).reshape(1, 20, 30)
     dem = files.write(tmp_path / "dem.tif", depths)
     plain = {"bands": ["a"], "factors": ["slope"], "numbers": {"a": 1}}
-    assert read(make_scene("s", dem, dem=dem, **plain)).valid.all()
+    assert read(make_scene("s", dem, dem=DemFiles(dem), **plain)).valid.all()

@@ -8,6 +8,7 @@ from rasterio.enums import ColorInterp
 
 from landslide_tf.errors import DataError
 from landslide_tf.raster.aligned import AlignedRaster
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelReader, RasterLabels
 from landslide_tf.raster.scene import SceneReader, make_scene
@@ -162,7 +163,7 @@ def test_windows_without_a_pixel_need_no_factors(tmp_path):
     image = files.write(tmp_path / "s.tif", stored, names=NAMES, nodata=0, **PLAIN)
     heights = np.arange(1200, dtype=np.float32).reshape(1, 40, 30)
     dem = files.write(tmp_path / "dem.tif", heights)
-    scene = scene_of(image, factors=("slope",), dem=dem)
+    scene = scene_of(image, factors=("slope",), dem=DemFiles(dem))
     empty = Window(0, 0, 10, 30)
     assert np.isfinite(read(scene, empty).factors[1:-1, 1:-1]).all()
     assert np.isnan(read(scene, empty, skip_empty=True).factors).all()

@@ -21,9 +21,15 @@ from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour, class_palette
 from landslide_tf.raster.aligned import alpha_bands, known_cells
 from landslide_tf.raster.cog import read_legend
-from landslide_tf.raster.grid import Turn, north_up, open_raster, stored_grid
+from landslide_tf.raster.dem import DemFiles, open_dem
+from landslide_tf.raster.grid import (
+    Turn,
+    north_up,
+    open_raster,
+    readable,
+    stored_grid,
+)
 from landslide_tf.terrain import Grid, cell_size, hillshade
-from landslide_tf.terrain.units import elevation_unit
 
 PROBABILITY_MAP = "magma"
 _STRETCH = (1.0, 99.0)  # percentiles that become black and full colour
@@ -100,32 +106,36 @@ class Overview:
             DataError: If the file cannot be read or has no place.
         """
         with open_raster(path, what) as dataset:
-            own = stored_grid(dataset)
-            if own == self.stored or (
-                own.crs is None and own.shape == self.stored.shape
-            ):
-                values, valid = _read(dataset, index, self.grid.shape, resampling)
-                return values[self.back], valid[self.back]
-            if own.crs is None or self.grid.crs is None:
-                raise DataError(
-                    f"{what} `{path}` must have the map's rows and columns, "
-                    f"{self.stored.shape}, or both a coordinate system, received "
-                    f"{own.shape}: give the file that was mapped."
-                )
-            if resampling == Resampling.mode and self.shrinks < _COARSER:
-                # The most frequent of all cells that one touches, by however little.
-                resampling = Resampling.nearest
-            with WarpedVRT(
-                dataset,
-                crs=self.grid.crs,
-                transform=self.grid.transform,
-                height=self.grid.height,
-                width=self.grid.width,
-                resampling=resampling,
-                add_alpha=dataset.nodata is None
-                and ColorInterp.alpha not in dataset.colorinterp,
-            ) as warped:
-                return _read(warped, index, self.grid.shape, resampling)
+            return self.read_open(dataset, f"{what} `{path}`", index, resampling)
+
+    def read_open(
+        self, dataset: DatasetReader, name: str, index: int, resampling: Resampling
+    ) -> tuple[NDArray, NDArray[np.bool_]]:
+        """Reads a band of an open file, whose name serves messages; as `read`."""
+        own = stored_grid(dataset)
+        if own == self.stored or (own.crs is None and own.shape == self.stored.shape):
+            values, valid = _read(dataset, index, self.grid.shape, resampling)
+            return values[self.back], valid[self.back]
+        if own.crs is None or self.grid.crs is None:
+            raise DataError(
+                f"{name} must have the map's rows and columns, {self.stored.shape}, or "
+                f"both a coordinate system, received {own.shape}: give the file that "
+                "was mapped."
+            )
+        if resampling == Resampling.mode and self.shrinks < _COARSER:
+            # The most frequent of all cells that one touches, by however little.
+            resampling = Resampling.nearest
+        with WarpedVRT(
+            dataset,
+            crs=self.grid.crs,
+            transform=self.grid.transform,
+            height=self.grid.height,
+            width=self.grid.width,
+            resampling=resampling,
+            add_alpha=dataset.nodata is None
+            and ColorInterp.alpha not in dataset.colorinterp,
+        ) as warped:
+            return _read(warped, index, self.grid.shape, resampling)
 
 
 def _read(
@@ -173,15 +183,12 @@ def _stretched(band: NDArray, known: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.rint(np.clip(part, 0, 1) * 255).astype(np.uint8)
 
 
-def hillshade_layer(
-    overview: Overview, dem: str | Path, unit: str | None = None
-) -> str | None:
+def hillshade_layer(overview: Overview, dem: DemFiles) -> str | None:
     """Draws the relief lit from the north-west, at the size of the overview's cells.
 
     Args:
         overview: The grid.
         dem: Elevations of any grid.
-        unit: Unit of the elevations, of `terrain.Z_UNITS`; None = as the file says.
 
     Returns:
         A PNG as a data URI; None where slopes in the map's grid mean nothing: without
@@ -190,10 +197,11 @@ def hillshade_layer(
     grid = overview.grid
     if grid.crs is None or grid.is_rotated or min(grid.shape) < 2:
         return None
-    with open_raster(dem, "DEM") as dataset:
+    opened = open_dem(dem)
+    with opened.dataset as dataset, readable(", ".join(dem.paths), "DEM"):
         # An offset has no slope.
-        z_factor = elevation_unit(dataset, f"DEM `{dem}`", unit) * dataset.scales[0]
-    heights, valid = overview.read(dem, "DEM", 1, Resampling.bilinear)
+        z_factor = opened.metres * dataset.scales[0]
+        heights, valid = overview.read_open(dataset, str(dem), 1, Resampling.bilinear)
     heights = np.where(valid, heights, np.nan).astype(np.float64)
     east, north = (np.broadcast_to(size, grid.height) for size in cell_size(grid))
     shade = hillshade(heights, (east, north), z_factor=z_factor)

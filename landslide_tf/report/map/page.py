@@ -10,6 +10,7 @@ import matplotlib
 
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.report.map.layers import (
     PROBABILITY_MAP,
     Overview,
@@ -84,8 +85,7 @@ def write_map_page(
     title: str,
     dates: Sequence[MapDate],
     *,
-    dem: str | Path | None = None,
-    dem_unit: str | None = None,
+    dem: DemFiles | None = None,
     polygons: str | Path | None = None,
     facts: Mapping[str, Cell] | None = None,
     max_side: int = MAX_SIDE,
@@ -102,7 +102,6 @@ def write_map_page(
         title: Title and heading.
         dates: One date, or two, the earlier first; shown on the grid of the first map.
         dem: Elevations of any grid, for the hillshade.
-        dem_unit: Their unit, of `terrain.Z_UNITS`; None = as the file says.
         polygons: Vector file of the (new) landslides.
         facts: What else to say of the map, by name.
         max_side: Most rows and columns of an overview.
@@ -120,7 +119,7 @@ def write_map_page(
     overview = Overview.of(dates[0].map, max_side)
     shade = None
     if dem is not None:
-        shade = hillshade_layer(overview, dem, dem_unit)
+        shade = hillshade_layer(overview, dem)
     shown = [_layers_of(date, overview, shade) for date in dates]
     objects = MapObjects((), (), 0)
     if polygons is not None:

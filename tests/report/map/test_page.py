@@ -17,6 +17,7 @@ from PIL import Image
 from rasterio import Affine
 
 from landslide_tf.errors import DataError
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.report import MapDate, write_map_page
 from tests.report.chromium import PROGRAM, Chromium
 
@@ -87,7 +88,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(folder):
-    more = {"dem": folder / "dem.tif", "polygons": folder / "found.gpkg"}
+    more = {"dem": DemFiles(folder / "dem.tif"), "polygons": folder / "found.gpkg"}
     facts = {"scene": HOSTILE, "pixels": 5400}
     return write_map_page(
         folder / "map page.html", HOSTILE, [date(folder)], facts=facts, **more
@@ -191,7 +192,7 @@ def test_maps_of_other_orientation(tmp_path, transform, crs):
     image = raster(tmp_path / "i.tif", values * 255, transform=transform, crs=crs)
     dem = raster(tmp_path / "d.tif", values, transform=transform, crs=crs)
     one = MapDate(name="a", map=tmp_path / "map.tif", image=[(str(image), 1)])
-    path = write_map_page(tmp_path / "a.html", "A", [one], dem=dem)
+    path = write_map_page(tmp_path / "a.html", "A", [one], dem=DemFiles(dem))
     layers = pictures(path)
     turned = transform.e > 0 and crs is not None
     assert (layers["image"][..., 0] == (values[::-1] if turned else values) * 255).all()
@@ -208,7 +209,9 @@ def test_thin_and_empty_maps(tmp_path, shape, value):
     heights = np.full(shape, np.nan if value == 255 else 7, np.float32)
     dem = raster(tmp_path / "d.tif", heights, nodata=np.nan)
     one = MapDate(name="a", map=tmp_path / "map.tif", image=[(str(image), 1)])
-    path = write_map_page(tmp_path / "a.html", "A", [one], dem=dem, max_side=20)
+    path = write_map_page(
+        tmp_path / "a.html", "A", [one], dem=DemFiles(dem), max_side=20
+    )
     layers = pictures(path)
     assert ("hillshade" in layers) == (min(shape) > 1)
     for layer in layers.values():

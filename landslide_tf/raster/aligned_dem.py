@@ -1,0 +1,141 @@
+"""Terrain factors on the grid of an image, whatever grid the elevations have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.array_types import FloatArray
+from landslide_tf.raster import grid as grids
+from landslide_tf.raster.aligned import alpha_bands, known_cells
+from landslide_tf.raster.dem import DemFiles, open_dem
+from landslide_tf.raster.grid import Window
+from landslide_tf.terrain import Grid, TerrainFactors, factors_on_grid
+from landslide_tf.terrain.elevation import NoElevation
+
+# Cells around a window that the resampling kernel of elevations reaches.
+_REACH = 4
+
+
+def _around(start: int, length: int, size: int) -> tuple[int, int]:
+    """Returns first cell and end of a window with the cells around it, on the grid.
+
+    A grid of one or two rows or columns has slopes only with what lies beyond.
+    """
+    if size <= 2:
+        return -1, size + 1
+    return max(start - 1, 0), min(start + length + 1, size)
+
+
+class AlignedDem:
+    """Terrain factors on a grid, computed window by window.
+
+    Windows are computed with the cells around them, so that they fit together as if
+    the whole grid had been computed at once.
+
+    Args:
+        dem: Elevation model, any grid and system.
+        grid: The grid to read on.
+        factors: Names of `terrain.FACTORS`.
+        options: How factors are made: `derive`, `resampling`, `edges` and `method` of
+            `terrain.factors_on_grid`.
+
+    Raises:
+        DataError: As `open_dem`.
+
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.aligned_dem import AlignedDem
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.dem import DemFiles
+    >>> from landslide_tf.raster.grid import Window
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 6, 6)
+    >>> heights = np.float32(np.arange(0, 60, 10)).reshape(1, 1, 6).repeat(6, axis=1)
+    >>> path = Path("/vsimem/dem.tif")  # a file in memory
+    >>> write_plain(path, grid, Layer("float32", -9999, ["elevation"]), [(0, heights)])
+    >>> dem = AlignedDem(DemFiles(path), grid, ("slope", "aspect"))
+    >>> values, known = dem.read(Window(2, 2, 1, 1))
+    >>> dem.close()
+    >>> values.round(3).tolist()
+    [[[45.0, 270.0]]]
+    """
+
+    def __init__(
+        self,
+        dem: DemFiles,
+        grid: Grid,
+        factors: Sequence[str],
+        options: Mapping[str, Any] | None = None,  # as factors_on_grid takes them
+    ) -> None:
+        self.factors = tuple(factors)
+        self._dem, self._grid, self._options = dem, grid, dict(options or {})
+        self._open = open_dem(dem)
+        self._alpha = alpha_bands(self._open.dataset)
+
+    def read(self, window: Window) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Computes a window.
+
+        Args:
+            window: Part of the grid, inside it.
+
+        Returns:
+            float32 (h, w, F), NaN where there is no elevation, and where all
+            elevations of the 3 × 3 cells around are known, bool (h, w).
+
+        Raises:
+            DataError: If the model is truncated or corrupt, its system does not
+                convert into the grid's, or an option is not valid.
+        """
+        top, bottom = _around(window.row, window.height, self._grid.height)
+        left, right = _around(window.column, window.width, self._grid.width)
+        found = self._compute(self._grid.window(top, left, bottom - top, right - left))
+        shape = (window.height, window.width)
+        if found is None:
+            nothing = np.full((*shape, len(self.factors)), np.nan, np.float32)
+            return nothing, np.zeros(shape, bool)
+        inside = (
+            slice(window.row - top, window.row - top + window.height),
+            slice(window.column - left, window.column - left + window.width),
+        )
+        return found.values[inside], found.valid[inside]
+
+    def _compute(self, target: Grid) -> TerrainFactors | None:
+        """Returns the factors of a grid; None where there are no elevations."""
+        own, dataset = self._open.grid, self._open.dataset
+        left, bottom, right, top = grids.bounds_in(target, own.crs)
+        corners = ~own.transform @ (np.array([left, right]), np.array([top, bottom]))
+        spans = []
+        for ends, cells, size in zip(
+            corners, target.shape[::-1], own.shape[::-1], strict=True
+        ):
+            low, high = np.sort(ends)
+            margin = _REACH * max(1.0, (high - low) / cells) + 2
+            spans.append((max(int(low - margin), 0), min(int(high + margin), size)))
+        (column, end), (row, bottom_row) = spans
+        if column >= end or row >= bottom_row:
+            return None
+        place = Window(row, column, bottom_row - row, end - column)
+        with grids.readable(", ".join(self._dem.paths), "DEM"):
+            values = dataset.read(1, window=place.box).astype(np.float64)
+            known = known_cells(dataset, [1], self._alpha, box=place.box)
+        values = values * dataset.scales[0] + dataset.offsets[0]
+        values[~known] = np.nan
+        try:
+            return factors_on_grid(
+                (values, own.window(*place), None),
+                target,
+                factors=self.factors,
+                z_unit=self._open.metres,
+                **self._options,
+            )
+        except NoElevation:
+            return None  # the elevations end, or have a hole, where the window lies
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._open.dataset.close()
