@@ -30,9 +30,7 @@ def changes(
     image: Annotated[
         list[Path] | None, typer.Option(help="For the page: one a map.")
     ] = None,
-    dem: Annotated[
-        list[str] | None, typer.Option(help="For the page's hillshade: file or tiles.")
-    ] = None,
+    dem: shared.Dem = None,
     dem_unit: shared.DemUnit = None,
     dem_nodata: shared.DemNodata = None,
     overwrite: shared.Overwrite = False,

@@ -47,9 +47,7 @@ def map_scene(
     model: Model,
     image: Annotated[list[str], typer.Option(help="Scene: one file, or several.")],
     out: Annotated[Path, typer.Option(help="Class map to write (GeoTIFF).")],
-    dem: Annotated[
-        list[str] | None, typer.Option(help="Elevations, any grid: file or tiles.")
-    ] = None,
+    dem: shared.Dem = None,
     factor: Factor = None,
     vector: Annotated[Files, typer.Option(help="Polygons: .gpkg, .geojson.")] = None,
     report: map_report.Report = None,

@@ -78,6 +78,9 @@ ClassField = Annotated[
     str | None,
     typer.Option(help="Field of their classes.", show_default="class, if there"),
 ]
+Dem = Annotated[
+    list[str] | None, typer.Option(help="Elevations, any grid: file or tiles.")
+]
 DemUnit = Annotated[
     str | None,
     typer.Option(

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from landslide_tf.prepare import Prepared
     from landslide_tf.prepare.pool import Patches
     from landslide_tf.prepare.sampling import SamplingMethod
+    from landslide_tf.raster.dem import DemFiles
 
 T = TypeVar("T")
 Files = list[Path] | None
+Dem = Annotated[
+    list[str] | None,
+    typer.Option(help="Elevations, any grid: one, one a scene, or tiles for all."),
+]
 Layers = Annotated[
     list[str] | None,
     typer.Option(help="Of the polygons; once, or one a scene.", show_default="its one"),
@@ -34,10 +39,7 @@ def prepare(
         list[Path], typer.Option(help="Polygons, class raster or labelme JSON.")
     ],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
-    dem: Annotated[
-        Files,
-        typer.Option(help="Elevations, any grid: one, one a scene, or tiles for all."),
-    ] = None,
+    dem: Dem = None,
     dem_unit: shared.DemUnit = None,
     dem_nodata: shared.DemNodata = None,
     ndvi: Annotated[Files, typer.Option(help="NDVI; else of NIR and red.")] = None,
@@ -89,13 +91,10 @@ def prepare(
         seed=seed,
     )
     count = len(image)
-    # As many as scenes are one a scene, of any system; others are tiles of one model.
-    models = [[path] for path in dem or ()] if len(dem or ()) == count else [dem]
-    heights = [shared.dem_files(model, dem_unit, dem_nodata) for model in models]
     rows = zip(
         image,
         _each("labels", labels, count),
-        _each("dem", heights, count),
+        _each("dem", _elevations(dem, dem_unit, dem_nodata, count), count),
         _each("ndvi", ndvi, count),
         _each("points", points, count),
         _each("layer", layer, count),
@@ -120,6 +119,15 @@ def _show(made: Prepared) -> None:
     )
     typer.echo(f"prepared: {made.folder}")
     typer.echo(f"next: {made.train_command}")
+
+
+def _elevations(
+    paths: list[str] | None, unit: str | None, nodata: float | None, count: int
+) -> list[DemFiles | None]:
+    """Returns one model a scene where there are as many files, else one of tiles."""
+    given = paths or []
+    models = [[path] for path in given] if len(given) == count else [given]
+    return [shared.dem_files(model, unit, nodata) for model in models]
 
 
 def _each(name: str, given: list[T] | None, count: int) -> list[T | None]:
