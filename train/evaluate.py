@@ -17,7 +17,7 @@ from landslide_tf.metrics import (
     Scores,
     apply_temperature,
     decide,
-    landslide_index,
+    warn_of_one_class,
 )
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.objects import ObjectCounts, object_counts
@@ -30,7 +30,11 @@ from landslide_tf.train.run.pictures import examples_to_show, rgb_image
 from landslide_tf.train.run.session import Session
 from landslide_tf.train.tasks import task_of
 from landslide_tf.train.tasks.data import input_selection, load_split
-from landslide_tf.train.transfer.compatibility import recipe_for
+from landslide_tf.train.transfer.compatibility import (
+    SharedClasses,
+    recipe_for,
+    shared_classes,
+)
 
 Permutable = Literal["image", "factors"]
 
@@ -42,6 +46,9 @@ class Evaluation:
     Attributes:
         metadata: The model's metadata.
         data: `name/config:split` of the examples.
+        classes: Names of the classes that are scored: the model's, or background and
+            landslide where the data set or the model tells no more apart.
+        landslide: Index of the landslide class among them.
         scores: Pixel scores over all examples.
         ids: Name of each example.
         matrices: Confusion matrix of each example, int64 (examples, classes,
@@ -53,6 +60,8 @@ class Evaluation:
 
     metadata: ModelMetadata
     data: str
+    classes: tuple[str, ...]
+    landslide: int
     scores: Scores
     ids: tuple[str, ...]
     matrices: IntArray
@@ -63,8 +72,7 @@ class Evaluation:
     @property
     def landslide_iou(self) -> float:
         """IoU of the landslide class."""
-        index = landslide_index(self.metadata.landslide_class)
-        return self.scores.of_class(index)["iou"]
+        return self.scores.of_class(self.landslide)["iou"]
 
     def object_table(self) -> dict[str, dict[str, Any]]:
         """Returns object counts and scores by rule, as JSON values."""
@@ -83,8 +91,8 @@ class Evaluation:
         return {
             "scores": self.scores.as_dict(),
             "objects": self.object_table(),
-            "classes": self.metadata.classes,
-            "landslide_class": self.metadata.landslide_class,
+            "classes": self.classes,
+            "landslide_class": self.landslide,
             "pictures": self.pictures,
             "facts": self.facts,
         }
@@ -131,19 +139,20 @@ def evaluate_run(
         arrays = recipe.data.arrays
     store = load_split(name, split or recipe.data.test, session, arrays)
     recipe = recipe_for(recipe, metadata, store.description)
+    shared = shared_classes(metadata, store.description)
     batches = EvaluationBatches(store, input_selection(recipe), batch_size)
-    landslide = landslide_index(metadata.landslide_class)
     ids, matrices = [], []
     counts = {match: ObjectCounts(0, 0, 0, match) for match in get_args(Match)}
     shown = examples_to_show(store, pictures)
     drawn = []
     predictions = _predict(run, batches, metadata, permute)
     for number, inputs, label, prediction in predictions:
-        accumulator = ConfusionAccumulator(len(metadata.classes), metadata.ignore_value)
+        label, prediction = shared.of_data[label], shared.of_model[prediction]
+        accumulator = ConfusionAccumulator(len(shared.names), IGNORE_VALUE)
         accumulator.update(label, prediction)
         ids.append(store.ids[number])
         matrices.append(accumulator.matrix)
-        masks = label == landslide, prediction == landslide
+        masks = label == shared.landslide, prediction == shared.landslide
         ignored = label == IGNORE_VALUE
         counts = {
             match: total + object_counts(*masks, match=match, ignore=ignored)
@@ -153,26 +162,41 @@ def evaluate_run(
             drawn.append(_picture(store, number, inputs, label, prediction, metadata))
     each = np.stack(matrices)
     full = f"{store.description.name}:{store.description.split}"
+    scores = Scores.from_matrix(each.sum(axis=0), class_names=shared.names)
+    warn_of_one_class(scores, f"`{full}`")
+    return Evaluation(
+        metadata=metadata,
+        data=full,
+        classes=shared.names,
+        landslide=shared.landslide,
+        scores=scores,
+        ids=tuple(ids),
+        matrices=each,
+        objects=counts,
+        facts={"data": full, **_facts(metadata, len(store), shared, permute)},
+        pictures=drawn,
+    )
+
+
+def _facts(
+    metadata: ModelMetadata,
+    examples: int,
+    shared: SharedClasses,
+    permute: Permutable | None,
+) -> dict[str, str | int | float]:
+    """Returns how a model was evaluated, for the head of a report."""
     facts: dict[str, str | int | float] = {
         "model": f"{metadata.builder} ({metadata.name})",
-        "data": full,
-        "examples": len(store),
+        "examples": examples,
         "threshold": "argmax" if metadata.threshold is None else metadata.threshold,
         "temperature": _temperature(metadata) or 1.0,
         "objects": "8-connected, at least 16 pixels, counted example by example",
     }
     if permute:
         facts["permuted input"] = permute
-    return Evaluation(
-        metadata=metadata,
-        data=full,
-        scores=Scores.from_matrix(each.sum(axis=0), class_names=metadata.classes),
-        ids=tuple(ids),
-        matrices=each,
-        objects=counts,
-        facts=facts,
-        pictures=drawn,
-    )
+    if shared.merged:
+        facts["classes"] = "whatever is no landslide counts as background"
+    return facts
 
 
 def _predict(

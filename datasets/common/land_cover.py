@@ -68,10 +68,13 @@ class LandCoverBuilder(LandslideBuilder["LandCover"], skip_registration=True):
 
     Attributes:
         POLYGONS: Whether polygons of landslides may stand for rasters of labels.
+        TESTS: Whether the pairs test models of another region: they are all of the
+            test part where the table does not say otherwise.
     """
 
     NOTED: ClassVar[Mapping[str, Sequence[str]]] = {"entries": ("class_shares",)}
     POLYGONS: ClassVar[bool] = False
+    TESTS: ClassVar[bool] = False
 
     def _info(self) -> tfds.core.DatasetInfo:
         text = tfds.features.Text
@@ -102,9 +105,17 @@ class LandCoverBuilder(LandslideBuilder["LandCover"], skip_registration=True):
             layout += "; or `labels/*.gpkg|shp|geojson` of landslides"
         patterns = ("pairs.csv", "*/pairs.csv")
         found = find_manual(self.manual_root(dl_manager), self.name, patterns, layout)
+        config = self.builder_config
         splits, report = find_pairs(
-            found.parent, seed=self.builder_config.seed, polygons=self.POLYGONS
+            found.parent, seed=config.seed, polygons=self.POLYGONS, tests=self.TESTS
         )
+        drawn = [p for pairs in splits.values() for p in pairs if p.polygons]
+        if drawn and not config.binary and config.background is None:
+            raise DataError(
+                f"Pair `{drawn[0].id}` has polygons of landslides, which tell nothing "
+                f"of the other classes: build `{self.name}/binary`, which scores land "
+                f"cover, too, or add `{found.parent / 'labels'}/<id>.tif`."
+            )
         counts = {split: {"pairs": len(pairs)} for split, pairs in splits.items()}
         self.info.metadata["files"] = report | counts
         return splits

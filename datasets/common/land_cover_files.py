@@ -81,7 +81,7 @@ class LandCover:
 
 
 def find_pairs(
-    root: str | os.PathLike[str], *, seed: int, polygons: bool
+    root: str | os.PathLike[str], *, seed: int, polygons: bool, tests: bool
 ) -> tuple[dict[str, list[LandCover]], dict[str, Any]]:
     """Lists the pairs of a folder by split.
 
@@ -92,12 +92,16 @@ def find_pairs(
         root: The folder with `pairs.csv`.
         seed: Seed of the split by hash.
         polygons: Whether labels may be polygons for all pairs.
+        tests: Whether pairs without a split are all of the test part, and parts may be
+            empty, as where a model of another region is only tested (Xia et al. 2021,
+            section 4.3).
 
     Returns:
         The pairs by split, and what was found and left over.
 
     Raises:
-        DataError: If the table is not valid or a file is missing.
+        DataError: If the table is not valid, a file is missing, or a part is empty
+            that must not be.
     """
     folder = Path(root)
     table = epath.Path(folder / TABLE)
@@ -118,10 +122,12 @@ def find_pairs(
             for split in SPLITS
         }
         warn_of_shared_ground(parts, bounds)
+    elif tests:
+        parts = dict.fromkeys(SPLITS, ()) | {"test": tuple(sorted(pairs))}
     else:
         parts = split_by_hash(pairs, seed, groups=overlapping_footprints(bounds))
     for split, names in parts.items():
-        if not names:
+        if not (names or tests):
             raise DataError(
                 f"`{table}` must hold pairs for train, validation and test, "
                 f"received {len(pairs)} of which none goes to {split}; fill the column "

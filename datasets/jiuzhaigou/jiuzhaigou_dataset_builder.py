@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import tensorflow_datasets as tfds
+
 from landslide_tf.datasets.common.land_cover import (
     LAYOUT,
     LandCoverBuilder,
@@ -19,16 +21,22 @@ class Builder(LandCoverBuilder):
     {LAYOUT}; `labels/*.gpkg|shp|geojson` with polygons of landslides may stand for the
     rasters of labels.
     """
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "2.0.0": "Background beyond polygons; all pairs test unless the table says "
+        "otherwise.",
+        "1.0.0": "First release.",
+    }
     POLYGONS = True
+    TESTS = True
     BUILDER_CONFIGS: ClassVar[list[LandCoverConfig]] = [
-        LandCoverConfig(
-            name="pairs",
-            description="Six classes; pixels beyond polygons have no label.",
-        ),
         LandCoverConfig(
             name="binary",
             description="Landslide and background, which is all beyond polygons.",
             binary=True,
             background="background",
+        ),
+        LandCoverConfig(
+            name="pairs", description="Six classes, from rasters of labels."
         ),
     ]

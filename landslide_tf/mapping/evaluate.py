@@ -156,7 +156,7 @@ def evaluate_map(
     >>> found.scores.matrix.tolist(), found.objects["iou"].tp
     ([[40, 4], [4, 16]], 1)
     """
-    from landslide_tf.metrics import ConfusionAccumulator
+    from landslide_tf.metrics import ConfusionAccumulator, warn_of_one_class
 
     counted = ConfusionAccumulator(2, IGNORE_VALUE)
     landslide = read_legend(path).landslide_value(path, landslide_class)
@@ -183,12 +183,15 @@ def evaluate_map(
             truth[rows], ignore[rows] = wanted == 1, wanted == IGNORE_VALUE
             counted.update(wanted, predicted[rows].astype(np.uint8))
     _check_defined(path, reference, truth, predicted, ignore)
+    scores = counted.scores(class_names=("other", "landslide"))
+    if truth.any():  # else it has been warned of
+        warn_of_one_class(scores, f"the reference `{reference}`")
     objects = {
         rule: object_counts(truth, predicted, match=rule, ignore=ignore)
         for rule in get_args(Match)
     }
     return MapEvaluation(
-        scores=counted.scores(class_names=("other", "landslide")),
+        scores=scores,
         objects=objects,
         sizes=_by_size(truth, predicted & ~ignore, grid),
         ignored=int(ignore.sum()),

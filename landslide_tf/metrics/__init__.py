@@ -29,8 +29,10 @@ from landslide_tf.metrics.decision import (
 from landslide_tf.metrics.scores import (
     CAS_COLUMNS,
     ConfusionAccumulator,
+    OneClassWarning,
     Scores,
     cas_scores,
+    warn_of_one_class,
 )
 from landslide_tf.metrics.soft_iou import SoftIoU, mean_image_scores
 
@@ -41,6 +43,7 @@ __all__ = [
     "ConfusionMatrix",
     "Interval",
     "LogitSample",
+    "OneClassWarning",
     "ReliabilityAccumulator",
     "Scores",
     "SoftIoU",
@@ -60,4 +63,5 @@ __all__ = [
     "paired_bootstrap",
     "prior_bias",
     "score_of_matrices",
+    "warn_of_one_class",
 ]

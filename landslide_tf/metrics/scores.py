@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -19,6 +20,18 @@ PER_CLASS = ("precision", "recall", "f1", "iou", "binary_accuracy")
 # Of the CAS Landslide benchmark, in the order of its table.
 CAS_COLUMNS = ("precision", "recall", "iou", "f1", "miou", "oa")
 AVERAGES = ("oa", "miou", "mean_f1", "mean_precision", "mean_recall", "g_mean")
+
+
+class OneClassWarning(UserWarning):
+    """Scores are of a reference in which only one class occurs.
+
+    Example:
+        >>> import warnings
+        >>> from landslide_tf.metrics import OneClassWarning
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("error", OneClassWarning)
+        ...     # evaluate_run(...) now stops where scores say nothing
+    """
 
 
 def _json_number(value: float) -> float | None:
@@ -157,6 +170,41 @@ class Scores:
             "confusion_matrix": self.matrix.tolist(),
             "pixels": int(self.matrix.sum()),
         }
+
+
+def warn_of_one_class(scores: Scores, reference: str) -> None:
+    """Warns where scores say nothing: the reference holds one class only, or none.
+
+    A prediction that calls every pixel the one class is then perfect, whatever a model
+    has learnt.
+
+    Args:
+        scores: Scores of all pixels that count.
+        reference: What they are compared with, for the message.
+
+    Example:
+        >>> import warnings
+        >>> from landslide_tf import metrics
+        >>> scores = metrics.Scores.from_matrix([[0, 0], [3, 5]])
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     metrics.warn_of_one_class(scores, "`map.tif`")
+        >>> len(caught)
+        1
+    """
+    present = np.flatnonzero(scores.matrix.sum(axis=1))
+    if len(present) > 1:
+        return
+    if not len(present):
+        told = "holds no pixel with a class: no score has a value (nan)"
+    else:
+        only = scores.class_names[present[0]]
+        told = (
+            f"holds one class only where it is scored, `{only}`: a model that sees it "
+            "everywhere scores 1, so that scores say nothing; choose data that show "
+            "landslides and other ground"
+        )
+    warnings.warn(f"{reference} {told}.", OneClassWarning, stacklevel=3)
 
 
 def _checked_matrix(matrix: ArrayLike) -> IntArray:

@@ -25,6 +25,14 @@ Summary = Mapping[str, Any]
 Point = Mapping[str, Any]
 _ON_TARGET = ("landslide_iou", "landslide_f1", "miou", "oa")
 _ON_SOURCE = ("landslide_iou", "miou")
+# Beside the precision of each class in tables 3 and 6 of Xia et al. 2021, and the
+# object scores of their table 4.
+_AVERAGES = {
+    "mean_recall": "mean recall",
+    "mean_f1": "mean F1",
+    "oa": "overall accuracy",
+}
+_OBJECTS = ("dp", "qp", "oe", "ce")
 
 
 def write_benchmark(
@@ -81,12 +89,14 @@ def write_curve(
     Args:
         folder: Where the files go; files of these names are replaced.
         title: Heading.
-        points: For each number `samples`, and in `target` and `source` the scores
-            `landslide_iou`, `landslide_f1`, `miou` and `oa`.
+        points: At least one. For each number `samples`, and in `target` and `source`
+            the scores `landslide_iou`, `landslide_f1`, `miou`, `oa`, `mean_recall` and
+            `mean_f1`, `precision` by class and `objects` (`dp`, `qp`, `oe`, `ce`).
 
     Returns:
         The written files: `markdown` (`curve.md`: a row a number of samples, scores on
-        the target, and what is left of them on the source) and `json` (`curve.json`).
+        the target, and what is left of them on the source; then the target's precision
+        by class and landslides as objects) and `json` (`curve.json`).
     """
     header = ["samples", *(NAMES[name] for name in _ON_TARGET)]
     header += [f"{NAMES[name]} on the source" for name in _ON_SOURCE]
@@ -98,9 +108,29 @@ def write_curve(
         ]
         for point in points
     ]
+    classes = list(points[0]["target"]["precision"])
+    names = [*classes, *_AVERAGES.values(), *(name.upper() for name in _OBJECTS)]
+    by_class: list[Row] = [
+        [
+            point["samples"],
+            *(_number(point["target"]["precision"][name]) for name in classes),
+            *(_number(point["target"][name]) for name in _AVERAGES),
+            *(_number(point["target"]["objects"][name]) for name in _OBJECTS),
+        ]
+        for point in points
+    ]
+    told = (
+        "Precision of each class, means over the classes, and landslides as objects of "
+        "at least 16 pixels, matched one to one: detection (DP), quality (QP), "
+        "omission (OE) and commission (CE)."
+    )
+    sections = [
+        Section("", [_table(header, rows)]),
+        Section("Classes and objects", [told, _table(["samples", *names], by_class)]),
+    ]
     return write_texts(
         folder,
-        markdown=("curve.md", markdown(title, [Section("", [_table(header, rows)])])),
+        markdown=("curve.md", markdown(title, sections)),
         json=("curve.json", json_text({"title": title, "points": list(points)})),
     )
 

@@ -95,7 +95,7 @@ def test_channels_that_the_model_does_not_take(
     assert not out.exists()
 
 
-def test_data_that_a_run_does_not_fit(command, run, manual, tmp_path, tiny_data):
+def test_data_that_a_run_does_not_fit(command, run, tiny_data):
     before = sorted(run.path.rglob("*"))
     for data, message in (
         ("synthetic_landslides/tiny:tests", "no split `tests`"),
@@ -104,10 +104,6 @@ def test_data_that_a_run_does_not_fit(command, run, manual, tmp_path, tiny_data)
     ):
         arguments = ("--data", data, "--data-dir", tiny_data)
         command.refuses("evaluate", run.path, *arguments, message=message)
-    folders = ("--data-dir", tmp_path / "data", "--manual-dir", manual)
-    message = "has the classes ['background', 'landslide'], expected the model's"
-    arguments = ("--data", "mmls/published:test", *folders)
-    command.refuses("evaluate", run.path, *arguments, message=message)
     arguments = ("--permute", "factors", "--data-dir", tiny_data)
     command.refuses("evaluate", run.path, *arguments, message="no input `factors`")
     assert sorted(run.path.rglob("*")) == before

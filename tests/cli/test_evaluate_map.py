@@ -64,3 +64,15 @@ def test_a_mask_of_0_and_255(command, given, tmp_path):
         code, out, err = command(*chosen, "--positive", "1")
     assert code == 0 and "recall nan" in out
     assert "warning: the reference" in err and "recall has no value" in err
+
+
+def test_a_reference_that_is_landslide_everywhere_is_warned_of(
+    command, given, tmp_path
+):
+    path = layer(tmp_path / "slide.gpkg", "slide", [box(1, 2, 6, 6)])
+    chosen = (*given, "--reference", path, "--outside", "ignore")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, out, err = command(*chosen)
+    assert code == 0 and "iou 1.0000" in out
+    assert "one class only where it is scored, `landslide`" in err

@@ -1,5 +1,6 @@
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -9,7 +10,12 @@ from hypothesis.extra import numpy as npst
 from sklearn import metrics as sk
 
 from landslide_tf.errors import DataError
-from landslide_tf.metrics import ConfusionAccumulator, Scores
+from landslide_tf.metrics import (
+    ConfusionAccumulator,
+    OneClassWarning,
+    Scores,
+    warn_of_one_class,
+)
 
 # Rows = reference, columns = prediction.
 GOLDEN = np.array(
@@ -268,3 +274,22 @@ def test_bad_matrices_and_arguments_are_refused():
     for other in (ConfusionAccumulator(4), ConfusionAccumulator(3, ignore_value=0)):
         with pytest.raises(DataError, match="classes, ignore value"):
             ConfusionAccumulator(3).merge(other)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        ([[0, 0], [0, 9]], "one class only where it is scored, `slide`"),
+        ([[4, 2], [0, 0]], "one class only where it is scored, `other`"),
+        ([[0, 0], [0, 0]], "no pixel with a class"),
+        ([[1, 0], [0, 9]], None),
+    ],
+)
+def test_scores_of_one_class_are_warned_of(matrix, message):
+    scores = Scores.from_matrix(matrix, class_names=("other", "slide"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_of_one_class(scores, "`x:test`")
+    told = [str(w.message) for w in caught if w.category is OneClassWarning]
+    assert len(told) == (message is not None)
+    assert message is None or (message in told[0] and told[0].startswith("`x:test`"))

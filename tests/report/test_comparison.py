@@ -84,19 +84,35 @@ def test_a_single_row_is_compared_with_nothing(summary, tmp_path):
 
 def test_a_curve_has_a_row_a_number_of_samples(tmp_path):
     names = ("landslide_iou", "landslide_f1", "miou", "oa")
+    further = {
+        "mean_recall": 0.8,
+        "mean_f1": 0.79,
+        "precision": {"landslide": 0.79, "road": math.nan},
+        "objects": {"dp": 0.81, "qp": 0.7, "oe": 0.19, "ce": 0.16},
+    }
     points = [
         {
             "samples": count,
-            "target": {n: 0.1 * k + count / 100 for k, n in enumerate(names)},
+            "target": {n: 0.1 * k + count / 100 for k, n in enumerate(names)} | further,
             "source": dict.fromkeys(names, 0.5),
         }
         for count in (0, 8)
     ]
     files = write_curve(tmp_path / "new", title="Curve", points=points)
-    assert table(files["markdown"].read_text()) == [
+    text = files["markdown"].read_text()
+    own = ["0.7900", DASH, "0.8000", "0.7900"], ["0.8100", "0.7000", "0.1900", "0.1600"]
+    assert table(text) == [
         ["samples", "landslide IoU", "landslide F1", "mean IoU", "overall accuracy",
          "landslide IoU on the source", "mean IoU on the source"],
         ["0", "0.0000", "0.1000", "0.2000", "0.3000", "0.5000", "0.5000"],
         ["8", "0.0800", "0.1800", "0.2800", "0.3800", "0.5000", "0.5000"],
     ]  # fmt: skip
-    assert json.loads(files["json"].read_text()) == {"title": "Curve", "points": points}
+    assert table(text, 1) == [
+        ["samples", "landslide", "road", "mean recall", "mean F1", "overall accuracy",
+         "DP", "QP", "OE", "CE"],
+        ["0", *own[0], "0.3000", *own[1]],
+        ["8", *own[0], "0.3800", *own[1]],
+    ]  # fmt: skip
+    record = json.loads(files["json"].read_text())
+    assert record["title"] == "Curve"
+    assert record["points"][0]["target"]["precision"]["landslide"] == 0.79

@@ -12,13 +12,19 @@ import numpy as np
 from landslide_tf.array_types import IntArray
 from landslide_tf.ecoregions import NO_REGION
 from landslide_tf.errors import DataError
-from landslide_tf.metrics import ConfusionMatrix, Scores, mean_image_scores
+from landslide_tf.metrics import (
+    ConfusionMatrix,
+    Scores,
+    mean_image_scores,
+    warn_of_one_class,
+)
 from landslide_tf.models import tsmu
 from landslide_tf.pipelines import RegionBatches, RegionExamples, WholeRegion
 from landslide_tf.train.run.series import read_record, write_record
 
 THRESHOLD = 0.5
 TABLE = "matrix.json"
+CLASSES = ("background", "landslide")
 
 Cell = dict[str, Any]  # JSON values
 Matrix = dict[str, Any]  # JSON values
@@ -106,6 +112,8 @@ def evaluate_step(
             cells[name] = None
             continue
         counts = region_counts(network, index, examples, batch_size=batch_size)
+        total = Scores.from_matrix(counts.sum(axis=0), class_names=CLASSES)
+        warn_of_one_class(total, f"region `{name}`")
         cells[name] = cell(examples.store.ids, counts)
     return cells
 

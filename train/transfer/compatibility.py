@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.metadata import ModelMetadata
+from landslide_tf.metadata import IGNORE_VALUE, ModelMetadata
+from landslide_tf.metrics import landslide_index
 from landslide_tf.pipelines import (
     DataDescription,
     ExampleStore,
@@ -20,6 +24,86 @@ from landslide_tf.train.run.folder import RunFolder
 
 # Fractions and bytes; a data set may name the largest value that occurs in it.
 FULL_RANGES = (1.0, 255.0)
+BINARY = ("background", "landslide")
+
+
+@dataclass(frozen=True)
+class SharedClasses:
+    """The classes in which a model is scored on a data set.
+
+    Attributes:
+        names: Their names in order.
+        landslide: Index of the landslide class among them.
+        of_model: Class of each value that the model predicts, uint8 (256,).
+        of_data: Class of each value of the data set's masks, uint8 (256,); 255 =
+            ignore.
+    """
+
+    names: tuple[str, ...]
+    landslide: int
+    of_model: NDArray[np.uint8]
+    of_data: NDArray[np.uint8]
+
+    @property
+    def merged(self) -> bool:
+        """Whether classes of the model or of the data set count as one."""
+        values = np.arange(len(self.of_model))
+        return bool((self.of_model != values).any() or (self.of_data != values).any())
+
+
+def shared_classes(
+    metadata: ModelMetadata, description: DataDescription
+) -> SharedClasses:
+    """Finds the classes in which a model can be scored on a data set.
+
+    Where one of the two tells landslide from everything else only, the classes of the
+    other that are no landslide count as background: polygons of landslides score a
+    model of land cover.
+
+    Args:
+        metadata: The model's metadata.
+        description: The data set.
+
+    Returns:
+        The classes, and how those of both become them.
+
+    Raises:
+        DataError: If both have several classes and these are not the same.
+    """
+    own, other = tuple(metadata.classes), tuple(description.classes)
+    landslide = landslide_index(metadata.landslide_class)
+    values = np.arange(256, dtype=np.uint8)
+    if own == other and landslide == description.landslide_class:
+        return SharedClasses(own, landslide, values, values)
+    if min(len(own), len(other)) > len(BINARY):
+        raise _other_classes(metadata, description)
+    of_model, of_data = (
+        (values == index).astype(np.uint8)
+        for index in (landslide, description.landslide_class)
+    )
+    of_data[IGNORE_VALUE] = IGNORE_VALUE
+    return SharedClasses(BINARY, BINARY.index("landslide"), of_model, of_data)
+
+
+def _other_classes(metadata: ModelMetadata, description: DataDescription) -> DataError:
+    return DataError(
+        f"Data set `{description.name}` has the classes {list(description.classes)}, "
+        f"expected the model's {metadata.classes}."
+    )
+
+
+def check_classes(metadata: ModelMetadata, description: DataDescription) -> None:
+    """Refuses a data set that a model cannot be trained on as it is.
+
+    Args:
+        metadata: The model's metadata.
+        description: The data set.
+
+    Raises:
+        DataError: If its classes are not those of the model.
+    """
+    if list(description.classes) != metadata.classes:
+        raise _other_classes(metadata, description)
 
 
 def recipe_for(
@@ -39,14 +123,9 @@ def recipe_for(
         The recipe, or a copy with another scale.
 
     Raises:
-        DataError: If classes, bands or the units of factors are not those of the run.
+        DataError: If bands or the units of factors are not those of the run.
     """
     name = description.name
-    if list(description.classes) != metadata.classes:
-        raise DataError(
-            f"Data set `{name}` has the classes {list(description.classes)}, "
-            f"expected the model's {metadata.classes}."
-        )
     bands = [band.name for band in metadata.inputs]
     units = {factor.name: factor.unit for factor in metadata.factors}
     _check_channels(description, bands, units, "model")

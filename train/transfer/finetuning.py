@@ -5,12 +5,11 @@ from __future__ import annotations
 import fnmatch
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from landslide_tf.errors import RecipeError, RunError, did_you_mean
-from landslide_tf.metrics import landslide_index
 from landslide_tf.pipelines import DataDescription, describe, split_name
 from landslide_tf.pipelines.arrays import load_arrays
 from landslide_tf.pipelines.built_sets import prepared_builder
@@ -19,8 +18,13 @@ from landslide_tf.train.evaluate import Evaluation, evaluate_run
 from landslide_tf.train.recipe.schema import Recipe, change_recipe
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.session import Session
+from landslide_tf.train.tasks.data import load_stores
 from landslide_tf.train.tasks.network import LAYER_GROUPS
-from landslide_tf.train.transfer.compatibility import recipe_for, start_values
+from landslide_tf.train.transfer.compatibility import (
+    check_classes,
+    recipe_for,
+    start_values,
+)
 
 NORMS, NOTHING = "bn", "none"
 # Below so many samples batch statistics are those of hardly more than one place.
@@ -102,6 +106,7 @@ def finetune_recipe(
         RunError: If the source has not ended.
     """
     options, session = options or FinetuneOptions(), session or Session()
+    name = _target_name(data)
     if samples < 1:
         raise RecipeError(f"Expected `samples` of at least 1, received {samples}.")
     metadata = source.read_metadata()
@@ -110,13 +115,9 @@ def finetune_recipe(
             f"`{source.path}` gives whole images a class: expected a run that maps "
             "pixels."
         )
-    name, split = split_name(data)
-    if split is not None:
-        raise RecipeError(
-            f"Expected data as `name[/config]`, received `{data}`; other splits are "
-            f"`--set data.train={split}` and `--set data.test=...`."
-        )
-    recipe = recipe_for(source.read_recipe(), metadata, _description(name, session))
+    description = _description(name, session)
+    check_classes(metadata, description)
+    recipe = recipe_for(source.read_recipe(), metadata, description)
     training = recipe.training
     freeze = options.freeze or ((NORMS,) if samples < FEW else (NOTHING,))
     values = {
@@ -166,7 +167,9 @@ def finetune(
     """Fine-tunes a run with several numbers of samples and scores each.
 
     The samples of a smaller number are among those of a larger one. The same call goes
-    on where an earlier one was interrupted.
+    on where an earlier one was interrupted. The source itself, 0 samples, needs no
+    more of the target than its test split, and may be of land cover where the target
+    tells landslide from background only.
 
     Args:
         source: Folder of a finished run.
@@ -182,34 +185,38 @@ def finetune(
     Raises:
         RunError: If a run folder holds another run, or the source has not ended.
         RecipeError: If an option does not fit the network.
-        DataError: If the target is missing or of other classes or channels.
+        DataError: If the target is missing, of other classes or channels, or has
+            fewer samples.
     """
-    session = session or Session()
+    options, session = options or FinetuneOptions(), session or Session()
     place, start = Path(folder), RunFolder(Path(source))
     if not samples or min(samples) < 0:
         raise RecipeError(
             f"Expected numbers of samples of at least 0, received {list(samples)}."
         )
+    own = start.read_recipe()
+    name, home = _target_name(data), own.data
+    target_data = {"data.name": name, "data.arrays": None, "data.test": "test"}
+    test = change_recipe(own, options.changes, target_data).data.test
     planned = {
-        number: finetune_recipe(start, data, max(1, number), options, session)
-        for number in sorted(set(samples))
+        number: finetune_recipe(start, data, number, options, session)
+        for number in sorted(set(samples) - {0})
     }
     runs = {number: RunFolder(place / f"samples-{number}") for number in planned}
-    runs[0] = start
     for number, recipe in planned.items():
-        run = runs[number]
-        begun = number and run.recipe.is_file()
-        if begun and run.read_recipe() != session.with_arrays(recipe):
+        run, recipe = runs[number], session.with_arrays(recipe)
+        load_stores(recipe, session)  # refuses too many samples before any work
+        if run.recipe.is_file() and run.read_recipe() != recipe:
             raise RunError(
                 f"`{run.path}` holds a run of another recipe: choose another `--out`."
             )
-    home = start.read_recipe().data
+    if 0 in samples:
+        runs = {0: start, **runs}
     points = []
-    for number, recipe in planned.items():
-        run = runs[number]
+    for number, run in runs.items():
         if number:
-            train_or_resume(recipe, run.path, session)
-        there = f"{recipe.data.name}:{recipe.data.test}"
+            train_or_resume(planned[number], run.path, session)
+        there = f"{name}:{test}"
         target = evaluate_run(run, data=there, pictures=0, session=session)
         at_home = replace(session, arrays=home.arrays)
         back = evaluate_run(
@@ -219,15 +226,30 @@ def finetune(
     return points
 
 
+def _target_name(data: str) -> str:
+    name, split = split_name(data)
+    if split is not None:
+        raise RecipeError(
+            f"Expected data as `name[/config]`, received `{data}`; other splits are "
+            f"`--set data.train={split}` and `--set data.test=...`."
+        )
+    return name
+
+
 def _values(evaluation: Evaluation) -> dict[str, Any]:
     scores = evaluation.scores
-    own = scores.of_class(landslide_index(evaluation.metadata.landslide_class))
+    own = scores.of_class(evaluation.landslide)
     names = ("iou", "f1", "precision", "recall")
+    precision = zip(evaluation.classes, scores.precision.tolist(), strict=True)
     return {
         "data": evaluation.data,
         **{f"landslide_{name}": own[name] for name in names},
         "miou": scores.miou,
         "oa": scores.oa,
+        "mean_recall": scores.mean_recall,
+        "mean_f1": scores.mean_f1,
+        "precision": dict(precision),
+        "objects": asdict(evaluation.objects["iou"].scores()),
     }
 
 

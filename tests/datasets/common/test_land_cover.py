@@ -18,49 +18,7 @@ from landslide_tf.terrain import Grid, factors_on_grid
 from tests.contracts import dataset_builder
 from tests.datasets import scene_files as files
 from tests.datasets.building import drawn
-
-HEADER = "id,satellite,date,resolution_m"
-
-
-def land_cover(height, width):
-    """Stripes of all classes and a stripe without label."""
-    stripes = np.array([*range(6), 255], np.uint8)
-    return np.broadcast_to(stripes[np.arange(width) // 6 % 7], (height, width)).copy()
-
-
-def write_pairs(root, count=6, *, split=False, labels="tif", polygons=False):
-    """Pairs of different sizes that lie apart, with every kind of factor file."""
-    rows = [HEADER + (",split" if split else "")]
-    for k in range(count):
-        name, shift = f"wv3-{k}", 200 * k
-        size = (40 + 4 * k, 48)
-        place = files.place(shift)
-        files.write(
-            root / "images" / f"{name}.tif", files.picture(*size, seed=k), place
-        )
-        mask = land_cover(*size)
-        colours = np.moveaxis(drawn(mask, COLOURS), -1, 0)
-        if polygons:
-            pass
-        elif labels == "png":
-            folder = root / "labels"
-            folder.mkdir(exist_ok=True)
-            files.write_png(folder / f"{name}.png", mask)
-        else:
-            label = colours if k % 2 else mask
-            files.write(root / "labels" / f"{name}.tif", label, place)
-        dem = files.hills(40, 40)
-        files.write(root / "dem" / f"{name}.tif", dem, files.place(shift - 4, -4, 20.0))
-        index = np.linspace(-1, 1, 30 * 30).reshape(30, 30).astype(np.float32)
-        files.write(root / "ndvi" / f"{name}.tif", index, files.place(shift, 0, 30.0))
-        rows.append(f"{name},WorldView-3,2018-01,0.3")
-        if split:
-            rows[-1] += "," + ("test", "val", "train")[min(k, 2)]
-    if polygons:
-        (root / "labels").mkdir()
-        squares = [files.square(200 * k + 5, 5, 200 * k + 25, 15) for k in range(count)]
-        files.write_geojson(root / "labels" / "landslides.geojson", squares)
-    (root / "pairs.csv").write_text("\n".join(rows) + "\n")
+from tests.datasets.land_cover_pairs import land_cover, write_pairs
 
 
 class MangkamTest(dataset_builder.DatasetBuilderContract):
@@ -76,7 +34,7 @@ class MangkamTest(dataset_builder.DatasetBuilderContract):
 
 class JiuzhaigouTest(dataset_builder.DatasetBuilderContract):
     DATASET_CLASS = jiuzhaigou.Builder
-    CONFIG = "pairs"
+    CONFIG = "binary"
     SPLITS: ClassVar = {"train": 2, "validation": 1, "test": 1}
 
     @classmethod
@@ -153,16 +111,21 @@ def test_aspect_on_another_grid_keeps_its_directions(tmp_path):
     assert set(np.unique(example["factors"][..., 1])) == {1.0, 359.0}
 
 
-def test_polygons_leave_the_rest_without_label_or_background(tmp_path):
+def test_one_scene_of_polygons_is_all_test_and_background_beyond(tmp_path):
     manual = tmp_path / "manual"
-    write_pairs(manual, 4, split=True, polygons=True)
+    write_pairs(manual, 1, polygons=True)
+    builder = tfds.builder("jiuzhaigou", data_dir=tmp_path / "data")
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(manual_dir=manual)
+    )
+    assert {s: i.num_examples for s, i in builder.info.splits.items()} == {"test": 1}
+    assert builder.info.metadata["classes"] == ["background", "landslide"]
     expected = np.full((40, 48), 255, np.uint8)
     expected[5:15, 5:25] = 0
-    mask = examples(build(jiuzhaigou.Builder, manual, tmp_path))["wv3-0"]["mask"]
-    np.testing.assert_array_equal(mask[..., 0], expected)
-    builder = build(jiuzhaigou.Builder, manual, tmp_path, "binary")
     mask = examples(builder)["wv3-0"]["mask"]
     np.testing.assert_array_equal(mask[..., 0], expected == 0)
+    with pytest.raises(DataError, match="build `jiuzhaigou/binary`"):
+        build(jiuzhaigou.Builder, manual, tmp_path)
     bare = jiuzhaigou.Config(name="bare", description="For tests.", background="bare")
     mask = examples(build(jiuzhaigou.Builder, manual, tmp_path, bare))["wv3-0"]["mask"]
     expected[expected == 255] = LAND_COVER.index("bare")

@@ -1,14 +1,22 @@
 """A trained network meets another data set: ranges, classes, channels."""
 
+import dataclasses
+
 import pytest
 
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import Band, Factor, ModelMetadata
 from landslide_tf.pipelines import Channel, DataDescription
 from landslide_tf.train import load_recipe
-from landslide_tf.train.transfer.compatibility import image_scale_for, recipe_for
+from landslide_tf.train.transfer.compatibility import (
+    check_classes,
+    image_scale_for,
+    recipe_for,
+    shared_classes,
+)
 
 CLASSES = ("background", "landslide")
+COVER = ("landslide", "water", "bare")
 
 
 def description(largest, *, names=("red", "green", "blue"), **changes):
@@ -62,7 +70,6 @@ def test_the_own_data_set_and_unknown_ranges_keep_the_scale(recipe, metadata):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": ("landslide", "background")}, "has the classes"),
         ({"names": ("red", "green", "nir")}, "no band or factor `blue`"),
         ({"unit": "percent"}, "`slope` in `percent`, expected the model's `degree`"),
     ],
@@ -70,6 +77,41 @@ def test_the_own_data_set_and_unknown_ranges_keep_the_scale(recipe, metadata):
 def test_what_does_not_fit_is_refused(recipe, metadata, changes, message):
     with pytest.raises(DataError, match=message):
         recipe_for(recipe, metadata, description((255, 255, 255), **changes))
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "names", "of_model", "of_data"),
+    [
+        # Names and the landslide's index of each; then what values become.
+        ((COVER, 0), (CLASSES, 1), CLASSES, [1, 0, 0], [0, 1]),
+        ((CLASSES, 1), (COVER, 0), CLASSES, [0, 1], [1, 0, 0]),
+        ((CLASSES, 1), (CLASSES[::-1], 0), CLASSES, [0, 1], [1, 0]),
+        ((COVER, 0), (COVER, 0), COVER, [0, 1, 2], [0, 1, 2]),
+    ],
+)
+def test_land_cover_and_landslides_have_two_classes_in_common(
+    metadata, model, data, names, of_model, of_data
+):
+    metadata.classes, metadata.landslide_class = list(model[0]), model[1]
+    other = dataclasses.replace(
+        description((255, 255, 255), classes=data[0]), landslide_class=data[1]
+    )
+    shared = shared_classes(metadata, other)
+    assert shared.names == names and shared.names[shared.landslide] == "landslide"
+    assert shared.of_model[: len(of_model)].tolist() == of_model
+    assert shared.of_data[: len(of_data)].tolist() == of_data
+    assert shared.of_data[255] == 255
+    assert shared.merged == (of_model == [1, 0, 0] or of_data[0] == 1)
+    if model[0] != data[0]:
+        with pytest.raises(DataError, match="has the classes"):
+            check_classes(metadata, other)
+
+
+def test_two_kinds_of_land_cover_are_refused(metadata):
+    metadata.classes, metadata.landslide_class = list(COVER), 0
+    other = description((255, 255, 255), classes=("a", "landslide", "c"))
+    with pytest.raises(DataError, match="has the classes"):
+        shared_classes(metadata, other)
 
 
 def test_the_scale_for_a_set_that_is_not_built(recipe):
