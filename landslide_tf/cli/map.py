@@ -88,7 +88,7 @@ def map_scene(
         tuple(image),
         dem=shared.dem_files(dem, dem_unit, dem_nodata),
         factor=shared.named_values("--factor", factor or []),
-        bands=shared.band_numbers(bands),
+        bands=shared.band_choice(bands),
         scale=_scale(scale),
         allow_no_crs=allow_no_crs,
     )

@@ -67,7 +67,8 @@ Arrays = Annotated[
     ),
 ]
 Bands = Annotated[
-    str, typer.Option(help="As red=3,green=2,blue=1,nir=4; else by name.")
+    str,
+    typer.Option(help="Number or name of each, as red=3,nir=B8; else by their names."),
 ]
 Positive = Annotated[str, typer.Option(help="Classes or values that are landslides.")]
 Layer = Annotated[
@@ -167,20 +168,18 @@ def dem_files(
     return DemFiles(*paths, unit=unit, nodata=nodata) if paths else None
 
 
-def band_numbers(text: str) -> dict[str, int]:
-    """Returns the numbers of `--bands` by name.
+def band_choice(text: str) -> dict[str, int | str]:
+    """Returns what `--bands` says, by band: its number or its name in the files.
 
     Raises:
-        DataError: If the text has not the form `red=3,green=2`.
+        DataError: If the text has not the form `red=3,green=B03,blue`.
     """
-    try:
-        values = named_values("--bands", names(text))
-        return {name: int(number) for name, number in values.items()}
-    except ValueError as error:
-        raise DataError(
-            "Expected `--bands NAME=VALUE` with numbers of bands, as "
-            f"`red=3,green=2,blue=1`, received `{text}`."
-        ) from error
+    parts = [part if "=" in part else f"{part}={part}" for part in names(text)]
+    values = named_values("--bands", parts)
+    return {
+        name: int(value) if value.isdecimal() else value
+        for name, value in values.items()
+    }
 
 
 def command_line() -> str:

@@ -76,7 +76,7 @@ def prepare(
     from landslide_tf.raster.labels import LabelOptions
 
     options = preparation.Options(
-        bands=shared.band_numbers(bands),
+        bands=shared.band_choice(bands),
         labels=LabelOptions(
             classes=shared.names(classes),
             positive=shared.names(positive),

@@ -37,7 +37,7 @@ class SceneFiles:
         image: Paths that GDAL opens: one file, or several of one scene.
         dem: Elevation model of any grid and system, one file or tiles.
         factor: Rasters of factors that cannot be made of the elevations, by name.
-        bands: Number of each band, from 1; empty = by name.
+        bands: Number from 1, or name, of each band; empty = by its name.
         scale: As in `raster.bands.choose_scale`.
         allow_no_crs: Takes an image without a coordinate reference system.
 
@@ -51,7 +51,7 @@ class SceneFiles:
     image: tuple[str, ...]
     dem: DemFiles | None = None
     factor: Mapping[str, str] = field(default_factory=dict)
-    bands: Mapping[str, int] = field(default_factory=dict)
+    bands: Mapping[str, int | str] = field(default_factory=dict)
     scale: float | str | None = None
     allow_no_crs: bool = False
 
@@ -123,7 +123,7 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
         files.image,
         bands=[band.name for band in metadata.inputs],
         factors=wanted,
-        numbers=files.bands,
+        choice=files.bands,
         rasters={n: path for n, path in files.factor.items() if n in wanted},
         terrain=metadata.terrain.model_dump() if metadata.terrain else {},
         dem=files.dem if terrain else None,

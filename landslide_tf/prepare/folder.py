@@ -20,6 +20,7 @@ import rasterio
 import shapely
 import tensorflow_datasets as tfds
 import yaml
+from numpy.typing import NDArray
 
 from landslide_tf.datasets import landslide_scenes
 from landslide_tf.datasets.common.splits import SPLITS
@@ -172,9 +173,7 @@ def prepare(
             builder.download_and_prepare()
         shutil.rmtree(temporary / "downloads", ignore_errors=True)  # nothing is in it
         inside = Path(builder.data_path).relative_to(temporary)
-        recipe = _recipe(
-            plan, config, sampled=options.sampling != "original", seed=options.seed
-        )
+        recipe = _recipe(plan, config, options)
         text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
         (temporary / RECIPE).write_text(text, encoding="utf-8")
         _write_ground(plan, temporary)
@@ -204,15 +203,20 @@ def _common_cell(scenes: Iterable[Scene]) -> float | None:
 
 
 def _recipe(
-    plan: Plan, config: landslide_scenes.Config, *, sampled: bool, seed: int
+    plan: Plan, config: landslide_scenes.Config, options: Options
 ) -> dict[str, Any]:
     """Returns the sections of a recipe at CPU size."""
+    image = tuple(options.bands) or COLOURS
     data: dict[str, Any] = {
         "name": f"landslide_scenes/{config.name}",
-        "image": list(COLOURS),
+        "image": list(image),
     }
+    arguments: dict[str, Any] = {"width": 0.125, "dropout": 0.3}
+    seen = _sampled_pixels(plan, image)
     if config.dtype != "uint8":
-        data["image_scale"] = _scale(plan)
+        data["image_scale"] = _scale(seen)
+    if len(image) != len(COLOURS):  # the networks' own constants are those of colours
+        arguments["normalization"] = _normalization(seen, data.get("image_scale", 1.0))
     factors = list(config.factors)
     if factors:
         data["factors"] = factors
@@ -224,7 +228,7 @@ def _recipe(
         "data": data,
         "model": {
             "name": "fstf_net" if factors else "rae_d",
-            "arguments": {"width": 0.125, "dropout": 0.3},
+            "arguments": arguments,
         },
         "optimizer": {"name": "adam", "learning_rate": 0.002},
         "schedule": {"kind": "cosine"},
@@ -232,30 +236,41 @@ def _recipe(
         "training": {
             "epochs": 25,
             "batch_size": min(_BATCH, len(plan.tiles["train"])),
-            "seed": seed,
+            "seed": options.seed,
         },
     }
-    if not sampled:
+    if options.sampling == "original":
         # Sampling evens the classes out; where it does not, the loss has to.
         recipe["loss"] = {"class_weights": "median_frequency"}
     return recipe
 
 
-def _scale(plan: Plan) -> float:
-    """Returns what brings bright pixels of training to 255."""
+def _sampled_pixels(plan: Plan, image: Sequence[str]) -> list[NDArray[Any]]:
+    """Returns valid pixels (N, bands) of some training tiles, one array a tile."""
     tiles = plan.tiles["train"]
-    chosen = tiles[:: max(1, len(tiles) // _MEASURED)]
-    bright = []
-    for tile in chosen:
+    seen = []
+    for tile in tiles[:: max(1, len(tiles) // _MEASURED)]:
         scene = dataclasses.replace(plan.scenes[tile.scene], factors=())
         with SceneReader(scene, factors=False) as reader:
             pixels = reader.read(tile.window)
-        colours = [scene.image.index(name) for name in COLOURS]
-        if pixels.valid.any():
-            seen = pixels.image[pixels.valid][:, colours]
-            bright.append(bright_value(seen))
+        at = [scene.image.index(name) for name in image]
+        seen.append(pixels.image[pixels.valid][:, at])
+    return seen
+
+
+def _scale(seen: Sequence[NDArray[Any]]) -> float:
+    """Returns what brings bright pixels of training to 255."""
+    bright = [bright_value(pixels) for pixels in seen if len(pixels)]
     top = float(np.median(bright)) if bright else 0.0
     return float(f"{255 / top:.4g}") if top > 0 else 1.0
+
+
+def _normalization(seen: Sequence[NDArray[Any]], scale: float) -> list[Any]:
+    """Returns mean, standard deviation and scale of bands for `layers.Normalize`."""
+    pixels = np.concatenate(seen).astype(np.float64) * (scale / 255)
+    deviation = np.where(np.ptp(pixels, axis=0) > 0, pixels.std(axis=0), 1.0)
+    deviation = np.maximum(deviation.round(4), 1e-4)
+    return [pixels.mean(axis=0).round(4).tolist(), deviation.tolist(), 255.0]
 
 
 def _write_ground(plan: Plan, folder: Path) -> None:

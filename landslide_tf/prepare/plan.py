@@ -77,8 +77,9 @@ class Options:
     """How scenes become examples.
 
     Attributes:
-        bands: Number of each band in the images, from 1; empty = found by name. All
-            that are named are kept.
+        bands: Number from 1, or name, of each band in the images: these are kept and
+            the recipe trains on them, in this order. Empty = red, green and blue by
+            their names; near infrared is kept where all images have it.
         labels: Which polygons or values are which class.
         gsd: Cell size to bring everything to, metres; None = that of each image.
         tile: Rows and columns of a tile; also of the gaps between splits.
@@ -96,7 +97,7 @@ class Options:
     0
     """
 
-    bands: Mapping[str, int] = field(default_factory=dict)
+    bands: Mapping[str, int | str] = field(default_factory=dict)
     labels: LabelOptions = field(default_factory=LabelOptions)
     gsd: float | None = None
     tile: int = 256
@@ -151,7 +152,7 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
             files.image,
             bands=bands,
             factors=factors,
-            numbers=options.bands,
+            choice=options.bands,
             gsd=options.gsd,
             dem=files.dem,
             rasters={} if files.ndvi is None else {NDVI: files.ndvi},
@@ -201,9 +202,16 @@ def _channels(
     inputs: Sequence[Inputs], options: Options
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns the bands and factors that every scene can give."""
-    known = [options.bands or known_bands(files.image) for files in inputs]
-    extra = [name for name in known[0] if all(name in other for other in known)]
-    bands = (*COLOURS, *(name for name in extra if name not in COLOURS))
+    bands = tuple(options.bands)
+    if not bands:
+        known = [known_bands(files.image) for files in inputs]
+        extra = [name for name in known[0] if all(name in other for other in known)]
+        bands = (*COLOURS, *(name for name in extra if name not in COLOURS))
+    if options.patches == "superpixels" and not set(COLOURS) <= set(bands):
+        raise DataError(
+            f"Superpixels are found in {', '.join(COLOURS)}, received the bands "
+            f"{', '.join(bands)}: add them to `--bands`, or cut tiles by grid."
+        )
     for what in ("dem", "ndvi"):
         given = [getattr(files, what) is not None for files in inputs]
         if any(given) and not all(given):
@@ -213,7 +221,7 @@ def _channels(
                 f"`{lacking}`."
             )
     factors = _TERRAIN if inputs[0].dem is not None else ()
-    if inputs[0].ndvi is not None or "nir" in bands:
+    if inputs[0].ndvi is not None or {"nir", "red"} <= set(bands):
         factors = (*factors, NDVI)
     return bands, factors
 

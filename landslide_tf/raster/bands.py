@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import shlex
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -17,19 +18,15 @@ from landslide_tf.errors import DataError
 from landslide_tf.metadata import Band
 from landslide_tf.raster import grid as grids
 from landslide_tf.raster.aligned import alpha_bands
+from landslide_tf.raster.band_names import (
+    colour_of,
+    colours_by_order,
+    place_of,
+    plain,
+)
 
 COLOURS = ("red", "green", "blue")
 
-_WORDS = {
-    "red": "red",
-    "green": "green",
-    "blue": "blue",
-    "nir": "nir",
-    "nir1": "nir",
-    "infrared": "nir",
-    "near_infrared": "nir",
-    "nearinfrared": "nir",
-}
 _MEANINGS = {
     ColorInterp.red: "red",
     ColorInterp.green: "green",
@@ -65,7 +62,8 @@ def known_bands(path: grids.FilePath) -> dict[str, int]:
 
     By the bands' descriptions (`B3_red`, `NIR`); else by their colour interpretation;
     else, in a file of three or four bands, by their order: red, green, blue, near
-    infrared.
+    infrared, or that of wavelengths where descriptions number them (`B02`, `B03`,
+    `B04`), of which a warning tells.
 
     Args:
         path: The image.
@@ -91,7 +89,10 @@ def known_bands(path: grids.FilePath) -> dict[str, int]:
     """
     with grids.open_raster(path, "image") as dataset:
         _check_colours(path, dataset)
-        return _known(dataset)
+        known, guess = _known(dataset)
+    if guess:
+        _say_order(guess)
+    return known
 
 
 def _check_colours(path: grids.FilePath, dataset: DatasetReader) -> None:
@@ -141,46 +142,122 @@ def stored_units(sources: Sequence[BandSource]) -> tuple[tuple[float, float], ..
     return tuple(found)
 
 
-def _known(dataset: DatasetReader) -> dict[str, int]:
-    meanings = dataset.colorinterp
-    described = [_name_of(text) for text in dataset.descriptions]
+def _known(dataset: DatasetReader) -> tuple[dict[str, int], dict[str, str]]:
+    """Returns the numbers of colours, and what was taken without being sure."""
+    meanings, texts = dataset.colorinterp, dataset.descriptions
+    described = [colour_of(text) for text in texts]
     if any(described):
-        return {name: k for k, name in enumerate(described, 1) if name}
+        return {name: k for k, name in enumerate(described, 1) if name}, {}
     known = {_MEANINGS[m]: k for k, m in enumerate(meanings, 1) if m in _MEANINGS}
-    data = [k for k, m in enumerate(meanings, 1) if m != ColorInterp.alpha]
-    if len(known) < len(COLOURS) and len(data) in (3, 4):
-        known = dict(zip((*COLOURS, "nir"), data, strict=False))
-    elif len(known) == len(COLOURS) and len(data) == 4:
+    alpha = alpha_bands(dataset)
+    data = [k for k in range(1, len(texts) + 1) if k not in alpha]
+    labels = [texts[k - 1] for k in data]
+    colours = colours_by_order(labels, files=False)
+    # GDAL calls any three bands of bytes red, green and blue when it writes them.
+    numbered = colours != (*COLOURS, "nir")[: len(data)]
+    if colours and (numbered or len(known) < len(COLOURS)):
+        known = dict(zip(colours, data, strict=True))
+        guess = {name: str(texts[k - 1]) for name, k in known.items()}
+        return known, guess if any(labels) else {}
+    if len(known) == len(COLOURS) and len(data) == 4:
         (known["nir"],) = set(data) - set(known.values())
-    return known
+    return known, {}
 
 
-def _name_of(description: str | None) -> str | None:
-    """Returns what a band's description calls it, or None."""
-    words = re.split(r"[^a-z0-9]+", (description or "").lower())
-    if "near_infrared" in "_".join(words):
-        return "nir"
-    # `B8A` and `swir1` are no `nir`: whole words only.
-    found = {_WORDS[word] for word in words if word in _WORDS}
-    return found.pop() if len(found) == 1 else None
+def _say_order(taken: Mapping[str, str]) -> None:
+    """Says what is taken for which band where nothing names any."""
+    listed = ", ".join(f"`{text}` as {name}" for name, text in taken.items())
+    warnings.warn(
+        f"bands have no names that say what they are; taken are {listed}: if that is "
+        "wrong, say which is which with `--bands`.",
+        stacklevel=1,  # one line, whoever asks: it is said once
+    )
+
+
+Place = tuple[str, int]
+
+
+@dataclass
+class _Places:
+    """The bands of files.
+
+    Attributes:
+        every: Path and number of each band.
+        data: Those that are not alpha.
+        labels: What bands are called: by descriptions, and by names of files of one
+            band.
+        known: Bands by colour.
+        guess: What was taken for a colour without being sure, by colour.
+    """
+
+    every: list[Place] = field(default_factory=list)
+    data: list[Place] = field(default_factory=list)
+    labels: list[tuple[Place, str]] = field(default_factory=list)
+    known: dict[str, Place] = field(default_factory=dict)
+    guess: dict[str, str] = field(default_factory=dict)
+
+    def add(self, path: str, *, alone: bool) -> None:
+        """Looks at the bands of a file, the only one or one of several."""
+        with grids.open_raster(path, "image") as dataset:
+            _check_colours(path, dataset)
+            texts, alpha = dataset.descriptions, alpha_bands(dataset)
+            colours, guess = _known(dataset)
+        every = [(path, k) for k in range(1, len(texts) + 1)]
+        data = [place for place in every if place[1] not in alpha]
+        named = [(place, texts[place[1] - 1] or "") for place in data]
+        if len(data) == 1 and not alone:
+            named.append((data[0], stem := PurePath(path).stem))
+            colours |= {name: data[0][1] for name in (colour_of(stem),) if name}
+        self.every, self.data = [*self.every, *every], [*self.data, *data]
+        self.labels += [(place, text) for place, text in named if text]
+        self.known |= {name: (path, k) for name, k in colours.items()}
+        self.guess |= guess
+
+    def by_name(self, name: str) -> Place | None:
+        """Returns the band of a name, None where it is not the only one or none."""
+        exact = {plain(text): place for place, text in self.labels}
+        if place := exact.get(plain(name)):
+            return place
+        if name in self.guess:
+            _say_order(self.guess)
+        return self.known.get(name) or place_of(name, self.labels)
+
+    def by_order(self, names: Sequence[str]) -> dict[str, Place]:
+        """Returns the bands of names where no band has one; none where some have."""
+        files = len({path for path, _ in self.data}) == len(self.data) > 1
+        called = dict(self.labels[::-1])  # a description before a file's name
+        labels = [called.get(place) for place in self.data]
+        colours = colours_by_order(labels, files=True) if files else ()
+        if set(names) <= set(colours):
+            order = dict(zip(colours, self.data, strict=True))
+        elif len(self.data) == len(names) and (files or not self.labels):
+            order = dict(zip(names, self.data, strict=True))
+        else:
+            return {}
+        if files:
+            shown = {name: PurePath(place[0]).name for name, place in order.items()}
+            _say_order(shown)
+        return order
 
 
 def find_bands(
     images: Sequence[grids.FilePath],
     names: Sequence[str],
-    numbers: Mapping[str, int] | None = None,
+    choice: Mapping[str, int | str] | None = None,
 ) -> tuple[BandSource, ...]:
     """Finds bands in one file or several.
 
-    By `numbers`; else by the descriptions of the bands; else by what is known of red,
-    green, blue and near infrared (`known_bands`); else, for files of one band, by their
-    names; else by order, where nothing has a name and there are as many bands as names.
+    By `choice`; else by the descriptions of the bands and, for files of one band, their
+    names; else by what is known of red, green, blue and near infrared (`known_bands`);
+    else by order, where nothing has a name: files with numbers, as `B02.tif`, in that
+    of wavelengths. A warning says what the order of files has decided.
 
     Args:
         images: Paths that GDAL opens.
         names: Wanted bands, in order.
-        numbers: Number of each band, from 1, in the file; in several files counted
-            through all of them without their alpha bands.
+        choice: What to take for each band: its name in the files, or its number from
+            1, in several files counted through all of them without their alpha bands.
+            None = by the name itself.
 
     Returns:
         One source a name.
@@ -200,51 +277,39 @@ def find_bands(
     ...         dataset.descriptions = ("B8_nir", "B4 red")
     ...         dataset.write(numpy.ones((2, 2, 2), "uint8"))
     ...     [(band.name, band.number) for band in find_bands([image], ["red", "nir"])]
+    ...     find_bands([image], ["red"], {"red": "B8"})[0].number
     [('red', 2), ('nir', 1)]
+    1
     """
     if not names:
         return ()
-    several = len(images) > 1
-    every: list[tuple[str, int]] = []
-    data: list[tuple[str, int]] = []
-    described: dict[str, tuple[str, int]] = {}
-    known: dict[str, tuple[str, int]] = {}
+    places = _Places()
     for path in map(str, images):
-        with grids.open_raster(path, "image") as dataset:
-            _check_colours(path, dataset)
-            texts, colours = dataset.descriptions, _known(dataset)
-            alpha = alpha_bands(dataset)
-        every += [(path, k) for k in range(1, len(texts) + 1)]
-        own = [(path, k) for k in range(1, len(texts) + 1) if k not in alpha]
-        data += own
-        described |= {_plain(texts[k - 1]): (path, k) for _, k in own if texts[k - 1]}
-        if several and len(own) == 1:
-            words = re.split(r"[^A-Za-z0-9]+", PurePath(path).stem)
-            known |= dict.fromkeys([*(w.lower() for w in words if w), *colours], own[0])
-        else:
-            known |= {name: (path, k) for name, k in colours.items()}
-    found: dict[str, tuple[str, int] | None] = {}
+        places.add(path, alone=len(images) == 1)
+    chosen = choice or {name: name for name in names}
+    counted = places.every if len(images) == 1 else places.data
+    found: dict[str, Place | None] = {}
     for name in names:
-        found[name] = described.get(_plain(name)) or known.get(name)
-        if numbers:
-            place = numbers.get(name, 0) - 1
-            counted = data if several else every
-            found[name] = counted[place] if 0 <= place < len(counted) else None
-    if not (numbers or described or any(found.values())) and len(data) == len(found):
-        found = dict(zip(found, data, strict=True))
+        wanted = chosen.get(name, 0)
+        if isinstance(wanted, str):
+            found[name] = places.by_name(wanted)
+        else:
+            found[name] = counted[wanted - 1] if 0 < wanted <= len(counted) else None
+    if not any(found.values()) and all(chosen.get(name) == name for name in names):
+        order = places.by_order(names)
+        found = {name: order.get(name) for name in names}
+    called = list(dict.fromkeys(text for _, text in places.labels)) or ["none by name"]
     for name, source in found.items():
         if source is None:
+            wanted = chosen.get(name, name)
             raise DataError(
                 f"image `{', '.join(map(str, images))}` must have the bands "
-                f"{', '.join(names)}: `{name}` is not found among its {len(data)} bands"
-                f" ({', '.join(described or known) or 'none by name'}); say which is "
-                f"which with `--bands {names[0]}=1,…`."
+                f"{', '.join(names)}: `{name}` is not found"
+                f"{'' if wanted == name else f' as `{wanted}`'} among its "
+                f"{len(places.data)} bands ({', '.join(called)}); say which is which, "
+                f"by number or name, with `--bands {names[0]}=1,…`."
             )
     return tuple(BandSource(n, *source) for n, source in found.items() if source)
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def bright_value(values: FloatArray) -> float:

@@ -98,7 +98,7 @@ def make_scene(
     *,
     bands: Sequence[str],
     factors: Sequence[str],
-    numbers: Mapping[str, int] | None = None,
+    choice: Mapping[str, int | str] | None = None,
     gsd: float | None = None,
     dem: DemFiles | None = None,
     rasters: Mapping[str, FilePath] | None = None,
@@ -117,7 +117,7 @@ def make_scene(
         bands: Bands of `image`, in order.
         factors: Names of the factors; `ndvi` needs a raster of it or the bands `nir`
             and `red`.
-        numbers: Number of each band in the image, from 1; None = found by name.
+        choice: Number from 1, or name, of each band in the image; None = found by name.
         gsd: Cell size to bring everything to, metres; None = that of the image.
         dem: Elevation model of any grid and system.
         rasters: Rasters of factors by name, any grid and system.
@@ -153,7 +153,7 @@ def make_scene(
     files = [path for path in given if not isinstance(path, BandSource)]
     known = {band.name: band for band in given if isinstance(band, BandSource)}
     sources, index_sources = (
-        find_bands(files, part, numbers) if files else tuple(known[n] for n in part)
+        find_bands(files, part, choice) if files else tuple(known[n] for n in part)
         for part in (bands, index)
     )
     first = files[0] if files else sources[0].path

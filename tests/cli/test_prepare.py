@@ -1,5 +1,6 @@
 """`landslide-tf prepare`, and the guide that starts with it."""
 
+import json
 import shlex
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import tensorflow_datasets as tfds
+import yaml
 from rasterio import Affine
 
 from tests.datasets import scene_files as files
@@ -26,7 +28,7 @@ def test_the_guide_leads_from_a_scene_to_a_trained_model(
     text = GUIDE.read_text(encoding="utf-8")
     blocks = [part.split("```")[0] for part in text.split("```bash\n")[1:]]
     lines = [line for block in blocks for line in block.splitlines()]
-    assert len(lines) == 5
+    assert len(lines) == 6
     said = []
     for line in lines:
         name, *arguments = shlex.split(line)
@@ -40,8 +42,8 @@ def test_the_guide_leads_from_a_scene_to_a_trained_model(
     )
     assert (tmp_path / "runs" / "mine" / "model.keras").is_file()
     assert "landslide IoU" in said[2]
-    assert "windows of 32 pixels (training: 32), 16 shared" in said[3]
-    ignored = int(said[4].split("ignored: ")[1].split()[0])
+    assert "windows of 32 pixels (training: 32), 16 shared" in said[4]
+    ignored = int(said[5].split("ignored: ")[1].split()[0])
     # Of 287 x 310 pixels those of eight tiles that polygons cover count.
     assert 287 * 310 - 8 * 32 * 32 < ignored < 287 * 310
     folder = text.split('builder_from_directory("')[1].split('"')[0]
@@ -59,10 +61,15 @@ def test_bad_arguments_end_in_one_line(command, scene, tmp_path):
     image, labels = scene / "image.tif", scene / "polygons.geojson"
     given = ("prepare", "--image", image, "--labels", labels, "--out", out)
     for arguments, message in (
-        (("--bands", "red"), "`red=3,green=2,blue=1`"),
         (
             ("--ndvi", labels, "--ndvi", labels),
             "one `--ndvi`, or one for each of the 1",
+        ),
+        (("--bands", "red=,blue"), "Expected `--bands NAME=VALUE`, received `red=`"),
+        (("--bands", "red,swir=B11"), "`swir` is not found as `B11` among its"),
+        (
+            ("--bands", "red=1,x=2", "--patches", "superpixels"),
+            "Superpixels are found in red, green, blue, received the bands red, x",
         ),
         (("--classes", "a,b"), "`landslide` among them"),
         (("--positive", "scar"), "must hold the class `scar`"),
@@ -131,3 +138,49 @@ def test_the_unit_of_elevations_can_be_said(command, scene, tmp_path):
         dataset.units = ("ft",)
     arguments = (*given, "--dem", in_feet, "--dem-unit", "metre", "--tile", "32")
     command.refuses(*arguments, "--out", tmp_path / "out", message="received ft")
+
+
+SIX = ("B02", "B03", "B04", "B8A", "B11 swir", "B12")
+CHOICE = "red=B04,green=B03,blue=1,nir=B8A,swir,last=6"
+
+
+def test_six_chosen_bands_are_kept_trained_on_and_mapped(command, tmp_path):
+    """Bands by name, by number and by a word of their description."""
+    scene = files.write_scene(tmp_path, size=(420, 72), bands=6)
+    image = scene / "image.tif"
+    with rasterio.open(image, "r+") as dataset:
+        dataset.descriptions = SIX
+        stored = dataset.read()
+    given = ("--image", image, "--labels", scene / "polygons.geojson")
+    code, _, err = command(
+        "prepare", *given, "--bands", CHOICE, "--tile", "32", "--out", tmp_path / "set"
+    )
+    assert code == 0, err
+    recipe = tmp_path / "set" / "recipe.yaml"
+    names = ["red", "green", "blue", "nir", "swir", "last"]
+    assert yaml.safe_load(recipe.read_text())["data"]["image"] == names
+    (folder,) = (tmp_path / "set").glob("landslide_scenes/*/1.0.0")
+    builder = tfds.builder_from_directory(folder)
+    assert [band["name"] for band in builder.info.metadata["bands"]] == names
+    seen = []
+    for example in tfds.as_numpy(builder.as_dataset(split="train")):
+        seen.append(example["image"][example["valid"][..., 0]])
+        rows = slice(example["y0"], example["y0"] + 32)
+        columns = slice(example["x0"], example["x0"] + 32)
+        window = np.moveaxis(stored[[2, 1, 0, 3, 4, 5]][:, rows, columns], 0, -1)
+        expected = np.where(example["valid"], window, 0)
+        np.testing.assert_array_equal(example["image"], expected)
+    written = yaml.safe_load(recipe.read_text())["model"]["arguments"]["normalization"]
+    pixels = np.concatenate(seen) / 255
+    np.testing.assert_allclose(written[0], pixels.mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(written[1], pixels.std(axis=0), atol=1e-4)
+    run = tmp_path / "run"
+    data = ("--data-dir", tmp_path / "set", "--no-report")
+    code, _, err = command("train", recipe, *data, *QUICK, "--out", run)
+    assert code == 0, err
+    made = json.loads((run / "model.json").read_text())
+    assert [band["name"] for band in made["inputs"]] == names
+    mapping = ("map", run, "--image", image, "--out", tmp_path / "map.tif")
+    command.refuses(*mapping, message="`red` is not found among its 6 bands")
+    code, _, err = command(*mapping, "--bands", CHOICE)
+    assert code == 0, err

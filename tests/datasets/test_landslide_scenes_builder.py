@@ -287,7 +287,7 @@ def test_bands_are_found_by_name_or_order(tmp_path, count, descriptions, expecte
 
 def test_bands_may_be_numbered_or_lie_in_files_of_their_own(folder):
     image = files.picture(64, 64, 3)
-    scene = scene_of(folder, numbers={"red": 3, "green": 2, "blue": 1})
+    scene = scene_of(folder, choice={"red": 3, "green": 2, "blue": 1})
     with rasterio.open(folder / "image.tif") as dataset:
         stored = dataset.read()
     np.testing.assert_array_equal(

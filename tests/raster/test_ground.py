@@ -61,7 +61,7 @@ def test_only_a_warp_can_place_them(tmp_path, write):
     with pytest.raises(DataError, match="gdalwarp"):
         plain = files.write(tmp_path / "plain.tif", files.chances(24, 24))
         make_scene(
-            "s", plain, bands=["a", "b"], factors=["slope"], numbers={"a": 1, "b": 2},
+            "s", plain, bands=["a", "b"], factors=["slope"], choice={"a": 1, "b": 2},
             dem=DemFiles(dem),
         )  # fmt: skip
 
@@ -141,7 +141,7 @@ def test_bands_that_share_ground_are_read_there(tmp_path):
 def test_a_sentinel_without_a_tag_is_named(tmp_path, sentinel):
     """The printed command mends the file."""
     values = np.arange(600, dtype=np.int16).reshape(1, 20, 30)
-    plain = {"bands": ["a"], "factors": ["slope"], "numbers": {"a": 1}}
+    plain = {"bands": ["a"], "factors": ["slope"], "choice": {"a": 1}}
     clean = files.write(tmp_path / "clean.tif", values)
     values[:, :3, :4] = sentinel
     holed = files.write(tmp_path / "holed.tif", values)
@@ -163,5 +163,5 @@ def test_a_sentinel_without_a_tag_is_named(tmp_path, sentinel):
 def test_depths_of_the_sea_are_no_sentinels(tmp_path):
     depths = np.linspace(-9999, -8000, 600, dtype=np.float32).reshape(1, 20, 30)
     dem = files.write(tmp_path / "dem.tif", depths)
-    plain = {"bands": ["a"], "factors": ["slope"], "numbers": {"a": 1}}
+    plain = {"bands": ["a"], "factors": ["slope"], "choice": {"a": 1}}
     assert read(make_scene("s", dem, dem=DemFiles(dem), **plain)).valid.all()
