@@ -72,6 +72,11 @@ class LandCoverBuilder(LandslideBuilder["LandCover"], skip_registration=True):
             test part where the table does not say otherwise.
     """
 
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.0.0": "First release.",
+        "2.0.0": "A pixel has no data where all bands hold the number for it, not one.",
+    }
     NOTED: ClassVar[Mapping[str, Sequence[str]]] = {"entries": ("class_shares",)}
     POLYGONS: ClassVar[bool] = False
     TESTS: ClassVar[bool] = False

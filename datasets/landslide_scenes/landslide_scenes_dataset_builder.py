@@ -79,6 +79,11 @@ class Builder(LandslideBuilder["Tile"]):
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
     Put your scenes into `<manual_dir>/landslide_scenes/` or `<manual_dir>/`: {LAYOUT}.
     """
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.0.0": "First release.",
+        "2.0.0": "A pixel has no data where all bands hold the number for it, not one.",
+    }
     BUILDER_CONFIGS: ClassVar[list[Config]] = [
         Config(name="rgb", description="Red, green and blue of 8 bits, and terrain."),
         Config(
@@ -102,6 +107,7 @@ class Builder(LandslideBuilder["Tile"]):
         Config(
             name=PREPARED,
             description="What `landslide-tf prepare` wrote, found by its data folder.",
+            supported_versions=[tfds.core.Version("1.0.0")],
         ),
     ]
     ON_BEAM: ClassVar[bool] = True

@@ -44,6 +44,7 @@ _SCENE_KEYS = {
     "class_field",
     "dem_unit",
     "dem_nodata",
+    "nodata",
     "sensor",
     "date",
 }
@@ -215,6 +216,7 @@ def find_scenes(
             rasters={NDVI: index} if index else {},
             labels=_first(folder, _LABELS),
             options=_label_options(stated),
+            nodata=_number(folder, stated, "nodata"),
             about={k: str(stated[k]) for k in ("sensor", "date") if k in stated},
         )
     return scenes, ignored
@@ -230,13 +232,19 @@ def _dem(folder: Path, stated: Mapping[str, Any]) -> DemFiles | None:
     tiles = [one] if one else sorted((folder / "dem").glob("*.tif*"))
     if not tiles:
         return None
-    nodata = stated.get("dem_nodata")
-    if not isinstance(nodata, int | float | None):
-        raise DataError(
-            f"`{folder / 'scene.json'}` must hold a number as `dem_nodata`, received "
-            f"`{nodata}`."
-        )
+    nodata = _number(folder, stated, "dem_nodata")
     return DemFiles(*tiles, unit=stated.get("dem_unit"), nodata=nodata)
+
+
+def _number(folder: Path, stated: Mapping[str, Any], key: str) -> float | None:
+    """Returns what `scene.json` states as a number, None where it does not."""
+    value = stated.get(key)
+    if not isinstance(value, int | float | None):
+        raise DataError(
+            f"`{folder / 'scene.json'}` must hold a number as `{key}`, received "
+            f"`{value}`."
+        )
+    return value
 
 
 def _scene_json(path: Path) -> dict[str, Any]:

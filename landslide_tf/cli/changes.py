@@ -30,6 +30,7 @@ def changes(
     image: Annotated[
         list[Path] | None, typer.Option(help="For the page: one a map.")
     ] = None,
+    nodata: shared.Nodata = None,
     dem: shared.Dem = None,
     dem_unit: shared.DemUnit = None,
     dem_nodata: shared.DemNodata = None,
@@ -60,6 +61,6 @@ def changes(
         typer.echo(path)
     if report is not None:
         page = map_report.write_changes_report(
-            report, maps, image or (), heights, found, align=align
+            report, maps, image or (), heights, found, align=align, nodata=nodata
         )
         typer.echo(page)

@@ -54,6 +54,7 @@ def map_scene(
     probabilities: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
     uncertainty: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
     bands: shared.Bands = "",
+    nodata: shared.Nodata = None,
     scale: Scale = None,
     threshold: Threshold = None,
     tta: Annotated[bool, typer.Option("--tta", help="Mean of eight sides.")] = False,
@@ -89,21 +90,14 @@ def map_scene(
         dem=shared.dem_files(dem, dem_unit, dem_nodata),
         factor=shared.named_values("--factor", factor or []),
         bands=shared.band_choice(bands),
+        nodata=nodata,
         scale=_scale(scale),
         allow_no_crs=allow_no_crs,
     )
     options = mapping.MapOptions(
-        window=window,
-        overlap=overlap,
-        batch=batch,
-        threshold=threshold,
-        tta=tta,
-        all_classes=all_classes,
-        float32=float32,
-        min_area=min_area,
-        simplify=simplify,
-        strict=strict,
-    )
+        window, overlap, batch, threshold, tta, all_classes, float32, min_area,
+        simplify, strict,
+    )  # fmt: skip
     outputs = mapping.Outputs(
         out, probabilities, uncertainty, tuple(vector or ()), overwrite=overwrite
     )

@@ -92,6 +92,7 @@ def write(
                 name=name,
                 map=outputs.out,
                 image=[(band.path, band.number) for band in bands],
+                nodata=files.nodata,
                 probabilities=outputs.probabilities,
             )
         ],
@@ -133,6 +134,7 @@ def write_changes_report(
     found: Changes,
     *,
     align: bool,
+    nodata: float | None = None,
 ) -> Path:
     """Writes the page of what changed: the first and the last date to swipe between.
 
@@ -143,6 +145,7 @@ def write_changes_report(
         dem: Elevations for the hillshade.
         found: What changed.
         align: Whether the maps were moved by the shifts that were found.
+        nodata: Number that stands for no data in the images; None = as they tag.
 
     Returns:
         The page.
@@ -161,7 +164,11 @@ def write_changes_report(
         name = f"{index + 1}: {maps[index].name}"
         moved = found.shifts[index] if align else None
         shift = (0.0, 0.0) if moved is None else moved
-        dates.append(MapDate(name=name, map=maps[index], image=places, shift=shift))
+        dates.append(
+            MapDate(
+                name=name, map=maps[index], image=places, nodata=nodata, shift=shift
+            )
+        )
     facts: dict[str, int | str] = {
         "Maps": len(maps),
         "New landslides": len(found.objects),

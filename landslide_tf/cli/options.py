@@ -92,6 +92,10 @@ DemNodata = Annotated[
     float | None,
     typer.Option(help="Value of missing cells.", show_default="as the DEM says"),
 ]
+Nodata = Annotated[
+    float | None,
+    typer.Option(help="Value of missing pixels.", show_default="as the image says"),
+]
 Outside = Annotated[str, typer.Option(help="Beyond polygons: background or ignore.")]
 
 

@@ -31,6 +31,24 @@ Layers = Annotated[
 PointsLayers = Annotated[
     list[str] | None, typer.Option(help="Of the points.", show_default="its one")
 ]
+Nodatas = Annotated[
+    list[float] | None,
+    typer.Option(
+        help="Value of missing pixels; once, or one a scene.",
+        show_default="as the images say",
+    ),
+]
+Classes = Annotated[str, typer.Option(help="Names of the mask's values.")]
+Gsd = Annotated[
+    float | None, typer.Option(help="Cell, metres.", show_default="the image's")
+]
+Stride = Annotated[
+    int | None, typer.Option(help="From tile to tile.", show_default="TILE")
+]
+Patching = Annotated[str, typer.Option(help="Training tiles: grid or superpixels.")]
+Sampling = Annotated[
+    str, typer.Option(help="original, mus1 or mus2: even classes out.")
+]
 
 
 def prepare(
@@ -50,24 +68,15 @@ def prepare(
     points_layer: PointsLayers = None,
     class_field: shared.ClassField = None,
     bands: shared.Bands = "",
-    classes: Annotated[
-        str, typer.Option(help="Names of the mask's values.")
-    ] = "background,landslide",
+    nodata: Nodatas = None,
+    classes: Classes = "background,landslide",
     positive: shared.Positive = "",
     outside: shared.Outside = "background",
-    gsd: Annotated[
-        float | None, typer.Option(help="Cell, metres.", show_default="the image's")
-    ] = None,
+    gsd: Gsd = None,
     tile: Annotated[int, typer.Option(help="Rows and columns of a tile.")] = 256,
-    stride: Annotated[
-        int | None, typer.Option(help="From tile to tile.", show_default="TILE")
-    ] = None,
-    patches: Annotated[
-        str, typer.Option(help="Training tiles: grid or superpixels.")
-    ] = "grid",
-    sampling: Annotated[
-        str, typer.Option(help="original, mus1 or mus2: even classes out.")
-    ] = "original",
+    stride: Stride = None,
+    patches: Patching = "grid",
+    sampling: Sampling = "original",
     seed: Annotated[int, typer.Option(help="Of split and sampling.")] = 0,
 ) -> None:
     """Make a data set and a recipe of your own scenes; prints the next command."""
@@ -99,6 +108,7 @@ def prepare(
         _each("points", points, count),
         _each("layer", layer, count),
         _each("points-layer", points_layer, count),
+        _each("nodata", nodata, count),
         strict=True,
     )
     inputs = [preparation.Inputs(*row) for row in rows]

@@ -245,6 +245,7 @@ def _job(
         "scene": [*files.image, files.dem and asdict(files.dem), dict(files.factor)],
         "bands": [*scene.scene.bands, *scene.scene.ndvi_bands],
         "scale": [scene.scale, scene.scene.calibrated],
+        "nodata": files.nodata,
         "stride": stride,
         "options": how,
     }

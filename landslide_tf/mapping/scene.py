@@ -38,6 +38,7 @@ class SceneFiles:
         dem: Elevation model of any grid and system, one file or tiles.
         factor: Rasters of factors that cannot be made of the elevations, by name.
         bands: Number from 1, or name, of each band; empty = by its name.
+        nodata: Number that stands for no data in the image; None = as it tags.
         scale: As in `raster.bands.choose_scale`.
         allow_no_crs: Takes an image without a coordinate reference system.
 
@@ -52,6 +53,7 @@ class SceneFiles:
     dem: DemFiles | None = None
     factor: Mapping[str, str] = field(default_factory=dict)
     bands: Mapping[str, int | str] = field(default_factory=dict)
+    nodata: float | None = None
     scale: float | str | None = None
     allow_no_crs: bool = False
 
@@ -128,6 +130,7 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
         terrain=metadata.terrain.model_dump() if metadata.terrain else {},
         dem=files.dem if terrain else None,
         calibrated=metadata.inputs[0].unit not in ("", "1"),
+        nodata=files.nodata,
         anywhere=True,
     )
     if scene.stored.crs is None and not files.allow_no_crs:

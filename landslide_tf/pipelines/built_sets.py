@@ -27,8 +27,7 @@ from landslide_tf.pipelines.tfrecord_index import Decode, RecordIndex, open_inde
 
 PAIR = ("pre", "post")
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-# Decoded examples that a store keeps in memory, bytes: sets of a few hundred tiles are
-# read once, larger ones whenever they are used.
+# Bytes of decoded examples that a store keeps: a few hundred tiles are read once.
 KEPT = 2**28
 
 
@@ -320,7 +319,7 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> Any:  # no
         data_dir: Folder of built data sets.
 
     Returns:
-        A `tfds.core.DatasetBuilder`.
+        A `tfds.core.DatasetBuilder`, of an older version that is there if it may be.
 
     Raises:
         DataError: If there is no such data set or configuration.
@@ -337,7 +336,11 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> Any:  # no
     if config and config not in configs:
         hint = did_you_mean(config, configs)
         raise DataError(f"Data set `{short}` has no configuration `{config}`.{hint}")
-    return tfds.builder(name, data_dir=data_dir)
+    builder = tfds.builder(name, data_dir=data_dir)
+    for version in () if builder.is_prepared() else builder.supported_versions:
+        if (builder.data_path.parent / str(version)).exists():
+            return tfds.builder(f"{name}:{version}", data_dir=data_dir)
+    return builder
 
 
 def prepared_builder(
@@ -378,8 +381,7 @@ def build(
     Args:
         builder: A `tfds.core.DatasetBuilder`.
         manual_dir: Folder with files the user has to provide.
-        beam_runner: Apache Beam runner to build on, for instance `DirectRunner`;
-            None = in this process.
+        beam_runner: Apache Beam runner, as `DirectRunner`; None = in this process.
 
     Raises:
         DataError: If files are missing or corrupt.
@@ -393,8 +395,6 @@ def build(
     )
     try:
         builder.download_and_prepare(download_config=config)
-    except DataError:
-        raise
     except (AssertionError, OSError) as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise DataError(f"Data set `{builder.name}` cannot be built: {line}") from error

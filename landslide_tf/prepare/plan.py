@@ -54,6 +54,7 @@ class Inputs:
             pool.
         layer: Layer of the labels' polygons; None = the only one.
         points_layer: Layer of the points; None = the only one.
+        nodata: Number that stands for no data in the image; None = as it tags.
 
     >>> from pathlib import Path
     >>> from landslide_tf.prepare import Inputs
@@ -70,6 +71,7 @@ class Inputs:
     points: Path | None = None
     layer: str | None = None
     points_layer: str | None = None
+    nodata: float | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
             labels=files.labels,
             options=replace(options.labels, layer=files.layer or options.labels.layer),
             terrain=options.terrain,
+            nodata=files.nodata,
         )
         points = None
         if files.points is not None:

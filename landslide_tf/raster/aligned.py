@@ -1,7 +1,7 @@
 """Windows of raster files on the grid of an image, whatever grid the files have.
 
-How nodata, masks and resampling are understood, of images as of elevation models, is
-said here and nowhere else.
+How resampling is understood, of images as of elevation models, is said here and nowhere
+else.
 """
 
 from __future__ import annotations
@@ -11,114 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.io import DatasetReader, MemoryFile
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
-from rasterio.windows import Window as RasterWindow
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.raster import grid as grids
 from landslide_tf.raster.grid import AS_STORED, Window
+from landslide_tf.raster.validity import (
+    alpha_bands,
+    is_measurable,
+    known_cells,
+    opaque,
+)
 from landslide_tf.terrain import Grid
 
 # A cell this much larger than the source's is made of the mean of what it covers.
 _COARSER = 1.5
-
-
-def alpha_bands(dataset: DatasetReader) -> list[int]:
-    """Returns the bands, from 1, that say where an image is transparent.
-
-    GDAL takes the fourth band of a byte image for it where nothing else is said; a band
-    with a name is data.
-
-    >>> import numpy as np
-    >>> from rasterio import Affine
-    >>> from rasterio.io import MemoryFile
-    >>> from landslide_tf.raster.aligned import alpha_bands
-    >>> with MemoryFile() as memory:
-    ...     with memory.open(
-    ...         driver="GTiff", count=4, height=2, width=2, dtype="uint8",
-    ...         transform=Affine(10, 0, 0, 0, -10, 0),
-    ...     ) as dataset:
-    ...         unnamed = alpha_bands(dataset)
-    ...         dataset.set_band_description(4, "nir")
-    ...         unnamed, alpha_bands(dataset)
-    ([4], [])
-    """
-    return [
-        number
-        for number, (meaning, name) in enumerate(
-            zip(dataset.colorinterp, dataset.descriptions, strict=True), 1
-        )
-        if meaning == ColorInterp.alpha and not name
-    ]
-
-
-def known_cells(
-    dataset: DatasetReader | WarpedVRT,
-    indexes: Sequence[int],
-    alpha: Sequence[int],
-    *,
-    box: RasterWindow | None = None,
-    shape: tuple[int, int] | None = None,
-) -> NDArray[np.bool_]:
-    """Says where all of some bands hold a value and nothing is transparent.
-
-    Where a file has both a nodata value and an alpha band, both count.
-
-    Args:
-        dataset: The open file.
-        indexes: Bands, from 1.
-        alpha: Bands that say where the image is transparent, from 1.
-        box: Part of the file; None = all of it.
-        shape: Rows and columns to read it in; None = its own.
-
-    Returns:
-        bool (h, w).
-
-    >>> import numpy as np
-    >>> from rasterio import Affine
-    >>> from rasterio.io import MemoryFile
-    >>> from landslide_tf.raster.aligned import alpha_bands, known_cells
-    >>> stored = np.array([[[0, 9, 9]]] * 3 + [[[255, 0, 255]]], np.uint8)
-    >>> with MemoryFile() as memory:
-    ...     with memory.open(
-    ...         driver="GTiff", count=4, height=1, width=3, dtype="uint8", nodata=0,
-    ...         transform=Affine(10, 0, 0, 0, -10, 0),
-    ...     ) as dataset:
-    ...         dataset.write(stored)
-    ...         known_cells(dataset, [1, 2, 3], alpha_bands(dataset)).tolist()
-    [[False, False, True]]
-    """
-    bands = list(indexes)
-    size = None if shape is None else (len(bands), *shape)
-    flags = [dataset.mask_flag_enums[k - 1] for k in bands]
-    by_nodata = all(flag == [MaskFlags.nodata] for flag in flags)
-    if by_nodata and ColorInterp.alpha in dataset.colorinterp:
-        # GDAL's masks forget the alpha band then, of which rasterio warns.
-        values = dataset.read(bands, window=box, out_shape=size)
-        nodata = np.array([dataset.nodatavals[k - 1] for k in bands], values.dtype)
-        known = (values != nodata[:, None, None]).all(axis=0)
-    else:
-        masks = dataset.read_masks(bands, window=box, out_shape=size)
-        known = (masks > 0).all(axis=0)
-    for k in alpha:
-        known &= dataset.read(k, window=box, out_shape=shape) > 0
-    return known
-
-
-def _without_alpha(dataset: DatasetReader) -> DatasetReader:
-    """Closes a file and returns a view of it in which all bands are data.
-
-    GDAL masks pixels by an alpha band, and weights them by it where it resamples.
-    """
-    with dataset, MemoryFile(ext=".vrt") as memory:
-        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
-        view = memory.read().decode()
-    return grids.open_dataset(view.replace("<ColorInterp>Alpha</ColorInterp>", ""), "")
 
 
 class AlignedRaster:
@@ -138,6 +49,7 @@ class AlignedRaster:
         values: Stored values that mean something, even where the file tags one of
             them as nodata: masks often say that 0 is no value.
         placed: Grid of a file that has no CRS.
+        nodata: Number that stands for no data; None = as the file tags.
 
     Attributes:
         dtype: Type of the first band.
@@ -173,6 +85,7 @@ class AlignedRaster:
         kernel: str = "cubic",
         values: Collection[float] = (),
         placed: Grid | None = None,
+        nodata: float | None = None,
     ) -> None:
         self.path, self.what, self.indexes = Path(path), what, list(indexes)
         self._base = grids.open_dataset(path, what)
@@ -185,9 +98,10 @@ class AlignedRaster:
         # GDAL's masks know of alpha bands of grey and RGB images only.
         self._alpha = [k for k in alpha_bands(self._base) if k not in self.indexes]
         if ColorInterp.alpha in self._base.colorinterp and not self._alpha:
-            self._base = _without_alpha(self._base)
+            self._base = opaque(self._base)
         self._source: DatasetReader | WarpedVRT = self._base
-        self._meant = frozenset(values) & {self._base.nodata}
+        self._nodata = self._base.nodata if nodata is None else nodata
+        self._meant = frozenset(values) & {self._nodata}
         self._grid = grid
         own = placed or grids.stored_grid(self._base)
         turn = grids.same_cells(own, grid)
@@ -200,22 +114,31 @@ class AlignedRaster:
         coarser = grids.mean_cell(grid) > _COARSER * grids.mean_cell(own)
         if kernel != "nearest" and coarser:
             kernel = "average"
-        place = {}
+        how: dict[str, Any] = {}
         if placed is not None:
-            place = {"src_crs": placed.crs, "src_transform": placed.transform}
-        no_tag = self._base.nodata is None or bool(self._meant)
-        if self._meant:
-            place |= {"src_nodata": None, "nodata": None}
+            how = {"src_crs": placed.crs, "src_transform": placed.transform}
+        nodata = None if self._meant else self._nodata
+        measurable = is_measurable(nodata, self.dtype)
+        if nodata is not None and not measurable:
+            # Else the number of one band would be mixed into its neighbours.
+            how["UNIFIED_SRC_NODATA"] = "NO"
+        # Without a nodata value, cells beyond the file would read as 0; with one that
+        # is measured, too, GDAL changes the values that are equal to it.
+        add_alpha = nodata is None or measurable
+        add_alpha &= ColorInterp.alpha not in self._base.colorinterp
+        if add_alpha:
+            self._alpha.append(self._base.count + 1)
         return WarpedVRT(
             self._base,
-            **place,
+            **how,
+            src_nodata=nodata,
+            nodata=None if add_alpha else nodata,
             crs=grid.crs,
             transform=grid.transform,
             height=grid.height,
             width=grid.width,
             resampling=Resampling[kernel],
-            # Without a nodata value, cells beyond the file would read as 0.
-            add_alpha=no_tag and ColorInterp.alpha not in self._base.colorinterp,
+            add_alpha=add_alpha,
         )
 
     def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -225,8 +148,8 @@ class AlignedRaster:
             window: Part of the grid, inside it.
 
         Returns:
-            Bands (C, h, w) in the file's dtype, and where all of them hold a value and
-            nothing is transparent, bool (h, w).
+            Bands (C, h, w) in the file's dtype, and where they hold a value
+            (`validity.known_cells`), all of them a finite one, bool (h, w).
 
         Raises:
             DataError: If the file is truncated or corrupt.
@@ -239,7 +162,10 @@ class AlignedRaster:
         box = Window(row, column, height, width).box
         with grids.readable(self.path, self.what):
             values = self._source.read(self.indexes, window=box)
-            valid = known_cells(self._source, self.indexes, self._alpha, box=box)
+            nodata = self._nodata if self._source is self._base else None
+            valid = known_cells(
+                self._source, self.indexes, self._alpha, nodata=nodata, box=box
+            )
         if self._meant and self._source is self._base:
             valid[:] = True
         if values.dtype.kind == "f":

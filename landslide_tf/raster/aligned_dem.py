@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.raster import grid as grids
-from landslide_tf.raster.aligned import alpha_bands, known_cells
 from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import Window
+from landslide_tf.raster.validity import alpha_bands, known_cells
 from landslide_tf.terrain import Grid, TerrainFactors, factors_on_grid
 from landslide_tf.terrain.elevation import NoElevation
 

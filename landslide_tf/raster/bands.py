@@ -17,13 +17,13 @@ from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import Band
 from landslide_tf.raster import grid as grids
-from landslide_tf.raster.aligned import alpha_bands
 from landslide_tf.raster.band_names import (
     colour_of,
     colours_by_order,
     place_of,
     plain,
 )
+from landslide_tf.raster.validity import alpha_bands
 
 COLOURS = ("red", "green", "blue")
 

@@ -23,7 +23,7 @@ from rasterio.io import DatasetReader
 
 from landslide_tf.errors import DataError, check_choice
 from landslide_tf.raster import grid as grids
-from landslide_tf.raster.aligned import alpha_bands
+from landslide_tf.raster.validity import alpha_bands
 from landslide_tf.terrain import Z_UNITS, Grid
 from landslide_tf.terrain.grid import aligned_offset
 from landslide_tf.terrain.units import elevation_unit

@@ -88,6 +88,7 @@ def check_sentinels(
     number: int = 1,
     *,
     nodata: float | None = None,
+    replaces: bool = False,
     option: str = "",
 ) -> None:
     """Refuses a raster whose cells without a value look like values.
@@ -98,12 +99,13 @@ def check_sentinels(
         path: The raster file.
         what: What it is, for messages.
         number: Its band, from 1.
-        nodata: A value that the user says stands for no data.
-        option: The option that says it, for the message; empty for none.
+        nodata: A number that stands for no data; None = as the file tags.
+        replaces: Whether `nodata` counts instead of the file's tag, not beside it.
+        option: Which option says it, if there is one, for the message.
 
     Raises:
         DataError: If the band holds a number that usually stands for no data, far below
-            all others, and the file does not say that it does.
+            all others, and neither the file nor `nodata` says that it does.
 
     >>> import numpy as np
     >>> import rasterio
@@ -130,13 +132,15 @@ def check_sentinels(
             read = dataset.read(number, window=box)
             if dataset.nodata is None:  # a mask or transparency may say it
                 read = read[dataset.read_masks(number, window=box) > 0]
-            known = np.isfinite(read) & (read != dataset.nodata) & (read != nodata)
+            known = np.isfinite(read) & (read != nodata)
+            if nodata is None or not replaces:
+                known &= read != dataset.nodata
             found.append(np.unique(read[known]))
     values = np.unique(np.concatenate(found).astype(np.float64))
     if not values.size or values[0] not in _SENTINELS:
         return
     if values.size == 1 or values[1] - values[0] > _FAR_BELOW:
-        given = f"say so with `{option}{values[0]:g}`, or " if option else ""
+        given = f"say so with `{option} {values[0]:g}`, or " if option else ""
         raise DataError(
             f"{what} `{path}` must tag the value that stands for no data, received "
             f"{values[0]:g} without a tag; {given}tag it: `rio edit-info "
@@ -151,17 +155,25 @@ def _common(a: Bounds, b: Bounds) -> Bounds | None:
     return (left, bottom, right, top) if left < right and bottom < top else None
 
 
-def check_images(bands: Sequence[BandSource], stored: Grid, grid: Grid) -> None:
+def check_images(
+    bands: Sequence[BandSource],
+    stored: Grid,
+    grid: Grid,
+    *,
+    nodata: float | None = None,
+) -> None:
     """Refuses bands of a scene that lie elsewhere or hold cells without a value.
 
     Args:
         bands: Where the bands are, the first file's first.
         stored: Grid of the first file, as it is stored.
         grid: Grid of the scene.
+        nodata: Number that stands for no data; None = as each file tags.
 
     Raises:
         DataError: If a file shows other ground than the first, or no ground is shown
-            by all, it cannot be said where a file lies, or as `check_sentinels`.
+            by all, it cannot be said where a file lies, no value can be `nodata`, or as
+            `check_sentinels`.
 
     >>> from pathlib import Path
     >>> from rasterio import Affine
@@ -209,7 +221,27 @@ def check_images(bands: Sequence[BandSource], stored: Grid, grid: Grid) -> None:
                 f"received {own}: the files before share none of it."
             )
     for band in bands:
-        check_sentinels(band.path, "image", band.number)
+        if nodata is not None:
+            _check_nodata(band, nodata)
+        check_sentinels(
+            band.path, "image", band.number, nodata=nodata, replaces=True,
+            option="--nodata",
+        )  # fmt: skip
+
+
+def _check_nodata(band: BandSource, nodata: float) -> None:
+    """Refuses a number that no value of a band can be."""
+    with open_raster(band.path, "image") as dataset:
+        dtype = np.dtype(dataset.dtypes[band.number - 1])
+    if dtype.kind == "f":
+        return
+    ends = np.iinfo(dtype)
+    if not (float(nodata).is_integer() and ends.min <= nodata <= ends.max):
+        raise DataError(
+            f"image `{band.path}` must hold values that can be {nodata:g} for "
+            f"`--nodata`, received {dtype}: give the number that stands for no data in "
+            "the file, or leave the option out."
+        )
 
 
 def check_dem(dem: DemFiles, grid: Grid, terrain: Mapping[str, Any]) -> None:
@@ -243,7 +275,7 @@ def check_dem(dem: DemFiles, grid: Grid, terrain: Mapping[str, Any]) -> None:
     parts = [upright_grid(tile.grid, str(dem)) for tile in opened.tiles]
     for number in _check_shared(parts, str(dem), grid):
         path = opened.tiles[number].path
-        check_sentinels(path, "DEM", nodata=dem.nodata, option="--dem-nodata ")
+        check_sentinels(path, "DEM", nodata=dem.nodata, option="--dem-nodata")
     if line := opened.overlaps:
         warnings.warn(line, stacklevel=3)
     before = terrain.get("derive") == "before"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -28,7 +28,13 @@ from landslide_tf.raster.grid import (
     stored_grid,
     with_cell,
 )
-from landslide_tf.raster.ground import check_dem, check_images, check_overlap
+from landslide_tf.raster.ground import (
+    check_dem,
+    check_images,
+    check_overlap,
+    check_sentinels,
+)
+from landslide_tf.raster.image import AlignedBands
 from landslide_tf.raster.labels import LabelOptions, LabelReader, Labels, read_labels
 from landslide_tf.terrain import FACTORS, Grid, ndvi
 
@@ -60,6 +66,7 @@ class Scene:
         terrain: How factors are made of elevations, see `AlignedDem`.
         calibrated: Whether `image` holds values in their unit, by the files' scale and
             offset, or as stored.
+        nodata: Number that stands for no data in the image; None = as its files tag.
         about: Facts of the scene, such as sensor and date.
 
     >>> from rasterio import Affine
@@ -84,6 +91,7 @@ class Scene:
     labels: Labels | None = None
     terrain: Mapping[str, Any] = field(default_factory=dict)
     calibrated: bool = False
+    nodata: float | None = None
     about: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -106,6 +114,7 @@ def make_scene(
     options: LabelOptions | None = None,
     terrain: Mapping[str, Any] | None = None,
     calibrated: bool = False,
+    nodata: float | None = None,
     anywhere: bool = False,
     about: Mapping[str, str] | None = None,
 ) -> Scene:
@@ -125,6 +134,7 @@ def make_scene(
         options: How labels are read.
         terrain: How factors are made of elevations, see `AlignedDem`.
         calibrated: As in `Scene`.
+        nodata: As in `Scene`.
         anywhere: Takes an image without a place or a rotated one.
         about: Facts of the scene.
 
@@ -161,22 +171,7 @@ def make_scene(
         stored = stored_grid(dataset)
     own = north_up(stored)[0] if anywhere else grid_of(first, "image")
     grid = with_cell(own, gsd)
-    upright = grid.crs is not None and not grid.is_rotated
-    if dem is not None and not upright:
-        raise DataError(
-            f"image `{first}` must have a coordinate reference system and must not be "
-            f"rotated for factors made of elevations, received {grid}: assign it (`rio "
-            "edit-info`), or warp it to a north-up grid first (`gdalwarp`)."
-        )
-    if dem is not None:
-        check_dem(dem, grid, terrain or {})
-    check_images((*sources, *index_sources), stored, grid)
-    for kind, path in rasters.items() if upright else ():
-        check_overlap(path, kind.upper() if kind == NDVI else kind, grid)
-    read = None
-    if labels is not None:
-        read = read_labels(labels, grid, own, options or LabelOptions())
-    return Scene(
+    scene = Scene(
         id=name,
         stored=stored,
         grid=grid,
@@ -185,11 +180,38 @@ def make_scene(
         ndvi_bands=index_sources,
         dem=dem,
         rasters=rasters,
-        labels=read,
         terrain=dict(terrain or {}),
         calibrated=calibrated,
+        nodata=nodata,
         about=dict(about or {}),
     )
+    _check_files(scene)
+    if labels is None:
+        return scene
+    read = read_labels(labels, grid, own, options or LabelOptions())
+    return replace(scene, labels=read)
+
+
+def _check_files(scene: Scene) -> None:
+    """Refuses files that do not show the ground of a scene, or hide missing values."""
+    grid = scene.grid
+    upright = grid.crs is not None and not grid.is_rotated
+    if scene.dem is not None and not upright:
+        raise DataError(
+            f"image `{scene.bands[0].path}` must have a coordinate reference system and"
+            f" must not be rotated for factors made of elevations, received {grid}: "
+            "assign it (`rio edit-info`), or warp it to a north-up grid first "
+            "(`gdalwarp`)."
+        )
+    if scene.dem is not None:
+        check_dem(scene.dem, grid, scene.terrain)
+    bands = (*scene.bands, *scene.ndvi_bands)
+    check_images(bands, scene.stored, grid, nodata=scene.nodata)
+    for kind, path in scene.rasters.items():
+        what = kind.upper() if kind == NDVI else kind
+        if upright:
+            check_overlap(path, what, grid)
+        check_sentinels(path, what)
 
 
 class Pixels(NamedTuple):
@@ -199,8 +221,8 @@ class Pixels(NamedTuple):
         image: (h, w, C), 0 where not valid.
         factors: float32 (h, w, F), NaN = no value.
         mask: uint8 (h, w), 255 = no label, or no valid pixel to see it by.
-        valid: bool (h, w): all bands of `image` hold a value and, where there is a
-            DEM, so do the elevations of the 3 × 3 cells around.
+        valid: bool (h, w): `image` has data (`validity.known_cells`) and, where there
+            is a DEM, so do the elevations of the 3 × 3 cells around.
 
     >>> import numpy as np
     >>> from landslide_tf.raster.scene import Pixels
@@ -216,54 +238,6 @@ class Pixels(NamedTuple):
     factors: FloatArray
     mask: NDArray[np.uint8]
     valid: NDArray[np.bool_]
-
-
-class _Bands:
-    """Bands in the files they are in, each of which is opened once."""
-
-    def __init__(self, sources: Sequence[BandSource], scene: Scene) -> None:
-        by_path: dict[str, list[int]] = {}
-        for position, source in enumerate(sources):
-            by_path.setdefault(source.path, []).append(position)
-        self._files: list[tuple[AlignedRaster, list[int]]] = []
-        self._at: dict[int, tuple[AlignedRaster, int]] = {}
-        for path, positions in by_path.items():
-            with open_raster(path, "image") as dataset:
-                own = stored_grid(dataset)
-            placed = scene.stored if own.crs is None else None
-            raster = AlignedRaster(
-                path, "image", scene.grid,
-                indexes=[sources[k].number for k in positions], placed=placed,
-            )  # fmt: skip
-            self._files.append((raster, positions))
-            self._at |= {position: (raster, k) for k, position in enumerate(positions)}
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.result_type(*(raster.dtype for raster, _ in self._files))
-
-    def read(
-        self, window: Window, *, calibrated: bool = False
-    ) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
-        """Returns the bands in order, and where all of them hold a value."""
-        valid = np.ones((window.height, window.width), bool)
-        layers: dict[int, NDArray[Any]] = {}
-        for raster, positions in self._files:
-            values, whole = raster.read(window)
-            valid &= whole
-            layers |= zip(positions, values, strict=True)
-        ordered = [layers[k] for k in range(len(layers))]
-        if calibrated:
-            ordered = [self.physical(k, layer) for k, layer in enumerate(ordered)]
-        return ordered, valid
-
-    def physical(self, position: int, values: NDArray[Any]) -> FloatArray:
-        raster, k = self._at[position]
-        return raster.physical(values, k)
-
-    def close(self) -> None:
-        for raster, _ in self._files:
-            raster.close()
 
 
 class SceneReader:
@@ -299,7 +273,7 @@ class SceneReader:
         self.scene, self._skip_empty = scene, skip_empty
         self._open = contextlib.ExitStack()
         self._factors = scene.factors if factors else ()
-        self._bands = self._kept(_Bands(scene.bands, scene))
+        self._bands = self._kept(self._aligned(scene.bands))
         self._labels = self._kept(LabelReader(scene.labels, scene.grid))
         self._rasters = {
             name: self._kept(AlignedRaster(path, name, scene.grid))
@@ -314,11 +288,15 @@ class SceneReader:
                 AlignedDem(scene.dem, scene.grid, self._terrain, scene.terrain)
             )
         # Bands of the image are not read a second time for the index.
-        self._index: _Bands | list[int] | None = None
+        self._index: AlignedBands | list[int] | None = None
         if NDVI in rest and set(scene.ndvi_bands) <= set(scene.bands):
             self._index = [scene.bands.index(band) for band in scene.ndvi_bands]
         elif NDVI in rest:
-            self._index = self._kept(_Bands(scene.ndvi_bands, scene))
+            self._index = self._kept(self._aligned(scene.ndvi_bands))
+
+    def _aligned(self, sources: Sequence[BandSource]) -> AlignedBands:
+        scene = self.scene
+        return AlignedBands(sources, scene.grid, scene.stored, nodata=scene.nodata)
 
     def _kept(self, opened: Opened) -> Opened:
         self._open.callback(opened.close)

@@ -126,7 +126,7 @@ def test_the_unit_of_elevations_can_be_said(command, scene, tmp_path):
             "--out", out,
         )  # fmt: skip
         assert code == 0, err
-        (folder,) = out.glob("landslide_scenes/*/1.0.0")
+        (folder,) = out.glob("landslide_scenes/*/2.0.0")
         builder = tfds.builder_from_directory(folder)
         examples = tfds.as_numpy(builder.as_dataset(split="train"))
         slopes[unit] = np.stack([example["factors"][..., 0] for example in examples])

@@ -563,7 +563,7 @@ def test_the_real_scene_in_degrees_has_a_dem_of_another_grid(shared):
     pixels = read(scene)
     assert pixels.image.shape == (373, 485, 3)
     with rasterio.open(folder / "rmnp-rgb.tif") as dataset:
-        frame = dataset.read_masks().min(axis=0) == 0
+        frame = dataset.dataset_mask() == 0
     assert frame.mean() == pytest.approx(0.062, abs=0.001)
     assert not pixels.valid[frame].any() and (pixels.mask[frame] == 255).all()
     known = np.isfinite(pixels.factors[..., 0])

@@ -150,12 +150,19 @@ def test_a_sentinel_without_a_tag_is_named(tmp_path, sentinel):
         with pytest.raises(DataError) as refused:
             make_scene("s", image, dem=DemFiles(dem), **plain)
         assert advice in str(refused.value) and str(refused.value).startswith(what)
+        assert (f"`--nodata {sentinel}`" in str(refused.value)) == (what == "image")
+    said = read(make_scene("s", holed, dem=DemFiles(clean), nodata=sentinel, **plain))
+    rasters = {"moisture": holed}
+    with pytest.raises(DataError, match=r"moisture `.*holed\.tif` must tag"):
+        make_scene("s", clean, bands=["a"], choice={"a": 1}, factors=["moisture"],
+                   rasters=rasters)  # fmt: skip
     with rasterio.open(holed, "r+") as dataset:
         dataset.nodata = sentinel
     known = ~(values[0] == sentinel)
     assert np.array_equal(
         read(make_scene("s", holed, dem=DemFiles(clean), **plain)).valid, known
     )
+    assert np.array_equal(said.valid, known)
     pixels = read(make_scene("s", clean, dem=DemFiles(holed), **plain))
     assert not pixels.valid[:4, :5].any() and pixels.valid[4:, 5:].all()
 

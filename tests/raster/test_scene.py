@@ -129,11 +129,14 @@ def test_the_index_needs_bands_that_the_image_does_not_show(tmp_path):
     """Where near infrared has no value the index has none; the image stays."""
     stored = colours()
     stored[3, 10:20] = 0
-    path = files.write(tmp_path / "s.tif", stored, names=NAMES, nodata=0, **PLAIN)
-    pixels = read(scene_of(path))
+    paths = [
+        files.write(tmp_path / "rgb.tif", stored[:3], names=RGB, nodata=0),
+        files.write(tmp_path / "nir.tif", stored[3:], names=["nir"], nodata=0),
+    ]
+    pixels = read(scene_of(paths))
     assert pixels.valid.all() and np.isnan(pixels.factors[10:20]).all()
     assert np.isfinite(pixels.factors[:10]).all()
-    shown = read(scene_of(path, bands=NAMES))
+    shown = read(scene_of(paths, bands=NAMES))
     np.testing.assert_array_equal(~shown.valid[:, 0], (stored[3] == 0)[:, 0])
     np.testing.assert_array_equal(
         shown.factors[shown.valid], pixels.factors[shown.valid]

@@ -19,7 +19,6 @@ from rasterio.vrt import WarpedVRT
 
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour, class_palette
-from landslide_tf.raster.aligned import alpha_bands, known_cells
 from landslide_tf.raster.cog import read_legend
 from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import (
@@ -29,6 +28,7 @@ from landslide_tf.raster.grid import (
     readable,
     stored_grid,
 )
+from landslide_tf.raster.validity import alpha_bands, known_cells
 from landslide_tf.terrain import Grid, cell_size, hillshade
 
 PROBABILITY_MAP = "magma"
@@ -90,6 +90,7 @@ class Overview:
         what: str,
         index: int,
         resampling: Resampling,
+        nodata: float | None = None,
     ) -> tuple[NDArray, NDArray[np.bool_]]:
         """Reads a band of a file on the overview, without holding the whole file.
 
@@ -98,6 +99,7 @@ class Overview:
             what: What it is, for messages.
             index: The band, from 1.
             resampling: How cells are joined.
+            nodata: Number that stands for no data; None = as the file tags.
 
         Returns:
             Its values and where it has any, bool, both (h, w).
@@ -106,15 +108,22 @@ class Overview:
             DataError: If the file cannot be read or has no place.
         """
         with open_raster(path, what) as dataset:
-            return self.read_open(dataset, f"{what} `{path}`", index, resampling)
+            return self.read_open(
+                dataset, f"{what} `{path}`", index, resampling, nodata
+            )
 
     def read_open(
-        self, dataset: DatasetReader, name: str, index: int, resampling: Resampling
+        self,
+        dataset: DatasetReader,
+        name: str,
+        index: int,
+        resampling: Resampling,
+        nodata: float | None = None,
     ) -> tuple[NDArray, NDArray[np.bool_]]:
         """Reads a band of an open file, whose name serves messages; as `read`."""
-        own = stored_grid(dataset)
+        own, shape = stored_grid(dataset), self.grid.shape
         if own == self.stored or (own.crs is None and own.shape == self.stored.shape):
-            values, valid = _read(dataset, index, self.grid.shape, resampling)
+            values, valid = _read(dataset, index, shape, resampling, nodata)
             return values[self.back], valid[self.back]
         if own.crs is None or self.grid.crs is None:
             raise DataError(
@@ -125,17 +134,19 @@ class Overview:
         if resampling == Resampling.mode and self.shrinks < _COARSER:
             # The most frequent of all cells that one touches, by however little.
             resampling = Resampling.nearest
+        said = dataset.nodata if nodata is None else nodata
         with WarpedVRT(
             dataset,
+            src_nodata=said,
+            nodata=said,
             crs=self.grid.crs,
             transform=self.grid.transform,
             height=self.grid.height,
             width=self.grid.width,
             resampling=resampling,
-            add_alpha=dataset.nodata is None
-            and ColorInterp.alpha not in dataset.colorinterp,
+            add_alpha=said is None and ColorInterp.alpha not in dataset.colorinterp,
         ) as warped:
-            return _read(warped, index, self.grid.shape, resampling)
+            return _read(warped, index, shape, resampling)
 
 
 def _read(
@@ -143,27 +154,34 @@ def _read(
     index: int,
     shape: tuple[int, int],
     resampling: Resampling,
+    nodata: float | None = None,
 ) -> tuple[NDArray, NDArray[np.bool_]]:
     values = dataset.read(index, out_shape=shape, resampling=resampling)
-    valid = known_cells(dataset, [index], alpha_bands(dataset), shape=shape)
+    alpha = alpha_bands(dataset)
+    valid = known_cells(dataset, [index], alpha, nodata=nodata, shape=shape)
     if np.issubdtype(values.dtype, np.floating):
         valid &= np.isfinite(values)
     return values, valid
 
 
-def image_layer(overview: Overview, places: Sequence[tuple[str, int]]) -> str:
+def image_layer(
+    overview: Overview,
+    places: Sequence[tuple[str, int]],
+    nodata: float | None = None,
+) -> str:
     """Draws one or three bands, each stretched over its own values.
 
     Args:
         overview: The grid.
         places: File and band number of red, green and blue, or of one grey band.
+        nodata: Number that stands for no data; None = as the files tag.
 
     Returns:
         A PNG as a data URI, transparent where there is no value.
     """
     bands, known = [], np.ones(overview.grid.shape, bool)
     for path, index in places:
-        band, valid = overview.read(path, "image", index, Resampling.average)
+        band, valid = overview.read(path, "image", index, Resampling.average, nodata)
         bands.append(band.astype(np.float64))
         known &= valid
     if len(bands) not in (1, 3):

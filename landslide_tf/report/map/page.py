@@ -35,6 +35,7 @@ class MapDate:
         map: Class map, as `mapping.map_scene` writes it.
         image: File and band number of red, green and blue, or of one grey band; empty
             for no image.
+        nodata: Number that stands for no data in the image; None = as its files tag.
         probabilities: Probabilities, as `mapping.map_scene` writes them.
         shift: Rows and columns by which these files lie below and to the right of the
             first map; they are shown moved back.
@@ -43,6 +44,7 @@ class MapDate:
     name: str
     map: str | Path
     image: Sequence[tuple[str, int]] = ()
+    nodata: float | None = None
     probabilities: str | Path | None = None
     shift: tuple[float, float] = (0.0, 0.0)
 
@@ -153,7 +155,7 @@ def _layers_of(date: MapDate, overview: Overview, shade: str | None) -> _Layers:
     if any(date.shift):
         overview = overview.moved(*date.shift)
     if date.image:
-        pictures["image"] = image_layer(overview, date.image)
+        pictures["image"] = image_layer(overview, date.image, date.nodata)
     if shade is not None:
         pictures["hillshade"] = shade
     pictures["classes"], legend = class_layer(overview, date.map)
