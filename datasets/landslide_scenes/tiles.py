@@ -25,6 +25,10 @@ _OPEN = threading.local()
 Example = dict[str, Any]  # as TFDS encodes it
 
 
+class TileSizeError(DataError):
+    """Tiles are too large for the scenes, or for where these have labels."""
+
+
 class Tile(NamedTuple):
     """A square window of a scene that becomes an example.
 
@@ -149,7 +153,7 @@ def grid_tiles(
 def check_size(scene: Scene, size: int) -> None:
     """Refuses tiles that are larger than the scene."""
     if not 1 <= size <= min(scene.grid.shape):
-        raise DataError(
+        raise TileSizeError(
             f"Expected tiles of at most {min(scene.grid.shape)} pixels, the smaller "
             f"side of scene `{scene.id}`, received {size}; choose smaller tiles or a "
             "finer `gsd`."

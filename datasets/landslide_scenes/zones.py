@@ -18,8 +18,7 @@ from landslide_tf.datasets.common.splits import (
     overlapping_footprints,
     split_by_hash,
 )
-from landslide_tf.datasets.landslide_scenes.tiles import Tile
-from landslide_tf.errors import DataError
+from landslide_tf.datasets.landslide_scenes.tiles import Tile, TileSizeError
 from landslide_tf.raster.grid import bounds_in, wkt_of
 from landslide_tf.raster.scene import Scene
 from landslide_tf.terrain import Grid
@@ -123,7 +122,7 @@ def assign(
         Tiles by split, and how many lie in a gap.
 
     Raises:
-        DataError: If a split has no tile.
+        TileSizeError: If a split has no tile.
     """
     parts: dict[str, list[Tile]] = {split: [] for split in SPLITS}
     for tile in tiles:
@@ -132,7 +131,7 @@ def assign(
                 parts[split].append(tile)
     for split, members in parts.items():
         if not members:
-            raise DataError(
+            raise TileSizeError(
                 f"Expected tiles for train, validation and test, received {len(tiles)} "
                 f"of which none is left for {split}: zones with gaps of one tile "
                 "between need a larger scene; choose smaller tiles or give more scenes."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from landslide_tf.datasets.common.splits import SPLITS
 from landslide_tf.datasets.landslide_scenes.plan import Plan, ranges_of, split_tiles
 from landslide_tf.datasets.landslide_scenes.tiles import (
     Tile,
+    TileSizeError,
     grid_tiles,
     grid_windows,
     survey,
@@ -37,6 +39,9 @@ Found = Mapping[str, tuple[Scene, Shapes | None]]
 """Scenes by name, with the points given for each."""
 
 _TERRAIN = ("slope", "aspect")
+# Sizes of tiles that are tried where the wanted one does not fit: three zones with two
+# gaps between take five tiles, and with few labels smaller ones.
+_ZONES_AND_GAPS, _SHARES, _MULTIPLE = 5, (1.0, 0.75, 0.5, 0.25), 8
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,7 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
                 scene.grid,
                 kind="Point",
                 layer=files.points_layer,
+                empty=True,
                 options=("--points-layer", "--class-field"),
             )
         found[name] = (scene, points)
@@ -240,9 +246,43 @@ def make_plan(found: Found, options: Options) -> Plan:
         The plan.
 
     Raises:
-        DataError: If no tile has a label, a split has none, or none of training shows a
-            landslide.
+        DataError: If no tile has a label.
+        TileSizeError: If a split has no tile, or none of training shows a landslide; it
+            names a size that fits.
     """
+    try:
+        return _plan(found, options)
+    except TileSizeError as error:
+        size = _fitting_size(found, options)
+        if size is None:
+            raise
+        raise TileSizeError(f"{error} `--tile {size}` fits.") from error
+
+
+def _fitting_size(found: Found, options: Options) -> int | None:
+    """Returns a size of tiles at which every split has some, by trying a few."""
+    scenes = {name: scene for name, (scene, _) in found.items()}
+    longest = max(max(scene.grid.shape) for scene in scenes.values()) // _ZONES_AND_GAPS
+    shortest = min(min(scene.grid.shape) for scene in scenes.values())
+    largest = min(longest, shortest, options.tile - 1)
+    classes, landslide = len(options.labels.classes), options.labels.landslide
+    for share in _SHARES:
+        size = int(largest * share) // _MULTIPLE * _MULTIPLE
+        if size < 1:
+            break
+        surveys = [
+            survey(scene, grid_windows(scene, size, size), classes)
+            for scene in scenes.values()
+        ]
+        tiles = [tile for one in surveys for tile in one.tiles]
+        with contextlib.suppress(DataError):
+            parts = split_tiles(scenes, tiles, landslide, gap=size, seed=options.seed)
+            if any(tile.counts[landslide] for tile in parts.tiles["train"]):
+                return size
+    return None
+
+
+def _plan(found: Found, options: Options) -> Plan:
     scenes = {name: scene for name, (scene, _) in found.items()}
     size, classes = options.tile, len(options.labels.classes)
     surveys = [
@@ -261,7 +301,7 @@ def make_plan(found: Found, options: Options) -> Plan:
         and parts.zones[patch.id]["train"].holds(scenes[patch.id], _place(patch))
     ]
     if not training:
-        raise DataError(
+        raise TileSizeError(
             f"Expected patches in the training zone, received none of {len(pool)}; "
             "choose smaller tiles or cut by grid."
         )
@@ -292,7 +332,7 @@ def _check_landslides(parts: Mapping[str, Sequence[Tile]], options: Options) -> 
             "with `--positive`."
         )
     if "train" in lacking:
-        raise DataError(
+        raise TileSizeError(
             f"Expected landslides among the {len(parts['train'])} training tiles, "
             "received none; choose smaller tiles, cut by grid, or label more."
         )

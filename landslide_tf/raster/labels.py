@@ -212,7 +212,15 @@ def read_labels(path: Path, grid: Grid, image: Grid, options: LabelOptions) -> L
     if drawn:
         shapes = read_labelme(path, image)
     else:
-        shapes = read_shapes(path, grid, layer=options.layer, field=options.field)
+        shapes = read_shapes(
+            path, grid, layer=options.layer, field=options.field, empty=True
+        )
+    if not len(shapes) and options.outside != BACKGROUND:
+        raise DataError(
+            f"labels `{path}` must hold polygons, received none: where pixels beyond "
+            "polygons have no label, they say nothing; leave the scene out, or set "
+            "`outside` to `background`."
+        )
     return _burner(path, shapes, grid, options)
 
 
@@ -251,6 +259,8 @@ def _burner(path: Path, shapes: Shapes, grid: Grid, options: LabelOptions) -> Bu
 def _numbers(path: Path, shapes: Shapes, options: LabelOptions) -> dict[str, int]:
     """Returns the class number of each name that polygons have."""
     found = set(shapes.classes)
+    if not len(shapes):  # an inventory of ground where nothing has slid
+        return {}
     for name in options.positive:
         if name not in found:
             raise DataError(

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyogrio
@@ -66,6 +67,7 @@ def read_shapes(
     layer: str | None = None,
     field: str | None = None,
     overlap: bool = True,
+    empty: bool = False,
     options: Sequence[str] = ("--layer", "--class-field"),
 ) -> Shapes:
     """Reads a vector file in the system of a grid.
@@ -78,6 +80,8 @@ def read_shapes(
         field: Attribute that holds the class; None = `class`, where the file has it.
             Layers and attributes are found whatever their case.
         overlap: Whether a file with nothing on the image is refused.
+        empty: Whether a file without any entry is taken, as an inventory of ground
+            where there is nothing.
         options: What the user calls `layer` and `field`, for messages.
 
     Returns:
@@ -115,6 +119,9 @@ def read_shapes(
             f"{what} must be a vector file that can be read, received: "
             f"{str(error).splitlines()[0]}; check that the file is there and whole."
         ) from error
+    if empty and _is_empty(meta, wkb, kind):
+        taken = f"{what}: layer `{found_layer}`, which is empty"
+        return Shapes(np.array([], object), (), taken=taken)
     if not meta["crs"]:
         raise DataError(
             f"{what} must have a coordinate reference system, received none; assign it "
@@ -134,8 +141,9 @@ def read_shapes(
     if overlap and placed.beyond == len(geometries):
         lost = f"; its projection has no place for {placed.lost}" * bool(placed.lost)
         raise DataError(
-            f"{what} must overlap the image, received none that does ({grid}){lost}; "
-            "check the systems of both."
+            f"{what} must overlap the image, received "
+            f"{_extent(geometries, meta['crs'])} beside {grid}{lost}; check the "
+            "systems of both."
         )
     taken = f"{what}: layer `{found_layer}`, {len(geometries)} {kind.lower()}s"
     if placed.beyond:
@@ -147,6 +155,21 @@ def read_shapes(
             classes = f"no field `{_CLASS}` for classes (fields: {listed})"
         taken += f", {classes}"
     return Shapes(placed.geometries, tuple(names), int((~there).sum()), taken)
+
+
+def _is_empty(meta: dict[str, Any], wkb: NDArray[Any] | None, kind: str) -> bool:
+    """Whether a layer that may hold a kind of geometries has no entry."""
+    declared = str(meta["geometry_type"])
+    return (
+        wkb is not None and not len(wkb) and (kind in declared or declared == "Unknown")
+    )
+
+
+def _extent(geometries: Geometries, crs: str) -> str:
+    """Returns system and bounds of geometries, for messages as those of a grid."""
+    name = pyproj.CRS.from_user_input(crs).name if len(crs) > 40 else crs
+    bounds = ", ".join(f"{value:.10g}" for value in shapely.total_bounds(geometries))
+    return f"{name} ({bounds})"
 
 
 def _placed(what: str, geometries: Geometries, crs: str, grid: Grid) -> OnGrid:

@@ -166,3 +166,15 @@ def test_scores_without_a_value_are_told(tmp_path):
     nothing = class_map(tmp_path / "nothing.tif", np.full_like(found, 255))
     with pytest.raises(DataError, match="received none that both have"):
         evaluate_map(nothing, tmp_path / "r.tif")
+
+
+def test_an_empty_inventory_is_a_reference_without_landslides(tmp_path):
+    path = class_map(tmp_path / "map.tif", np.eye(20))
+    empty = tmp_path / "empty.geojson"
+    empty.write_text('{"type": "FeatureCollection", "features": []}')
+    with pytest.warns(UserWarning, match="holds no landslide where it is compared"):
+        found = evaluate_map(path, empty)
+    assert found.scores.matrix.tolist() == [[380, 20], [0, 0]]
+    for options in ({"outside": "ignore"}, {"within": empty}):
+        with pytest.raises(DataError, match="must hold polygons"):
+            evaluate_map(path, empty, **options)

@@ -199,6 +199,43 @@ def test_several_scenes_share_one_dem_and_keep_their_names(tmp_path):
     assert dict(made.counts) == {"train": 16, "validation": 4, "test": 4}
 
 
+def test_a_scene_of_an_empty_inventory_shows_background(tmp_path):
+    files.write_scenes(tmp_path, count=6)
+    empty = '{"type": "FeatureCollection", "features": []}'
+    (tmp_path / "s2" / "polygons.geojson").write_text(empty)
+    (tmp_path / "empty.geojson").write_text(empty)
+    given = [inputs(tmp_path / f"s{k}", points="../empty.geojson") for k in range(6)]
+    made = prepare(given, tmp_path / "out", Options(tile=32))
+    assert f"points `{given[0].points}`: layer `empty`, which is empty" in made.taken
+    seen = [
+        example
+        for split in ("train", "validation", "test")
+        for example in examples(made, split)
+        if example["scene"] == b"s2"
+    ]
+    assert len(seen) == 4
+    for example in seen:
+        assert (example["mask"][example["valid"]] == 0).all()
+
+
+def test_the_size_of_tiles_that_fits_is_named(tmp_path):
+    """The size of a real scene at the default tile: neither three zones nor a gap."""
+    files.write_scene(tmp_path, size=(310, 287))
+    with pytest.raises(DataError, match=r"none is left .* `--tile 56` fits\.$"):
+        prepare([inputs(tmp_path)], tmp_path / "out")
+    made = prepare([inputs(tmp_path)], tmp_path / "out", Options(tile=56))
+    assert min(made.counts.values()) > 0
+    # One landslide is in one place, whatever the size of tiles.
+    single = [files.square(4, 4, 9, 9)]
+    files.write_geojson(tmp_path / "polygons.geojson", single)
+    with (
+        warnings.catch_warnings(),
+        pytest.raises(DataError, match=r"give more scenes\.$|label more\.$"),
+    ):
+        warnings.simplefilter("ignore")
+        prepare([inputs(tmp_path)], tmp_path / "two", Options(tile=200))
+
+
 def test_points_guide_where_training_tiles_lie(strip, tmp_path):
     features = [
         {

@@ -115,3 +115,48 @@ def test_a_raster_has_no_layers_and_no_fields(tmp_path):
     for option in ("layer", "field"):
         with pytest.raises(DataError, match=r"must be a vector file .* received a r"):
             burnt(path, **{option: "x"})
+
+
+@pytest.mark.parametrize("kind", [".geojson", ".gpkg", ".shp", "labelme"])
+def test_an_empty_inventory_says_that_nothing_slid(tmp_path, kind):
+    path = tmp_path / f"empty{kind}"
+    if kind == "labelme":
+        path = tmp_path / "empty.json"
+        drawn = {"imageHeight": 20, "imageWidth": 20, "shapes": []}
+        path.write_text(json.dumps(drawn))
+    elif kind == ".geojson":
+        path.write_text('{"type": "FeatureCollection", "features": []}')
+    else:
+        layer(path, "empty", np.array([], object), **{"class": np.array([], object)})
+    for positive in ((), ("scar",)):
+        assert (burnt(path, positive=positive) == 0).all()
+    # Where pixels beyond polygons have no label, none has one.
+    with pytest.raises(DataError, match="must hold polygons, received none"):
+        burnt(path, outside="ignore")
+    if kind != "labelme":
+        assert "is empty" in read_shapes(path, GRID, empty=True).taken
+        with pytest.raises(DataError, match="no geometry at all"):
+            read_shapes(path, GRID)  # as an area to look at
+
+
+def test_what_has_entries_or_may_hold_none_is_no_empty_inventory(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n")
+    points = layer(tmp_path / "points.gpkg", "p", np.array([], object), kind="Point")
+    lost = tmp_path / "lost.geojson"
+    feature = {"type": "Feature", "properties": {}, "geometry": None}
+    lost.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    for path in (table, points, lost):
+        with pytest.raises(DataError, match="must h"):
+            read_shapes(path, GRID, empty=True)
+
+
+def test_polygons_elsewhere_are_refused_with_both_extents(tmp_path):
+    path = layer(tmp_path / "far.gpkg", "far", [box(1000, 0, 1100, 7)])
+    expected = (
+        "received EPSG:32633 (510000, 4599930, 511000, 4600000) beside EPSG:32633 "
+        "(500000, 4599800, 500200, 4600000); check the systems of both"
+    )
+    with pytest.raises(DataError) as refused:
+        read_shapes(path, GRID)
+    assert expected in str(refused.value)
