@@ -33,6 +33,7 @@ from landslide_tf.cli import (
     map,
     prepare,
     recipes,
+    terrain,
     train,
     tune,
 )
@@ -61,6 +62,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "changes": changes.changes,
     "evaluate-map": evaluate_map.evaluate_map,
     "map": map.map_scene,
+    "terrain": terrain.terrain,
     "import-weights": import_weights.import_weights,
 }
 _GROUPS = {

@@ -257,10 +257,10 @@ def _write_rasters(
         previous = from_class(before, after, landslide_class=landslide)
         for name, values in (("new", new), ("from", previous)):
             layer = cog.Layer(
-                "uint8", IGNORE_VALUE, [name], tags=tags, categorical=True
+                "uint8", IGNORE_VALUE, [name], tags=tags, overviews="mode"
             )
             _write(folder / f"{name}_{step}.tif", grid, layer, values)
-    layer = cog.Layer("int16", -1, ["first step"], categorical=True)
+    layer = cog.Layer("int16", -1, ["first step"], overviews="mode")
     _write(folder / "first_step.tif", grid, layer, steps)
 
 

@@ -259,7 +259,7 @@ class MapWriter:
         colours[ignored] = (0, 0, 0, 0)
         return cog.Layer(
             "uint8", ignored, ["class"], colours=colours, tags=self._tags,
-            categorical=True,
+            overviews="mode",
         )  # fmt: skip
 
     def _fractions(self, names: list[str]) -> cog.Layer:

@@ -13,8 +13,15 @@ from landslide_tf.raster import grid as grids
 from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.validity import alpha_bands, known_cells
-from landslide_tf.terrain import Grid, TerrainFactors, factors_on_grid
+from landslide_tf.terrain import (
+    Grid,
+    TerrainFactors,
+    cell_size,
+    factors_on_grid,
+    hillshade,
+)
 from landslide_tf.terrain.elevation import NoElevation
+from landslide_tf.terrain.on_grid import elevations_on_grid
 
 # Cells around a window that the resampling kernel of elevations reaches.
 _REACH = 4
@@ -91,21 +98,74 @@ class AlignedDem:
             DataError: If the model is truncated or corrupt, its system does not
                 convert into the grid's, or an option is not valid.
         """
-        top, bottom = _around(window.row, window.height, self._grid.height)
-        left, right = _around(window.column, window.width, self._grid.width)
-        found = self._compute(self._grid.window(top, left, bottom - top, right - left))
+        target, inside = self._with_rim(window)
+        found = self._compute(target)
         shape = (window.height, window.width)
         if found is None:
             nothing = np.full((*shape, len(self.factors)), np.nan, np.float32)
             return nothing, np.zeros(shape, bool)
+        return found.values[inside], found.valid[inside]
+
+    def hillshade(
+        self, window: Window, *, azimuth: float = 315.0, altitude: float = 45.0
+    ) -> NDArray[np.uint8]:
+        """Computes a window of the relief lit by the sun, see `terrain.hillshade`.
+
+        Args:
+            window: Part of the grid, inside it.
+            azimuth: Direction of the sun, degrees clockwise from north.
+            altitude: Height of the sun above the horizon, degrees.
+
+        Returns:
+            uint8 (h, w) in 1..255, 0 where there is no elevation.
+
+        Raises:
+            DataError: As `read`.
+        """
+        target, inside = self._with_rim(window)
+        near = self._near(target)
+        kernel = self._options.get("resampling", "cubic")
+        try:
+            heights = near and elevations_on_grid(
+                near, target, resampling=kernel, z_unit=self._open.metres
+            )
+        except NoElevation:
+            heights = None
+        if heights is None:
+            return np.zeros((window.height, window.width), np.uint8)
+        how = {k: v for k, v in self._options.items() if k in ("method", "edges")}
+        return hillshade(
+            heights, cell_size(target), azimuth=azimuth, altitude=altitude, **how
+        )[inside]
+
+    def _with_rim(self, window: Window) -> tuple[Grid, tuple[slice, slice]]:
+        """Returns the grid of a window with the cells around it, and where it lies."""
+        top, bottom = _around(window.row, window.height, self._grid.height)
+        left, right = _around(window.column, window.width, self._grid.width)
         inside = (
             slice(window.row - top, window.row - top + window.height),
             slice(window.column - left, window.column - left + window.width),
         )
-        return found.values[inside], found.valid[inside]
+        return self._grid.window(top, left, bottom - top, right - left), inside
 
     def _compute(self, target: Grid) -> TerrainFactors | None:
         """Returns the factors of a grid; None where there are no elevations."""
+        near = self._near(target)
+        if near is None:
+            return None
+        try:
+            return factors_on_grid(
+                near,
+                target,
+                factors=self.factors,
+                z_unit=self._open.metres,
+                **self._options,
+            )
+        except NoElevation:
+            return None  # the elevations end, or have a hole, where the window lies
+
+    def _near(self, target: Grid) -> tuple[FloatArray, Grid, None] | None:
+        """Reads the elevations that a grid needs, and their grid; None for none."""
         own, dataset = self._open.grid, self._open.dataset
         left, bottom, right, top = grids.bounds_in(target, own.crs)
         corners = ~own.transform @ (np.array([left, right]), np.array([top, bottom]))
@@ -125,16 +185,7 @@ class AlignedDem:
             known = known_cells(dataset, [1], self._alpha, box=place.box)
         values = values * dataset.scales[0] + dataset.offsets[0]
         values[~known] = np.nan
-        try:
-            return factors_on_grid(
-                (values, own.window(*place), None),
-                target,
-                factors=self.factors,
-                z_unit=self._open.metres,
-                **self._options,
-            )
-        except NoElevation:
-            return None  # the elevations end, or have a hole, where the window lies
+        return values, own.window(*place), None
 
     def close(self) -> None:
         """Closes the files."""

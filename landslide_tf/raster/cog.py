@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
@@ -44,8 +44,9 @@ class Layer:
         scale: What a stored value is multiplied by.
         colours: RGBA by value, for class maps.
         tags: Further facts.
-        categorical: Whether values are classes, of which overviews take the most
-            frequent, and not the mean.
+        overviews: What cells of overviews take of those they cover: the mean, the most
+            frequent class, or, of angles, the nearest.
+        unit: Unit of the values.
 
     >>> from landslide_tf.raster.cog import Layer
     >>> Layer("float32", -9999, ["slope", "aspect"]).names
@@ -58,7 +59,8 @@ class Layer:
     scale: float = 1.0
     colours: Mapping[int, tuple[int, int, int, int]] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    categorical: bool = False
+    overviews: Literal["average", "mode", "nearest"] = "average"
+    unit: str = ""
 
 
 class NotWritten(DataError):
@@ -151,6 +153,8 @@ def _created(path: Path, grid: Grid, layer: Layer) -> DatasetWriter:
         dataset.set_band_description(number, name)
     if layer.scale != 1.0:
         dataset.scales = [layer.scale] * len(layer.names)
+    if layer.unit:
+        dataset.units = [layer.unit] * len(layer.names)
     if layer.colours:
         dataset.write_colormap(1, dict(layer.colours))
     dataset.update_tags(**layer.tags)
@@ -183,7 +187,7 @@ def write_cog(
     >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 4, 3)
     >>> rows = [(row, np.full((1, 2, 3), row, np.uint8)) for row in (0, 2)]
-    >>> layer = Layer("uint8", 255, ["class"], categorical=True)
+    >>> layer = Layer("uint8", 255, ["class"], overviews="mode")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path, scratch = Path(folder, "map.tif"), Path(folder, "scratch.tif")
     ...     write_cog(path, grid, layer, rows, scratch=scratch)
@@ -203,7 +207,7 @@ def write_cog(
     write_plain(scratch, grid, layer, summed())
     # Differences of neighbours are smaller than the default level makes fractions, and
     # twice as fast; runs of one class are not.
-    how = {} if layer.categorical else {"LEVEL": 1, "PREDICTOR": "YES"}
+    how = {} if layer.overviews == "mode" else {"LEVEL": 1, "PREDICTOR": "YES"}
     with writable(path):
         rasterio.shutil.copy(
             scratch,
@@ -211,7 +215,7 @@ def write_cog(
             driver="COG",
             BLOCKSIZE=BLOCK,
             COMPRESS="DEFLATE",
-            OVERVIEW_RESAMPLING="MODE" if layer.categorical else "AVERAGE",
+            OVERVIEW_RESAMPLING=layer.overviews.upper(),
             BIGTIFF="IF_SAFER",
             NUM_THREADS=_THREADS,
             **how,

@@ -136,6 +136,34 @@ def _read_onto(
     return found, values
 
 
+def elevations_on_grid(
+    dem: Dem,
+    grid: Grid,
+    *,
+    resampling: Kernel = "cubic",
+    nodata: float | None = None,
+    z_unit: str | float | None = None,
+) -> FloatArray:
+    """Returns the elevations that `factors_on_grid` makes its factors of.
+
+    Args:
+        dem: As in `factors_on_grid`.
+        grid: As in `factors_on_grid`.
+        resampling: As in `factors_on_grid`.
+        nodata: As in `factors_on_grid`.
+        z_unit: As in `factors_on_grid`.
+
+    Returns:
+        float64 (H, W), metres, NaN where there is none.
+
+    Raises:
+        DataError: As `factors_on_grid`.
+    """
+    target, back = grid.upright()
+    found, values = _read_onto(dem, target, resampling, nodata, z_unit)
+    return values[back] * found.metres
+
+
 def _derive_before(
     found: Elevation,
     target: Grid,

@@ -26,6 +26,7 @@ COMMANDS = [
     ("continual", "matrix"),
     ("continual", "tune"),
     ("changes",),
+    ("terrain",),
     ("datasets",),
     ("datasets", "list"),
     ("datasets", "info"),

@@ -126,6 +126,10 @@ def test_commands_leave_what_they_read_as_it_was(command, inputs, tmp_path):
             inputs, "--out", out / "e.json", "--within", inputs / "truth.shp"
         ),
         of_evaluation(inputs, "--out", out / "f.json", reference="truth.gpkg"),
+        (
+            "terrain", inputs / "dem.tif", "--image", inputs / "outer.vrt", "--out",
+            out / "t",
+        ),
         of_changes(
             inputs, out / "c", "--report", out / "c.html", "--dem", inputs / "dem.tif"
         ),

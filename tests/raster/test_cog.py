@@ -36,7 +36,7 @@ def test_values_come_back_block_by_block_in_any_order(tmp_path, dtype):
 def test_bytes_that_the_disk_did_not_take_are_noticed(tmp_path, monkeypatch):
     """GDAL leaves blocks out of a file and says nothing; they read as nodata."""
     values = np.ones((1, 50, 30), np.uint8)
-    layer = Layer("uint8", 255, ["a"], categorical=True)
+    layer = Layer("uint8", 255, ["a"], overviews="mode")
     copy = rasterio.shutil.copy
 
     def lossy(source, target, **options):
