@@ -13,6 +13,7 @@ import pytest
 # Packages whose public functions and classes all need an example.
 REQUIRED = (
     "evidence",
+    "inventory",
     "losses",
     "mapping",
     "metrics",

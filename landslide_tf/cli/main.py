@@ -30,6 +30,7 @@ from landslide_tf.cli import (
     export,
     finetune,
     import_weights,
+    inventory,
     map,
     prepare,
     recipes,
@@ -69,6 +70,7 @@ _GROUPS = {
     "continual": continual.app,
     "datasets": datasets.app,
     "evidential": evidential.app,
+    "inventory": inventory.app,
     "recipes": recipes.app,
 }
 for _name, _command in _COMMANDS.items():

@@ -17,12 +17,13 @@ import pyogrio
 from landslide_tf.errors import DataError
 from landslide_tf.files import LOCK
 from landslide_tf.mapping.output import Outputs, parts_folder
-from landslide_tf.mapping.polygons import LAYER, driver_of, qgis_style
+from landslide_tf.mapping.polygons import LAYER, qgis_style
 from landslide_tf.mapping.scene import SceneFiles
 from landslide_tf.outputs import check_own, check_own_folder
 from landslide_tf.raster.grid import FilePath, open_raster
 from landslide_tf.raster.outputs import check_outputs, is_geopackage
-from landslide_tf.raster.vector import vector_path
+from landslide_tf.raster.polygons import driver_of
+from landslide_tf.raster.vector_layer import vector_path
 
 IMAGE = "IMAGE"
 """Tag of a map's rasters: names of the images it was made of, a JSON list."""

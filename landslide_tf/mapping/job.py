@@ -55,6 +55,7 @@ from landslide_tf.version import __version__
 Progress = Callable[[int, int], None]
 
 _CACHE_MB = 64
+_DIGITS = 12  # of the digest that tells a model's version
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,11 @@ def _facts(
     """Returns the tags that say what made a raster."""
     return {
         "MODEL": ", ".join(member.metadata.name for member in members),
+        "MODEL_VERSION": ", ".join(m.identity[:_DIGITS] for m in members if m.identity),
+        "DATA_LICENCE": "; ".join(
+            dict.fromkeys(m.metadata.licence for m in members if m.metadata.licence)
+        ),
+        "MIN_AREA_M2": "" if options.min_area is None else str(options.min_area),
         "THRESHOLD": str(threshold_of(members, options.threshold)),
         "LANDSLIDE_TF_VERSION": __version__,
         IMAGE: image_names(files),

@@ -25,6 +25,7 @@ from landslide_tf.raster import cog
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.outputs import keep_other_layers
+from landslide_tf.raster.polygons import driver_of
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -303,7 +304,7 @@ class MapWriter:
             simplify=self._options.simplify,
         )
         for path in outputs.vector:
-            driver = polygons.driver_of(path)
+            driver = driver_of(path)
             if driver == "GPKG":
                 keep_other_layers(path, targets[path])
             polygons.write_landslides(found, targets[path], driver)

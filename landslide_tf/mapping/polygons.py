@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import io
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
-import pyproj
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
-from landslide_tf.errors import DataError
 from landslide_tf.objects import measure, multi_polygon, outlines, pixel_attributes
-from landslide_tf.raster.cog import NotWritten
 from landslide_tf.raster.dem import DemFiles
-from landslide_tf.raster.grid import system_of
-from landslide_tf.raster.reprojection import reprojected
-from landslide_tf.raster.vector import plain_name, vector_path
+from landslide_tf.raster.polygons import write_polygons
 from landslide_tf.terrain import Grid
 
-DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
 LAYER = "landslides"
 
 
@@ -109,25 +98,6 @@ def find_landslides(
     return Landslides(found, table, grid)
 
 
-def driver_of(path: Path) -> str:
-    """Returns the driver that a vector file's name asks for.
-
-    Raises:
-        DataError: If it is neither a GeoPackage nor GeoJSON.
-
-    >>> from pathlib import Path
-    >>> from landslide_tf.mapping.polygons import driver_of
-    >>> driver_of(Path("map.gpkg"))
-    'GPKG'
-    """
-    if path.suffix.lower() not in DRIVERS:
-        raise DataError(
-            f"`{path}` must end in {', '.join(DRIVERS)}: other vector formats are not "
-            "written; convert a GeoPackage with `ogr2ogr`."
-        )
-    return DRIVERS[path.suffix.lower()]
-
-
 def write_landslides(landslides: Landslides, path: Path, driver: str) -> None:
     """Writes polygons: GeoPackage in the image's system, GeoJSON in EPSG:4326.
 
@@ -141,71 +111,14 @@ def write_landslides(landslides: Landslides, path: Path, driver: str) -> None:
             GeoJSON is wanted.
     """
     crs = landslides.grid.crs
-    geometries, system = landslides.geometries, crs.to_wkt() if crs else None
-    options: dict[str, Any] = {}
-    if driver == "GeoJSON":
-        if crs is None:
-            raise DataError(
-                f"`{path.name}`: GeoJSON is in longitude and latitude, and the image "
-                "has no coordinate reference system; write a `.gpkg`."
-            )
-        lonlat = pyproj.CRS.from_epsg(4326)
-        geometries = reprojected(geometries, system_of(landslides.grid), lonlat)
-        system = "EPSG:4326"
-        options = {"COORDINATE_PRECISION": "8"}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-        try:
-            with plain_name(path) as plain:
-                pyogrio.raw.write(
-                    plain,
-                    geometry=shapely.to_wkb(geometries),
-                    field_data=list(landslides.table.values()),
-                    fields=np.array(list(landslides.table), object),
-                    geometry_type="MultiPolygon",
-                    crs=system,
-                    driver=driver,
-                    layer=LAYER,
-                    **options,
-                )
-            written = pyogrio.read_info(
-                vector_path(path), layer=LAYER, force_feature_count=True
-            )
-        except (OSError, DataSourceError, DataLayerError, FeatureError) as error:
-            reason = str(error).splitlines()[0]
-            raise NotWritten(f"`{path}` cannot be written: {reason}.") from error
-    # On a full disk GDAL leaves out the spatial index and says nothing.
-    lacks_index = (
-        driver == "GPKG"
-        and not written["capabilities"]["fast_spatial_filter"]
-        and _geopackages_get_indices()
+    write_polygons(
+        path,
+        driver,
+        landslides.geometries,
+        landslides.table,
+        crs.to_wkt() if crs else None,
+        layer=LAYER,
     )
-    if written["features"] != len(landslides) or lacks_index:
-        raise NotWritten(
-            f"`{path}` cannot be written whole: free space or name another place."
-        )
-
-
-@functools.cache
-def _geopackages_get_indices() -> bool:
-    """Returns whether GDAL gives GeoPackages a spatial index in this process.
-
-    It does not where TensorFlow, which brings an SQLite of its own, was loaded first.
-    """
-    stream = io.BytesIO()
-    pyogrio.raw.write(
-        stream,
-        geometry=np.array([shapely.to_wkb(shapely.Point(0, 0))], object),
-        field_data=[],
-        fields=np.array([], object),
-        geometry_type="Point",
-        crs="EPSG:4326",
-        driver="GPKG",
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*non conformant file ext", RuntimeWarning)
-        info = pyogrio.read_info(stream.getvalue())
-    return bool(info["capabilities"]["fast_spatial_filter"])
 
 
 def qgis_style(colour: Sequence[int]) -> str:

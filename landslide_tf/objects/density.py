@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,11 @@ import shapely
 from numpy.typing import ArrayLike
 from rasterio import Affine
 
-from landslide_tf.array_types import FloatArray
+from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError
 from landslide_tf.raster.antimeridian import Geometries
 
-_MOST_CELLS = 4_000_000
+_CELL, _MOST_CELLS = 1000.0, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class DensityGrid:
 
 
 def density_grid(
-    landslides: Geometries, mapped: Geometries, *, cell_m: float = 1000.0
+    landslides: Geometries, mapped: Geometries, *, cell_m: float | None = None
 ) -> DensityGrid:
     """Counts and measures landslides in the cells of a grid.
 
@@ -52,14 +53,15 @@ def density_grid(
     Args:
         landslides: Polygons in metres of one equal-area projection.
         mapped: Outlines of the mapped ground, at least one; they may overlap.
-        cell_m: Width of a cell, metres.
+        cell_m: Width of a cell, metres; None = 1,000, doubled until the grid has at
+            most four million cells.
 
     Returns:
         The grid that covers the mapped ground, its cells at multiples of their width.
 
     Raises:
         DataError: If nothing is mapped, or the grid would have more than four million
-            cells.
+            cells of the wanted width.
 
     >>> import numpy as np
     >>> import shapely
@@ -69,46 +71,66 @@ def density_grid(
     >>> density_grid(slides, mapped).share.tolist()
     [[0.01, 0.01]]
     """
-    if not (np.isfinite(cell_m) and cell_m > 0):
+    if cell_m is not None and not (np.isfinite(cell_m) and cell_m > 0):
         raise DataError(f"Expected `cell_m` above 0 metres, received {cell_m}.")
     ground = shapely.union_all(mapped)
     if shapely.is_empty(ground):
         raise DataError("Expected mapped ground, received none: no density is known.")
-    low = np.floor(np.array(ground.bounds[:2]) / cell_m).astype(int)
-    high = np.ceil(np.array(ground.bounds[2:]) / cell_m).astype(int)
-    width, height = (int(n) for n in np.maximum(high - low, 1))
+    cell = _CELL if cell_m is None else cell_m
+    while cell_m is None and math.prod(_span(ground, cell)[2:]) > _MOST_CELLS:
+        cell *= 2
+    left, top, width, height = _span(ground, cell)
     if width * height > _MOST_CELLS:
         raise DataError(
             f"Expected at most {_MOST_CELLS} cells, received {width} by {height} of "
-            f"{cell_m:g} m: choose larger cells, a region or a box."
+            f"{cell:g} m: choose larger cells, a region or a box."
         )
-    left, top = float(low[0] * cell_m), float(high[1] * cell_m)
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    west, north = left + columns * cell_m, top - rows * cell_m
-    cells = shapely.box(west, north - cell_m, west + cell_m, north).ravel()
-    area = _covered(cells, np.array([ground], object))
-    slides = _covered(cells, shapely.intersection(landslides, ground))
-    counts = np.zeros((height, width))
-    if len(landslides):
-        at = shapely.centroid(landslides)
-        column = np.floor((shapely.get_x(at) - left) / cell_m).astype(int)
-        row = np.floor((top - shapely.get_y(at)) / cell_m).astype(int)
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        np.add.at(counts, (row[inside], column[inside]), 1)
-    area, slides = area.reshape(counts.shape), slides.reshape(counts.shape)
+    transform = Affine(cell, 0, left * cell, 0, -cell, top * cell)
+    shape = (height, width)
+    parts = shapely.get_parts(ground)
+    cells = _reached(parts, transform, shape)
+    area = _covered(cells, parts, transform, shape)
+    slides = _covered(cells, shapely.intersection(landslides, ground), transform, shape)
+    counts = np.zeros(shape)
+    at = shapely.get_coordinates(shapely.centroid(landslides))
+    column, row = np.floor(~transform @ (at[:, 0], at[:, 1])).astype(int)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    np.add.at(counts, (row[inside], column[inside]), 1)
     known = np.where(area > 0, area, np.nan)
-    transform = Affine(cell_m, 0, left, 0, -cell_m, top)
     return DensityGrid(transform, counts / known * 1e6, slides / known, area)
 
 
-def _covered(cells: Geometries, geometries: Geometries) -> FloatArray:
-    """Returns how much of each cell geometries cover, m²."""
-    found = np.zeros(len(cells))
-    if len(geometries):
-        which, where = shapely.STRtree(cells).query(geometries, predicate="intersects")
-        shared = shapely.area(shapely.intersection(geometries[which], cells[where]))
-        np.add.at(found, where, shared)
-    return found
+def _span(ground: shapely.Geometry, cell: float) -> tuple[int, int, int, int]:
+    """Returns left and top of a grid in cells, and its width and height."""
+    west, south, east, north = (edge / cell for edge in ground.bounds)
+    left, top = math.floor(west), math.ceil(north)
+    width, height = math.ceil(east) - left, top - math.floor(south)
+    return left, top, max(width, 1), max(height, 1)
+
+
+def _reached(parts: Geometries, transform: Affine, shape: tuple[int, int]) -> IntArray:
+    """Returns the cells, counted row by row, that the boxes of geometries reach."""
+    found = np.zeros(shape, bool)
+    for west, south, east, north in shapely.bounds(parts):
+        left, top = np.floor(~transform @ (west, north)).astype(int)
+        right, bottom = np.ceil(~transform @ (east, south)).astype(int)
+        found[max(top, 0) : bottom, max(left, 0) : right] = True
+    return np.flatnonzero(found)
+
+
+def _covered(
+    cells: IntArray, geometries: Geometries, transform: Affine, shape: tuple[int, int]
+) -> FloatArray:
+    """Returns how much of each cell geometries cover, m² (H, W)."""
+    found = np.zeros(shape[0] * shape[1])
+    rows, columns = np.divmod(cells, shape[1])
+    west, north = transform @ (columns, rows)
+    east, south = transform @ (columns + 1, rows + 1)
+    boxes = shapely.box(west, south, east, north)
+    which, where = shapely.STRtree(boxes).query(geometries, predicate="intersects")
+    shared = shapely.area(shapely.intersection(geometries[which], boxes[where]))
+    np.add.at(found, cells[where], shared)
+    return found.reshape(shape)
 
 
 def frequency_ratio(landslide_area: ArrayLike, mapped_area: ArrayLike) -> FloatArray:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyogrio
 import pyproj
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError, FieldError, GeometryError
 from pyproj.exceptions import CRSError
 from rasterio.features import rasterize
 
@@ -25,9 +18,9 @@ from landslide_tf.errors import LISTED, DataError
 from landslide_tf.raster.antimeridian import Geometries
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.reprojection import OnGrid, onto_grid
+from landslide_tf.raster.vector_layer import found_name, read_layer
 from landslide_tf.terrain import Grid
 
-_PYOGRIO = (DataSourceError, DataLayerError, FieldError, GeometryError)
 # rasterio sets Python's filters of warnings while it burns, which threads share.
 _ONE_AT_A_TIME = threading.Lock()
 _CLASS = "class"  # the field that is looked for where none is named
@@ -94,8 +87,7 @@ def read_shapes(
 
     >>> import json
     >>> import tempfile
-    >>> from pathlib import Path
-    >>> import shapely
+    >>>     >>> import shapely
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.vector import read_shapes
     >>> from landslide_tf.terrain import Grid
@@ -111,41 +103,25 @@ def read_shapes(
     (('scar',), 500000)
     """
     what = f"{kind.lower()}s `{path}`"
-    try:
-        found_layer = _layer(what, path, layer, options[0])
-        meta, _, wkb, columns = pyogrio.raw.read(vector_path(path), layer=found_layer)
-    except _PYOGRIO as error:
-        raise DataError(
-            f"{what} must be a vector file that can be read, received: "
-            f"{str(error).splitlines()[0]}; check that the file is there and whole."
-        ) from error
-    if empty and _is_empty(meta, wkb, kind):
-        taken = f"{what}: layer `{found_layer}`, which is empty"
-        return Shapes(np.array([], object), (), taken=taken)
-    if not meta["crs"]:
-        raise DataError(
-            f"{what} must have a coordinate reference system, received none; assign it "
-            "(`ogr2ogr -a_srs EPSG:…`)."
-        )
-    geometries = shapely.from_wkb(wkb, on_invalid="ignore")
-    there = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
-    geometries = shapely.force_2d(geometries[there])
-    _check_kind(what, geometries, kind)
-    names = [""] * len(geometries)
-    fields = [str(name) for name in meta["fields"]]
+    read = read_layer(what, path, layer, option=options[0], empty=kind if empty else "")
+    if empty and read.is_free_of(kind):
+        taken = f"{what}: layer `{read.layer}`, which is empty"
+        return Shapes(read.geometries, (), taken=taken)
+    _check_kind(what, read.geometries, kind)
+    names = [""] * len(read.geometries)
+    fields = list(read.columns)
     found_field = _field(what, fields, field, options[1])
     if found_field is not None:
-        column = columns[fields.index(found_field)][there]
-        names = [_class_name(value) for value in column]
-    placed = _placed(what, geometries, meta["crs"], grid)
-    if overlap and placed.beyond == len(geometries):
+        names = [_class_name(value) for value in read.columns[found_field]]
+    placed = _placed(what, read.geometries, read.crs, grid)
+    if overlap and placed.beyond == len(read.geometries):
         lost = f"; its projection has no place for {placed.lost}" * bool(placed.lost)
         raise DataError(
             f"{what} must overlap the image, received "
-            f"{_extent(geometries, meta['crs'])} beside {grid}{lost}; check the "
+            f"{_extent(read.geometries, read.crs)} beside {grid}{lost}; check the "
             "systems of both."
         )
-    taken = f"{what}: layer `{found_layer}`, {len(geometries)} {kind.lower()}s"
+    taken = f"{what}: layer `{read.layer}`, {len(read.geometries)} {kind.lower()}s"
     if placed.beyond:
         taken += f" ({placed.beyond} of them beyond the image)"
     if kind == "Polygon":
@@ -154,15 +130,7 @@ def read_shapes(
             listed = ", ".join(fields[:LISTED]) or "none"
             classes = f"no field `{_CLASS}` for classes (fields: {listed})"
         taken += f", {classes}"
-    return Shapes(placed.geometries, tuple(names), int((~there).sum()), taken)
-
-
-def _is_empty(meta: dict[str, Any], wkb: NDArray[Any] | None, kind: str) -> bool:
-    """Whether a layer that may hold a kind of geometries has no entry."""
-    declared = str(meta["geometry_type"])
-    return (
-        wkb is not None and not len(wkb) and (kind in declared or declared == "Unknown")
-    )
+    return Shapes(placed.geometries, tuple(names), read.empty, taken)
 
 
 def _extent(geometries: Geometries, crs: str) -> str:
@@ -180,29 +148,10 @@ def _placed(what: str, geometries: Geometries, crs: str, grid: Grid) -> OnGrid:
         raise DataError(f"{what}: {error}") from error
 
 
-def _layer(
-    what: str, path: str | os.PathLike[str], wanted: str | None, option: str
-) -> str:
-    """Returns the name of the layer to read."""
-    listed = pyogrio.list_layers(vector_path(path))
-    every = [str(name) for name, _ in listed]
-    # Tables without geometries, as of QGIS's styles, are nothing to choose from.
-    placed = [str(name) for name, geometry in listed if geometry is not None] or every
-    if wanted is not None:
-        return _found(what, "layer", every, wanted)
-    if len(placed) != 1:
-        raise DataError(
-            f"{what} must have one layer, or a choice of it, received "
-            f"{len(placed)}: {', '.join(f'`{name}`' for name in placed)}; say which "
-            f"with `{option} NAME`."
-        )
-    return placed[0]
-
-
 def _field(what: str, fields: list[str], wanted: str | None, option: str) -> str | None:
     """Returns the name of the field that holds the class; None where there is none."""
     if wanted is not None:
-        return _found(what, "field", fields, wanted)
+        return found_name(what, "field", fields, wanted)
     alike = [name for name in fields if name.casefold() == _CLASS]
     if len(alike) > 1 and _CLASS not in alike:
         raise DataError(
@@ -215,19 +164,6 @@ def _field(what: str, fields: list[str], wanted: str | None, option: str) -> str
     return alike[0] if alike else None
 
 
-def _found(what: str, kind: str, names: list[str], wanted: str) -> str:
-    """Returns the one of some names that is wanted, whatever its case."""
-    alike = [name for name in names if name.casefold() == wanted.casefold()]
-    if wanted in alike:
-        return wanted
-    if len(alike) != 1:
-        listed = ", ".join(f"`{name}`" for name in names[:LISTED]) or "none"
-        raise DataError(
-            f"{what} must have the {kind} `{wanted}`, received the {kind}s {listed}."
-        )
-    return alike[0]
-
-
 def _class_name(value: object) -> str:
     """Returns the value of a field as text; whole numbers without decimals.
 
@@ -238,44 +174,6 @@ def _class_name(value: object) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
-
-
-def vector_path(path: str | os.PathLike[str]) -> str:
-    """Returns what pyogrio opens as exactly this file.
-
-    It takes `!` for the way into an archive, and drops what follows `;`.
-
-    >>> from landslide_tf.raster.vector import vector_path
-    >>> vector_path("a.gpkg"), vector_path("/tmp/new!.gpkg")
-    ('a.gpkg', '/vsisubfile/0,/tmp/new!.gpkg')
-    """
-    name = os.fspath(path)
-    plain = name.startswith("/vsi") or not set("!;") & set(name)
-    return name if plain else f"/vsisubfile/0,{os.path.abspath(name)}"
-
-
-@contextlib.contextmanager
-def plain_name(path: Path) -> Iterator[Path]:
-    """Yields where pyogrio can write what is to be in a file of any name.
-
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from landslide_tf.raster.vector import plain_name
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with plain_name(Path(folder, "new!.geojson")) as plain:
-    ...         _ = plain.write_text("{}")
-    ...     plain.name, Path(folder, "new!.geojson").read_text()
-    ('plain.geojson', '{}')
-    """
-    if vector_path(path) == os.fspath(path):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder, "plain").with_suffix(path.suffix)
-        if path.exists():
-            shutil.copyfile(path, plain)
-        yield plain
-        shutil.copyfile(plain, path)
 
 
 def _check_kind(what: str, geometries: Geometries, kind: str) -> None:

@@ -11,6 +11,7 @@ from landslide_tf.report.evaluation import (
     write_evaluation,
 )
 from landslide_tf.report.evidential import write_evidential
+from landslide_tf.report.inventory import write_inventory_page
 from landslide_tf.report.map.page import MapDate, write_map_page
 from landslide_tf.report.page import (
     Charts,
@@ -62,6 +63,7 @@ __all__ = [
     "write_curve",
     "write_evaluation",
     "write_evidential",
+    "write_inventory_page",
     "write_map_page",
     "write_page",
     "write_run_page",

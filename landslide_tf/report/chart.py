@@ -37,12 +37,14 @@ class Chart:
         lines: The lines.
         x_name: Name of the horizontal axis.
         log: Whether the vertical axis is logarithmic; values must be above 0.
+        log_x: Likewise the horizontal axis.
     """
 
     title: str
     lines: Sequence[Line]
     x_name: str = "epoch"
     log: bool = False
+    log_x: bool = False
 
 
 def svg(chart: Chart) -> Markup:
@@ -62,7 +64,7 @@ def svg(chart: Chart) -> Markup:
     xs = [x for line in lines for x, _ in line]
     ys = [y for line in lines for _, y in line]
     right, bottom = WIDTH - _RIGHT, HEIGHT - _BOTTOM
-    across, columns = _axis(xs, _LEFT, right)
+    across, columns = _axis(xs, _LEFT, right, log=chart.log_x)
     up, rows = _axis(ys, bottom, _TOP, log=chart.log)
     return render(
         "chart.svg.jinja",

@@ -40,7 +40,8 @@ def test_no_ground_and_too_many_cells():
     with pytest.raises(DataError, match="received none"):
         objects.density_grid(none, none)
     with pytest.raises(DataError, match="larger cells"):
-        objects.density_grid(none, ground)
+        objects.density_grid(none, ground, cell_m=1000)
+    assert objects.density_grid(none, ground).transform.a == 8000
     with pytest.raises(DataError, match="above 0 metres"):
         objects.density_grid(none, ground, cell_m=0)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_tf.errors import DataError
-from landslide_tf.raster.vector import vector_path
+from landslide_tf.raster.vector_layer import vector_path
 from landslide_tf.terrain import Grid
 
 MOST = 2000
