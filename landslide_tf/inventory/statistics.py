@@ -260,6 +260,8 @@ def _projected(
     if query is not None and query.box is not None:
         cut = shapely.intersection(outlines, shapely.box(*query.box))
         outlines = np.array([multi_polygon(ground) for ground in cut], object)
+    if not shapely.area(outlines).any():
+        raise DataError("No mapped ground lies in the box: choose another one.")
     degrees = pyproj.CRS(SYSTEM)
     system = equal_area_system(degrees, *_middle(outlines))
     moved = [
