@@ -13,8 +13,9 @@ from rasterio import Affine
 
 from landslide_tf.datasets.common.tile_grid import starts
 from landslide_tf.errors import DataError
-from landslide_tf.raster.grid import Window, mean_cell, wkt_of
+from landslide_tf.raster.grid import Window, mean_cell
 from landslide_tf.raster.scene import Pixels, Scene, SceneReader
+from landslide_tf.raster.systems import wkt_of
 from landslide_tf.raster.windows import map_windows
 from landslide_tf.terrain import dihedral, dihedral_factors
 

@@ -19,13 +19,12 @@ from landslide_tf.datasets.common.splits import (
     split_by_hash,
 )
 from landslide_tf.datasets.landslide_scenes.tiles import Tile, TileSizeError
-from landslide_tf.raster.grid import bounds_in, wkt_of
 from landslide_tf.raster.scene import Scene
+from landslide_tf.raster.systems import bounds_in, ground_system, wkt_of
 from landslide_tf.terrain import Grid
 
 TEST, VALIDATION = 0.2, 0.1
 
-_DEGREES = CRS.from_epsg(4326)
 # With fewer independent scenes one of the splits would have none.
 _LEAST_SCENES = 5
 # Landslide tiles that are enough to place the cuts by.
@@ -142,8 +141,10 @@ def assign(
 def _groups(scenes: Mapping[str, Scene]) -> list[tuple[str, ...]]:
     """Returns the scenes, those that share ground together."""
     systems = {wkt_of(scene.grid) for scene in scenes.values()}
-    first = next(iter(scenes.values())).grid.crs
-    crs = first if len(systems) == 1 else _DEGREES
+    grids = [scene.grid for scene in scenes.values()]
+    crs = grids[0].crs
+    if crs is None or len(systems) > 1:
+        crs = CRS.from_wkt(ground_system(grids).to_wkt())
     bounds = {name: bounds_in(scene.grid, crs) for name, scene in scenes.items()}
     shared = overlapping_footprints(bounds)
     joined = {name for group in shared for name in group}

@@ -40,8 +40,8 @@ def changes(
     from landslide_tf.mapping import check_changes, map_changes
 
     map_report.check_report(report)
-    map_report.check_images(image or (), maps)
     heights = shared.dem_files(dem, dem_unit, dem_nodata)
+    map_report.check_shown(image or (), heights, maps)
     read = [*(image or ()), *(dem or ())]
     check_changes(maps, out, read=read, report=report, overwrite=overwrite)
     found = map_changes(

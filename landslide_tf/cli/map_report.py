@@ -109,13 +109,16 @@ def write(
     return [page]
 
 
-def check_images(images: Sequence[Path], maps: Sequence[Path]) -> None:
-    """Refuses images that are not one a map, or have no bands to show.
+def check_shown(
+    images: Sequence[Path], dem: DemFiles | None, maps: Sequence[Path]
+) -> None:
+    """Refuses images that are not one a map, and files that cannot be shown on maps.
 
     Raises:
         DataError: If their numbers differ, or one cannot be shown.
     """
     from landslide_tf.raster.bands import known_bands
+    from landslide_tf.report import check_map_page
 
     if images and len(images) != len(maps):
         raise DataError(
@@ -124,6 +127,7 @@ def check_images(images: Sequence[Path], maps: Sequence[Path]) -> None:
         )
     for path in images:
         known_bands(path)
+    check_map_page(maps[0], images, dem=dem)
 
 
 def write_changes_report(

@@ -28,6 +28,7 @@ from landslide_tf.mapping.output import (
     Outputs,
     parts_folder,
 )
+from landslide_tf.mapping.polygons import check_polygons
 from landslide_tf.mapping.predict import (
     Member,
     Strip,
@@ -161,6 +162,7 @@ def map_scene(
             raise DataError(line)
         warnings.warn(line, stacklevel=2)
     grid, stride = scene.scene.grid, total_stride(members)
+    check_polygons(outputs.vector, grid)
     trained = trained_tile(members)
     window, overlap = window_of(
         trained, stride, window=options.window, overlap=options.overlap

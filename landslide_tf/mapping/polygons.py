@@ -12,9 +12,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from landslide_tf.errors import DataError
 from landslide_tf.objects import measure, multi_polygon, outlines, pixel_attributes
+from landslide_tf.objects.outlines import to_metres
 from landslide_tf.raster.dem import DemFiles
-from landslide_tf.raster.polygons import write_polygons
+from landslide_tf.raster.polygons import driver_of, write_polygons
+from landslide_tf.raster.systems import LONLAT, check_converts
 from landslide_tf.terrain import Grid
 
 LAYER = "landslides"
@@ -98,8 +101,43 @@ def find_landslides(
     return Landslides(found, table, grid)
 
 
+def check_polygons(paths: Sequence[Path], grid: Grid) -> None:
+    """Refuses polygons that could not be measured or written, before they are found.
+
+    Args:
+        paths: The vector files to write.
+        grid: The grid of the scene.
+
+    Raises:
+        DataError: If the grid has no place on the ellipsoid of its system, or GeoJSON
+            is wanted and its system has no longitudes and latitudes on Earth.
+
+    >>> from pathlib import Path
+    >>> from rasterio import Affine
+    >>> from landslide_tf.mapping.polygons import check_polygons
+    >>> from landslide_tf.terrain import Grid
+    >>> site = Grid('LOCAL_CS["Site",UNIT["metre",1]]', Affine(1, 0, 0, 0, -1, 0), 4, 4)
+    >>> check_polygons([Path("map.gpkg")], site)
+    >>> check_polygons([Path("map.geojson")], site)
+    Traceback (most recent call last):
+    landslide_tf.errors.DataError: `map.geojson`: GeoJSON is in longitude and ...
+    """
+    if paths:
+        to_metres(grid)
+    for path in paths:
+        if driver_of(path) != "GeoJSON":
+            continue
+        try:
+            check_converts(grid, LONLAT)
+        except DataError as error:
+            raise DataError(
+                f"`{path}`: GeoJSON is in longitude and latitude on Earth; write a "
+                f"`.gpkg`. {error}"
+            ) from error
+
+
 def write_landslides(landslides: Landslides, path: Path, driver: str) -> None:
-    """Writes polygons: GeoPackage in the image's system, GeoJSON in EPSG:4326.
+    """Writes polygons: GeoPackage in the image's system, GeoJSON as RFC 7946 wants it.
 
     Args:
         landslides: The polygons.
@@ -107,8 +145,7 @@ def write_landslides(landslides: Landslides, path: Path, driver: str) -> None:
         driver: `"GPKG"` or `"GeoJSON"`.
 
     Raises:
-        DataError: If the file cannot be written, or the image has no system and
-            GeoJSON is wanted.
+        DataError: If the file cannot be written, or as `check_polygons`.
     """
     crs = landslides.grid.crs
     write_polygons(

@@ -336,7 +336,7 @@ def measure(geometries: Geometries, grid: Grid) -> dict[str, FloatArray]:
         `centroid_y` in the system of the grid.
 
     Raises:
-        DataError: If the system has no ellipsoid.
+        DataError: If the grid has no place on the ellipsoid of its system.
 
     >>> import numpy as np
     >>> import shapely

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.raster.antimeridian import Geometries
-from landslide_tf.raster.grid import system_of
-from landslide_tf.raster.reprojection import reprojected
+from landslide_tf.raster.systems import Move, mover, system_of
 from landslide_tf.terrain import Grid
 
 
@@ -99,7 +98,7 @@ def equal_area_system(source: pyproj.CRS, x: float, y: float) -> pyproj.CRS:
         The projection.
 
     Raises:
-        DataError: If the system has no ellipsoid.
+        DataError: If the system has no ellipsoid, or the point no place on it.
 
     >>> import pyproj
     >>> from landslide_tf.objects import equal_area_system
@@ -107,23 +106,62 @@ def equal_area_system(source: pyproj.CRS, x: float, y: float) -> pyproj.CRS:
     >>> found.coordinate_operation.method_name
     'Lambert Azimuthal Equal Area'
     """
-    geodetic = source.geodetic_crs or source
-    to_degrees = pyproj.Transformer.from_crs(source, geodetic, always_xy=True)
-    longitude, latitude = to_degrees.transform(x, y)
-    ellipsoid = geodetic.ellipsoid
-    if ellipsoid is None:
+    geodetic = source.geodetic_crs
+    if geodetic is None or geodetic.ellipsoid is None:
         raise DataError(
             f"Expected a system with an ellipsoid, to measure areas on it, received "
             f"`{source.name}`: warp the image (`gdalwarp`)."
         )
+    longitude, latitude = mover(source, geodetic)(np.array([[x, y]], float))[0]
+    if not np.isfinite((longitude, latitude)).all():
+        raise DataError(
+            f"Expected a place on the ellipsoid, to measure areas there, received "
+            f"{x:.10g}, {y:.10g}, which is out of reach of `{source.name}`: check the "
+            "system and the transform of the image."
+        )
+    ellipsoid = geodetic.ellipsoid
     return pyproj.CRS.from_proj4(
         f"+proj=laea +lat_0={latitude:.6f} +lon_0={longitude:.6f} "
         f"+a={ellipsoid.semi_major_metre} +b={ellipsoid.semi_minor_metre} +units=m"
     )
 
 
+def to_metres(grid: Grid) -> Move:
+    """Returns what brings coordinates of a grid's system into metres.
+
+    Those of a geographic or projected system go into an equal-area projection around
+    the grid, those of a local system are multiplied by its unit.
+
+    Args:
+        grid: The grid; one without a system is taken to be in metres.
+
+    Returns:
+        A function of coordinates (N, 2).
+
+    Raises:
+        DataError: If the grid has no place on the ellipsoid of its system.
+
+    >>> import numpy as np
+    >>> from rasterio import Affine
+    >>> from landslide_tf.objects.outlines import to_metres
+    >>> from landslide_tf.terrain import Grid
+    >>> site = 'LOCAL_CS["Site",UNIT["foot",0.3048]]'
+    >>> move = to_metres(Grid(site, Affine(1, 0, 0, 0, -1, 0), 4, 4))
+    >>> move(np.array([[10.0, 20.0]])).round(3).tolist()
+    [[3.048, 6.096]]
+    """
+    if grid.crs is None:
+        return np.copy
+    source = system_of(grid)
+    if source.is_engineering:
+        unit = float(source.axis_info[0].unit_conversion_factor)
+        return lambda xy: xy * unit
+    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
+    return mover(source, equal_area_system(source, x, y))
+
+
 def in_metres(geometries: Geometries, grid: Grid) -> Geometries:
-    """Returns geometries of a grid's system in an equal-area projection around it.
+    """Returns geometries of a grid's system in metres, as `to_metres` moves them.
 
     Args:
         geometries: Shapely geometries.
@@ -133,7 +171,7 @@ def in_metres(geometries: Geometries, grid: Grid) -> Geometries:
         Geometries in metres.
 
     Raises:
-        DataError: If the system has no ellipsoid.
+        DataError: If the grid has no place on the ellipsoid of its system.
 
     >>> import numpy as np
     >>> import shapely
@@ -145,8 +183,4 @@ def in_metres(geometries: Geometries, grid: Grid) -> Geometries:
     >>> round(float(shapely.area(in_metres(cell, grid))[0]) / 1e6, 3)
     1.231
     """
-    if grid.crs is None or not len(geometries):
-        return geometries
-    source = system_of(grid)
-    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
-    return reprojected(geometries, source, equal_area_system(source, x, y))
+    return shapely.transform(geometries, to_metres(grid))

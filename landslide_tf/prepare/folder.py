@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import pyproj
 import rasterio
 import shapely
@@ -31,17 +32,18 @@ from landslide_tf.datasets.landslide_scenes.plan import Plan
 from landslide_tf.datasets.landslide_scenes.tiles import Tile
 from landslide_tf.files import atomic_folder
 from landslide_tf.prepare.plan import Inputs, Options, find_inputs, make_plan, taken_of
+from landslide_tf.raster.antimeridian import cut_at_antimeridian, polygons_of
 from landslide_tf.raster.bands import COLOURS, bright_value
-from landslide_tf.raster.grid import mean_cell, system_of
+from landslide_tf.raster.grid import mean_cell
 from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.scene import Scene, SceneReader
+from landslide_tf.raster.systems import LONLAT, ground_system, system_of
 from landslide_tf.terrain import Grid
 
 RECIPE, GROUND = "recipe.yaml", "ground"
 _BATCH = 8
 # Tiles that the scale of images of more than 8 bits is measured on.
 _MEASURED = 32
-_DEGREES = 4326
 # A straight edge on the grid is curved in degrees, by next to nothing over some cells.
 _CELLS = 8
 # GDAL keeps blocks it has read, else up to a twentieth of the machine's memory; every
@@ -276,27 +278,47 @@ def _normalization(seen: Sequence[NDArray[Any]], scale: float) -> list[Any]:
 def _write_ground(plan: Plan, folder: Path) -> None:
     """Writes `ground/<split>.geojson` with the ground that each split's tiles cover.
 
-    A map of the same scenes can then be scored where its model was not trained.
+    A map of the same scenes can then be scored where its model was not trained. Scenes
+    without longitude and latitude on Earth get a GeoPackage in their own system.
     """
     (folder / GROUND).mkdir()
+    system = ground_system([scene.grid for scene in plan.scenes.values()])
     for split, tiles in plan.tiles.items():
-        features = [
-            {
-                "type": "Feature",
-                "properties": {"scene": name, "split": split},
-                "geometry": shapely.geometry.mapping(
-                    _covered([t for t in tiles if t.scene == name], scene.grid)
-                ),
-            }
+        found = {
+            name: _covered([t for t in tiles if t.scene == name], scene.grid, system)
             for name, scene in plan.scenes.items()
             if any(tile.scene == name for tile in tiles)
-        ]
-        text = json.dumps({"type": "FeatureCollection", "features": features})
-        (folder / GROUND / f"{split}.geojson").write_text(text, encoding="utf-8")
+        }
+        if system == LONLAT:
+            _write_geojson(folder / GROUND / f"{split}.geojson", split, found)
+            continue
+        pyogrio.raw.write(
+            folder / GROUND / f"{split}.gpkg",
+            geometry=shapely.to_wkb(list(found.values())),
+            field_data=[np.array(list(found), object)],
+            fields=np.array(["scene"], object),
+            geometry_type="MultiPolygon",
+            crs=system.to_wkt("WKT1_GDAL"),
+            driver="GPKG",
+            layer=split,
+        )
 
 
-def _covered(tiles: Sequence[Tile], grid: Grid) -> Any:  # noqa: ANN401 - shapely's
-    """Returns the union of tiles, in degrees."""
+def _write_geojson(path: Path, split: str, ground: Mapping[str, Any]) -> None:
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"scene": name, "split": split},
+            "geometry": shapely.geometry.mapping(place),
+        }
+        for name, place in ground.items()
+    ]
+    text = json.dumps({"type": "FeatureCollection", "features": features})
+    path.write_text(text, encoding="utf-8")
+
+
+def _covered(tiles: Sequence[Tile], grid: Grid, system: pyproj.CRS) -> Any:  # noqa: ANN401
+    """Returns the union of tiles in another system, as a multi-polygon."""
     places = {(tile.row, tile.column, tile.size) for tile in tiles}
     rows, columns, sizes = np.array(sorted(places)).T
     boxes = shapely.box(columns, rows, columns + sizes, rows + sizes)
@@ -304,4 +326,7 @@ def _covered(tiles: Sequence[Tile], grid: Grid) -> Any:  # noqa: ANN401 - shapel
     placed = shapely.transform(
         union, lambda xy: np.stack(grid.transform @ (xy[:, 0], xy[:, 1]), axis=1)
     )
-    return reprojected(placed, system_of(grid), pyproj.CRS.from_epsg(_DEGREES))
+    moved = reprojected(np.array([placed], object), system_of(grid), system)
+    if system == LONLAT:
+        moved = cut_at_antimeridian(moved)
+    return shapely.MultiPolygon(polygons_of(moved[0]))

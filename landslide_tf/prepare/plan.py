@@ -33,6 +33,7 @@ from landslide_tf.raster.bands import COLOURS, known_bands, stored_units
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
+from landslide_tf.raster.systems import ground_system
 from landslide_tf.raster.vector import Burner, Shapes, read_shapes
 
 Found = Mapping[str, tuple[Scene, Shapes | None]]
@@ -138,8 +139,8 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
         Scene and points by name.
 
     Raises:
-        DataError: If a file cannot be read or does not fit, or two images have one
-            name.
+        DataError: If a file cannot be read or does not fit, two images have one name,
+            or their places cannot be compared.
     """
     if not inputs:
         raise DataError("Expected at least one scene, received none; name an image.")
@@ -179,7 +180,13 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
                 options=("--points-layer", "--class-field"),
             )
         found[name] = (scene, points)
-    _check_units([scene for scene, _ in found.values()])
+    scenes = [scene for scene, _ in found.values()]
+    try:
+        ground_system([scene.grid for scene in scenes])
+    except DataError as error:
+        listed = ", ".join(f"`{name}`" for name in found)
+        raise DataError(f"images {listed}: {error}") from error
+    _check_units(scenes)
     return found
 
 

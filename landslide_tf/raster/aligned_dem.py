@@ -12,6 +12,7 @@ from landslide_tf.array_types import FloatArray
 from landslide_tf.raster import grid as grids
 from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import Window
+from landslide_tf.raster.systems import bounds_in
 from landslide_tf.raster.validity import alpha_bands, known_cells
 from landslide_tf.terrain import (
     Grid,
@@ -167,7 +168,7 @@ class AlignedDem:
     def _near(self, target: Grid) -> tuple[FloatArray, Grid, None] | None:
         """Reads the elevations that a grid needs, and their grid; None for none."""
         own, dataset = self._open.grid, self._open.dataset
-        left, bottom, right, top = grids.bounds_in(target, own.crs)
+        left, bottom, right, top = bounds_in(target, own.crs)
         corners = ~own.transform @ (np.array([left, right]), np.array([top, bottom]))
         spans = []
         for ends, cells, size in zip(

@@ -6,37 +6,21 @@ Apart from `reprojection`, for nothing here needs to know a coordinate system.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pyproj
 import shapely
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.raster.systems import Move
 
 Geometries = NDArray[Any]  # shapely geometries
-Move = Callable[[FloatArray], FloatArray]
-"""Brings coordinates (N, 2) from one system into another."""
 
 _STEPS = 32  # parts of a geometry's side that is followed around the globe
 # Longitudes this near to ±180° on both sides, with nothing between, are a short way
 # across, as `ogr2ogr -wrapdateline` takes them.
 _NEAR = 10 / 360
-
-
-def full_turn(system: pyproj.CRS) -> float | None:
-    """Returns the longitudes around the globe, 360 in degrees; None for lengths.
-
-    >>> import pyproj
-    >>> from landslide_tf.raster.antimeridian import full_turn
-    >>> full_turn(pyproj.CRS.from_epsg(4326))
-    360.0
-    """
-    if not system.is_geographic:
-        return None
-    return float(round(2 * math.pi / system.axis_info[0].unit_conversion_factor, 9))
 
 
 def shifted(geometry: Any, x: float) -> Any:  # noqa: ANN401 - shapely geometries

@@ -11,15 +11,13 @@ import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pyproj
 import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
-from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
 from landslide_tf.errors import DataError
@@ -30,7 +28,6 @@ from landslide_tf.terrain.elevation import check_placed
 SAME = 1e-3
 
 FilePath = str | os.PathLike[str]
-Bounds = tuple[float, float, float, float]
 Turn = tuple[slice, slice]
 """An index that mirrors the rows or columns of an array, or leaves them."""
 
@@ -347,54 +344,3 @@ def same_cells(own: Grid, grid: Grid) -> Turn | None:
         if drift * max(grid.shape) < SAME and offset < SAME:
             return turn
     return None
-
-
-def bounds_in(grid: Grid, crs: Any) -> Bounds:  # noqa: ANN401 - rasterio's CRS
-    """Returns left, bottom, right and top of a north-up grid in another system.
-
-    >>> from rasterio import Affine
-    >>> from landslide_tf.raster.grid import bounds_in
-    >>> from landslide_tf.terrain import Grid
-    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 3, 2)
-    >>> bounds_in(grid, grid.crs)
-    (500000.0, 4599970.0, 500020.0, 4600000.0)
-    """
-    t = grid.transform
-    box = (t.c, t.f + grid.height * t.e, t.c + grid.width * t.a, t.f)
-    return box if grid.crs == crs else transform_bounds(grid.crs, crs, *box)
-
-
-def wkt_of(grid: Grid) -> str:
-    """Returns the coordinate reference system of a grid that has one, as WKT.
-
-    Raises:
-        DataError: If it has none.
-
-    >>> from rasterio import Affine
-    >>> from landslide_tf.raster.grid import wkt_of
-    >>> from landslide_tf.terrain import Grid
-    >>> wkt_of(Grid("EPSG:32633", Affine(10, 0, 0, 0, -10, 0), 3, 2))[:31]
-    'PROJCS["WGS 84 / UTM zone 33N",'
-    """
-    if grid.crs is None:
-        raise DataError(
-            "Expected a raster with a coordinate reference system, received none; "
-            "assign it (`rio edit-info --crs`)."
-        )
-    return grid.crs.to_wkt()
-
-
-def system_of(grid: Grid) -> pyproj.CRS:
-    """Returns the coordinate reference system of a grid that has one, for pyproj.
-
-    Raises:
-        DataError: If it has none.
-
-    >>> import rasterio
-    >>> from landslide_tf.raster.grid import system_of
-    >>> from landslide_tf.terrain import Grid
-    >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 3, 2)
-    >>> system_of(grid).name
-    'WGS 84 / UTM zone 33N'
-    """
-    return pyproj.CRS.from_wkt(wkt_of(grid))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,17 +17,15 @@ from landslide_tf.errors import DataError
 from landslide_tf.raster.bands import BandSource
 from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import (
-    Bounds,
     FilePath,
     Window,
-    bounds_in,
     grid_of,
     open_raster,
     same_cells,
     stored_grid,
-    system_of,
     upright_grid,
 )
+from landslide_tf.raster.systems import Bounds, bounds_in, mover, system_of
 from landslide_tf.terrain import Grid
 
 # Its metres are metres at the equator only; `cell_size` knows.
@@ -69,11 +68,14 @@ def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
 def _check_shared(parts: Sequence[Grid], name: str, grid: Grid) -> list[int]:
     """Returns which parts of a raster share ground with an image; refuses none."""
     box = bounds_in(grid, grid.crs)
-    found = [
-        number
-        for number, part in enumerate(parts)
-        if _common(bounds_in(part, grid.crs), box) is not None
-    ]
+    try:
+        found = [
+            number
+            for number, part in enumerate(parts)
+            if _common(bounds_in(part, grid.crs), box) is not None
+        ]
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
     if not found:
         raise DataError(
             f"{name} must overlap the image, received {parts[0]} beside {grid}: "
@@ -297,6 +299,9 @@ def stretch_warning(grid: Grid, what: str) -> str | None:
     Returns:
         A line, or None where both scales in the grid's middle are within 5 % of 1.
 
+    Raises:
+        DataError: If the grid's middle has no place on the ground.
+
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.ground import stretch_warning
     >>> from landslide_tf.terrain import Grid
@@ -307,16 +312,19 @@ def stretch_warning(grid: Grid, what: str) -> str | None:
     crs = grid.crs
     if crs is None or not crs.is_projected or crs.to_epsg() == _WEB_MERCATOR:
         return None
-    x, y = grid.transform @ (grid.width / 2, grid.height / 2)
+    middle = np.array([grid.transform @ (grid.width / 2, grid.height / 2)])
+    system = system_of(grid)
     try:
-        system = system_of(grid)
-        to_degrees = pyproj.Transformer.from_crs(
-            system, system.geodetic_crs, always_xy=True
-        )
-        scale = pyproj.Proj(system).get_factors(*to_degrees.transform(x, y))
+        ((longitude, latitude),) = mover(system, system.geodetic_crs)(middle)
+        scale = pyproj.Proj(system).get_factors(longitude, latitude)
     except ProjError:
         return None  # scales of this projection are not known
     north, east = float(scale.meridional_scale), float(scale.parallel_scale)
+    if not math.isfinite(north + east):
+        raise DataError(
+            f"{what} must have a place on the ground, received {grid}, which is out of "
+            "reach of its own projection: check its system and its transform."
+        )
     if max(abs(north - 1), abs(east - 1)) <= _STRETCHED:
         return None
     return (

@@ -21,9 +21,10 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from pyproj.exceptions import CRSError
 
 from landslide_tf.errors import DataError
-from landslide_tf.raster.antimeridian import Geometries
+from landslide_tf.raster.antimeridian import Geometries, cut_at_antimeridian
 from landslide_tf.raster.cog import NotWritten
 from landslide_tf.raster.reprojection import reprojected
+from landslide_tf.raster.systems import LONLAT
 from landslide_tf.raster.vector_layer import plain_name, read_layer, vector_path
 
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON"}
@@ -98,7 +99,7 @@ def write_polygons(
     *,
     layer: str,
 ) -> None:
-    """Writes polygons: GeoPackage in their system, GeoJSON in EPSG:4326.
+    """Writes polygons: GeoPackage in their system, GeoJSON as RFC 7946 wants it.
 
     Args:
         path: The file; of a GeoPackage that is there the layer alone is replaced.
@@ -128,8 +129,8 @@ def write_polygons(
                 f"`{path.name}`: GeoJSON is in longitude and latitude, and the image "
                 "has no coordinate reference system; write a `.gpkg`."
             )
-        lonlat = pyproj.CRS.from_epsg(4326)
-        geometries = reprojected(geometries, pyproj.CRS(system), lonlat)
+        moved = reprojected(geometries, pyproj.CRS(system), LONLAT)
+        geometries = cut_at_antimeridian(moved)
         system = "EPSG:4326"
         options = {"COORDINATE_PRECISION": "8"}
     columns = [np.ma.asarray(values) for values in table.values()]

@@ -12,22 +12,25 @@ from typing import Any
 import numpy as np
 import pyproj
 import shapely
-from pyproj.exceptions import CRSError, ProjError
 
-from landslide_tf.errors import DataError
 from landslide_tf.raster.antimeridian import (
     Geometries,
-    Move,
     across,
     continuous,
     followed,
-    full_turn,
     on_both_sides,
     on_the_turn_of,
     polygons_of,
     shifted,
 )
-from landslide_tf.raster.grid import bounds_in, system_of
+from landslide_tf.raster.systems import (
+    Move,
+    bounds_in,
+    full_turn,
+    mover,
+    same_system,
+    system_of,
+)
 from landslide_tf.terrain import Grid
 
 _SIDE, _EIGHTH = 64, 8  # points on a side of a scene's outline, and of those in it
@@ -57,38 +60,6 @@ class OnGrid:
     lost: int = 0
 
 
-def mover(source: pyproj.CRS, target: pyproj.CRS) -> Move:
-    """Returns what brings coordinates from one system into another.
-
-    Args:
-        source: A system.
-        target: The wanted system.
-
-    Returns:
-        A function of coordinates (N, 2), x = east or longitude; what has no place in
-        the target becomes infinite.
-
-    Raises:
-        DataError: If the systems do not convert into each other.
-
-    >>> import numpy as np
-    >>> import pyproj
-    >>> from landslide_tf.raster.reprojection import mover
-    >>> move = mover(pyproj.CRS.from_epsg(4326), pyproj.CRS.from_epsg(32633))
-    >>> move(np.array([[15.0, 0.0]])).round(3).tolist()
-    [[500000.0, 0.0]]
-    """
-    try:
-        move = pyproj.Transformer.from_crs(source, target, always_xy=True).transform
-    except (CRSError, ProjError) as error:
-        raise DataError(
-            f"Expected systems that convert into each other, received `{source.name}` "
-            f"and `{target.name}`: a local system has no known place on the globe, and "
-            "planets have none on each other; warp one into the other's system."
-        ) from error
-    return lambda xy: np.stack(move(xy[:, 0], xy[:, 1]), axis=1)
-
-
 def reprojected(
     geometries: Geometries, source: pyproj.CRS, target: pyproj.CRS
 ) -> Geometries:
@@ -116,7 +87,7 @@ def reprojected(
     >>> shapely.bounds(reprojected(box, utm, degrees))[0, [0, 2]].round(1).tolist()
     [179.8, 180.1]
     """
-    if source == target:
+    if same_system(source, target):
         return geometries
     move, turn, own_turn = mover(source, target), full_turn(target), full_turn(source)
     moved = shapely.transform(geometries, move)
@@ -168,7 +139,7 @@ def onto_grid(geometries: Geometries, source: pyproj.CRS, grid: Grid) -> OnGrid:
     turn, own_turn = full_turn(target), full_turn(source)
     if own_turn is not None:
         geometries = across(geometries, own_turn)
-    if source != target:
+    if not same_system(source, target):
         move, region = mover(source, target), _region(grid, target, source)
         if region is not None:
             step = _longest_edge(region, move, grid, turn)

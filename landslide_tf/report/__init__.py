@@ -12,7 +12,7 @@ from landslide_tf.report.evaluation import (
 )
 from landslide_tf.report.evidential import write_evidential
 from landslide_tf.report.inventory import write_inventory_page
-from landslide_tf.report.map.page import MapDate, write_map_page
+from landslide_tf.report.map.page import MapDate, check_map_page, write_map_page
 from landslide_tf.report.page import (
     Charts,
     Code,
@@ -48,6 +48,7 @@ __all__ = [
     "Table",
     "branch_grid",
     "check_evaluation_folder",
+    "check_map_page",
     "class_palette",
     "csv_text",
     "evaluation_section",

@@ -73,16 +73,17 @@ def _covering_window(source: Grid, target: Grid) -> tuple[int, int, int, int] | 
 
 
 def check_placed(dataset: DatasetReader | WarpedVRT) -> None:
-    """Refuses a raster whose cells lie where only a warp can say.
+    """Refuses a raster whose cells lie where only a warp can say, or nowhere.
 
     Args:
         dataset: An open raster.
 
     Raises:
         DataError: If it has control points or a sensor model in place of a transform,
-            or a coordinate system without one.
+            a coordinate system without one, or degrees that no place has.
     """
     if dataset.transform != rasterio.Affine.identity():
+        _check_degrees(dataset)
         return
     path = Path(dataset.name)
     given = shlex.quote(str(path))
@@ -102,6 +103,26 @@ def check_placed(dataset: DatasetReader | WarpedVRT) -> None:
             "add control points (`gdal_translate -gcp COLUMN ROW X Y …`) and warp it "
             f"(`gdalwarp {given} {warped}`), or say where its corners are "
             f"(`gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM {given}`)."
+        )
+
+
+def _check_degrees(dataset: DatasetReader | WarpedVRT) -> None:
+    """Refuses longitudes and latitudes that no place has, as metres are."""
+    crs, t = dataset.crs, dataset.transform
+    if not (crs and crs.is_geographic):
+        return
+    corners = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
+    x, y = t @ (corners[0] * dataset.width, corners[1] * dataset.height)
+    degree = crs.units_factor[1] * 180 / np.pi
+    # A last cell may have its centre on the pole.
+    most = 360 / degree + abs(t.a) + abs(t.b), 90 / degree + abs(t.d) + abs(t.e)
+    if np.abs(x).max() > most[0] or np.abs(y).max() > most[1]:
+        given = shlex.quote(os.fspath(dataset.name))
+        raise DataError(
+            f"`{dataset.name}` must lie within 360 degrees of longitude and 90 of "
+            f"latitude, for its system is {crs.to_string()[:40]}, received "
+            f"{x.min():.10g} to {x.max():.10g} and {y.min():.10g} to {y.max():.10g}; "
+            f"say what they are (`gdal_edit.py -a_srs EPSG:… {given}`)."
         )
 
 

@@ -9,16 +9,15 @@ from rasterio.warp import transform_bounds
 from landslide_tf.errors import DataError
 from landslide_tf.raster.grid import (
     AS_STORED,
-    bounds_in,
     grid_of,
     mean_cell,
     north_up,
     open_raster,
     same_cells,
-    system_of,
     with_cell,
 )
 from landslide_tf.raster.ground import check_overlap
+from landslide_tf.raster.systems import bounds_in, system_of
 from landslide_tf.terrain import Grid
 from tests.mapping import map_files as files
 

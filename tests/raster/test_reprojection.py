@@ -86,7 +86,7 @@ def test_what_lies_elsewhere_is_counted(tmp_path):
     assert "3 polygons (2 of them beyond the image)" in shapes.taken
     assert len(shapes) == 3
     assert (burnt(path, SCENE) == covered(SCENE, places[0])).all()
-    with pytest.raises(DataError, match="must overlap the image, received none"):
+    with pytest.raises(DataError, match="must overlap the image, received EPSG:4326"):
         read_shapes(written(tmp_path / "q.gpkg", places[1]), SCENE)
 
 

@@ -28,6 +28,7 @@ from landslide_tf.raster.grid import (
     readable,
     stored_grid,
 )
+from landslide_tf.raster.systems import mover, system_of
 from landslide_tf.raster.validity import alpha_bands, known_cells
 from landslide_tf.terrain import Grid, cell_size, hillshade
 
@@ -84,6 +85,35 @@ class Overview:
         )
         return Overview(stored, grid, self.back)
 
+    def _has_cells(self, own: Grid) -> bool:
+        """Whether a file's cells are those of the map's file."""
+        alike = own.crs is None and own.shape == self.stored.shape
+        return alike or own == self.stored
+
+    def check(self, own: Grid, name: str) -> None:
+        """Refuses a grid that cannot be shown on the overview.
+
+        Args:
+            own: Grid of a file, as stored; without a system it must have the map's
+                shape.
+            name: What the file is called in messages.
+
+        Raises:
+            DataError: If it has no place, or one that does not convert into the map's.
+        """
+        if self._has_cells(own):
+            return
+        if own.crs is None or self.grid.crs is None:
+            raise DataError(
+                f"{name} must have the map's rows and columns, {self.stored.shape}, or "
+                f"both a coordinate system, received {own.shape}: give the file that "
+                "was mapped."
+            )
+        try:
+            mover(system_of(own), system_of(self.grid))
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from error
+
     def read(
         self,
         path: str | Path,
@@ -105,7 +135,7 @@ class Overview:
             Its values and where it has any, bool, both (h, w).
 
         Raises:
-            DataError: If the file cannot be read or has no place.
+            DataError: If the file cannot be read, or as `check`.
         """
         with open_raster(path, what) as dataset:
             return self.read_open(
@@ -122,15 +152,10 @@ class Overview:
     ) -> tuple[NDArray, NDArray[np.bool_]]:
         """Reads a band of an open file, whose name serves messages; as `read`."""
         own, shape = stored_grid(dataset), self.grid.shape
-        if own == self.stored or (own.crs is None and own.shape == self.stored.shape):
+        self.check(own, name)
+        if self._has_cells(own):
             values, valid = _read(dataset, index, shape, resampling, nodata)
             return values[self.back], valid[self.back]
-        if own.crs is None or self.grid.crs is None:
-            raise DataError(
-                f"{name} must have the map's rows and columns, {self.stored.shape}, or "
-                f"both a coordinate system, received {own.shape}: give the file that "
-                "was mapped."
-            )
         if resampling == Resampling.mode and self.shrinks < _COARSER:
             # The most frequent of all cells that one touches, by however little.
             resampling = Resampling.nearest

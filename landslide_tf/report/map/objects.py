@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_tf.errors import DataError
+from landslide_tf.raster.reprojection import onto_grid
 from landslide_tf.raster.vector_layer import vector_path
 from landslide_tf.terrain import Grid
 
@@ -103,6 +104,8 @@ def read_objects(path: str | Path, grid: Grid) -> MapObjects:
     names += [n for n in table if n not in _COLUMNS and n not in _LEFT_OUT]
     ids = table.get("id", np.arange(1, len(shapes) + 1))
     pixels = _in_pixels(shapes[order], meta["crs"], grid)
+    here = ~shapely.is_empty(pixels)
+    order, pixels = order[here], pixels[here]
     boxes = shapely.bounds(pixels).round(1).tolist()
     found = tuple(
         MapObject(
@@ -119,18 +122,12 @@ def read_objects(path: str | Path, grid: Grid) -> MapObjects:
 
 def _in_pixels(shapes: NDArray[Any], crs: str | None, grid: Grid) -> NDArray[Any]:
     """Returns shapes in columns and rows of a grid, simplified where it is not seen."""
-    inverse = ~grid.transform
-    convert = None
     if crs is not None and grid.crs is not None:
-        own, wanted = pyproj.CRS(crs), pyproj.CRS.from_wkt(grid.crs.to_wkt())
-        if own != wanted:
-            convert = pyproj.Transformer.from_crs(own, wanted, always_xy=True)
+        shapes = onto_grid(shapes, pyproj.CRS(crs), grid).geometries
+    inverse = ~grid.transform
 
     def place(xy: NDArray[Any]) -> NDArray[Any]:
-        x, y = xy[:, 0], xy[:, 1]
-        if convert is not None:
-            x, y = convert.transform(x, y)
-        return np.stack(inverse @ (x, y), axis=1)
+        return np.stack(inverse @ (xy[:, 0], xy[:, 1]), axis=1)
 
     return shapely.simplify(shapely.transform(shapes, place), _TOLERANCE)
 

@@ -10,7 +10,8 @@ import matplotlib
 
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour
-from landslide_tf.raster.dem import DemFiles
+from landslide_tf.raster.dem import DemFiles, open_dem
+from landslide_tf.raster.grid import open_raster, stored_grid
 from landslide_tf.report.map.layers import (
     PROBABILITY_MAP,
     Overview,
@@ -80,6 +81,33 @@ _LAYERS = (  # in drawing order
     _Layer("probability", "Probability of landslide", False, 70),
     _Layer("polygons", "Polygons", True, 100),
 )
+
+
+def check_map_page(
+    path: str | Path,
+    images: Sequence[str | Path] = (),
+    *,
+    dem: DemFiles | None = None,
+) -> None:
+    """Refuses files that a page could not show with a map, before anything expensive.
+
+    Args:
+        path: The (first) map.
+        images: Images of any grid.
+        dem: Elevations of any grid.
+
+    Raises:
+        DataError: If one cannot be read, has no place or one that does not convert into
+            the map's, or elevations have no known unit.
+    """
+    overview = Overview.of(path, MAX_SIDE)
+    for image in images:
+        with open_raster(image, "image") as dataset:
+            overview.check(stored_grid(dataset), f"image `{image}`")
+    if dem is not None:
+        opened = open_dem(dem)
+        opened.dataset.close()
+        overview.check(opened.grid, str(dem))
 
 
 def write_map_page(
