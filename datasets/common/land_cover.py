@@ -75,7 +75,8 @@ class LandCoverBuilder(LandslideBuilder["LandCover"], skip_registration=True):
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         "1.0.0": "First release.",
-        "2.0.0": "A pixel has no data where all bands hold the number for it, not one.",
+        "2.0.0": "A pixel has no data where all bands hold the number for it, not one; "
+        "scale and offset that files of slope, aspect and index tag are used.",
     }
     NOTED: ClassVar[Mapping[str, Sequence[str]]] = {"entries": ("class_shares",)}
     POLYGONS: ClassVar[bool] = False

@@ -220,8 +220,10 @@ def read_pair(pair: LandCover, *, background: int) -> Example:
         if kind in pair.files:
             # Angles cannot be interpolated: 359 and 1 degree do not make 180.
             kernel = "nearest" if kind == "aspect" else "cubic"
-            values, known = _read(pair, kind, kernel=kernel)
-            factors[..., k] = np.where(known, values[0], np.nan)
+            raster = AlignedRaster(pair.files[kind], kind, grid, kernel=kernel)
+            with closing(raster):
+                (values,), known = raster.read(_whole(grid))
+                factors[..., k] = np.where(known, raster.physical(values), np.nan)
     # Cubic convolution overshoots.
     factors[..., 0] = np.clip(factors[..., 0], 0, 90)
     factors[..., 2] = np.clip(factors[..., 2], -1, 1)

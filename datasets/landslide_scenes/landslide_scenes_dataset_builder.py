@@ -82,7 +82,8 @@ class Builder(LandslideBuilder["Tile"]):
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         "1.0.0": "First release.",
-        "2.0.0": "A pixel has no data where all bands hold the number for it, not one.",
+        "2.0.0": "A pixel has no data where all bands hold the number for it, not one; "
+        "scale and offset that files tag are used.",
     }
     BUILDER_CONFIGS: ClassVar[list[Config]] = [
         Config(name="rgb", description="Red, green and blue of 8 bits, and terrain."),
@@ -210,7 +211,7 @@ class Builder(LandslideBuilder["Tile"]):
         if np.dtype(config.dtype).kind != "u":
             bands = self.info.metadata["bands"]
             for band, ends in zip(bands, plan.ranges, strict=True):
-                band["range"] = ends.tolist()
+                band["range"], band["unit"] = ends.tolist(), plan.unit
 
     def _generate_examples(self, split: str, items: Sequence[Tile]) -> Any:  # noqa: ANN401 - a generator, or Beam's own type
         from landslide_tf.datasets.landslide_scenes.tiles import make_example

@@ -25,6 +25,7 @@ from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.raster.bands import BandSource
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.labels import BACKGROUND, BINARY, LabelOptions
+from landslide_tf.raster.scaling import unit_of
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 
 _LABELS = (
@@ -65,6 +66,12 @@ class Plan:
     tiles: Mapping[str, Sequence[Tile]]
     report: Mapping[str, Any]
     ranges: NDArray[np.float64]
+
+    @property
+    def unit(self) -> str:
+        """Unit of `image`; empty where no scene's files tag a scale or an offset."""
+        units = (unit_of(s.bands) for s in self.scenes.values() if s.calibrated)
+        return next(units, "")
 
     @property
     def labelled(self) -> bool:

@@ -229,9 +229,10 @@ def _example(
     if not np.can_cast(image.dtype, dtype, "same_kind") or (
         np.dtype(dtype).kind == "u" and image.dtype != dtype
     ):
+        tags = " by the scale and offset of its tags" if scene.calibrated else ""
         raise DataError(
             f"image `{scene.bands[0].path}` must hold {dtype} values, received "
-            f"{image.dtype}; use the configuration for floats, or `landslide-tf "
+            f"{image.dtype}{tags}; use the configuration for floats, or `landslide-tf "
             "prepare`."
         )
     turn = tile.transform

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.raster.bands import choose_scale, stored_units
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Turn, Window, mean_cell, north_up
 from landslide_tf.raster.ground import check_dem
+from landslide_tf.raster.scaling import are_tagged, choose_scale, stored_units
 from landslide_tf.raster.scene import (
     NDVI,
     Pixels,
@@ -39,7 +39,7 @@ class SceneFiles:
         factor: Rasters of factors that cannot be made of the elevations, by name.
         bands: Number from 1, or name, of each band; empty = by its name.
         nodata: Number that stands for no data in the image; None = as it tags.
-        scale: As in `raster.bands.choose_scale`.
+        scale: As in `raster.scaling.choose_scale`.
         allow_no_crs: Takes an image without a coordinate reference system.
 
     >>> from landslide_tf.mapping import SceneFiles
@@ -143,10 +143,10 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
     if files.dem is not None and not terrain and grid.crs and not grid.is_rotated:
         # Polygons are measured on it.
         check_dem(files.dem, grid, {})
-    units = stored_units(scene.bands)
-    if files.scale == "auto" and any(unit != (1.0, 0.0) for unit in units):
+    if files.scale == "auto" and are_tagged(scene.bands):
         # A factor alone would leave the offset of the file's tags out.
         scene = replace(scene, calibrated=True)
+    units = stored_units(scene.bands)
     offset = not scene.calibrated and any(unit[1] for unit in units)
     if offset and files.scale is not None:
         warnings.warn(

@@ -33,9 +33,10 @@ from landslide_tf.datasets.landslide_scenes.tiles import Tile
 from landslide_tf.files import atomic_folder
 from landslide_tf.prepare.plan import Inputs, Options, find_inputs, make_plan, taken_of
 from landslide_tf.raster.antimeridian import cut_at_antimeridian, polygons_of
-from landslide_tf.raster.bands import COLOURS, bright_value
+from landslide_tf.raster.bands import COLOURS
 from landslide_tf.raster.grid import mean_cell
 from landslide_tf.raster.reprojection import reprojected
+from landslide_tf.raster.scaling import bright_value
 from landslide_tf.raster.scene import Scene, SceneReader
 from landslide_tf.raster.systems import LONLAT, ground_system, system_of
 from landslide_tf.terrain import Grid

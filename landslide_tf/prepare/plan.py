@@ -29,9 +29,10 @@ from landslide_tf.prepare.pool import (
 )
 from landslide_tf.prepare.sampling import SamplingMethod
 from landslide_tf.progress import with_progress
-from landslide_tf.raster.bands import COLOURS, known_bands, stored_units
+from landslide_tf.raster.bands import COLOURS, known_bands
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.labels import LabelOptions
+from landslide_tf.raster.scaling import are_tagged
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.systems import ground_system
 from landslide_tf.raster.vector import Burner, Shapes, read_shapes
@@ -191,17 +192,17 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
 
 
 def _check_units(scenes: Sequence[Scene]) -> None:
-    """Warns where stored values of scenes do not mean the same."""
-    units = {scene.id: stored_units(scene.bands) for scene in scenes}
-    if len(set(units.values())) > 1:
-        listed = ", ".join(
-            f"`{name}` {unit[0][0]:g} and {unit[0][1]:g}"
-            for name, unit in units.items()
-        )
+    """Warns where only some files say what their values stand for."""
+    tagged = {scene.id: are_tagged(scene.bands) for scene in scenes}
+    if len(set(tagged.values())) > 1:
+        names = [
+            ", ".join(f"`{name}`" for name, own in tagged.items() if own == wanted)
+            for wanted in (True, False)
+        ]
         warnings.warn(
-            "Images differ in the scale and offset that their files tag, and values "
-            f"are kept as stored: {listed}; bring them to one scale (`gdal_translate "
-            "-unscale -ot Float32`).",
+            f"Images {names[0]} tag scale or offset and are brought to their unit, "
+            f"images {names[1]} do not and are taken as stored: check that all are in "
+            "one unit, or tag them (`gdal_edit.py -scale … -offset …`).",
             stacklevel=3,
         )
 

@@ -36,6 +36,7 @@ from landslide_tf.raster.ground import (
 )
 from landslide_tf.raster.image import AlignedBands
 from landslide_tf.raster.labels import LabelOptions, LabelReader, Labels, read_labels
+from landslide_tf.raster.scaling import are_tagged
 from landslide_tf.terrain import FACTORS, Grid, ndvi
 
 
@@ -113,7 +114,7 @@ def make_scene(
     labels: Path | None = None,
     options: LabelOptions | None = None,
     terrain: Mapping[str, Any] | None = None,
-    calibrated: bool = False,
+    calibrated: bool | None = None,
     nodata: float | None = None,
     anywhere: bool = False,
     about: Mapping[str, str] | None = None,
@@ -133,7 +134,7 @@ def make_scene(
         labels: Polygons, a raster, or a labelme file; None = no labels.
         options: How labels are read.
         terrain: How factors are made of elevations, see `AlignedDem`.
-        calibrated: As in `Scene`.
+        calibrated: As in `Scene`; None = where files tag a scale or an offset.
         nodata: As in `Scene`.
         anywhere: Takes an image without a place or a rotated one.
         about: Facts of the scene.
@@ -181,7 +182,7 @@ def make_scene(
         dem=dem,
         rasters=rasters,
         terrain=dict(terrain or {}),
-        calibrated=calibrated,
+        calibrated=are_tagged(sources) if calibrated is None else calibrated,
         nodata=nodata,
         about=dict(about or {}),
     )
@@ -304,8 +305,8 @@ class SceneReader:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What holds the stored values of all bands of `image`."""
-        return self._bands.dtype
+        """What holds the values of all bands of `image`."""
+        return np.dtype(np.float32) if self.scene.calibrated else self._bands.dtype
 
     def read(self, window: Window) -> Pixels:
         """Reads a window.

@@ -437,6 +437,10 @@ def broken(folder, fault):
     if fault == "16 bit":
         files.write(image, files.picture(64, 64, dtype=np.uint16, top=4000))
         return "must hold uint8 values, received uint16"
+    if fault == "tagged scale":
+        with rasterio.open(image, "r+") as dataset:
+            dataset.scales = (1 / 255,) * 3
+        return "received float64 by the scale and offset of its tags"
     if fault == "two bands":
         files.write(image, picture[:2])
         return "`red` is not found among its 2 bands"
@@ -499,7 +503,8 @@ def broken(folder, fault):
 @pytest.mark.parametrize(
     "fault",
     [
-        "truncated image", "no CRS", "16 bit", "two bands", "tiny", "rotated",
+        "truncated image", "no CRS", "16 bit", "tagged scale", "two bands", "tiny",
+        "rotated",
         "DEM elsewhere", "DEM without CRS", "DEM of three bands", "truncated DEM",
         "polygons elsewhere", "points", "no polygons", "broken polygons",
         "unnamed landslide", "mask of another size", "colours",
@@ -509,7 +514,8 @@ def broken(folder, fault):
 def test_bad_files_are_named_and_nothing_is_built(tmp_path, fault):
     manual = tmp_path / "manual"
     # What is seen when the examples are made needs scenes enough for a split.
-    files.write_scenes(manual, count=5 if fault in ("16 bit", "truncated DEM") else 1)
+    late = fault in ("16 bit", "tagged scale", "truncated DEM")
+    files.write_scenes(manual, count=5 if late else 1)
     words = broken(manual / "s0", fault)
     with pytest.raises(DataError) as caught:
         build(manual, tmp_path)

@@ -11,17 +11,20 @@ import tensorflow_datasets as tfds
 
 from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles
 from landslide_tf.errors import DataError
+from landslide_tf.mapping import SceneFiles
+from landslide_tf.mapping.scene import open_scene
 from landslide_tf.prepare import Inputs, Options, pool, prepare, superpixel_patches
 from landslide_tf.prepare.plan import find_inputs
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelOptions
-from landslide_tf.raster.scene import make_scene
+from landslide_tf.raster.scene import SceneReader, make_scene
 from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import DIHEDRAL, dihedral, dihedral_factors
 from landslide_tf.train import load_recipe
 from tests.datasets import scene_files as files
 from tests.datasets.test_landslide_scenes_builder import RGB, read, scene_of
+from tests.mapping import map_files
 
 
 def inputs(folder, **changes):
@@ -393,19 +396,59 @@ def test_masks_of_0_and_255(strip, tmp_path):
         assert path.read_bytes() == (expected.dataset / path.name).read_bytes()
 
 
-def test_images_that_tag_other_units_are_told(tmp_path):
-    given = []
-    for k in range(2):
-        folder = files.write_scene(tmp_path / f"scene{k}", size=(420, 72))
-        with rasterio.open(folder / "image.tif", "r+") as dataset:
-            dataset.offsets = [-0.1 * k] * dataset.count
-        given.append(inputs(folder))
-    with pytest.warns(UserWarning, match="`scene0` 1 and 0, `scene1` 1 and -0.1; "):
+def tagged(folder, scale=1e-4, offset=-0.1):
+    """A scene of reflectances, as numbers of which files tag scale and offset."""
+    files.write_scene(folder, size=(420, 72))
+    with rasterio.open(folder / "image.tif") as dataset:
+        stored, place = dataset.read().astype(np.uint16), dataset.transform
+    path = files.write(folder / "image.tif", 1000 + stored * 20, place)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales, dataset.offsets = (scale,) * 3, (offset,) * 3
+    return inputs(folder)
+
+
+def test_values_are_what_the_tags_of_files_make_of_them(tmp_path):
+    """In the examples as in a map of the same scene."""
+    given = tagged(tmp_path / "scene")
+    made = prepare([given], tmp_path / "out", Options(tile=32))
+    builder = tfds.builder_from_directory(made.dataset)
+    bands = builder.info.metadata["bands"]
+    assert {band["unit"] for band in bands} == {"calibrated"}
+    factor = load_recipe(made.recipe).data.image_scale
+    metadata = map_files.metadata(
+        inputs=[
+            {
+                "name": band["name"], "unit": band["unit"], "scale": factor,
+                "range": [end * factor for end in band["range"]],
+            }
+            for band in bands
+        ]
+    )  # fmt: skip
+    scene = open_scene(SceneFiles((str(given.image),)), metadata)
+    with rasterio.open(given.image) as dataset:
+        values = np.moveaxis(dataset.read() * 1e-4 - 0.1, 0, -1)
+    examples = list(tfds.as_numpy(builder.as_dataset(split="train")))
+    with SceneReader(scene.scene) as reader:
+        for example in examples[:3]:
+            row, column = example["y0"], example["x0"]
+            expected = values[row : row + 32, column : column + 32]
+            np.testing.assert_allclose(example["image"], expected, rtol=1e-6)
+            mapped = scene.inputs(reader.read(Window(row, column, 32, 32)))["image"]
+            np.testing.assert_allclose(mapped, example["image"] * factor, rtol=1e-6)
+    assert examples[0]["image"].max() > 0
+
+
+def test_images_without_tags_beside_others_are_told(tmp_path):
+    plain = files.write_scene(tmp_path / "plain", size=(420, 72))
+    given = [tagged(tmp_path / "scene", 1e-4), inputs(plain)]
+    with pytest.warns(
+        UserWarning, match="`scene` tag scale or offset and .* `plain` do"
+    ):
         found = find_inputs(given, Options())
-    assert set(found) == {"scene0", "scene1"}
+    assert found["scene"][0].calibrated and not found["plain"][0].calibrated
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        find_inputs(given[1:], Options())
+        warnings.simplefilter("error")  # other tags than the first
+        find_inputs([given[0], tagged(tmp_path / "other", 2e-4, 0)], Options())
 
 
 def test_an_own_folder_is_not_overwritten(strip, tmp_path):

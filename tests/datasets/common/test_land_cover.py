@@ -97,8 +97,10 @@ def test_slope_and_aspect_of_ones_own_are_taken(tmp_path):
     for kind, values in (("slope", slope), ("aspect", aspect)):
         files.write(manual / kind / "wv3-0.tif", values)
     (manual / "dem" / "wv3-0.tif").unlink()
+    with rasterio.open(manual / "slope" / "wv3-0.tif", "r+") as dataset:
+        dataset.scales, dataset.offsets = (0.5,), (3.0,)
     example = examples(build(mangkam.Builder, manual, tmp_path))["wv3-0"]
-    np.testing.assert_array_equal(example["factors"][..., 0], slope)
+    np.testing.assert_array_equal(example["factors"][..., 0], slope * 0.5 + 3)
     np.testing.assert_array_equal(example["factors"][..., 1], aspect)
 
 
