@@ -14,18 +14,40 @@ from landslide_tf.cli.startup import start_backend
 
 def import_weights(
     source: Annotated[
-        Path, typer.Argument(help="Run folder, or a .keras or .weights.h5 file.")
+        Path,
+        typer.Argument(help="Run folder; .keras, .weights.h5 or PyTorch's .pth file."),
     ],
     out: Annotated[Path, typer.Option(help="New run folder.")],
     like: Annotated[
         Path | None,
         typer.Option(help="Run with the same network, where SOURCE is a file."),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Network of the file, where no run is like."),
+    ] = None,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Argument of --model: name=value. Repeatable."),
+    ] = None,
+    names: Annotated[
+        Path | None,
+        typer.Option(help="YAML or JSON file: names of layers in a PyTorch file."),
+    ] = None,
 ) -> None:
-    """Make a run of weights trained elsewhere, such as on Keras's JAX backend."""
+    """Make a run of weights trained elsewhere: on JAX, or released for PyTorch."""
     start_backend()
     from landslide_tf.train import import_weights as make_run
 
-    run = make_run(source, out, like=like, command=command_line())
+    run = make_run(
+        source,
+        out,
+        like=like,
+        model=model,
+        arguments=arguments or (),
+        names=names,
+        command=command_line(),
+    )
     typer.echo(f"imported: {run.path}")
-    reporting.show_export(run.path)
+    if (run.path / "model.json").is_file():
+        reporting.show_export(run.path)

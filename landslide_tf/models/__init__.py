@@ -1,6 +1,6 @@
 """Networks: one a file, built by a public function of the same name."""
 
-from landslide_tf.models import tsmu
+from landslide_tf.models import tsmu, weights
 from landslide_tf.models.ada_net import ada_net, with_auxiliary
 from landslide_tf.models.aspp_net import aspp_net
 from landslide_tf.models.assembly import total_stride
@@ -41,5 +41,6 @@ __all__ = [
     "tsmu",
     "tsmu_net",
     "unet",
+    "weights",
     "with_auxiliary",
 ]

@@ -13,8 +13,8 @@ from landslide_tf.models import assembly
 from landslide_tf.models.backbones.applications import FAMILIES, family_feature
 from landslide_tf.models.backbones.repvgg import REPVGGS, repvgg
 from landslide_tf.models.backbones.resnet import DEPTHS, resnet
-from landslide_tf.models.backbones.torch_weights import load_torch_arrays
 from landslide_tf.models.registry import register_classifier
+from landslide_tf.models.weights import load_weights
 
 
 @register_classifier
@@ -54,8 +54,9 @@ def landslide_classifier(
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
         backbone_weights: `"imagenet"` or a file of that network of
-            `keras.applications`; for RepVGG and the lower-case ResNets an `.npz` of
-            PyTorch's arrays (names in `backbones.torch_weights`).
+            `keras.applications`; for RepVGG and the lower-case ResNets a file of
+            PyTorch's weights, as `models.weights.read_weights` reads them; a last
+            layer of other classes starts anew.
         name: Name of the model.
 
     Returns:
@@ -80,11 +81,11 @@ def landslide_classifier(
         raise ModelError(
             f"`deploy=True` needs a RepVGG, received `backbone={backbone!r}`."
         )
-    arrays = backbone_weights if ours else None
-    if arrays is not None and Path(arrays).suffix != ".npz":
+    file = backbone_weights if ours else None
+    if file == "imagenet":
         raise ModelError(
-            f"`backbone_weights` for `{backbone}` must be an `.npz` of PyTorch's "
-            f"arrays, received `{arrays}`; `weights` loads a whole classifier."
+            f"`backbone_weights` for `{backbone}` must be a file of PyTorch's weights, "
+            "received `imagenet`, which `keras.applications` has not."
         )
     if backbone in REPVGGS:
         x = assembly.prepared_image(image, 1, normalization)
@@ -108,8 +109,8 @@ def landslide_classifier(
         )
     outputs = _scored(x, num_classes, dropout, classifier_activation)
     model = keras.Model([image], outputs, name=name)
-    if arrays is not None:
-        load_torch_arrays(model, arrays)
+    if file is not None:
+        load_weights(model, file, names="landslide_classifier", optional=("logits",))
     assembly.load_whole_weights(model, weights)
     return model
 

@@ -129,7 +129,7 @@ def test_grouped_blocks_are_every_second_up_to_26():
     [
         ({"backbone": "repvgg_a3"}, "Did you mean"),
         ({"backbone": "resnet51"}, "Did you mean"),
-        ({"backbone_weights": "imagenet"}, "an `.npz` of PyTorch's arrays"),
+        ({"backbone_weights": "imagenet"}, "a file of PyTorch's weights"),
         ({"backbone_weights": "nowhere.npz"}, "does not exist"),
         ({"backbone": "ResNet50", "deploy": True}, "RepVGG"),
         ({"backbone": "ResNet50", "width": 0.5}, "`width` must be 1"),

@@ -81,6 +81,11 @@ class RunFolder:
             RunError: If this is not a run folder.
         """
         if not self.recipe.is_file():
+            if self.model.is_file():
+                raise RunError(
+                    f"`{self.path}` was imported without a recipe: import its weights "
+                    "`--like` a run with the data to evaluate them on."
+                )
             raise RunError(f"`{self.path}` is not a run folder: no `recipe.yaml`.")
         return load_recipe(self.recipe)
 

@@ -4,13 +4,51 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from landslide_tf.errors import RunError
+from landslide_tf import models
+from landslide_tf.errors import LandslideTFError, RunError
 from landslide_tf.files import atomic_folder
+from landslide_tf.metadata import Band, ModelMetadata
+from landslide_tf.models.ada_net import MAIN
+from landslide_tf.models.weights import load_weights, shipped_names
+from landslide_tf.train.recipe.schema import Recipe
+from landslide_tf.train.recipe.yaml_files import apply_change
 from landslide_tf.train.run.folder import RunFolder, load_network, versions
+
+KERAS_SUFFIXES = (".keras", ".weights.h5")
+_COLOURS = ("red", "green", "blue")
+# Bands of an image, by their number.
+BANDS = {
+    3: _COLOURS,
+    6: tuple(f"{time}_{colour}" for time in ("pre", "post") for colour in _COLOURS),
+}
+CLASSES = {
+    "segmentation": ["background", "landslide"],
+    "classification": ["non-landslide", "landslide"],
+}
+
+
+@dataclass
+class _Template:
+    """A network to fill, and what is known of it."""
+
+    network: keras.Model
+    builder: str
+    metadata: ModelMetadata | None
+    recipe: Recipe | None = None
+
+    def kept(self) -> keras.Model:
+        """Returns the network that a run keeps: without ADANet's second output."""
+        if isinstance(self.network.output, dict):
+            main = self.network.output[MAIN]
+            return keras.Model(self.network.inputs, main, name=self.network.name)
+        return self.network
 
 
 def import_weights(
@@ -18,20 +56,32 @@ def import_weights(
     folder: str | Path,
     *,
     like: str | Path | None = None,
+    model: str | None = None,
+    arguments: Sequence[str] = (),
+    names: str | Path | None = None,
     command: str | None = None,
 ) -> RunFolder:
     """Makes a run that predicts as trained weights do, on any backend of Keras.
 
     The run can be evaluated and exported; without checkpoints, it cannot be resumed.
+    Of a `model` without a run it is like, there is no recipe, so that it can be
+    exported and mapped with alone.
 
     Args:
-        source: A finished run folder of any backend, or a `.keras` or `.weights.h5`
-            file that Keras has written.
+        source: A finished run folder of any backend; a `.keras` or `.weights.h5` file
+            that Keras has written; or a file of PyTorch's weights, as
+            `models.weights.read_weights` reads them.
         folder: The new run folder; missing or empty. It appears complete or not at
             all.
         like: A finished run with the same network, for a file: it gives recipe and
             metadata. Its threshold, temperature and scores belong to its own weights
             and are left out.
+        model: In its place the name of the network, built for images of red, green
+            and blue and for background and landslide. Of `"ada_net"` the main output
+            is kept; `"output_space_discriminator"` gives `model.keras` alone.
+        arguments: Arguments of the network, each as `name=value` with a YAML value.
+        names: File of the names of layers in a file of PyTorch's, or one of
+            `models.weights.shipped_names()`; None for those of the network.
         command: The command line, kept in `model.json`.
 
     Returns:
@@ -39,47 +89,103 @@ def import_weights(
 
     Raises:
         RunError: If a run has not ended, or the file is damaged or of another network.
+        ModelError: If a file of PyTorch's, its names or an argument does not fit.
         DataError: If the folder is in use or cannot be written.
     """
     source = Path(source)
-    if source.is_dir() == (like is not None):
+    given = [value for value in (like, model) if value is not None]
+    if source.is_dir() == bool(given) or len(given) > 1:
         raise RunError(
-            "Expected a run folder, or a file with the run it is `like`; received "
-            f"`{source}` {'and' if like else 'without'} `like`."
+            "Expected a run folder, or a file with the run it is `like` or the name of "
+            f"its `model`; received `{source}` with {len(given)} of these."
         )
-    template = RunFolder(source if like is None else Path(like))
-    recipe, metadata = template.read_recipe(), template.read_metadata()
-    model = template.load_model()
-    if like is not None:
-        _load_file(model, source)
-        metadata.threshold, metadata.temperature, metadata.metrics = None, None, {}
-    recipe.data.arrays = None  # a folder of the machine that trained
-    metadata.name = Path(folder).name
-    metadata.versions, metadata.command = versions(), command
+    if model is None and arguments:
+        raise RunError(f"`{arguments[0]}` needs `model`: a run has its arguments.")
+    if names is not None and (source.is_dir() or source.name.endswith(KERAS_SUFFIXES)):
+        raise RunError(f"`names` are for files of PyTorch's, received `{source}`.")
     with atomic_folder(folder) as temporary:
+        if model is None:
+            template = _of_run(RunFolder(source if like is None else Path(like)))
+        else:
+            template = _of_name(model, arguments)
+        if given:
+            _load_file(template, source, names)
+        name = Path(folder).name
         run = RunFolder(temporary)
-        recipe.write(run.recipe)
-        model.save(run.model)
-        metadata.write(run.path)
-        run.write_environment()
-        if like is None and template.metrics.is_file():
-            shutil.copyfile(template.metrics, run.metrics)
+        template.kept().save(run.model)
+        _describe(template, run, name, command)
+        metrics = RunFolder(source).metrics
+        if not given and metrics.is_file():
+            shutil.copyfile(metrics, run.metrics)
     return RunFolder(Path(folder))
 
 
-def _load_file(model: keras.Model, path: Path) -> None:
+def _of_run(run: RunFolder) -> _Template:
+    """Returns network, recipe and metadata of a finished run."""
+    recipe, metadata = run.read_recipe(), run.read_metadata()
+    recipe.data.arrays = None  # a folder of the machine that trained
+    return _Template(run.load_model(), metadata.builder, metadata, recipe)
+
+
+def _of_name(name: str, changes: Sequence[str]) -> _Template:
+    """Builds a network and describes it as that of a data set of two classes."""
+    builder = getattr(models, name) if name in shipped_names() else models.get(name)
+    arguments: dict[str, Any] = {}
+    for change in changes:
+        apply_change(arguments, change)
+    try:
+        network = builder(**arguments)
+    except LandslideTFError:
+        raise
+    except (TypeError, ValueError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise RunError(f"Model `{name}`: {line}") from error
+    template = _Template(network, name, None)
+    inputs = {tensor.name: tensor for tensor in network.inputs}
+    if "image" not in inputs:
+        return template
+    final = template.kept()
+    bands, outputs = inputs["image"].shape[-1], final.output.shape[-1]
+    if bands not in BANDS or outputs > 2 or "factors" in inputs:
+        raise RunError(
+            f"`{name}` with {bands} bands and {outputs} classes needs the names of "
+            "what it takes and gives: import it `like` a run of that network."
+        )
+    classifies = name in models.list_models(task="classification")
+    kind = "classification" if classifies else "segmentation"
+    template.metadata = ModelMetadata(
+        name=name,
+        builder="mffe_net" if name == "ada_net" else name,
+        arguments=arguments,
+        task=kind,
+        inputs=[Band(name=band, range=(0.0, 255.0)) for band in BANDS[bands]],
+        stride=1 if classifies else models.total_stride(final),
+        classes=CLASSES[kind],
+        landslide_class="sigmoid" if outputs == 1 else 1,
+    )
+    return template
+
+
+def _load_file(template: _Template, path: Path, names: str | Path | None) -> None:
     """Puts the weights of a file into a network."""
+    model = template.network
     if not path.is_file():
         raise RunError(f"`{path}` does not exist: expected a run folder or a file.")
-    if path.suffix == ".keras":
-        weights = load_network(path).get_weights()
-    elif path.name.endswith(".weights.h5"):
-        weights = None
+    if path.name.endswith(KERAS_SUFFIXES):
+        _load_keras(model, path)
     else:
-        raise RunError(f"Expected a `.keras` or `.weights.h5` file, received `{path}`.")
+        load_weights(model, path, names=names or template.builder)
+    if template.metadata is not None:
+        template.metadata.threshold = template.metadata.temperature = None
+        template.metadata.metrics = {}
+
+
+def _load_keras(model: keras.Model, path: Path) -> None:
+    """Puts the weights of a file that Keras has written into a network."""
+    other = load_network(path) if path.suffix == ".keras" else None
     try:
-        if weights is not None:
-            model.set_weights(weights)
+        if other is not None:
+            model.set_weights(other.get_weights())
             return
         with warnings.catch_warnings():
             # Keras only warns of layers that the file does not have.
@@ -90,3 +196,16 @@ def _load_file(model: keras.Model, path: Path) -> None:
         raise RunError(
             f"`{path}` does not fit the network of `{model.name}`: {line}"
         ) from error
+
+
+def _describe(
+    template: _Template, run: RunFolder, name: str, command: str | None
+) -> None:
+    """Writes the recipe and `model.json` of a new run, as far as they are known."""
+    if template.recipe is not None:
+        template.recipe.write(run.recipe)
+    if template.metadata is not None:
+        template.metadata.name = name
+        template.metadata.versions, template.metadata.command = versions(), command
+        template.metadata.write(run.path)
+    run.write_environment()

@@ -8,9 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from landslide_tf.errors import DataError, RunError
+from landslide_tf.errors import DataError, ModelError, RunError
 from landslide_tf.train import RunFolder, Session, evaluate_run, import_weights, resume
 from tests.contracts.jax_process import ON_JAX
+from tests.models.weights.released_networks import OPTIONS, some_generator
+from tests.models.weights.torch_writer import write_zip
 
 PREDICT = """
 import sys
@@ -116,13 +118,17 @@ def test_what_cannot_be_imported_is_refused(trained, tmp_path):
     for name in ("torn.keras", "torn.weights.h5"):
         with pytest.raises(RunError, match=name):
             import_weights(tmp_path / name, out, like=trained[0])
-    with pytest.raises(RunError, match=r"`\.weights\.h5` file, received"):
+    with pytest.raises(ModelError, match="--names FILE"):
         import_weights(tmp_path / "w.npz", out, like=trained[0])
+    with pytest.raises(RunError, match="`names` are for files of PyTorch's"):
+        import_weights(tmp_path / "w.keras", out, like=trained[0], names="mffe_net")
+    with pytest.raises(RunError, match="needs `model`"):
+        import_weights(tmp_path / "w.npz", out, like=trained[0], arguments=["a=1"])
     with pytest.raises(RunError, match="does not exist"):
         import_weights(tmp_path / "nothing.keras", out, like=trained[0])
-    with pytest.raises(RunError, match="without `like`"):
+    with pytest.raises(RunError, match="with 0 of these"):
         import_weights(tmp_path / "small.keras", out)
-    with pytest.raises(RunError, match="and `like`"):
+    with pytest.raises(RunError, match="with 1 of these"):
         import_weights(trained[0], out, like=trained[0])
     unfinished = tmp_path / "unfinished"
     shutil.copytree(trained[0], unfinished)
@@ -145,3 +151,75 @@ def test_a_run_goes_on_only_where_it_was_trained(trained, tmp_path):
     with pytest.raises(RunError, match="nothing to resume"):
         resume(run.path, Session(verbose=0))
     assert run.model.read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """An image, its logits, and the file of the network that gives them."""
+    image, logits, _, arrays = some_generator()
+    folder = tmp_path_factory.mktemp("released")
+    return image, logits, write_zip(folder / "w.pth.tar", {"state_dict": arrays})
+
+
+ARGUMENTS = [f"{name}={value}" for name, value in OPTIONS.items()]
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", ["mffe_net", "ada_net"])
+def test_a_released_network_becomes_a_run(released, name, tmp_path):
+    image, logits, file = released
+    run = import_weights(
+        file, tmp_path / "run", model=name, arguments=ARGUMENTS, command="a command"
+    )
+    found = predicted(run, {"image": image})
+    np.testing.assert_allclose(found[0], softmax(logits), atol=1e-4)
+    metadata = run.read_metadata()
+    assert metadata.builder == "mffe_net"  # the second output is left behind
+    assert metadata.arguments == {"width": 0.125, "backbone": "resnet50"}
+    assert [band.name for band in metadata.inputs] == ["red", "green", "blue"]
+    assert metadata.classes[metadata.landslide_class] == "landslide"
+    assert metadata.name == "run" and metadata.command == "a command"
+    with pytest.raises(RunError, match="imported without a recipe"):
+        run.read_recipe()
+    # The run is one to import into, too.
+    with pytest.raises(RunError, match="imported without a recipe"):
+        import_weights(file, tmp_path / "again", like=run.path)
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_name_alone_says_two_classes(released, tmp_path):
+    out = tmp_path / "out"
+    for arguments, words in (
+        ([*ARGUMENTS, "num_classes=6"], "`like` a run"),
+        (
+            [*ARGUMENTS, "input_shape=[null, null, 4]", "normalization=[0, 1, 255]"],
+            "`like` a run",
+        ),
+        ([*ARGUMENTS, "backbones=resnet50"], "backbones"),
+        (["width=0.25", "backbone=resnet50"], "does not fit `mffe_net`"),
+        (["width"], "as `"),
+    ):
+        with pytest.raises(ValueError, match=words) as caught:
+            import_weights(released[2], out, model="mffe_net", arguments=arguments)
+        assert "\n" not in str(caught.value) and not out.exists()
+    with pytest.raises(ModelError, match="Did you mean"):
+        import_weights(released[2], out, model="mffenet")
+    with pytest.raises(RunError, match="with 2 of these"):
+        import_weights(released[2], out, model="mffe_net", like=tmp_path)
+
+
+def test_a_discriminator_is_a_model_alone(tmp_path):
+    shapes = [(64, 2), (128, 64), (256, 128), (512, 256), (1, 512)]
+    names = ["conv1", "conv2", "conv3", "conv4", "classifier"]
+    arrays = {}
+    for name, shape in zip(names, shapes, strict=True):
+        arrays[f"{name}.weight"] = np.ones((*shape, 4, 4), "<f4")
+        arrays[f"{name}.bias"] = np.zeros(shape[0], "<f4")
+    file = write_zip(tmp_path / "d.pth", arrays)
+    run = import_weights(file, tmp_path / "d", model="output_space_discriminator")
+    assert run.load_model().count_params() == 2_763_713
+    assert not run.recipe.exists() and not (run.path / "model.json").exists()

@@ -1,5 +1,6 @@
-"""Weights under PyTorch's names, made from our own networks by hand-written names."""
+"""Weights under names of other code, made from our own networks by hand."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -147,6 +148,7 @@ def arrays():
 
 
 def test_a_classifier_of_other_classes_starts_anew(arrays, tmp_path):
+    arrays = dict(arrays)
     np.savez(tmp_path / "w.npz", **arrays)
     options = {"backbone_weights": tmp_path / "w.npz", **SMALL}
     model = models.landslide_classifier(5, **options)
@@ -179,5 +181,84 @@ def test_arrays_that_do_not_fit_are_named(arrays, change, words, tmp_path):
 
 def test_a_file_that_is_none_is_named(tmp_path):
     (tmp_path / "w.npz").write_bytes(b"PK none")
-    with pytest.raises(ModelError, match=r"is not an `\.npz`"):
+    with pytest.raises(ModelError, match=r"is not a whole file"):
         models.landslide_classifier(backbone_weights=tmp_path / "w.npz", **SMALL)
+
+
+# In the order of the released script: convolution, transposed one, batch norm.
+TSMU_LEVELS = {
+    "down1": ("c1", None, "b1"),
+    "down2": ("c4", None, "b3"),
+    "down3": ("c7", None, "b5"),
+    "down4": ("c10", None, "b7"),
+    "down5": ("c13", None, "b9"),
+    "down6": ("c13_", None, "b10"),
+    "down7": ("c13_1", None, "b10_"),
+    "up6": ("c15_", "cd1_", "b11_"),
+    "up5": ("c15_1", "cd1_1", "b11_1"),
+    "up4": ("c15", "cd1", "b11"),
+    "up3": ("c17", "cd2", "b13"),
+    "up2": ("c19", "cd3", "b15"),
+    "up1": ("c21", "cd4", "b17"),
+}
+
+
+def tsmu_layers(model):
+    """The layers of a model by the names of the release."""
+    found = {}
+    trunk = models.tsmu.trunk(model)
+    for block in range(1, 6):
+        for part in range(4):
+            layer = trunk.get_layer(f"block{block}_{part}_conv")
+            found[f"c{part}{block}_res"] = layer
+        found[f"b3{block}_res"] = trunk.get_layer(f"block{block}_bn")
+    decoders = models.tsmu.decoders(model).values()
+    for prefix, decoder in zip(("", "2_", "3_", "4_"), decoders, strict=False):
+        for level, names in TSMU_LEVELS.items():
+            for kind, name in zip(("conv", "up", "bn"), names, strict=True):
+                if prefix == "4_" and name in ("c13_", "c13_1"):
+                    name = {"c13_": "c14__", "c13_1": "c14_1"}[name]
+                if name is not None:
+                    found[prefix + name] = decoder.get_layer(f"{level}_{kind}")
+        found[f"{prefix}c23"] = decoder.get_layer("logits_conv")
+    return found
+
+
+@pytest.mark.parametrize("routing", ["all", "partition"])
+def test_tsmu_as_keras_2_saved_it(routing, tmp_path):
+    options = {"variant": "code", "width": 0.01, "routing": routing}
+    regions = ["ETF", "MWCF", "NAD", "NWFM"]
+    model = varied(models.tsmu_net(regions, **options))
+    with h5py.File(tmp_path / "w.hdf5", "w") as file:
+        layers = tsmu_layers(model)
+        file.attrs["layer_names"] = [f"{name}".encode() for name in ("a1", *layers)]
+        file.create_group("a1").attrs["weight_names"] = []
+        for name, layer in layers.items():
+            group = file.create_group(name)
+            places = [f"{name}/{w.name}:0".encode() for w in layer.weights]
+            group.attrs["weight_names"] = places
+            for place, value in zip(places, layer.get_weights(), strict=True):
+                group[place.decode()] = value
+    found = models.tsmu_net(regions, **options)
+    models.weights.load_weights(found, tmp_path / "w.hdf5", names="tsmu_net")
+    for one, other in zip(model.get_weights(), found.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    one = models.tsmu_net(regions[:1], **options)
+    with pytest.raises(ModelError, match="`tsmu_net` has no place for"):
+        models.weights.load_weights(one, tmp_path / "w.hdf5", names="tsmu_net")
+    whole = (tmp_path / "w.hdf5").read_bytes()
+    (tmp_path / "w.hdf5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match="is not a whole file"):
+        models.weights.load_weights(found, tmp_path / "w.hdf5", names="tsmu_net")
+
+
+def test_models_that_were_saved_take_a_file_too(arrays, tmp_path):
+    """A saved model names its weights as one that was built."""
+    np.savez(tmp_path / "w.npz", **arrays)
+    models.landslide_classifier(**SMALL).save(tmp_path / "m.keras")
+    model = keras.models.load_model(tmp_path / "m.keras")
+    models.weights.load_weights(model, tmp_path / "w.npz", names="landslide_classifier")
+    same_output(
+        model,
+        models.landslide_classifier(backbone_weights=tmp_path / "w.npz", **SMALL),
+    )

@@ -1,0 +1,143 @@
+"""Files of weights as arrays by name: PyTorch's, NumPy's `.npz`, Keras 2's HDF5."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.errors import ModelError
+from landslide_tf.models.weights import torch_file
+
+# An archive may grow so many times when it is unpacked, where it grows beyond a size.
+EXPANSION, LEAST = 100, 2**30
+# Name in PyTorch of each weight of a layer of Keras.
+PARTS = {
+    "kernel": "weight",
+    "depthwise_kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+# What zipfile, NumPy and a pickle that ends too early raise besides ValueError.
+_DAMAGED = (
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OSError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+)
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """What a file of weights holds.
+
+    Attributes:
+        path: The file.
+        arrays: By name, such as `"layer1.0.conv1.weight"`; read only.
+        of_keras: Whether their axes are in Keras's order in place of PyTorch's.
+    """
+
+    path: Path
+    arrays: Mapping[str, NDArray[np.generic]]
+    of_keras: bool = False
+
+
+def read_weights(path: str | Path) -> WeightFile:
+    """Reads a file of weights without running anything in it.
+
+    Args:
+        path: A file of `torch.save`, in the zip format or the legacy one, that holds
+            a state dict or a checkpoint with one; an `.npz` of its arrays; or an
+            HDF5 file in which Keras 2 saved layers by name.
+
+    Returns:
+        The arrays. Those of Keras 2 have PyTorch's names of weights: `c1.weight` and
+        `c1.bias` for the kernel and the bias of the layer `c1`.
+
+    Raises:
+        ModelError: If the file is missing, damaged or of another kind, grows out of
+            all proportion when it is unpacked, or names anything but tensors, their
+            storages and `OrderedDict`.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf.models import weights
+        >>> np.savez("one.npz", **{"conv1.weight": np.zeros((8, 3, 7, 7))})
+        >>> weights.read_weights("one.npz").arrays["conv1.weight"].shape
+        (8, 3, 7, 7)
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"`{path}` does not exist: expected a file of weights.")
+    try:
+        if h5py.is_hdf5(path):
+            return WeightFile(path, _read_layers(path), of_keras=True)
+        return WeightFile(path, _read(path))
+    except ModelError as error:
+        raise ModelError(f"`{path}` is refused: {error}.") from error
+    except _DAMAGED as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ModelError(
+            f"`{path}` is not a whole file of `torch.save`, of Keras 2 or of NumPy's "
+            f"plain arrays: {said}."
+        ) from error
+
+
+def _read(path: Path) -> dict[str, NDArray[np.generic]]:
+    if not zipfile.is_zipfile(path):
+        return torch_file.read_legacy(path)
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        _check_size(path, sum(entry.file_size for entry in entries))
+        if any(entry.filename.endswith(".npy") for entry in entries):
+            with np.load(path, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        return torch_file.read_zip(archive, path.stat().st_size)
+
+
+def _read_layers(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Reads the layers that Keras 2 saved by name, alone or with their model."""
+    found = {}
+    with h5py.File(path, "r") as file:
+        layers = file.get("model_weights", file)
+        if "layer_names" not in layers.attrs:
+            raise ValueError("an HDF5 file without layers by name")
+        datasets = {
+            (layer, name): layers[layer][name]
+            for layer in _texts(layers.attrs["layer_names"])
+            for name in _texts(layers[layer].attrs["weight_names"])
+        }
+        _check_size(path, sum(dataset.nbytes for dataset in datasets.values()))
+        for (layer, name), dataset in datasets.items():
+            part = name.rsplit("/", 1)[-1].split(":")[0]
+            found[f"{layer}.{PARTS.get(part, part)}"] = dataset[()]
+    return found
+
+
+def _texts(values: Iterable[bytes | str]) -> list[str]:
+    return [v.decode() if isinstance(v, bytes) else v for v in values]
+
+
+def _check_size(path: Path, unpacked: int) -> None:
+    """Refuses a small file that would fill the memory."""
+    if unpacked > LEAST and unpacked > EXPANSION * path.stat().st_size:
+        raise ModelError(
+            f"it would unpack to {unpacked / 2**30:.1f} GiB, more than {EXPANSION} "
+            "times its size"
+        )
