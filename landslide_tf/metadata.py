@@ -44,6 +44,7 @@ class Factor(_Strict):
     name: str
     unit: str = Field("", description="unit of the raw values")
     range: tuple[float, float] | None = None
+    branch: str = Field("", description="branch of the network, where it has several")
 
 
 class Terrain(_Strict):

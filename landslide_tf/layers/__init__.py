@@ -19,8 +19,10 @@ from landslide_tf.layers.padding import CropTo, PadToStride
 from landslide_tf.layers.preprocessing import (
     EncodeFactors,
     FactorKind,
+    Factors,
     Normalization,
     Normalize,
+    SelectChannels,
 )
 from landslide_tf.layers.regions import DecodeByRegion, SelectRegion
 from landslide_tf.layers.rep_vgg import RepVggBlock
@@ -42,6 +44,7 @@ __all__ = [
     "EncodeFactors",
     "EvidentialFusion",
     "FactorKind",
+    "Factors",
     "FixedResize2D",
     "GroupWeighting",
     "ImagePooling",
@@ -51,6 +54,7 @@ __all__ = [
     "PadToStride",
     "RepVggBlock",
     "Resize2D",
+    "SelectChannels",
     "SelectRegion",
     "adaptive_triangle_fork",
     "aspp",

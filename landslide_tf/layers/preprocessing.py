@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import keras
@@ -26,6 +26,8 @@ NAMED = ("imagenet", "caffe")
 
 # A named kind, or ("standardise", mean, standard deviation).
 FactorKind: TypeAlias = str | tuple[str, float, float]
+# Kinds of the channels of `factors`, or those of each branch by its name.
+Factors: TypeAlias = Sequence[FactorKind] | Mapping[str, Sequence[FactorKind]]
 
 NAMED_KINDS = ("slope", "aspect", "ndvi")
 ENCODINGS = ("paper", "sincos")
@@ -174,6 +176,46 @@ class EncodeFactors(keras.layers.Layer):
         """Returns the constructor's arguments as JSON values."""
         kinds = [kind if isinstance(kind, str) else list(kind) for kind in self.kinds]
         return {**super().get_config(), "kinds": kinds, "encoding": self.encoding}
+
+
+@keras.saving.register_keras_serializable(package="landslide_tf")
+class SelectChannels(keras.layers.Layer):
+    """Takes consecutive channels of a tensor, in float32 under every policy.
+
+    Args:
+        start: The first channel, counted from 0.
+        count: How many, >= 1.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf.layers import SelectChannels
+        >>> x = np.arange(5.0).reshape(1, 1, 1, 5)
+        >>> np.asarray(SelectChannels(1, 2)(x)).ravel().tolist()
+        [1.0, 2.0]
+    """
+
+    def __init__(
+        self,
+        start: int,
+        count: int,
+        **kwargs: Any,  # what keras.layers.Layer takes
+    ) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.start, self.count = start, count
+
+    def call(self, x: Tensor) -> Tensor:
+        """Takes the channels of a tensor (batch, height, width, channels)."""
+        return x[..., self.start : self.start + self.count]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns the input shape with the number of channels taken."""
+        return (*input_shape[:-1], self.count)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "start": self.start, "count": self.count}
 
 
 def _checked_normalization(normalization: Normalization) -> str | Constants:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,12 @@ from landslide_tf.layers import (
     CropTo,
     EncodeFactors,
     FactorKind,
+    Factors,
     Normalization,
     Normalize,
     PadToStride,
     Resize2D,
+    SelectChannels,
 )
 from landslide_tf.models.backbones import Stem
 from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
@@ -53,17 +56,45 @@ def image_input(input_shape: Shape) -> Tensor:
     return keras.Input(shape, name="image", dtype="float32")
 
 
-def factors_input(input_shape: Shape, factors: Sequence[FactorKind]) -> Tensor:
+def factor_branches(factors: Factors) -> dict[str, Sequence[FactorKind]]:
+    """Returns the kinds of the factors of each branch by the start of its layer names.
+
+    Args:
+        factors: Kinds, for one branch, or kinds by the name of a branch. The branches
+            take the channels of the input in their order.
+
+    Returns:
+        Kinds by `"fac"` for a single branch, else by `"fac_<name>"`.
+
+    Raises:
+        ModelError: If there is no branch, or a name is not made of letters, digits
+            and `_`.
+    """
+    if not isinstance(factors, Mapping):
+        return {"fac": factors}
+    names = list(factors)
+    if not names or not all(re.fullmatch(r"\w+", str(name)) for name in names):
+        raise ModelError(
+            "`factors` by branch must have names of letters, digits and `_`, received "
+            f"{names}."
+        )
+    if len(names) == 1:
+        return {"fac": factors[names[0]]}
+    return {f"fac_{name}": kinds for name, kinds in factors.items()}
+
+
+def factors_input(input_shape: Shape, factors: Factors) -> Tensor:
     """Makes the input named `factors`.
 
     Args:
         input_shape: Shape of the image, whose height and width it shares.
-        factors: Kind of each channel, as in `layers.EncodeFactors`.
+        factors: As in `factor_branches`.
 
     Returns:
         Symbolic float32 tensor (batch, height, width, factors) in raw units.
     """
-    shape = (*tuple(input_shape)[:2], len(factors))
+    count = sum(len(kinds) for kinds in factor_branches(factors).values())
+    shape = (*tuple(input_shape)[:2], count)
     return keras.Input(shape, name="factors", dtype="float32")
 
 
@@ -119,11 +150,30 @@ def pretrained_image(
 
 
 def prepared_factors(
-    factors: Tensor, stride: int, kinds: Sequence[FactorKind], encoding: str
-) -> Tensor:
-    """Pads factors to a multiple of the stride and encodes them, in float32."""
+    factors: Tensor, stride: int, kinds: Factors, encoding: str
+) -> dict[str, Tensor]:
+    """Pads factors to a multiple of the stride and encodes them, in float32.
+
+    Args:
+        factors: The `factors` input.
+        stride: What height and width become multiples of.
+        kinds: As in `factor_branches`.
+        encoding: As in `layers.EncodeFactors`.
+
+    Returns:
+        The encoded factors of each branch, by the keys of `factor_branches`.
+    """
     x = PadToStride(stride, dtype="float32", name="factors_pad")(factors)
-    return EncodeFactors(kinds, encoding, name="factors_encode")(x)
+    branches = factor_branches(kinds)
+    encoded, start = {}, 0
+    for branch, own in branches.items():
+        if len(branches) == 1:
+            return {branch: EncodeFactors(own, encoding, name="factors_encode")(x)}
+        part = SelectChannels(start, len(own), name=f"{branch}_channels")(x)
+        encode = EncodeFactors(own, encoding, name=f"{branch}_encode")
+        encoded[branch] = encode(part)
+        start += len(own)
+    return encoded
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
 
 from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError, check_choice
-from landslide_tf.layers import FactorKind, Normalization, Resize2D, conv_bn_relu
+from landslide_tf.layers import Factors, Normalization, Resize2D, conv_bn_relu
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem, vgg16
 from landslide_tf.models.encoder_decoder import (
@@ -29,7 +29,7 @@ def fstf_net(
     num_classes: int = 6,
     *,
     input_shape: Shape = (None, None, 3),
-    factors: Sequence[FactorKind] = ("slope", "aspect", "ndvi"),
+    factors: Factors = ("slope", "aspect", "ndvi"),
     aspect_encoding: str = "paper",
     normalization: Normalization = "imagenet",
     backbone: str = "resnet50",
@@ -54,7 +54,9 @@ def fstf_net(
     Args:
         num_classes: Classes, >= 1.
         input_shape: (height, width, bands) of `image`; any size >= 1, or None.
-        factors: Kind of each channel of `factors`, as in `layers.EncodeFactors`.
+        factors: Kind of each channel of `factors`, as in `layers.EncodeFactors`; or
+            the kinds of several branches by name, which share the channels in this
+            order: each has a VGG-16 of its own, and all are fused (equation 1).
         aspect_encoding: `"paper"` or `"sincos"`.
         normalization: `"imagenet"` (RGB, 0..255), `"caffe"` or (mean, std, scale).
         backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`.
@@ -114,33 +116,45 @@ def fstf_net(
     encoded = assembly.prepared_factors(terrain, stride, factors, aspect_encoding)
     features, x = _fused(network.prepared(image, stride), encoded, fusion, network)
     x = network.two_skip_decoder(x, features, skip_channels, decoder_dropout)
-    return network.finished([image, terrain], x, encoded, head, weights, name)
+    padded = next(iter(encoded.values()))
+    return network.finished([image, terrain], x, padded, head, weights, name)
 
 
 def _fused(
-    image: Tensor, factors: Tensor, fusion: str, network: ContextNetwork
+    image: Tensor, factors: Mapping[str, Tensor], fusion: str, network: ContextNetwork
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Returns the image encoder's features, and the context fused with the factors.
 
-    VGG-16's feature of the factors joins the ASPP feature at 1/16 (equation 1 for
-    `"concat"`); `"stack"` instead gives the factors to RAE-D as further bands.
+    VGG-16's feature of each branch of factors joins the ASPP feature at 1/16 (equation
+    1 for `"concat"`); `"stack"` instead gives all factors to RAE-D as further bands.
     """
     check_choice("fusion", fusion, FUSIONS, ModelError)
     if fusion == "stack":
-        return network.encoded(keras.layers.Concatenate(name="stack")([image, factors]))
+        merged = keras.layers.Concatenate(name="stack")([image, *factors.values()])
+        return network.encoded(merged)
     features, context = network.encoded(image)
-    terrain = vgg16(factors, prefix="fac", width=network.width)["C5"]
-    if network.output_stride != FACTOR_STRIDE:
-        resize = Resize2D(align_corners=network.align_corners, name="fac_resize")
-        terrain = resize(terrain, context)
+    found = {}
+    for branch, encoded in factors.items():
+        terrain = vgg16(encoded, prefix=branch, width=network.width)["C5"]
+        if network.output_stride != FACTOR_STRIDE:
+            resize = Resize2D(
+                align_corners=network.align_corners, name=f"{branch}_resize"
+            )
+            terrain = resize(terrain, context)
+        found[branch] = terrain
     filters = network.channels(FEATURE_CHANNELS)
     if fusion == "concat":
-        both = keras.layers.Concatenate(name="fusion_concat")([context, terrain])
-        return features, conv_bn_relu(both, filters, 1, name="fusion")
-    terrain = conv_bn_relu(terrain, filters, 1, name="fusion")
+        every = keras.layers.Concatenate(name="fusion_concat")
+        return features, conv_bn_relu(
+            every([context, *found.values()]), filters, 1, name="fusion"
+        )
+    projected = [
+        conv_bn_relu(terrain, filters, 1, name=branch.replace("fac", "fusion", 1))
+        for branch, terrain in found.items()
+    ]
     merge = {
         "sum": keras.layers.Add,
         "multiply": keras.layers.Multiply,
         "max": keras.layers.Maximum,
     }[fusion]
-    return features, merge(name=f"fusion_{fusion}")([context, terrain])
+    return features, merge(name=f"fusion_{fusion}")([context, *projected])

@@ -85,6 +85,12 @@ def _inputs(metadata: ModelMetadata) -> list[str]:
             "names, `*` for none.",
             "",
         ]
+    branches: dict[str, list[str]] = {}
+    for factor in metadata.factors:
+        branches.setdefault(factor.branch, []).append(factor.name)
+    if len(branches) > 1:
+        named = "; ".join(f"{b}: {', '.join(own)}" for b, own in branches.items())
+        lines += [f"Factors have branches of their own ({named}).", ""]
     if metadata.factors:
         lines += ["A factor may be NaN where it has no value.", ""]
     if metadata.terrain:

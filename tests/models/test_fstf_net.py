@@ -32,6 +32,60 @@ def test_every_fusion_uses_the_factors(fusion):
     assert depends_on_factors(made(fusion=fusion))
 
 
+BRANCHES = {"terrain": ("slope", "aspect"), "vegetation": ("ndvi",)}
+
+
+def test_one_named_branch_is_the_network_of_a_list():
+    kinds = ("slope", "aspect", "ndvi")
+    one, other = made(factors=kinds), made(factors={"terrain": kinds})
+    assert [v.path for v in one.weights] == [v.path for v in other.weights]
+    inputs = draw_inputs(one, 1, 37, 53)
+    np.testing.assert_array_equal(one(inputs), other(inputs))
+
+
+@pytest.mark.parametrize("fusion", ["concat", "sum", "multiply", "max"])
+def test_branches_are_fused_as_equation_1_says(fusion):
+    """The fused map is recomputed by NumPy from the features of the branches."""
+    model = made(fusion=fusion, factors=BRANCHES)
+    sizes = [model.get_layer(f"fac_{n}_conv1_1_conv").kernel.shape[2] for n in BRANCHES]
+    assert sizes == [2, 1]
+    names = [f"fac_{name}_conv5_3_relu" for name in BRANCHES]
+    names = ["aspp_proj_relu", *names]
+    outputs = [model.get_layer(name).output for name in names]
+    end = "fusion_relu" if fusion == "concat" else f"fusion_{fusion}"
+    inner = keras.Model(model.inputs, [*outputs, model.get_layer(end).output])
+    *maps, fused = map(np.asarray, inner(draw_inputs(model, 1, 37, 53)))
+
+    def projected(x, name):
+        kernel = model.get_layer(f"{name}_conv").get_weights()[0][0, 0]
+        gamma, beta, mean, variance = model.get_layer(f"{name}_bn").get_weights()
+        scaled = (x @ kernel - mean) / np.sqrt(variance + 1e-5) * gamma + beta
+        return np.maximum(scaled, 0)
+
+    if fusion == "concat":
+        expected = projected(np.concatenate(maps, -1), "fusion")
+    else:
+        own = [
+            projected(x, f"fusion_{n}") for x, n in zip(maps[1:], BRANCHES, strict=True)
+        ]
+        merge = {"sum": np.add, "multiply": np.multiply, "max": np.maximum}[fusion]
+        expected = merge(merge(maps[0], own[0]), own[1])
+    np.testing.assert_allclose(fused, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_branch_sees_its_own_factors_alone():
+    model = made(factors=BRANCHES)
+    feature = model.get_layer("fac_vegetation_conv5_3_relu").output
+    inner = keras.Model(model.inputs[1], feature)
+    drawn = np.array(draw_inputs(model, 1, 37, 53)["factors"])
+    before = np.asarray(inner(drawn))
+    for channel, same in ((0, True), (1, True), (2, False)):
+        factors = drawn.copy()
+        factors[..., channel] = factors[:, ::-1, :, channel]
+        after = np.asarray(inner(factors))
+        assert np.array_equal(before, after) == same
+
+
 @pytest.mark.parametrize(
     ("fusion", "layer", "own"),
     [

@@ -1,5 +1,6 @@
 """The model card says what model.json says, and what it does not."""
 
+from landslide_tf.metadata import Factor
 from landslide_tf.serving.assets import write_assets
 
 from .conftest import toy_metadata, toy_model
@@ -44,3 +45,9 @@ def test_a_model_without_factors_or_metrics_says_nothing_of_them(tmp_path):
     assert "factors" not in text
     assert "Measured" not in text
     assert '({"image": image})' in text
+
+
+def test_the_card_names_the_branches_of_factors(tmp_path):
+    factors = [Factor(name=n, branch=b) for n, b in (("slope", "a"), ("ndvi", "b"))]
+    assert "(a: slope; b: ndvi)" in card(tmp_path, factors=factors)
+    assert "branches of their own" not in card(tmp_path)

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.metrics.bootstrap import SCORES
-from landslide_tf.train.recipe.schema import Recipe, Section, load_recipe
+from landslide_tf.train.recipe.model import Section
+from landslide_tf.train.recipe.schema import Recipe, load_recipe
 from landslide_tf.train.recipe.yaml_files import read_yaml, shipped_files, validated
 from landslide_tf.train.run.series import digest
 from landslide_tf.train.transfer.compatibility import image_scale_for

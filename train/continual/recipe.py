@@ -12,13 +12,8 @@ from pydantic_core import PydanticCustomError
 from landslide_tf.ecoregions import region_name
 from landslide_tf.errors import LandslideTFError, RecipeError
 from landslide_tf.models.tsmu_net import Network
-from landslide_tf.train.recipe.schema import (
-    Count,
-    NonNegative,
-    Positive,
-    RecipeFile,
-    Section,
-)
+from landslide_tf.train.recipe.model import Count, NonNegative, Positive, Section
+from landslide_tf.train.recipe.schema import RecipeFile
 from landslide_tf.train.recipe.yaml_files import read_yaml, shipped_files, validated
 
 # The order that the folder numbers of the released scripts suggest.

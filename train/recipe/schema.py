@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
 from landslide_tf.train.recipe.adaptation import AdaptationSection
 from landslide_tf.train.recipe.classification import ClassificationSection
+from landslide_tf.train.recipe.model import (
+    Count,
+    DataSection,
+    ModelSection,
+    NonNegative,
+    Positive,
+    Section,
+    Share,
+    TaskName,
+    check_model,
+)
 from landslide_tf.train.recipe.yaml_files import (
     assign,
     read_yaml,
     shipped_files,
     validated,
 )
-
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Colour = Literal["red", "green", "blue"]
-# Arguments of builders that follow from the data.
-DERIVED = frozenset({"num_classes", "input_shape", "classifier_activation"})
-TaskName = Literal["segmentation", "classification", "adaptation"]
 
 
 def _check_devices(value: object) -> object:
@@ -43,71 +43,6 @@ def _check_devices(value: object) -> object:
 
 
 Devices = Annotated[int | Literal["all"], BeforeValidator(_check_devices)]
-
-
-class Section(BaseModel):
-    """Base of the sections of a recipe: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
-
-
-class DataSection(Section):
-    """Which examples, and which of their channels the model sees."""
-
-    name: str = Field(description="`name[/config]` of a TFDS builder")
-    train: str = Field("train", description="split to train on")
-    validation: str = Field("validation", description="split that selects the best")
-    test: str = Field("test", description="split that `evaluate` reports")
-    samples: Count | None = Field(
-        None,
-        description="examples of `train` that are taken, drawn by the seed, one with "
-        "landslide among them; None takes all",
-    )
-    validation_samples: Count | None = Field(
-        None, description="the same for `validation`"
-    )
-    arrays: str | None = Field(
-        None,
-        description="folder of `landslide-tf datasets export-arrays` to read the "
-        "splits from; None reads the TFDS folder",
-    )
-    image: list[str] = Field(description="bands of the model's `image`, in order")
-    image_scale: Positive = Field(
-        1.0, description="`image` is the raw value times this; 255 for bands in 0..1"
-    )
-    factors: list[str] = Field([], description="channels of the model's `factors`")
-    fill: dict[str, float | Literal["median"]] = Field(
-        {}, description="value for missing pixels by channel; median = of training"
-    )
-
-
-class ModelSection(Section):
-    """Which network, with which arguments of its builder."""
-
-    name: str = Field(description="a name of `landslide_tf.models.list_models()`")
-    arguments: dict[str, Any] = Field(
-        {}, description="keyword arguments; classes and factors come from the data"
-    )
-    stem: Literal["repeat", "zero"] | dict[str, Colour] | None = Field(
-        None,
-        description="how `backbone_weights` serve other bands than red, green, blue: "
-        "cycled, the first three only, or the colour of each band named; then "
-        "`arguments.normalization` holds the mean, std and scale of the bands",
-    )
-    start: str | None = Field(
-        None, description="folder of a finished run of this network to start from"
-    )
-    freeze: list[str] = Field(
-        [],
-        description="layer names with shell wildcards that stay as they start, their "
-        "batch norm statistics too",
-    )
-    freeze_norms: bool = Field(
-        False, description="all batch norms keep their statistics, scale and shift"
-    )
-    prior_bias: bool = Field(
-        False, description="the classifier starts with the classes' shares as its bias"
-    )
 
 
 class LossSection(Section):
@@ -340,50 +275,5 @@ def change_recipe(
 
 def _validated(content: dict[str, Any], changes: Sequence[str], name: str) -> Recipe:
     recipe = validated(Recipe, content, f"Recipe `{name}`", changes)
-    _check_model(recipe)
+    check_model(recipe.data, recipe.model, recipe.task)
     return recipe
-
-
-def _check_model(recipe: Recipe) -> None:
-    from landslide_tf import models
-
-    builder = models.get(recipe.model.name)
-    classifies = recipe.model.name in models.list_models(task="classification")
-    if classifies != (recipe.task == "classification"):
-        raise RecipeError(
-            f"Model `{recipe.model.name}` classifies "
-            f"{'whole images' if classifies else 'pixels'}: "
-            f"{'add' if classifies else 'leave out'} the section `classification`."
-        )
-    if recipe.model.name == "ada_net":
-        raise RecipeError(
-            "Model `ada_net` is trained as `mffe_net` with `adaptation.aux_layer: "
-            "aspp_dropout`, the same network, of which the second output is left out."
-        )
-    known = inspect.signature(builder).parameters
-    for argument in recipe.model.arguments:
-        if argument in DERIVED & set(known):
-            raise RecipeError(
-                f"`model.arguments.{argument}` follows from the data; leave it out."
-            )
-        if argument not in known:
-            raise RecipeError(
-                f"Model `{recipe.model.name}` has no argument `{argument}`."
-                f"{did_you_mean(argument, set(known) - DERIVED)}"
-            )
-    takes_factors = "factors" in known
-    if takes_factors and not recipe.data.factors:
-        raise RecipeError(
-            f"Model `{recipe.model.name}` needs `data.factors`; name the channels, "
-            "for instance `--set data.factors=[slope,aspect,ndvi]`."
-        )
-    if recipe.data.factors and not takes_factors:
-        raise RecipeError(
-            f"Model `{recipe.model.name}` takes no `factors`; leave `data.factors` out."
-        )
-    kinds = recipe.model.arguments.get("factors")
-    if kinds is not None and len(kinds) != len(recipe.data.factors):
-        raise RecipeError(
-            f"`model.arguments.factors` needs one kind for each of `data.factors`, "
-            f"{len(recipe.data.factors)}, received {len(kinds)}."
-        )

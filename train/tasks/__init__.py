@@ -4,7 +4,8 @@ A task is a module of its own, so that a new one touches no other; `task_of` alo
 chooses it.
 """
 
-from landslide_tf.train.recipe.schema import Recipe, TaskName
+from landslide_tf.train.recipe.model import TaskName
+from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.tasks.adaptation import Adaptation
 from landslide_tf.train.tasks.classification import Classification
 from landslide_tf.train.tasks.segmentation import Segmentation

@@ -110,7 +110,7 @@ def resolve(recipe: Recipe, store: ExampleStore) -> Recipe:
 
     Returns:
         A copy with `data.fill`, the model's `factors` and the class weights filled
-        in.
+        in, and `data.factors` in the order of the model's branches.
 
     Raises:
         RecipeError: If the class weights or a fill do not fit the data set.
@@ -141,11 +141,15 @@ def resolve(recipe: Recipe, store: ExampleStore) -> Recipe:
     for name, value in recipe.data.fill.items():
         if value == "median":
             resolved.data.fill[name] = statistics[name].median
+    branches = recipe.model.branches
+    if branches:
+        resolved.data.factors = [name for names in branches.values() for name in names]
     if recipe.data.factors and "factors" not in recipe.model.arguments:
         kinds = input_selection(resolved).factor_kinds(channels, statistics)
-        resolved.model.arguments["factors"] = [
-            k if isinstance(k, str) else list(k) for k in kinds
-        ]
+        plain = [k if isinstance(k, str) else list(k) for k in kinds]
+        own = dict(zip(resolved.data.factors, plain, strict=True))
+        grouped = {b: [own[name] for name in names] for b, names in branches.items()}
+        resolved.model.arguments["factors"] = grouped or plain
     return resolved
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from landslide_tf import models
 from landslide_tf.errors import LandslideTFError, RecipeError, did_you_mean
+from landslide_tf.layers import FactorKind
 from landslide_tf.metadata import Band, Factor, ModelMetadata
 from landslide_tf.metrics import prior_bias
 from landslide_tf.models.backbones import Stem
@@ -41,14 +42,22 @@ def builder_arguments(recipe: Recipe, num_classes: int) -> dict[str, Any]:
     if "input_shape" in known:
         arguments["input_shape"] = (None, None, len(recipe.data.image))
     if "factors" in arguments:
-        arguments["factors"] = tuple(
-            k if isinstance(k, str) else tuple(k) for k in arguments["factors"]
+        kinds = arguments["factors"]
+        arguments["factors"] = (
+            {branch: _kinds(own) for branch, own in kinds.items()}
+            if isinstance(kinds, Mapping)
+            else _kinds(kinds)
         )
     if recipe.model.stem is not None:
         if "stem" not in known:
             raise RecipeError(f"Model `{recipe.model.name}` takes no `stem`.")
         arguments["stem"] = _stem(recipe.model.stem, recipe.data.image)
     return arguments
+
+
+def _kinds(kinds: Sequence[Any]) -> tuple[FactorKind, ...]:
+    """Returns kinds of factors with YAML's lists as the builder's tuples."""
+    return tuple(k if isinstance(k, str) else tuple(k) for k in kinds)
 
 
 def _stem(stem: str | Mapping[str, str], bands: Sequence[str]) -> Stem:
@@ -155,6 +164,8 @@ def describe_model(
     channels = description.channels
     scale = recipe.data.image_scale
 
+    branch = {n: b for b, names in recipe.model.branches.items() for n in names}
+
     def limits(channel: str, factor: float = 1.0) -> tuple[float, float] | None:
         known = channels[channel].range
         return None if known is None else (known[0] * factor, known[1] * factor)
@@ -171,7 +182,12 @@ def describe_model(
             for n in recipe.data.image
         ],
         factors=[
-            Factor(name=n, unit=channels[n].unit, range=limits(n))
+            Factor(
+                name=n,
+                unit=channels[n].unit,
+                range=limits(n),
+                branch=branch.get(n, ""),
+            )
             for n in recipe.data.factors
         ],
         cell_size=None if gsd is None else (gsd, gsd),

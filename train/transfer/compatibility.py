@@ -19,7 +19,8 @@ from landslide_tf.pipelines import (
     describe,
     find_builder,
 )
-from landslide_tf.train.recipe.schema import DERIVED, Recipe
+from landslide_tf.train.recipe.model import DERIVED
+from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.folder import RunFolder
 
 # Fractions and bytes; a data set may name the largest value that occurs in it.

@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 
-from landslide_tf.errors import DataError, RecipeError
+from landslide_tf.errors import DataError, LandslideTFError, RecipeError
 from landslide_tf.pipelines import Channel, DataDescription, from_examples
 from landslide_tf.train import load_recipe
 from landslide_tf.train.tasks.data import input_selection, resolve
+from landslide_tf.train.tasks.network import (
+    build_model,
+    builder_arguments,
+    describe_model,
+)
 
 RECIPE = """
 description: made up
@@ -97,6 +102,54 @@ def test_a_resolved_recipe_stays_as_it_is(recipe, store):
 def test_what_does_not_fit_the_data_is_one_line(recipe, store, change, error, message):
     with pytest.raises(error, match=message) as caught:
         resolve(recipe(change), store)
+    assert "\n" not in str(caught.value)
+
+
+BRANCHES = "model.branches={heat: [heat], terrain: [slope, aspect]}"
+
+
+def test_branches_go_from_the_recipe_to_the_metadata(recipe, store, tmp_path):
+    found = resolve(recipe(BRANCHES), store)
+    # The channels of the input come in the order of the branches.
+    assert input_selection(found).factors == ("heat", "slope", "aspect")
+    kinds = found.model.arguments["factors"]
+    assert kinds["terrain"] == ["slope", "aspect"] and len(kinds["heat"]) == 1
+    assert kinds["heat"] == resolve(recipe(), store).model.arguments["factors"][2:]
+    found.write(tmp_path / "resolved.yaml")
+    again = load_recipe(tmp_path / "resolved.yaml")
+    assert resolve(again, store) == again == found
+    arguments = builder_arguments(again, 3)
+    model = build_model("fstf_net", arguments, activation=None)
+    assert model.get_layer("fac_heat_conv1_1_conv").kernel.shape[2] == 1
+    assert model.get_layer("fac_terrain_conv1_1_conv").kernel.shape[2] == 2
+    metadata = describe_model(again, model, store, arguments, "made")
+    assert [(f.name, f.branch) for f in metadata.factors] == [
+        ("heat", "heat"),
+        ("slope", "terrain"),
+        ("aspect", "terrain"),
+    ]
+    read = type(metadata).read(metadata.write(tmp_path))
+    assert read == type(metadata).read(tmp_path)
+    assert list(read.arguments["factors"]) == ["heat", "terrain"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["model.branches={a: [slope, aspect]}"], "once"),
+        (["model.branches={a: [slope, aspect, heat], b: [slope]}"], "once"),
+        (["model.branches={a: [slope, aspect, heat], b: []}"], "once"),
+        (["model.branches={'a b': [slope, aspect], c: [heat]}"], "letters, digits"),
+        ([BRANCHES, "model.arguments.factors=[slope, aspect, ndvi]"], "the branches"),
+        (
+            [BRANCHES, "model.arguments.factors={heat: [ndvi], terrain: [slope]}"],
+            "one kind for each",
+        ),
+    ],
+)
+def test_branches_that_do_not_fit_are_one_line(recipe, changes, message):
+    with pytest.raises(LandslideTFError, match=message) as caught:
+        recipe(*changes)
     assert "\n" not in str(caught.value)
 
 
