@@ -48,11 +48,13 @@ def add(
     before: Annotated[
         str | None, typer.Option(help="Date of an image without the landslides.")
     ] = None,
-    region: Annotated[str | None, typer.Option(help="Name of the region.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Its name.", show_default="as the map says")
+    ] = None,
     regions: Annotated[
         Path | None, typer.Option(help="Or polygons of regions to find it in.")
     ] = None,
-    region_field: Annotated[str, typer.Option(help="Field of their names.")] = "region",
+    region_field: options.RegionField = "region",
     area: Annotated[
         Path | None,
         typer.Option(help="Outline of what was mapped.", show_default="the map's data"),

@@ -14,10 +14,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from landslide_tf.cli import map_report
 from landslide_tf.cli import options as shared
 from landslide_tf.cli.startup import start_backend, start_tensorflow
-from landslide_tf.errors import DataError, RunError
+from landslide_tf.errors import DataError, ModelError, RunError, did_you_mean
 
 if TYPE_CHECKING:
     from landslide_tf.mapping import MapSummary, Member
+    from landslide_tf.metadata import ModelMetadata
 
 Files = list[Path] | None
 Model = Annotated[
@@ -76,6 +77,13 @@ def map_scene(
         bool, typer.Option("--strict", help="Refuse other cell sizes.")
     ] = False,
     metadata: Metadata = None,
+    region: Annotated[
+        str | None, typer.Option(help="Whose decoder a model of several takes.")
+    ] = None,
+    regions: Annotated[
+        Path | None, typer.Option(help="Or polygons of regions to find it in.")
+    ] = None,
+    region_field: shared.RegionField = "region",
     overwrite: shared.Overwrite = False,
 ) -> None:
     """Map landslides in a scene.
@@ -101,8 +109,10 @@ def map_scene(
     outputs = mapping.Outputs(
         out, probabilities, uncertainty, tuple(vector or ()), overwrite=overwrite
     )
-    mapping.check_map(outputs, files, report=report, models=[*model, metadata])
-    members = [load_member(name, metadata) for name in model]
+    models = [*model, metadata, regions]
+    mapping.check_map(outputs, files, report=report, models=models)
+    decoder = _region(region, regions, region_field, image[0])
+    members = [load_member(name, metadata, decoder) for name in model]
     with map_report.with_layers(outputs, report) as layers:
         made = _with_progress(
             lambda show: mapping.map_scene(
@@ -153,37 +163,55 @@ def _with_progress(
             raise
 
 
-def load_member(name: str, metadata: Path | None = None) -> Member:
+def _region(
+    region: str | None, regions: Path | None, field: str, image: str
+) -> str | None:
+    """Returns the region whose decoder maps a scene, None where none is named."""
+    from landslide_tf.ecoregions import region_name
+    from landslide_tf.inventory import region_of_raster
+
+    if region is not None and regions is not None:
+        raise DataError("Give `--region` or `--regions`, not both.")
+    if regions is not None:
+        return region_of_raster(regions, field, image)
+    return None if region is None else region_name(region)
+
+
+def load_member(
+    name: str, metadata: Path | None = None, region: str | None = None
+) -> Member:
     """Loads what a command calls MODEL.
 
     Args:
         name: Run folder, SavedModel folder, shipped name, or `.keras` file.
         metadata: `model.json` of a `.keras` file that has none beside it.
+        region: Of a model with a decoder for each of several regions, the one to take.
 
     Returns:
         The model, ready to map.
 
     Raises:
+        ModelError: If it has no decoder for the region.
         RunError: If it is none of these or not whole.
     """
     from landslide_tf import saved_models
 
     path = Path(name)
     if path.suffix == ".keras" and path.is_file():
-        return _keras_member(path, metadata)
+        return _keras_member(path, metadata, region)
     if (path / "model.keras").is_file():
-        return _keras_member(path / "model.keras", path)
+        return _keras_member(path / "model.keras", path, region)
     if path.is_dir():
-        return _served_member(path)
+        return _served_member(path, region)
     if path.suffix == ".keras" or "/" in name:
         raise RunError(
             f"`{name}` does not exist: name a run folder, an export, a shipped model or"
             " a `.keras` file."
         )
-    return _served_member(saved_models.path(name))
+    return _served_member(saved_models.path(name), region)
 
 
-def _keras_member(path: Path, metadata: Path | None) -> Member:
+def _keras_member(path: Path, metadata: Path | None, region: str | None) -> Member:
     start_backend()
     from landslide_tf.mapping import Member
     from landslide_tf.metadata import ModelMetadata
@@ -196,16 +224,28 @@ def _keras_member(path: Path, metadata: Path | None) -> Member:
             "`--metadata`, or name the run folder."
         )
     known = ModelMetadata.read(metadata)
-    predict = prediction_function(load_network(path))
-    return Member(predict, known, _digest([path]))
+    network = load_network(path)
+    if region is not None:
+        from landslide_tf.train import of_region
+
+        _check_regions(known, region)
+        known, network = of_region(known, network, region)
+    identity = _digest([path]) if region is None else f"{_digest([path])} {region}"
+    return Member(prediction_function(network), known, identity)
 
 
-def _served_member(folder: Path) -> Member:
+def _served_member(folder: Path, region: str | None) -> Member:
     start_tensorflow()
     from landslide_tf import serving
     from landslide_tf.mapping import Member
 
     served = serving.load(folder)
+    if region is not None:
+        _check_regions(served.metadata, region)
+        raise RunError(
+            f"`{folder}` serves all regions: name the run, or export one region with "
+            f"`landslide-tf export RUN --region {region}`."
+        )
     files = [p for p in served.folder.rglob("*") if p.is_file()]
     names = list(served.input_shapes)
     return Member(
@@ -213,6 +253,20 @@ def _served_member(folder: Path) -> Member:
         served.metadata,
         _digest(sorted(files)),
     )
+
+
+def _check_regions(metadata: ModelMetadata, region: str) -> None:
+    known = metadata.arguments.get("regions")
+    if not known:
+        raise ModelError(
+            f"Model `{metadata.name}` has no decoders of regions: leave out `--region` "
+            "and `--regions`."
+        )
+    if region not in known:
+        raise ModelError(
+            f"Model `{metadata.name}` has no decoder for the region `{region}`."
+            f"{did_you_mean(region, known)}"
+        )
 
 
 def _digest(files: list[Path]) -> str:

@@ -82,6 +82,7 @@ ClassField = Annotated[
 Dem = Annotated[
     list[str] | None, typer.Option(help="Elevations, any grid: file or tiles.")
 ]
+RegionField = Annotated[str, typer.Option(help="Field of the regions' names.")]
 DemUnit = Annotated[
     str | None,
     typer.Option(

@@ -6,7 +6,7 @@ from landslide_tf.inventory.exports import (
     check_export,
     export_inventory,
 )
-from landslide_tf.inventory.ground import region_of
+from landslide_tf.inventory.ground import region_of, region_of_raster
 from landslide_tf.inventory.schema import (
     CONFIDENCE,
     FIELDS,
@@ -85,6 +85,7 @@ __all__ = [
     "magnitude_interval",
     "open_inventory",
     "region_of",
+    "region_of_raster",
     "summarize_sizes",
     "write_density",
     "write_statistics",

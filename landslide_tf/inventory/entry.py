@@ -71,7 +71,7 @@ class MappedScene:
         polygons: Its landslides.
         date: Date of the image that was mapped.
         before: Date of an image before, on which the landslides were not there yet.
-        region: Name of the region; or
+        region: Name of the region; None = whose decoder the map was made with; or
         regions: polygons of regions, of which that with the most mapped ground counts.
         region_field: Field that names them.
         layer: Layer of the polygons of landslides.
@@ -160,7 +160,9 @@ def read_entry(mapped: MappedScene, settings: Settings) -> tuple[Scene, Landslid
     scene = _digest(
         name, str(mapped.date), system.to_wkt(), *grid.transform, *grid.shape
     )
-    region = "" if mapped.region is None else region_name(mapped.region)
+    region = tags.get("REGION", "")
+    if mapped.region is not None:
+        region = region_name(mapped.region)
     if mapped.regions is not None:
         region = region_of(mapped.regions, mapped.region_field, ground, grid)
     cell = mean_cell(grid)

@@ -18,7 +18,7 @@ from landslide_tf.objects import multi_polygon, outlines
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.antimeridian import Geometries, cut_at_antimeridian
 from landslide_tf.raster.cog import Layer, write_plain
-from landslide_tf.raster.grid import Window
+from landslide_tf.raster.grid import FilePath, Window, bounds_in, grid_of
 from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.vector import read_shapes
 from landslide_tf.terrain import Grid
@@ -76,6 +76,30 @@ def region_of(path: Path, name_field: str, ground: Geometries, grid: Grid) -> st
             f"regions `{path}` must hold the mapped ground, received none that does."
         )
     return region_name(best)
+
+
+def region_of_raster(path: Path, name_field: str, image: FilePath) -> str:
+    """Returns the region that holds most of an image, with data there or without.
+
+    Args:
+        path: Polygons of regions.
+        name_field: Field that names them.
+        image: A raster.
+
+    Returns:
+        Its name.
+
+    Raises:
+        DataError: If a file cannot be read or no region has ground of the image.
+
+    >>> from landslide_tf.inventory import region_of_raster
+    >>> region_of_raster("regions.gpkg", "region", "missing.tif")
+    Traceback (most recent call last):
+    landslide_tf.errors.DataError: image `missing.tif` must be a raster that can be ...
+    """
+    grid = grid_of(image, "image")
+    box = shapely.box(*bounds_in(grid, grid.crs))
+    return region_of(path, name_field, np.array([box], object), grid)
 
 
 def mapped_ground(path: Path, grid: Grid) -> Geometries:

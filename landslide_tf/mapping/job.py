@@ -224,6 +224,13 @@ def _facts(
         "DATA_LICENCE": "; ".join(
             dict.fromkeys(m.metadata.licence for m in members if m.metadata.licence)
         ),
+        "REGION": ", ".join(
+            dict.fromkeys(
+                str(m.metadata.arguments["region"])
+                for m in members
+                if "region" in m.metadata.arguments
+            )
+        ),
         "MIN_AREA_M2": "" if options.min_area is None else str(options.min_area),
         "THRESHOLD": str(threshold_of(members, options.threshold)),
         "LANDSLIDE_TF_VERSION": __version__,

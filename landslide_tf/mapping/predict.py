@@ -74,8 +74,8 @@ def check_members(members: Sequence[Member]) -> None:
             )
         if metadata.arguments.get("regions"):
             raise ModelError(
-                f"Model `{metadata.name}` has a decoder for each of its regions: make "
-                "one for a region with `landslide-tf export RUN --region NAME`."
+                f"Model `{metadata.name}` has a decoder for each of its regions: "
+                "choose one with `--region NAME` or `--regions FILE`."
             )
         if isinstance(metadata.temperature, dict):
             raise ModelError(
