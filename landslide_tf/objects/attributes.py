@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 import rasterio.features
 import shapely
 from numpy.typing import NDArray
+from rasterio import Affine
 from scipy import ndimage
 from skimage.morphology import reconstruction
 
@@ -137,7 +139,8 @@ def pixel_attributes(
     names = (*(("probability", "max_prob") if probability else ()),)
     names += TERRAIN if dem is not None else ()
     table = {name: np.full(len(geometries), np.nan) for name in names}
-    with contextlib.ExitStack() as stack:
+    # Without an environment of all, each call of rasterio makes and ends its own.
+    with rasterio.Env(), contextlib.ExitStack() as stack:
         readers: list[Read] = []
         if probability is not None:
             readers.append(_chances(probability, grid, stack))
@@ -227,11 +230,11 @@ def _spans(geometries: Geometries, grid: Grid) -> NDArray[np.int64]:
 
 def _burnt(geometry: Any, grid: Grid, window: Window) -> NDArray[np.bool_]:  # noqa: ANN401
     """Returns which pixels of a window have their centre in a geometry."""
-    part = grid.window(*window)
+    corner = Affine.translation(window.column, window.row)
     burnt = rasterio.features.rasterize(
         [(geometry, 1)],
-        out_shape=part.shape,
-        transform=part.transform,
+        out_shape=(window.height, window.width),
+        transform=grid.transform @ corner,
         dtype=np.uint8,
     )
     return burnt > 0
@@ -300,12 +303,12 @@ def amalgamated(
     found = np.zeros(len(geometries), bool)
     if not len(geometries):
         return found
-    for number, (top, left, bottom, right) in enumerate(_spans(geometries, grid)):
-        if min(bottom - top, right - left) < 3:
-            continue
-        window = Window(int(top), int(left), int(bottom - top), int(right - left))
-        mask = np.pad(_burnt(geometries[number], grid, window), 1)
-        found[number] = _maxima(mask, bound) > 1
+    with rasterio.Env():
+        for number, span in enumerate(_spans(geometries, grid)):
+            if (span[2:] - span[:2]).min() < 3:
+                continue
+            burnt = _burnt(geometries[number], grid, _window(span[:2], span[2:]))
+            found[number] = _maxima(np.pad(burnt, 1), bound) > 1
     return found
 
 
