@@ -39,91 +39,93 @@ Rejected = Annotated[
 ]
 
 
+Map = Annotated[Path, typer.Option("--map", help="Class map.")]
+Vector = Annotated[Path, typer.Option(help="Its polygons.")]
+Date = Annotated[str, typer.Option(help="Of the image, as 2024-05-31.")]
+Before = Annotated[
+    str | None, typer.Option(help="Date of an image without the landslides.")
+]
+Region = Annotated[
+    str | None, typer.Option(help="Its name.", show_default="as the map says")
+]
+Area = Annotated[
+    Path | None,
+    typer.Option(help="Outline of what was mapped.", show_default="the map's data"),
+]
+Probabilities = Annotated[
+    Path | None, typer.Option(help="GeoTIFF.", show_default="the polygons' own")
+]
+Name = Annotated[
+    str | None, typer.Option(help="Name.", show_default="the map's images")
+]
+ModelName = Annotated[
+    str | None, typer.Option(help="Name.", show_default="as the map says")
+]
+Sensor = Annotated[str, typer.Option(help="What took the image.")]
+Trigger = Annotated[str, typer.Option(help="earthquake, rainfall, snowmelt, human.")]
+Kind = Annotated[str, typer.Option("--type", help="Type after Hungr et al. 2014.")]
+OldRemoved = Annotated[
+    bool, typer.Option("--old-removed", help="Landslides of before are not in it.")
+]
+MinArea = Annotated[
+    float | None,
+    typer.Option(help="Smallest mapped, m².", show_default="map's or 16 pixels"),
+]
+VolumeLaw = Annotated[
+    str | None, typer.Option(help="NAME,ALPHA,GAMMA: ALPHA area^GAMMA, m³.")
+]
+Thresholds = Annotated[
+    str | None,
+    typer.Option(
+        "--confidence",
+        help="Least probability of the values 1, 2, 3, 5, 8; of a new inventory.",
+        show_default="0.5,0.65,0.8,0.9,0.97",
+    ),
+]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="The scene's former content goes.")
+]
+
+
 @app.command("add")
 def add(
     database: Database,
-    map_file: Annotated[Path, typer.Option("--map", help="Class map.")],
-    vector: Annotated[Path, typer.Option(help="Its polygons.")],
-    date: Annotated[str, typer.Option(help="Of the image, as 2024-05-31.")],
-    before: Annotated[
-        str | None, typer.Option(help="Date of an image without the landslides.")
-    ] = None,
-    region: Annotated[
-        str | None, typer.Option(help="Its name.", show_default="as the map says")
-    ] = None,
-    regions: Annotated[
-        Path | None, typer.Option(help="Or polygons of regions to find it in.")
-    ] = None,
+    map_file: Map,
+    vector: Vector,
+    date: Date,
+    before: Before = None,
+    region: Region = None,
+    regions: options.RegionFile = None,
     region_field: options.RegionField = "region",
-    area: Annotated[
-        Path | None,
-        typer.Option(help="Outline of what was mapped.", show_default="the map's data"),
-    ] = None,
-    probabilities: Annotated[
-        Path | None, typer.Option(help="GeoTIFF.", show_default="the polygons' own")
-    ] = None,
+    area: Area = None,
+    probabilities: Probabilities = None,
     dem: options.Dem = None,
     dem_unit: options.DemUnit = None,
     dem_nodata: options.DemNodata = None,
     layer: options.Layer = None,
-    scene: Annotated[
-        str | None, typer.Option(help="Name.", show_default="the map's images")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Name.", show_default="as the map says")
-    ] = None,
-    sensor: Annotated[str, typer.Option(help="What took the image.")] = "",
-    trigger: Annotated[
-        str, typer.Option(help="earthquake, rainfall, snowmelt, human.")
-    ] = "unknown",
-    kind: Annotated[
-        str, typer.Option("--type", help="Type after Hungr et al. 2014.")
-    ] = "unknown",
-    old_removed: Annotated[
-        bool, typer.Option("--old-removed", help="Landslides of before are not in it.")
-    ] = False,
-    min_area: Annotated[
-        float | None,
-        typer.Option(help="Smallest mapped, m².", show_default="map's or 16 pixels"),
-    ] = None,
-    volume_law: Annotated[
-        str | None, typer.Option(help="NAME,ALPHA,GAMMA: ALPHA area^GAMMA, m³.")
-    ] = None,
-    confidence: Annotated[
-        str | None,
-        typer.Option(
-            help="Least probability of the values 1, 2, 3, 5, 8; of a new inventory.",
-            show_default="0.5,0.65,0.8,0.9,0.97",
-        ),
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="The scene's former content goes.")
-    ] = False,
+    scene: Name = None,
+    model: ModelName = None,
+    sensor: Sensor = "",
+    trigger: Trigger = "unknown",
+    kind: Kind = "unknown",
+    old_removed: OldRemoved = False,
+    min_area: MinArea = None,
+    volume_law: VolumeLaw = None,
+    confidence: Thresholds = None,
+    replace: Replace = False,
 ) -> None:
     """Add the landslides of a map; the same map again changes nothing."""
     from landslide_tf import inventory
 
     mapped = inventory.MappedScene(
-        map=map_file,
-        polygons=vector,
-        date=_date("--date", date),
+        map=map_file, polygons=vector, date=_date("--date", date),
         before=None if before is None else _date("--before", before),
-        region=region,
-        regions=regions,
-        region_field=region_field,
-        layer=layer,
-        area=area,
-        probabilities=probabilities,
-        dem=options.dem_files(dem, dem_unit, dem_nodata),
-        name=scene,
-        model=model,
-        sensor=sensor,
-        trigger=trigger,
-        type=kind,
-        old_removed=old_removed,
-        min_area=min_area,
-        volume_law=None if volume_law is None else _law(volume_law),
-    )
+        region=region, regions=regions, region_field=region_field, layer=layer,
+        area=area, probabilities=probabilities,
+        dem=options.dem_files(dem, dem_unit, dem_nodata), name=scene, model=model,
+        sensor=sensor, trigger=trigger, type=kind, old_removed=old_removed,
+        min_area=min_area, volume_law=None if volume_law is None else _law(volume_law),
+    )  # fmt: skip
     settings = None
     if confidence is not None:
         settings = inventory.Settings(_numbers("--confidence", confidence))

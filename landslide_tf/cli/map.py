@@ -41,6 +41,9 @@ Threshold = Annotated[
 MinArea = Annotated[
     float | None, typer.Option(help="Polygon, m².", show_default="16 pixels")
 ]
+Region = Annotated[
+    str | None, typer.Option(help="Whose decoder a model of several takes.")
+]
 Metadata = Annotated[Path | None, typer.Option(help="model.json of a `.keras`.")]
 
 
@@ -77,12 +80,8 @@ def map_scene(
         bool, typer.Option("--strict", help="Refuse other cell sizes.")
     ] = False,
     metadata: Metadata = None,
-    region: Annotated[
-        str | None, typer.Option(help="Whose decoder a model of several takes.")
-    ] = None,
-    regions: Annotated[
-        Path | None, typer.Option(help="Or polygons of regions to find it in.")
-    ] = None,
+    region: Region = None,
+    regions: shared.RegionFile = None,
     region_field: shared.RegionField = "region",
     overwrite: shared.Overwrite = False,
 ) -> None:

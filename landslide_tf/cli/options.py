@@ -82,6 +82,9 @@ ClassField = Annotated[
 Dem = Annotated[
     list[str] | None, typer.Option(help="Elevations, any grid: file or tiles.")
 ]
+RegionFile = Annotated[
+    Path | None, typer.Option(help="Or polygons of regions to find it in.")
+]
 RegionField = Annotated[str, typer.Option(help="Field of the regions' names.")]
 DemUnit = Annotated[
     str | None,

@@ -18,8 +18,9 @@ from landslide_tf.objects import multi_polygon, outlines
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.antimeridian import Geometries, cut_at_antimeridian
 from landslide_tf.raster.cog import Layer, write_plain
-from landslide_tf.raster.grid import FilePath, Window, bounds_in, grid_of
+from landslide_tf.raster.grid import FilePath, Window, grid_of
 from landslide_tf.raster.reprojection import reprojected
+from landslide_tf.raster.systems import bounds_in
 from landslide_tf.raster.vector import read_shapes
 from landslide_tf.terrain import Grid
 
