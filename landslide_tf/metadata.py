@@ -82,6 +82,9 @@ class ModelMetadata(_Strict):
     )
     classes: list[str]
     landslide_class: int | Literal["sigmoid"]
+    landslide_name: str | None = Field(
+        None, description="what the labels call the landslide class, if otherwise"
+    )
     ignore_value: int = IGNORE_VALUE
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
     temperature: float | dict[str, float] | None = None
@@ -101,6 +104,20 @@ class ModelMetadata(_Strict):
                 f"classes) or 'sigmoid', received {index}"
             )
         return self
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the values of a class map, as the labels of the training say."""
+        names = list(self.classes)
+        if self.landslide_class == "sigmoid":
+            names = names if len(names) > 1 else ["other", *names]
+        names[self.landslide_value] = self.landslide_name or names[self.landslide_value]
+        return names
+
+    @property
+    def landslide_value(self) -> int:
+        """Value of the landslide class in a class map."""
+        return 1 if self.landslide_class == "sigmoid" else self.landslide_class
 
     def write(self, folder: str | Path) -> Path:
         """Writes `model.json` into a folder and returns its path."""

@@ -46,6 +46,7 @@ class Config(tfds.core.BuilderConfig):
         dtype: Type of `image`: `uint8`, `uint16` or `float32`.
         factors: Channels of `factors`; none = no such feature.
         classes: Names of the mask's values, `landslide` among them.
+        landslide_name: What the labels call `landslide`, if otherwise.
         size: Rows and columns of a tile.
         stride: Rows and columns from tile to tile.
         licence: Licence of the scenes.
@@ -58,6 +59,7 @@ class Config(tfds.core.BuilderConfig):
     dtype: str = "uint8"
     factors: tuple[str, ...] = _TERRAIN
     classes: tuple[str, ...] = ("background", "landslide")
+    landslide_name: str | None = None
     size: int = 256
     stride: int = 256
     licence: str = "the user's own scenes"
@@ -125,7 +127,7 @@ class Builder(LandslideBuilder["Tile"]):
             )
         size, text = config.size, tfds.features.Text
         scalar, tensor = tfds.features.Scalar, tfds.features.Tensor
-        return make_info(
+        info = make_info(
             self,
             bands=_bands(config),
             factors=[_FACTORS[name] for name in config.factors],
@@ -144,6 +146,9 @@ class Builder(LandslideBuilder["Tile"]):
                 "gsd": scalar(np.float32),
             },
         )
+        if config.landslide_name is not None:
+            info.metadata["landslide_name"] = config.landslide_name
+        return info
 
     def download_and_prepare(self, **arguments: Any) -> None:
         """Builds the set where it is missing, as `LandslideBuilder` does.

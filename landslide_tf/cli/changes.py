@@ -38,6 +38,7 @@ def changes(
 ) -> None:
     """Find new landslides, and what became of each class, from map to map."""
     from landslide_tf.mapping import check_changes, map_changes
+    from landslide_tf.raster.legend import in_plural
 
     map_report.check_report(report)
     heights = shared.dem_files(dem, dem_unit, dem_nodata)
@@ -53,10 +54,11 @@ def changes(
         min_area=min_area,
         overwrite=overwrite,
     )
+    several = in_plural(found.mapped)
     for step in range(1, len(maps)):
         new = [item for item in found.objects if item.step == step]
         area = sum(item.area for item in new)
-        typer.echo(f"{maps[step]}: {len(new)} new landslides, {area:.0f} m²")
+        typer.echo(f"{maps[step]}: {len(new)} new {several}, {area:.0f} m²")
     for path in sorted(found.folder.iterdir()):
         typer.echo(path)
     if report is not None:

@@ -127,7 +127,8 @@ def _print(made: MapSummary, pages: Sequence[Path]) -> None:
     share = made.landslide / max(1, made.valid)
     known = "" if made.trained is None else f" (training: {made.trained})"
     typer.echo(
-        f"{made.pixels} pixels, {made.valid} with data, {share:.2%} of them landslide"
+        f"{made.pixels} pixels, {made.valid} with data, {share:.2%} of them "
+        + made.mapped
         + ("" if made.objects is None else f", {made.objects} polygons")
         + f"; windows of {made.window} pixels{known}, {made.overlap} shared"
         + (f"; resumed after {made.resumed} strips" if made.resumed else "")

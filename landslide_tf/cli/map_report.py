@@ -77,6 +77,7 @@ def write(
     if report is None:
         return []
     from landslide_tf.raster.bands import COLOURS, find_bands
+    from landslide_tf.raster.legend import in_plural
     from landslide_tf.report import MapDate, write_map_page
 
     name = Path(files.image[0]).name
@@ -86,7 +87,7 @@ def write(
     share = made.landslide / max(1, made.valid)
     page = write_map_page(
         report,
-        f"Landslides in {name}",
+        f"{in_plural(made.mapped).capitalize()} in {name}",
         [
             MapDate(
                 name=name,
@@ -101,10 +102,11 @@ def write(
         facts={
             "Model": metadata.name,
             "Pixels with data": made.valid,
-            "Landslide": f"{share:.2%}",
+            made.mapped.capitalize(): f"{share:.2%}",
             "Polygons": made.objects,
             "Map": str(outputs.out),
         },
+        area=made.area,
     )
     return [page]
 
@@ -155,6 +157,7 @@ def write_changes_report(
         The page.
     """
     from landslide_tf.raster.bands import COLOURS, known_bands
+    from landslide_tf.raster.legend import in_plural
     from landslide_tf.report import MapDate, write_map_page
 
     dates = []
@@ -173,9 +176,10 @@ def write_changes_report(
                 name=name, map=maps[index], image=places, nodata=nodata, shift=shift
             )
         )
+    several = in_plural(found.mapped)
     facts: dict[str, int | str] = {
         "Maps": len(maps),
-        "New landslides": len(found.objects),
+        f"New {several}": len(found.objects),
     }
     if (last := found.shifts[-1]) and any(last):
         what = "moved back" if align else "shown where it lies"
@@ -184,9 +188,10 @@ def write_changes_report(
         )
     return write_map_page(
         report,
-        f"New landslides from {maps[0].name} to {maps[-1].name}",
+        f"New {several} from {maps[0].name} to {maps[-1].name}",
         dates,
         dem=dem,
         polygons=found.folder / "new_landslides.gpkg",
         facts=facts,
+        area=sum(item.area for item in found.objects),
     )

@@ -45,9 +45,9 @@ from landslide_tf.objects import (
     pixel_attributes,
 )
 from landslide_tf.raster.antimeridian import Geometries, cut_at_antimeridian
-from landslide_tf.raster.cog import read_legend
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import grid_of, mean_cell, open_raster
+from landslide_tf.raster.legend import read_legend
 from landslide_tf.raster.polygons import read_polygons
 from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.systems import system_of

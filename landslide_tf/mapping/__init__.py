@@ -1,6 +1,6 @@
 """Maps: a scene and a model in, a map out, its evaluation and what changed."""
 
-from landslide_tf.mapping.changes import Changes, estimate_shift, map_changes
+from landslide_tf.mapping.changes import Changes, map_changes
 from landslide_tf.mapping.class_changes import (
     from_class,
     new_landslides,
@@ -24,6 +24,7 @@ from landslide_tf.mapping.output import MapOptions, Outputs
 from landslide_tf.mapping.predict import Member
 from landslide_tf.mapping.scene import SceneFiles
 from landslide_tf.mapping.series import NewObject, first_step, new_objects
+from landslide_tf.mapping.shift import estimate_shift
 from landslide_tf.raster.dem import DemFiles
 
 __all__ = [

@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 import rasterio.features
 import shapely
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from rasterio import Affine
-from scipy import fft
 
-from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_folder
 from landslide_tf.mapping import polygons
@@ -28,10 +26,11 @@ from landslide_tf.mapping.class_changes import (
 )
 from landslide_tf.mapping.existing import CHANGES, check_changes
 from landslide_tf.mapping.series import NewObject, first_step, new_objects
+from landslide_tf.mapping.shift import estimate_shift
+from landslide_tf.mapping.styles import qgis_style, style_file
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster import cog
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.cog import read_legend
 from landslide_tf.raster.grid import (
     Window,
     grid_of,
@@ -40,15 +39,17 @@ from landslide_tf.raster.grid import (
     stored_grid,
 )
 from landslide_tf.raster.ground import check_overlap
+from landslide_tf.raster.legend import (
+    category_names,
+    class_layer,
+    named_colours,
+    names_file,
+    read_legend,
+)
 from landslide_tf.terrain import Grid
 
 _WORTH_A_WARNING = 1.0  # pixels
 _SMALLEST = 16  # pixels of a new landslide
-_SIDE = 2048  # pixels a side that are compared for a shift, around the middle
-# Standard deviations by which a peak stands out of the correlation of noise, and how
-# much higher it is than any other: patterns that repeat have several.
-_DISTINCT, _SINGLE = 8.0, 1.5
-_AROUND = 3  # pixels around the peak that belong to it
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Changes:
         shifts: Rows and columns by which each map lies off the first; None where the
             maps do not tell.
         objects: New landslides, by date and in reading order.
+        mapped: What the landslide class is called.
 
     >>> from pathlib import Path
     >>> from landslide_tf.mapping import Changes
@@ -76,6 +78,7 @@ class Changes:
     transitions: tuple[dict[str, Any], ...]
     shifts: tuple[tuple[float, float] | None, ...]
     objects: tuple[NewObject, ...]
+    mapped: str = "landslide"
 
 
 def map_changes(
@@ -118,7 +121,8 @@ def map_changes(
     >>> import numpy as np
     >>> from rasterio import Affine
     >>> from landslide_tf.mapping import map_changes
-    >>> from landslide_tf.raster.cog import Layer, Legend, write_plain
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.legend import Legend
     >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 8, 8)
     >>> tags = Legend(("other", "landslide"), 1).tags()
@@ -166,13 +170,14 @@ def map_changes(
         }
         for a, b in pairs
     )
-    result = Changes(Path(out), names, tables, tuple(shifts), tuple(objects))
+    mapped = names[landslide] if classes and landslide < len(names) else "landslide"
+    result = Changes(Path(out), names, tables, tuple(shifts), tuple(objects), mapped)
     steps = first_step(
         arrays, landslide, persist=persist, min_area=min_area, cell_area=areas
     )
     with atomic_folder(out, replace=True) as folder:
         with cog.writable(folder):
-            _write_rasters(folder, grid, arrays, landslide, steps, maps)
+            _write_rasters(result, folder, grid, arrays, landslide, steps, maps)
         _write_table(folder, result, maps)
         found = _polygons(result, grid)
         polygons.write_landslides(found, folder / "new_landslides.gpkg", "GPKG")
@@ -242,6 +247,7 @@ def _read(
 
 
 def _write_rasters(
+    result: Changes,
     folder: Path,
     grid: Grid,
     arrays: Sequence[NDArray[np.uint8]],
@@ -249,6 +255,8 @@ def _write_rasters(
     steps: NDArray[np.int16],
     maps: Sequence[str | Path],
 ) -> None:
+    new_names = [f"no new {result.mapped}", f"new {result.mapped}"]
+    names: dict[str, Sequence[str]] = {"new": new_names, "from": result.classes}
     for step in range(1, len(arrays)):
         before, after = arrays[step - 1], arrays[step]
         new = new_landslides(before, after, landslide_class=landslide).astype(np.uint8)
@@ -256,17 +264,26 @@ def _write_rasters(
         tags = {"BEFORE": str(maps[step - 1]), "AFTER": str(maps[step])}
         previous = from_class(before, after, landslide_class=landslide)
         for name, values in (("new", new), ("from", previous)):
-            layer = cog.Layer(
-                "uint8", IGNORE_VALUE, [name], tags=tags, overviews="mode"
-            )
-            _write(folder / f"{name}_{step}.tif", grid, layer, values)
+            layer = class_layer(names[name], band=name, tags=tags)
+            _write(folder / f"{name}_{step}.tif", grid, layer, values, names[name])
     layer = cog.Layer("int16", -1, ["first step"], overviews="mode")
-    _write(folder / "first_step.tif", grid, layer, steps)
+    dates = [Path(path).name for path in maps]
+    _write(folder / "first_step.tif", grid, layer, steps, dates)
 
 
-def _write(path: Path, grid: Grid, layer: cog.Layer, values: NDArray[Any]) -> None:
+def _write(
+    path: Path,
+    grid: Grid,
+    layer: cog.Layer,
+    values: NDArray[Any],
+    names: Sequence[str],
+) -> None:
+    """Writes a raster with the names of its values, and a style."""
     scratch = path.with_suffix(".plain.tif")
     cog.write_cog(path, grid, layer, [(0, values[None])], scratch=scratch)
+    names_file(path).write_text(category_names(names), encoding="utf-8")
+    style = qgis_style(named_colours(names))
+    style_file(path).write_text(style, encoding="utf-8")
 
 
 def _write_table(folder: Path, result: Changes, maps: Sequence[str | Path]) -> None:
@@ -313,80 +330,3 @@ def _outline(item: NewObject, grid: Grid) -> Any:  # noqa: ANN401 - shapely geom
     )
     outlines = shapely.make_valid([shapely.geometry.shape(s) for s, _ in shapes])
     return polygons.multi_polygon(outlines)
-
-
-def estimate_shift(before: ArrayLike, after: ArrayLike) -> tuple[float, float] | None:
-    """Estimates by phase correlation how far a map lies from an earlier one.
-
-    The outlines of the classes are correlated (Kuglin and Hines 1975, Proceedings of
-    the International Conference on Cybernetics and Society, 163–165), the peak is
-    refined by a parabola through its neighbours.
-
-    Args:
-        before: Class map (H, W), integers.
-        after: Class map (H, W) of the same grid.
-
-    Returns:
-        Rows and columns by which `after` lies below and to the right of `before`; None
-        where the maps have too little in common to tell.
-
-    Raises:
-        DataError: If the maps are not of one shape (H, W).
-
-    >>> import numpy as np
-    >>> from landslide_tf.mapping import estimate_shift
-    >>> values = np.random.default_rng(0).integers(0, 2, (16, 16))
-    >>> values = values.repeat(4, 0).repeat(4, 1)
-    >>> shift = estimate_shift(values[:48, :48], values[3:51, 5:53])
-    >>> [round(part) for part in shift]
-    [-3, -5]
-    """
-    first, second = np.asarray(before), np.asarray(after)
-    if first.ndim != 2 or first.shape != second.shape:
-        raise DataError(
-            f"Expected two maps of one shape (H, W), received {first.shape} and "
-            f"{second.shape}; bring them onto one grid first."
-        )
-    spectra = [fft.rfft2(_outlines(_middle(values))) for values in (first, second)]
-    cross = np.conj(spectra[0]) * spectra[1]
-    size = np.abs(cross)
-    if not size.max() > 0:
-        return None
-    cross /= np.maximum(size, 1e-6 * size.max())
-    shape = _middle(first).shape
-    correlation = fft.irfft2(cross, shape)
-    peak = np.unravel_index(correlation.argmax(), shape)
-    centred = np.roll(correlation, [_AROUND - int(at) for at in peak], (0, 1))
-    top = correlation[peak]
-    centred[: 2 * _AROUND + 1, : 2 * _AROUND + 1] = 0
-    if top < max(_DISTINCT * correlation.std(), _SINGLE * centred.max()):
-        return None
-    found = [_refined(correlation, peak, axis) for axis in (0, 1)]
-    return found[0], found[1]
-
-
-def _middle(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    cuts = []
-    for size in values.shape:
-        start = max(0, (size - _SIDE) // 2)
-        cuts.append(slice(start, start + min(size, _SIDE)))
-    return values[tuple(cuts)]
-
-
-def _outlines(values: NDArray[np.generic]) -> FloatArray:
-    """Returns where the class changes, faded out towards the rim."""
-    edges = np.zeros(values.shape, np.float32)
-    edges[:-1] += values[:-1] != values[1:]
-    edges[:, :-1] += values[:, :-1] != values[:, 1:]
-    down, across = (np.hanning(size + 2)[1:-1] for size in values.shape)
-    return edges * down[:, None] * across
-
-
-def _refined(correlation: FloatArray, peak: tuple[np.intp, ...], axis: int) -> float:
-    line = np.take(correlation, peak[1 - axis], axis=1 - axis)
-    size, at = len(line), int(peak[axis])
-    low, top, high = line[at - 1], line[at], line[(at + 1) % size]
-    bend = low - 2 * top + high
-    offset = 0.5 * (low - high) / bend if size > 2 and bend < 0 else 0.0
-    whole = at if at <= size // 2 else at - size
-    return float(whole + offset)

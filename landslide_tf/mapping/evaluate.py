@@ -20,9 +20,9 @@ from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import ObjectCounts, label_objects, object_counts
 from landslide_tf.objects.scores import Match
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.cog import read_legend
 from landslide_tf.raster.grid import Window, grid_of, row_areas
 from landslide_tf.raster.labels import LabelOptions, LabelReader, read_labels
+from landslide_tf.raster.legend import read_legend
 from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import Grid
 

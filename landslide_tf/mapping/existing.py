@@ -17,10 +17,12 @@ import pyogrio
 from landslide_tf.errors import DataError
 from landslide_tf.files import LOCK
 from landslide_tf.mapping.output import Outputs, parts_folder
-from landslide_tf.mapping.polygons import LAYER, qgis_style
+from landslide_tf.mapping.polygons import LAYER
 from landslide_tf.mapping.scene import SceneFiles
+from landslide_tf.mapping.styles import is_style
 from landslide_tf.outputs import check_own, check_own_folder
 from landslide_tf.raster.grid import FilePath, open_raster
+from landslide_tf.raster.legend import names_file
 from landslide_tf.raster.outputs import check_outputs, is_geopackage
 from landslide_tf.raster.polygons import driver_of
 from landslide_tf.raster.vector_layer import vector_path
@@ -33,7 +35,9 @@ _VERSION = "LANDSLIDE_TF_VERSION"
 _FIELDS = {"id", "area_px", "area_m2"}
 _POLICY = b"content=\"default-src 'none'; img-src data:; script-src 'sha"
 _EVALUATION = {"pixels", "objects", "sizes", "ignored"}
-_STEP = re.compile(r"(new|from)_\d+\.tif|first_step\.tif|new_landslides\.gpkg")
+_STEP = re.compile(
+    r"((new|from)_\d+|first_step)\.(tif|tif\.aux\.xml|qml)|new_landslides\.gpkg"
+)
 
 
 def check_map(
@@ -82,8 +86,12 @@ def check_map(
         _check_closed(path)
         polygons = _has_own_layer if driver_of(path) == "GPKG" else _has_fields
         check_own(path, "polygons", polygons, overwrite=outputs.overwrite)
-        check_own(path.with_suffix(".qml"), "style", _is_style,
-                  overwrite=outputs.overwrite)  # fmt: skip
+    for path in outputs.styles:
+        check_own(path, "style", is_style, overwrite=outputs.overwrite)
+    # Whatever else GDAL keeps beside an earlier map goes with it.
+    own_map = functools.partial(_is_raster, outputs.out, what="class map", names=names)
+    named = names_file(outputs.out)
+    check_own(named, "names", lambda _: own_map(), overwrite=outputs.overwrite)
     check_own(report, "page", is_page, overwrite=outputs.overwrite)
 
 
@@ -217,12 +225,6 @@ def _has_fields(path: Path, layer: str | None = None) -> bool:
     if info["layer_name"] != LAYER:
         return False
     return set(info["fields"]) >= _FIELDS or not info["features"]
-
-
-def _is_style(path: Path) -> bool:
-    text = path.read_text(encoding="utf-8")
-    found = re.search(r'value="(\d+),(\d+),(\d+),70"', text)
-    return found is not None and qgis_style([int(v) for v in found.groups()]) == text
 
 
 def _is_evaluation(path: Path) -> bool:

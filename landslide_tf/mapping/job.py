@@ -67,6 +67,8 @@ class MapSummary:
         pixels: Pixels of the scene.
         valid: Pixels that have a class.
         landslide: Pixels that are landslide.
+        area: Their area, m²; NaN where cells have none, as without a system.
+        mapped: What the landslide class is called.
         objects: Polygons; None where none were asked for.
         scale: Factor of the image's values.
         resumed: Strips that an earlier, stopped job had finished.
@@ -78,8 +80,8 @@ class MapSummary:
 
     >>> from landslide_tf.mapping import MapSummary
     >>> made = MapSummary(
-    ...     pixels=100, valid=80, landslide=20, objects=1, scale=1.0, resumed=0,
-    ...     strips=1, files=(), window=32, overlap=8, trained=32,
+    ...     pixels=100, valid=80, landslide=20, area=2000.0, mapped="scar", objects=1,
+    ...     scale=1.0, resumed=0, strips=1, files=(), window=32, overlap=8, trained=32,
     ... )
     >>> f"{made.landslide / made.valid:.0%} of the pixels with data"
     '25% of the pixels with data'
@@ -88,6 +90,8 @@ class MapSummary:
     pixels: int
     valid: int
     landslide: int
+    area: float
+    mapped: str
     objects: int | None
     scale: float
     resumed: int
@@ -203,6 +207,8 @@ def map_scene(
         pixels=grid.height * grid.width,
         valid=found.valid,
         landslide=found.landslide,
+        area=found.area,
+        mapped=members[0].metadata.class_names[members[0].metadata.landslide_value],
         objects=objects,
         scale=scene.scale,
         resumed=resumed,
@@ -218,6 +224,11 @@ def _facts(
     members: Sequence[Member], files: SceneFiles, options: MapOptions
 ) -> dict[str, str]:
     """Returns the tags that say what made a raster."""
+    from landslide_tf.metrics.decision import SIGMOID_THRESHOLD
+
+    threshold = threshold_of(members, options.threshold)
+    if threshold is None and members[0].metadata.landslide_class == "sigmoid":
+        threshold = SIGMOID_THRESHOLD
     return {
         "MODEL": ", ".join(member.metadata.name for member in members),
         "MODEL_VERSION": ", ".join(m.identity[:_DIGITS] for m in members if m.identity),
@@ -232,7 +243,7 @@ def _facts(
             )
         ),
         "MIN_AREA_M2": "" if options.min_area is None else str(options.min_area),
-        "THRESHOLD": str(threshold_of(members, options.threshold)),
+        "THRESHOLD": str(threshold),
         "LANDSLIDE_TF_VERSION": __version__,
         IMAGE: image_names(files),
     }

@@ -19,13 +19,21 @@ from landslide_tf.errors import DataError
 from landslide_tf.files import LOCK, atomic_path, locked
 from landslide_tf.mapping import polygons
 from landslide_tf.mapping.scene import ModelScene
+from landslide_tf.mapping.styles import qgis_style, style_file
 from landslide_tf.mapping.windows import Axis
-from landslide_tf.palette import class_palette
 from landslide_tf.raster import cog
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import Window
+from landslide_tf.raster.grid import Window, row_areas
+from landslide_tf.raster.legend import (
+    Legend,
+    category_names,
+    class_layer,
+    named_colours,
+    names_file,
+)
 from landslide_tf.raster.outputs import keep_other_layers
 from landslide_tf.raster.polygons import driver_of
+from landslide_tf.terrain import Grid
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -47,7 +55,7 @@ class Outputs:
     >>> from pathlib import Path
     >>> from landslide_tf.mapping import Outputs
     >>> [path.name for path in Outputs(Path("a.tif"), vector=(Path("a.gpkg"),)).paths]
-    ['a.tif', 'a.gpkg', 'a.qml']
+    ['a.tif', 'a.gpkg', 'a.tif.aux.xml', 'a.qml']
     """
 
     out: Path
@@ -58,10 +66,15 @@ class Outputs:
 
     @property
     def paths(self) -> list[Path]:
-        """All files that are written, a style beside each file of polygons."""
+        """All files that are written, names of classes and styles among them."""
         given = [self.out, self.probabilities, self.uncertainty, *self.vector]
-        styles = dict.fromkeys(path.with_suffix(".qml") for path in self.vector)
-        return [*(path for path in given if path is not None), *styles]
+        beside = [names_file(self.out), *self.styles]
+        return [*(path for path in given if path is not None), *beside]
+
+    @property
+    def styles(self) -> list[Path]:
+        """Styles for QGIS; map and polygons of one name have one together."""
+        return list(dict.fromkeys(map(style_file, (self.out, *self.vector))))
 
 
 def parts_folder(out: Path) -> Path:
@@ -200,6 +213,7 @@ class MapWriter:
     Attributes:
         valid: Pixels with a class, known after `write`.
         landslide: Pixels that are landslide.
+        area: Their area in m², of the cells; NaN where cells have none.
     """
 
     def __init__(
@@ -212,15 +226,14 @@ class MapWriter:
     ) -> None:
         self._scene, self._rows, self._strips = scene, rows, strips
         self._options, self.valid, self.landslide = options, 0, 0
+        self._areas = _areas(scene.scene.grid)
+        self.area = math.nan if self._areas is None else 0.0
         metadata = scene.metadata
-        index = metadata.landslide_class
-        self._index = 1 if index == "sigmoid" else index
-        self._classes = list(metadata.classes)
-        if index == "sigmoid" and len(self._classes) < 2:
-            self._classes = ["other", "landslide"]
-        legend = cog.Legend(tuple(self._classes), self._index)
+        self._index = metadata.landslide_value
+        self._classes = metadata.class_names
+        legend = Legend(tuple(self._classes), self._index)
         self._tags = {**legend.tags(), **facts}
-        self._all = options.all_classes and index != "sigmoid"
+        self._all = options.all_classes and metadata.landslide_class != "sigmoid"
 
     def write(self, outputs: Outputs, targets: Mapping[Path, Path]) -> int | None:
         """Writes all files.
@@ -235,11 +248,13 @@ class MapWriter:
         Raises:
             NotWritten: If a file cannot be written.
         """
-        names = self._classes if self._all else ["landslide"]
+        names = self._classes if self._all else [self._classes[self._index]]
         kind = "all" if self._options.all_classes else "landslide"
         unsure = ["entropy", "mutual_information"]
+        ignored = self._scene.metadata.ignore_value
+        classes = class_layer(self._classes, ignored=ignored, tags=self._tags)
         for path, name, layer in (
-            (outputs.out, "classes", self._class_layer()),
+            (outputs.out, "classes", classes),
             (outputs.probabilities, kind, self._fractions(names)),
             (outputs.uncertainty, "uncertainty", self._fractions(unsure)),
         ):
@@ -251,17 +266,22 @@ class MapWriter:
                     self._stored(name),
                     scratch=self._strips.folder / "plain.tif",
                 )
+        self._write_legends(outputs, targets)
         return self._polygons(outputs, targets) if outputs.vector else None
 
-    def _class_layer(self) -> cog.Layer:
-        palette = enumerate(class_palette(self._classes))
-        colours = {k: (int(r), int(g), int(b), _OPAQUE) for k, (r, g, b) in palette}
-        ignored = self._scene.metadata.ignore_value
-        colours[ignored] = (0, 0, 0, 0)
-        return cog.Layer(
-            "uint8", ignored, ["class"], colours=colours, tags=self._tags,
-            overviews="mode",
-        )  # fmt: skip
+    def _write_legends(self, outputs: Outputs, targets: Mapping[Path, Path]) -> None:
+        """Writes names and colours beside the map, and the polygons' colour."""
+        names = category_names(self._classes)
+        targets[names_file(outputs.out)].write_text(names, encoding="utf-8")
+        colours = named_colours(self._classes)
+        for path in outputs.styles:
+            has_map = path == style_file(outputs.out)
+            has_polygons = path in map(style_file, outputs.vector)
+            style = qgis_style(
+                colours if has_map else (),
+                colours[self._index][1] if has_polygons else None,
+            )
+            targets[path].write_text(style, encoding="utf-8")
 
     def _fractions(self, names: list[str]) -> cog.Layer:
         return cog.fractions(names, self._tags, float32=self._options.float32)
@@ -273,7 +293,10 @@ class MapWriter:
             if kind == "classes":
                 ignored = self._scene.metadata.ignore_value
                 self.valid += int((values != ignored).sum())
-                self.landslide += int((values == self._index).sum())
+                found = (values[0] == self._index).sum(axis=1)
+                self.landslide += int(found.sum())
+                if self._areas is not None:
+                    self.area += float(found @ self._areas[row : row + len(found)])
             yield row, values
 
     def _stored(self, kind: str) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -308,9 +331,6 @@ class MapWriter:
             if driver == "GPKG":
                 keep_other_layers(path, targets[path])
             polygons.write_landslides(found, targets[path], driver)
-            colour = class_palette(self._classes)[self._index]
-            style = polygons.qgis_style(colour)
-            targets[path.with_suffix(".qml")].write_text(style, encoding="utf-8")
         return len(found)
 
     def _mask(self, classes: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -323,3 +343,10 @@ class MapWriter:
                     Window(row, 0, height, self._scene.scene.grid.width)
                 )
                 yield row, (values == self._index).astype(np.uint8)
+
+
+def _areas(grid: Grid) -> NDArray[np.float64] | None:
+    """Returns the area of a cell of each row, None where that cannot be said."""
+    with contextlib.suppress(DataError):
+        return row_areas(grid)
+    return None

@@ -156,32 +156,3 @@ def write_landslides(landslides: Landslides, path: Path, driver: str) -> None:
         crs.to_wkt() if crs else None,
         layer=LAYER,
     )
-
-
-def qgis_style(colour: Sequence[int]) -> str:
-    """Returns a QGIS layer style (`.qml`): outlines and a light fill of one colour."""
-    red, green, blue = (int(value) for value in colour)
-    options = {
-        "color": f"{red},{green},{blue},70",
-        "outline_color": f"{red},{green},{blue},255",
-        "outline_style": "solid",
-        "outline_width": "0.4",
-        "outline_width_unit": "MM",
-        "style": "solid",
-    }
-    lines = "".join(
-        f'<Option name="{key}" type="QString" value="{value}"/>'
-        for key, value in options.items()
-    )
-    return (
-        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-        '<qgis version="3.22" styleCategories="Symbology">\n'
-        '<renderer-v2 type="singleSymbol" symbollevels="0" forceraster="0">\n'
-        '<symbols><symbol type="fill" name="0" alpha="1" clip_to_extent="1">\n'
-        '<layer class="SimpleFill" enabled="1" locked="0" pass="0">\n'
-        f'<Option type="Map">{lines}</Option>\n'
-        "</layer></symbol></symbols>\n"
-        "</renderer-v2>\n"
-        "<layerGeometryType>2</layerGeometryType>\n"
-        "</qgis>\n"
-    )

@@ -55,6 +55,7 @@ class DataDescription:
         licence: Licence of the data, as text.
         gsd: Ground cell in metres, or None.
         version: Version of the data set.
+        landslide_name: What the labels call the landslide class, if otherwise.
     """
 
     name: str
@@ -65,6 +66,7 @@ class DataDescription:
     licence: str | None = None
     gsd: float | None = None
     version: str | None = None
+    landslide_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,7 @@ def describe(metadata: Mapping[str, Any], name: str, split: str) -> DataDescript
         licence=metadata.get("licence"),
         gsd=metadata.get("gsd"),
         version=metadata.get("version"),
+        landslide_name=metadata.get("landslide_name"),
     )
 
 

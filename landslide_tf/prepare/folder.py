@@ -35,10 +35,12 @@ from landslide_tf.prepare.plan import Inputs, Options, find_inputs, make_plan, t
 from landslide_tf.raster.antimeridian import cut_at_antimeridian, polygons_of
 from landslide_tf.raster.bands import COLOURS
 from landslide_tf.raster.grid import mean_cell
+from landslide_tf.raster.labels import LANDSLIDE
 from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.scaling import bright_value
 from landslide_tf.raster.scene import Scene, SceneReader
 from landslide_tf.raster.systems import LONLAT, ground_system, system_of
+from landslide_tf.raster.vector import Burner
 from landslide_tf.terrain import Grid
 
 RECIPE, GROUND = "recipe.yaml", "ground"
@@ -133,7 +135,8 @@ def prepare(
     >>> from rasterio import Affine
     >>> from landslide_tf.prepare import Inputs, Options, prepare
     >>> from landslide_tf.raster.cog import Layer, write_plain
-    >>> from landslide_tf.terrain import Grid
+    >>> from landslide_tf.raster.vector import Burner
+    from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 160, 16)
     >>> mask = np.zeros((1, 160, 16), np.uint8)
     >>> mask[:, ::4] = 1
@@ -161,6 +164,7 @@ def prepare(
             dtype=dtype,
             factors=first.factors,
             classes=options.labels.classes,
+            landslide_name=_landslide_name(plan, options),
             size=options.tile,
             stride=options.tile,
             licence=options.licence,
@@ -197,6 +201,13 @@ def _dtype(scenes: Iterable[Scene]) -> str:
             found.append(reader.dtype)
     dtype = np.result_type(*found)
     return str(dtype) if dtype in (np.uint8, np.uint16) else "float32"
+
+
+def _landslide_name(plan: Plan, options: Options) -> str | None:
+    """Returns what polygons call the landslide; values of rasters are no names."""
+    drawn = any(isinstance(scene.labels, Burner) for scene in plan.scenes.values())
+    named = drawn and options.labels.positive not in ((), (LANDSLIDE,))
+    return " or ".join(options.labels.positive) if named else None
 
 
 def _common_cell(scenes: Iterable[Scene]) -> float | None:

@@ -1,10 +1,9 @@
-"""Rasters written row by row as cloud optimised GeoTIFFs, and what class maps say."""
+"""Rasters written row by row as cloud optimised GeoTIFFs."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 
 from landslide_tf.errors import DataError
-from landslide_tf.raster.grid import FilePath, Window, open_raster
+from landslide_tf.raster.grid import Window
 from landslide_tf.terrain import Grid
 
 Blocks = Iterable[tuple[int, NDArray[Any]]]
@@ -274,85 +273,3 @@ def fractions(names: Sequence[str], tags: Mapping[str, str], *, float32: bool) -
     if float32:
         return Layer("float32", float("nan"), names, tags=tags)
     return Layer("uint8", NODATA, names, 1 / UNITS, tags=tags)
-
-
-@dataclass(frozen=True)
-class Legend:
-    """What the values of a class map mean.
-
-    Attributes:
-        classes: Class names in the order of the values; empty where they are not known.
-        landslide: Value of the landslide class, if known.
-
-    >>> from landslide_tf.raster.cog import Legend
-    >>> legend = Legend(("background", "landslide"), 1)
-    >>> legend.tags()
-    {'LANDSLIDE_CLASS': '1', 'CLASSES': '["background", "landslide"]'}
-    >>> legend.landslide_value("map.tif")
-    1
-    """
-
-    classes: tuple[str, ...]
-    landslide: int | None
-
-    def tags(self) -> dict[str, str]:
-        """Returns the legend as tags of a raster."""
-        return {
-            "LANDSLIDE_CLASS": str(self.landslide),
-            "CLASSES": json.dumps(self.classes),
-        }
-
-    def landslide_value(self, path: FilePath, wanted: int | None = None) -> int:
-        """Returns the wanted landslide value, else the one that the map says.
-
-        Args:
-            path: The map, for messages.
-            wanted: The value, if the user names it.
-
-        Raises:
-            DataError: If nobody says.
-        """
-        value = self.landslide if wanted is None else wanted
-        if value is None:
-            raise DataError(
-                f"map `{path}` does not say which value is landslide: give it with "
-                "`--landslide-class`."
-            )
-        return value
-
-
-def read_legend(path: FilePath) -> Legend:
-    """Reads what a class map says of its values.
-
-    Args:
-        path: The map.
-
-    Returns:
-        The legend.
-
-    Raises:
-        DataError: If the file cannot be read or is no class map.
-
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> import rasterio
-    >>> from landslide_tf.raster.cog import Layer, Legend, read_legend, write_plain
-    >>> from landslide_tf.terrain import Grid
-    >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 2, 2)
-    >>> legend = Legend(("background", "landslide"), 1)
-    >>> path = Path("/vsimem/legend.tif")  # a file in memory
-    >>> layer = Layer("uint8", 255, ["class"], tags=legend.tags())
-    >>> write_plain(path, grid, layer, [(0, np.ones((1, 2, 2), np.uint8))])
-    >>> read_legend(path) == legend
-    True
-    """
-    with open_raster(path, "map") as dataset:
-        tags, count, kind = dataset.tags(), dataset.count, dataset.dtypes[0]
-    if count != 1 or kind != "uint8":
-        raise DataError(
-            f"map `{path}` must have one band of classes (uint8), received {count} of "
-            f"{kind}: name the class map."
-        )
-    landslide = tags.get("LANDSLIDE_CLASS", "")
-    names = tuple(map(str, json.loads(tags.get("CLASSES", "[]"))))
-    return Legend(names, int(landslide) if landslide.isdecimal() else None)

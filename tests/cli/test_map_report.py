@@ -42,8 +42,10 @@ def test_a_map_has_a_page_and_no_other_files_than_were_asked_for(
         "map", MODEL, *given, "--report", page, "--window", 64, "--overlap", 16
     )
     assert code == 0, err
-    assert sorted(tmp_path.iterdir()) == [page, out]
-    assert text.splitlines()[1:] == [str(out), str(page)]
+    beside = [tmp_path / "map.tif.aux.xml", tmp_path / "map.qml"]
+    assert set(tmp_path.iterdir()) == {page, out, *beside}
+    written = [str(path) for path in (out, *beside, page)]
+    assert text.splitlines()[1:] == written
     assert layers(page) == ["image", "hillshade", "classes", "probability"]
     objects = int(re.search(r"(\d+) polygons", text)[1])
     assert page.read_text().count("<path ") == objects

@@ -9,7 +9,8 @@ from scipy import ndimage
 
 from landslide_tf.inventory import MappedScene
 from landslide_tf.mapping.polygons import find_landslides, write_landslides
-from landslide_tf.raster.cog import Layer, Legend, fractions, write_plain
+from landslide_tf.raster.cog import Layer, fractions, write_plain
+from landslide_tf.raster.legend import Legend
 from landslide_tf.terrain import Grid
 
 SIDE = 60

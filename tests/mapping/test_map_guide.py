@@ -40,7 +40,8 @@ def test_the_guide_works_on_a_real_scene(shared, command, tmp_path, monkeypatch)
     assert code == 0, err
     assert "warning: the model was trained on cells of 2 to 2 m" in err
     made = {path.name for path in tmp_path.iterdir()} - {"image.tif", "dem.tif"}
-    told = set(re.findall(r"`(\w+\.(?:tif|gpkg|qml|html))`", PAGE))
+    table = "".join(line for line in PAGE.splitlines() if line.startswith("|"))
+    told = set(re.findall(r"`(\w+\.(?:tif|gpkg|qml|html|tif\.aux\.xml))`", table))
     assert made == told | {"ndvi.tif"}
     with rasterio.open("map.tif") as dataset, rasterio.open("image.tif") as image:
         assert (dataset.crs, dataset.transform) == (image.crs, image.transform)

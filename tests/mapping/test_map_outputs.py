@@ -24,7 +24,7 @@ from landslide_tf.mapping import (
     evaluate_map,
     map_scene,
 )
-from landslide_tf.mapping.polygons import qgis_style
+from landslide_tf.mapping.styles import qgis_style
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.terrain import Grid, factors_on_grid
 from tests.mapping import map_files as files
@@ -181,7 +181,8 @@ def test_the_style_is_xml_and_lies_beside_the_polygons(tmp_path):
     summary = map_blobs(tmp_path)
     style = tmp_path / "map.qml"
     assert style in summary.files
-    assert style.read_text() == qgis_style((230, 0, 0))
+    classes = [("background", (226, 226, 220)), ("landslide", (230, 0, 0))]
+    assert style.read_text() == qgis_style(classes, (230, 0, 0))
     root = ElementTree.fromstring(style.read_text())
     assert root.find(".//layer[@class='SimpleFill']") is not None
 
@@ -376,7 +377,8 @@ def test_any_name_that_the_file_system_takes_is_written_and_read(
     options = MapOptions(window=16, overlap=4, min_area=0)
     made = map_scene([files.identity()], SceneFiles((image,)), outputs, options)
     assert {path.name for path in folder.iterdir()} == {
-        "a!b;c.tif", "m!p;.tif", vector.name, "slides!;.qml"
+        "a!b;c.tif", "m!p;.tif", "m!p;.tif.aux.xml", "m!p;.qml", vector.name,
+            "slides!;.qml",
     }  # fmt: skip
     assert not list(elsewhere.iterdir())
     with rasterio.open(outputs.out) as dataset:

@@ -6,7 +6,8 @@ import rasterio
 
 from landslide_tf.errors import DataError
 from landslide_tf.raster import cog
-from landslide_tf.raster.cog import Layer, Legend, NotWritten, read_legend
+from landslide_tf.raster.cog import Layer, NotWritten
+from landslide_tf.raster.legend import Legend, read_legend
 from landslide_tf.terrain import Grid
 from tests.mapping import map_files as files
 

@@ -195,6 +195,7 @@ def describe_model(
         tile=recipe.training.patch or max(map(max, store.sizes)),
         classes=list(description.classes),
         landslide_class=description.landslide_class,
+        landslide_name=description.landslide_name,
         dataset=f"{description.name}:{description.version}",
         split=description.split,
         licence=description.licence,

@@ -19,7 +19,6 @@ from rasterio.vrt import WarpedVRT
 
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour, class_palette
-from landslide_tf.raster.cog import read_legend
 from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import (
     Turn,
@@ -28,6 +27,7 @@ from landslide_tf.raster.grid import (
     readable,
     stored_grid,
 )
+from landslide_tf.raster.legend import read_legend
 from landslide_tf.raster.systems import mover, system_of
 from landslide_tf.raster.validity import alpha_bands, known_cells
 from landslide_tf.terrain import Grid, cell_size, hillshade

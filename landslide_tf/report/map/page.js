@@ -10,6 +10,33 @@
   const smallest = () => Math.min(
     view.clientWidth / size.w, view.clientHeight / size.h, 1) / 4;
 
+  const ground = {
+    transform: JSON.parse(view.dataset.transform),
+    digits: Number(view.dataset.digits), metres: Number(view.dataset.metres),
+  };
+  let pointer = null;
+
+  // The coordinates below the pointer, or in the middle where there is none.
+  function locate() {
+    const from = pointer ?? { x: view.clientWidth / 2, y: view.clientHeight / 2 };
+    const column = (from.x - at.x) / at.k, row = (from.y - at.y) / at.k;
+    const [a, b, c, d, e, f] = ground.transform;
+    document.getElementById("where").textContent =
+      [a * column + b * row + c, d * column + e * row + f]
+        .map((value) => value.toFixed(ground.digits)).join(", ");
+  }
+
+  function measure() {
+    if (!ground.metres) return;
+    const bar = document.getElementById("bar");
+    const most = 140 / at.k * ground.metres;
+    const power = 10 ** Math.floor(Math.log10(most));
+    const length = [5, 2, 1].find((n) => n * power <= most) * power;
+    bar.style.width = `${length / ground.metres * at.k}px`;
+    const [number, unit] = length < 1000 ? [length, "m"] : [length / 1000, "km"];
+    bar.textContent = `${Number(number.toPrecision(1))} ${unit}`;
+  }
+
   function draw() {
     at.k = Math.min(Math.max(at.k, smallest()), LARGEST);
     // Some of the map stays in the frame, or a reader would lose it.
@@ -21,6 +48,8 @@
     }
     view.classList.toggle("sharp", at.k > 1.5);
     view.dataset.scale = at.k.toFixed(4);
+    measure();
+    locate();
   }
 
   function show(left, top, right, bottom, share) {
@@ -54,6 +83,16 @@
     zoom(Math.exp(-event.deltaY / 400), event.clientX - box.left,
       event.clientY - box.top);
   }, { passive: false });
+
+  view.addEventListener("pointermove", (event) => {
+    const box = view.getBoundingClientRect();
+    pointer = { x: event.clientX - box.left, y: event.clientY - box.top };
+    locate();
+  });
+  view.addEventListener("pointerleave", () => {
+    pointer = null;
+    locate();
+  });
 
   // Two fingers zoom, one pointer moves.
   const down = new Map();

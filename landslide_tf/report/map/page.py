@@ -12,6 +12,7 @@ from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour
 from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import open_raster, stored_grid
+from landslide_tf.report.map.about import About, area_text
 from landslide_tf.report.map.layers import (
     PROBABILITY_MAP,
     Overview,
@@ -78,7 +79,7 @@ _LAYERS = (  # in drawing order
     _Layer("image", "Image", True, 100),
     _Layer("hillshade", "Hillshade", False, 60),
     _Layer("classes", "Classes", False, 70),
-    _Layer("probability", "Probability of landslide", False, 70),
+    _Layer("probability", "Probability", False, 70),
     _Layer("polygons", "Polygons", True, 100),
 )
 
@@ -118,13 +119,15 @@ def write_map_page(
     dem: DemFiles | None = None,
     polygons: str | Path | None = None,
     facts: Mapping[str, Cell] | None = None,
+    area: float | None = None,
     max_side: int = MAX_SIDE,
 ) -> Path:
     """Writes one HTML file that shows a map, opens from disk and needs no network.
 
     Image, hillshade, classes, probability and polygons are layers to switch; with two
     dates a slider swipes between them; the table of polygons sorts, and zooms to the
-    one that is chosen. All of it works from the keyboard. Rasters are shown as
+    one that is chosen. A scale bar and the coordinates below the pointer go with the
+    zoom. All of it works from the keyboard. Rasters are shown as
     overviews, so that the page stays small whatever the scene's size.
 
     Args:
@@ -133,7 +136,8 @@ def write_map_page(
         dates: One date, or two, the earlier first; shown on the grid of the first map.
         dem: Elevations of any grid, for the hillshade.
         polygons: Vector file of the (new) landslides.
-        facts: What else to say of the map, by name.
+        facts: What to say of the map besides what it says itself, by name.
+        area: Area of the (new) landslides, m²; None or NaN = not known.
         max_side: Most rows and columns of an overview.
 
     Returns:
@@ -150,6 +154,11 @@ def write_map_page(
     shade = None
     if dem is not None:
         shade = hillshade_layer(overview, dem)
+    about = About.of([date.map for date in dates], overview)
+    new = "new " * (len(dates) == 2)
+    told: dict[str, Cell] = {**(facts or {}), **about.facts}
+    if (covered := area_text(area)) is not None:
+        told[f"Area of {new}{about.landslide}"] = covered
     shown = [_layers_of(date, overview, shade) for date in dates]
     objects = MapObjects((), (), 0)
     if polygons is not None:
@@ -162,7 +171,8 @@ def write_map_page(
         title=title,
         style=asset("page.css") + asset("map/page.css"),
         script=asset("map/page.js"),
-        facts=facts or {},
+        facts=told,
+        about=about,
         width=width,
         height=height,
         layers=_LAYERS,

@@ -274,6 +274,78 @@ def test_a_reader_looks_around(page):
         assert browser.requests() == [page.as_uri()]
 
 
+def told(page):
+    """What the head of a page says, by name."""
+    text = page.read_text(encoding="utf-8")
+    return dict(re.findall(r"<div><dt>(.*?)</dt><dd>(.*?)</dd></div>", text))
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform", "cells"),
+    [
+        ("EPSG:32633", NORTH_UP, "60 rows, 90 columns; 10 by 10 metre"),
+        ("EPSG:2274", Affine(30, 0, 5e5, 0, -30, 2e5), "30 US survey foot, 9.14 m"),
+        # `pyproj.Geod`: 55.8 m by 111.4 m in the middle.
+        ("EPSG:4326", Affine(1e-3, 0, 15, 0, -1e-3, 60), "0.001 by 0.001°, 78.9 m"),
+        (None, Affine.identity(), "60 rows, 90 columns"),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_page_says_what_the_map_is_of(tmp_path, crs, transform, cells):
+    tags = {
+        "CLASSES": '["bare", "cleared"]',
+        "LANDSLIDE_CLASS": "1",
+        "THRESHOLD": "0.4",
+    }
+    values = np.zeros((60, 90), np.uint8)
+    values[:10] = 1
+    raster(tmp_path / "map.tif", values, tags=tags, crs=crs, transform=transform)
+    one = MapDate(name="a", map=tmp_path / "map.tif")
+    path = write_map_page(tmp_path / "a.html", "A", [one], area=1_234_567.0)
+    found = told(path)
+    assert cells in found["Cells"]
+    assert found["Threshold"] == "0.4"
+    assert found["Area of cleared"] == "1.235 km²"
+    name = "none" if crs is None else pyproj.CRS(crs).name
+    assert name in found["Coordinate system"]
+    assert (crs or "none") in found["Coordinate system"]
+    text = path.read_text(encoding="utf-8").lower()
+    assert "landslide" not in text.replace("landslide-tf", "")
+
+
+@needs_chromium
+def test_a_scale_bar_and_coordinates_go_with_the_zoom(page):
+    """Lengths and places are compared with the transform of the map's file."""
+    with Chromium(page) as browser:
+        scale = "Number(document.getElementById('view').dataset.scale)"
+        where = "document.getElementById('where').textContent"
+        bar = "document.getElementById('bar')"
+
+        def length():
+            number, unit = browser.value(f"{bar}.textContent").split()
+            return float(number) * {"m": 1, "km": 1000}[unit]
+
+        for _ in range(3):
+            width = browser.value(f"{bar}.getBoundingClientRect().width")
+            metres = width / browser.value(scale) * CELL
+            assert length() == pytest.approx(metres, rel=0.03)
+            assert 50 < width < 150
+            browser.value("document.getElementById('in').click()")
+        browser.value("document.getElementById('fit').click()")
+        middle = [float(part) for part in browser.value(where).split(",")]
+        assert middle == pytest.approx([LEFT + 45 * CELL, TOP - 30 * CELL], abs=1)
+        # The first object reaches over columns 10 to 30 and rows 10 to 20.
+        middle_of = "(r => [r.left + r.width / 2, r.top + r.height / 2])"
+        first = "document.querySelector('path').getBoundingClientRect()"
+        x, y = browser.value(f"{middle_of}({first})")
+        browser.mouse("mouseMoved", x, y)
+        browser.until(f"{where} != '{middle[0]:.0f}, {middle[1]:.0f}'")
+        found = [float(part) for part in browser.value(where).split(",")]
+        expected = [LEFT + 20 * CELL, TOP - 15 * CELL]
+        assert found == pytest.approx(expected, abs=1)
+        assert browser.complaints() == []
+
+
 @needs_chromium
 def test_the_table_sorts_and_zooms(page):
     with Chromium(page) as browser:
