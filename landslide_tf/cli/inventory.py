@@ -95,8 +95,7 @@ def add(
     date: Date,
     before: Before = None,
     region: Region = None,
-    regions: options.RegionFile = None,
-    region_field: options.RegionField = "region",
+    regions: options.Regions = None,
     area: Area = None,
     probabilities: Probabilities = None,
     dem: options.Dem = None,
@@ -117,10 +116,11 @@ def add(
     """Add the landslides of a map; the same map again changes nothing."""
     from landslide_tf import inventory
 
+    region_file, region_field = options.region_file(regions)
     mapped = inventory.MappedScene(
         map=map_file, polygons=vector, date=_date("--date", date),
         before=None if before is None else _date("--before", before),
-        region=region, regions=regions, region_field=region_field, layer=layer,
+        region=region, regions=region_file, region_field=region_field, layer=layer,
         area=area, probabilities=probabilities,
         dem=options.dem_files(dem, dem_unit, dem_nodata), name=scene, model=model,
         sensor=sensor, trigger=trigger, type=kind, old_removed=old_removed,

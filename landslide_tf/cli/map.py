@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Files = list[Path] | None
 Model = Annotated[
     list[str],
-    typer.Argument(help="Run, export, shipped name or `.keras`; several: their mean."),
+    typer.Argument(help="Run, export, shipped name, `.keras`; or several."),
 ]
 Factor = Annotated[
     list[str] | None, typer.Option(help="NAME=FILE of a further factor.")
@@ -81,8 +81,7 @@ def map_scene(
     ] = False,
     metadata: Metadata = None,
     region: Region = None,
-    regions: shared.RegionFile = None,
-    region_field: shared.RegionField = "region",
+    regions: shared.Regions = None,
     overwrite: shared.Overwrite = False,
 ) -> None:
     """Map landslides in a scene.
@@ -108,9 +107,9 @@ def map_scene(
     outputs = mapping.Outputs(
         out, probabilities, uncertainty, tuple(vector or ()), overwrite=overwrite
     )
-    models = [*model, metadata, regions]
+    models = [*model, metadata, shared.region_file(regions)[0]]
     mapping.check_map(outputs, files, report=report, models=models)
-    decoder = _region(region, regions, region_field, image[0])
+    decoder = _region(region, regions, image[0])
     members = [load_member(name, metadata, decoder) for name in model]
     with map_report.with_layers(outputs, report) as layers:
         made = _with_progress(
@@ -163,17 +162,16 @@ def _with_progress(
             raise
 
 
-def _region(
-    region: str | None, regions: Path | None, field: str, image: str
-) -> str | None:
+def _region(region: str | None, regions: str | None, image: str) -> str | None:
     """Returns the region whose decoder maps a scene, None where none is named."""
     from landslide_tf.ecoregions import region_name
     from landslide_tf.inventory import region_of_raster
 
     if region is not None and regions is not None:
         raise DataError("Give `--region` or `--regions`, not both.")
-    if regions is not None:
-        return region_of_raster(regions, field, image)
+    path, field = shared.region_file(regions)
+    if path is not None:
+        return region_of_raster(path, field, image)
     return None if region is None else region_name(region)
 
 

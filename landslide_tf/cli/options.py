@@ -68,7 +68,7 @@ Arrays = Annotated[
 ]
 Bands = Annotated[
     str,
-    typer.Option(help="Number or name of each, as red=3,nir=B8; else by their names."),
+    typer.Option(help="Number or name of each: red=3,nir=B8; else by name."),
 ]
 Positive = Annotated[str, typer.Option(help="Classes or values that are landslides.")]
 Layer = Annotated[
@@ -82,23 +82,20 @@ ClassField = Annotated[
 Dem = Annotated[
     list[str] | None, typer.Option(help="Elevations, any grid: file or tiles.")
 ]
-RegionFile = Annotated[
-    Path | None, typer.Option(help="Or polygons of regions to find it in.")
+Regions = Annotated[
+    str | None, typer.Option(help="Or polygons: FILE, or FILE:FIELD of names.")
 ]
-RegionField = Annotated[str, typer.Option(help="Field of the regions' names.")]
 DemUnit = Annotated[
     str | None,
-    typer.Option(
-        help="metre, foot, us_survey_foot.", show_default="as the DEM says, or metre"
-    ),
+    typer.Option(help="metre, foot, us_survey_foot.", show_default="the DEM's"),
 ]
 DemNodata = Annotated[
     float | None,
-    typer.Option(help="Value of missing cells.", show_default="as the DEM says"),
+    typer.Option(help="Value of missing cells.", show_default="the DEM's"),
 ]
 Nodata = Annotated[
     float | None,
-    typer.Option(help="Value of missing pixels.", show_default="as the image says"),
+    typer.Option(help="Value of missing pixels.", show_default="the image's"),
 ]
 Outside = Annotated[str, typer.Option(help="Beyond polygons: background or ignore.")]
 
@@ -165,6 +162,19 @@ def named_values(option: str, texts: list[str] | tuple[str, ...]) -> dict[str, s
             raise DataError(f"Expected `{option} NAME=VALUE`, received `{text}`.")
         found[name] = value
     return found
+
+
+def region_file(text: str | None) -> tuple[Path | None, str]:
+    """Returns file and field of `--regions FILE:FIELD`; the field is `region`.
+
+    A file whose name holds a colon is taken as it is.
+    """
+    if text is None:
+        return None, "region"
+    path, mark, name = text.rpartition(":")
+    if mark and name and not Path(text).exists():
+        return Path(path), name
+    return Path(text), "region"
 
 
 def dem_files(

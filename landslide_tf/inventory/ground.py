@@ -62,7 +62,7 @@ def region_of(path: Path, name_field: str, ground: Geometries, grid: Grid) -> st
     'EAST'
     """
     shapes = read_shapes(
-        path, grid, field=name_field, options=("--layer", "--region-field")
+        path, grid, field=name_field, options=("--layer", "--regions FILE:")
     )
     whole = shapely.union_all(ground)
     shared = shapely.area(

@@ -51,8 +51,7 @@ def test_the_decoder_of_the_region(command, given, model, tmp_path):
     found = []
     for options, index, name in (
         (("--region", "nad"), 0, "NORTH_AMERICAN_DESERTS"),
-        (("--regions", regions, "--region-field", "zone"), 1,
-         "EASTERN_TEMPERATE_FORESTS"),
+        (("--regions", f"{regions}:zone"), 1, "EASTERN_TEMPERATE_FORESTS"),
     ):  # fmt: skip
         code, _, err = command(
             *arguments, *options, "--probabilities", chances, "--float"
