@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 from numpy.typing import NDArray
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.datasets.common.base import Example, LandslideBuilder
 from landslide_tf.datasets.common.info import BandInfo, make_info
 from landslide_tf.datasets.common.reading import binary, finite, open_array
@@ -18,6 +20,7 @@ from landslide_tf.datasets.common.report import warn_incomplete
 from landslide_tf.errors import DataError
 
 BANDS = ("red", "green", "blue", "nir")
+BGRN = ("blue", "green", "red", "nir")
 SIZE = 128
 FILES = {"train": "train", "validation": "val", "test": "test"}
 
@@ -38,6 +41,17 @@ class Part:
     masks: NDArray[Any]
 
 
+@dataclasses.dataclass
+class Config(tfds.core.BuilderConfig):
+    """How the arrays are read.
+
+    Attributes:
+        order: What the bands of the arrays are, in their order.
+    """
+
+    order: tuple[str, ...] = BANDS
+
+
 class Builder(LandslideBuilder[Part]):
     """Builder of hr_gldd."""
 
@@ -45,13 +59,21 @@ class Builder(LandslideBuilder[Part]):
     Download https://zenodo.org/records/7189381 and put its arrays into
     `<manual_dir>/hr_gldd/`: {_LAYOUT}.
     """
-    BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [
-        tfds.core.BuilderConfig(name="published", description="Parts as published.")
+    BUILDER_CONFIGS: ClassVar[list[Config]] = [
+        Config(
+            name="published",
+            description="Parts as published; arrays of red, green, blue, infrared.",
+        ),
+        Config(
+            name="published-bgrn",
+            description="As published, for arrays of blue, green, red, infrared.",
+            order=BGRN,
+        ),
     ]
     NOTED: ClassVar[Mapping[str, bool]] = {"ranges": True}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return make_info(
+        info = make_info(
             self,
             bands=[BandInfo(name=name, unit="") for name in BANDS],
             size=SIZE,
@@ -63,6 +85,8 @@ class Builder(LandslideBuilder[Part]):
                 "index": tfds.features.Scalar(np.int32),
             },
         )
+        info.metadata["array_order"] = list(self.builder_config.order)
+        return info
 
     def find(
         self, dl_manager: tfds.download.DownloadManager
@@ -78,7 +102,7 @@ class Builder(LandslideBuilder[Part]):
             part: {"found": len(arrays.images)} for part, arrays in parts.items()
         }
         if "train" in parts:
-            report["train"]["background_ndvi"] = _background_ndvi(parts["train"])
+            report["train"] |= _check_order(parts["train"], self.builder_config.order)
         if missing := [FILES[part] for part in FILES if part not in parts]:
             warn_incomplete(
                 f"`hr_gldd` is built without {' and '.join(missing)}: `{root}` holds "
@@ -88,9 +112,10 @@ class Builder(LandslideBuilder[Part]):
         return {part: [arrays] for part, arrays in parts.items()}
 
     def read(self, split: str, item: Part) -> Iterator[Example]:
-        """Reads the patches of a part."""
+        """Reads the patches of a part, as red, green, blue and near infrared."""
+        at = [self.builder_config.order.index(name) for name in BANDS]
         for index in range(len(item.images)):
-            image = finite(item.images[index], item.image_path)
+            image = finite(item.images[index][..., at], item.image_path)
             labels = item.masks[index].reshape(SIZE, SIZE)
             mask = binary(labels, item.mask_path, (1,))
             self.tally.add(split, image, mask)
@@ -121,21 +146,43 @@ def _open(root: epath.Path, name: str) -> Part:
     return Part(*paths, images, masks)
 
 
-def _background_ndvi(part: Part) -> float:
-    """Returns the median vegetation index of background, and refuses other orders."""
+def _check_order(part: Part, order: Sequence[str]) -> dict[str, float]:
+    """Compares the bands of some patches with what they are said to be.
+
+    Returns:
+        Median vegetation index of background, and on landslides the median of
+        (red - blue) / (red + blue).
+
+    Raises:
+        DataError: If the vegetation index says that the last band is no infrared.
+    """
     chosen = np.unique(np.linspace(0, len(part.images) - 1, _LOOKED_AT).astype(int))
     images = part.images[chosen].astype(np.float64)
-    ground = part.masks[chosen].reshape(images.shape[:3]) == 0
-    red = images[..., BANDS.index("red")][ground]
-    nir = images[..., BANDS.index("nir")][ground]
-    known = np.isfinite(red + nir) & (red + nir > 0)
-    if not known.any():
-        return 0.0
-    index = float(np.median((nir - red)[known] / (nir + red)[known]))
-    if index <= 0:
+    landslide = part.masks[chosen].reshape(images.shape[:3]) != 0
+    red, blue, nir = (images[..., order.index(n)] for n in ("red", "blue", "nir"))
+    vegetation = _median_index(nir[~landslide], red[~landslide])
+    if vegetation is not None and vegetation <= 0:
         raise DataError(
-            f"`{part.image_path}` must hold bands {', '.join(BANDS)}: the vegetation "
-            f"index of the first and the last is {index:.2f} on background, expected "
+            f"`{part.image_path}` must hold bands {', '.join(order)}: the vegetation "
+            f"index of red and infrared is {vegetation:.2f} on background, expected "
             "above 0; is it in another order?"
         )
-    return index
+    brown = _median_index(red[landslide], blue[landslide])
+    if brown is not None and brown < 0:
+        other = "published" if tuple(order) == BGRN else "published-bgrn"
+        warnings.warn(
+            f"`{part.image_path}` is read as {', '.join(order)}, and then landslides "
+            f"have more blue than red (index {brown:.2f}), which bare ground seldom "
+            f"has: look at some patches, and build `hr_gldd/{other}` if red and blue "
+            "are swapped.",
+            stacklevel=2,
+        )
+    return {"background_ndvi": vegetation or 0.0, "landslide_red_blue": brown or 0.0}
+
+
+def _median_index(high: FloatArray, low: FloatArray) -> float | None:
+    """Returns the median of (high - low) / (high + low), None where none is known."""
+    known = np.isfinite(high + low) & (high + low > 0)
+    if not known.any():
+        return None
+    return float(np.median((high - low)[known] / (high + low)[known]))

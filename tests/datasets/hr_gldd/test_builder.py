@@ -68,6 +68,7 @@ def test_patches_are_stored_as_they_are(root, tmp_path):
     assert builder.info.metadata["bands"][0]["range"][1] == pytest.approx(0.3)
 
 
+@pytest.mark.filterwarnings("ignore:.*more blue than red")  # of rising numbers
 def test_archives_and_integers_are_read(root, tmp_path):
     np.save(root / "trainX.npy", np.arange(5 * 128 * 128 * 4, dtype=np.uint16).reshape(
         5, 128, 128, 4))  # fmt: skip
@@ -86,6 +87,40 @@ def test_a_missing_part_is_warned_of(root, tmp_path):
     with pytest.warns(IncompleteDataWarning, match=r"without test: .*`testX\.npy`"):
         builder = build("hr_gldd", root.parent, tmp_path)
     assert set(builder.info.splits) == {"train", "validation"}
+
+
+def test_arrays_in_the_order_of_the_satellite(root, tmp_path):
+    """Blue first: the other configuration gives the same examples."""
+    expected = examples(build("hr_gldd", root.parent, tmp_path / "a"), "test")
+    for path in root.glob("*X.npy"):
+        np.save(path, np.load(path)[..., [2, 1, 0, 3]])
+    builder = build("hr_gldd/published-bgrn", root.parent, tmp_path / "b")
+    metadata = builder.info.metadata
+    assert list(metadata["array_order"]) == ["blue", "green", "red", "nir"]
+    assert [b["name"] for b in metadata["bands"]] == ["red", "green", "blue", "nir"]
+    found = examples(builder, "test")
+    assert found.keys() == expected.keys()
+    for name, example in found.items():
+        np.testing.assert_array_equal(example["image"], expected[name]["image"])
+    index = (0.3 - 0.2) / (0.3 + 0.2)
+    assert metadata["files"]["train"]["landslide_red_blue"] == pytest.approx(index)
+
+
+@pytest.mark.parametrize(
+    ("config", "swapped", "other"),
+    [("published", True, "published-bgrn"), ("published-bgrn", False, "published")],
+)
+def test_swapped_colours_are_warned_of_with_the_other_order(
+    root, tmp_path, config, swapped, other
+):
+    if swapped:
+        for path in root.glob("*X.npy"):
+            np.save(path, np.load(path)[..., [2, 1, 0, 3]])
+    warned = rf"more blue than red \(index -0\.20\).* build `hr_gldd/{other}`"
+    with pytest.warns(UserWarning, match=warned):
+        builder = build(f"hr_gldd/{config}", root.parent, tmp_path)
+    # The vegetation index does not see it.
+    assert builder.info.metadata["files"]["train"]["background_ndvi"] > 0.5
 
 
 def broken(root, fault):
