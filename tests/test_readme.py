@@ -1,5 +1,6 @@
 """What the README tells to do works, word for word."""
 
+import importlib
 import os
 import re
 import shlex
@@ -84,3 +85,18 @@ def test_the_python_block_runs_as_printed(tiny_data, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [
         export.relative_to(tmp_path).parts[0]
     ]
+
+
+def test_the_page_of_methods_names_what_is_there():
+    text = (Path(__file__).parent.parent / "docs/methods.md").read_text("utf-8")
+    places = (
+        "models|layers|losses|metrics|objects|prepare|terrain|train|evidence|inventory"
+    )
+    names = set(re.findall(rf"`((?:{places})(?:\.\w+)+)`", text))
+    assert len(names) > 40
+    for name in sorted(names):
+        found = importlib.import_module("landslide_tf")
+        for part in name.split("."):
+            if not hasattr(found, part):  # a module that nothing has imported yet
+                importlib.import_module(f"{found.__name__}.{part}")
+            found = getattr(found, part)

@@ -57,7 +57,7 @@ class FusionResult:
 def fuse_branches(
     probabilities: ArrayLike, variant: Variant = "inverse"
 ) -> FusionResult:
-    """Fuses branches as the release of doi 10.1109/JSTARS.2024.3354455 does.
+    """Fuses branches by the method of doi 10.1109/JSTARS.2024.3354455.
 
     Each branch becomes masses [m(N), m(L), m(Θ)] and is sharpened; branches are
     weighted by exp(belief Jensen–Rényi divergence of the *other* branches) and a factor
@@ -69,7 +69,8 @@ def fuse_branches(
       branches certain of a landslide beside one at ½ give a tie.
     - `"support"`: no entropy factor; `"mean"`: equal weights.
 
-    `"inverse"` trusts a confidently wrong branch: calibrate branches first.
+    The default, `"inverse"`, differs from the release: `variant="released"` gives the
+    published fusion. It trusts a confidently wrong branch: calibrate branches first.
 
     Args:
         probabilities: Softmax values (..., branches, 2) of (non-landslide, landslide),

@@ -38,8 +38,9 @@ def multiscale_saliency(image: ArrayLike, border: Border = "replicate") -> Value
     Args:
         image: Red, green, blue 0..255 (..., height, width, 3) of at least 24 × 24; one
             grey channel, or none (height, width), is repeated, a fourth is dropped.
-        border: Of the gradient. `"zero"` is the release: it finds a bright frame, which
-            scales the whole interior down; `"replicate"` finds none.
+        border: Of the gradient. The default differs from the release: `"replicate"`
+            finds no frame; `"zero"` gives the published maps, whose bright frame
+            scales the whole interior down.
 
     Returns:
         Saliency (..., height, width) in [0, 1], float64, with a maximum of 1 in every

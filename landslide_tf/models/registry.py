@@ -30,7 +30,11 @@ def register_classifier(builder: Builder) -> Builder:
 
 
 def list_models(pattern: str = "*", *, task: Task = "segmentation") -> list[str]:
-    """Lists the names of the networks.
+    """Lists the networks that a recipe can name.
+
+    Networks that are trained in other ways are built by their functions alone:
+    `tsmu_net` (`landslide-tf continual train`), `evidential_net` (`landslide-tf
+    evidential train`) and `output_space_discriminator` (`landslide-tf adapt`).
 
     Args:
         pattern: Shell wildcards, such as `"*fcn*"`.

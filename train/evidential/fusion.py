@@ -92,13 +92,15 @@ def fuse_table(
         branches: Which of them to fuse.
 
     Returns:
-        The fused predictions by image name, and everything the fusion gives.
+        The fused predictions, with images called as the branches call them, and
+        everything the fusion gives.
 
     Raises:
         DataError: If a branch is missing, or the variant is unknown.
     """
     result = fuse_branches(_chosen(table, branches), variant)
-    return Predictions(table.stems, table.labels, result.probabilities), result
+    files = table.files or table.stems
+    return Predictions(files, table.labels, result.probabilities), result
 
 
 def all_methods(table: BranchTable) -> dict[str, NDArray[np.float64]]:

@@ -51,12 +51,14 @@ class BranchTable:
         stems: Name of each image, sorted.
         labels: Its class (images,).
         probabilities: float64 (images, branches, 2).
+        files: What all branches call each image, empty where they do not agree.
     """
 
     branches: tuple[str, ...]
     stems: tuple[str, ...]
     labels: IntArray
     probabilities: NDArray[np.float64]
+    files: tuple[str, ...] = ()
 
     def of(self, branch: str) -> NDArray[np.float64]:
         """Returns the probabilities (images, 2) of one branch."""
@@ -210,11 +212,14 @@ def join(predictions: Mapping[str, Predictions]) -> BranchTable:
                 f"received {len(apart)} images of two classes: {_listed(apart)}."
             )
     stems = tuple(sorted(first))
+    called = [dict(zip(p.stems, p.files, strict=True)) for p in predictions.values()]
+    agree = all(other == called[0] for other in called)
     return BranchTable(
         names,
         stems,
         np.array([first[stem][0] for stem in stems], np.int64),
         np.stack([[table[stem][1] for stem in stems] for table in tables], axis=1),
+        tuple(called[0][stem] for stem in stems) if agree else (),
     )
 
 

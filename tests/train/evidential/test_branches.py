@@ -100,7 +100,9 @@ def test_fusion_calibrates_first(folder, tmp_path):
     expected = fuse_branches(table.probabilities)
     with path.open() as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["File"] for row in rows] == list(table.stems)
+    assert [row["File"] for row in rows] == list(table.files)
+    with (folder.path / "test" / "h.csv").open() as stream:
+        assert sorted(table.files) == sorted(r["File"] for r in csv.DictReader(stream))
     for row, p, weights in zip(
         rows, expected.probabilities, expected.weights, strict=True
     ):

@@ -67,6 +67,9 @@ def test_shuffled_rows_and_other_folders_join_to_the_same(tmp_path):
     )
     one, two = join({"h": first, "s": second}), join({"h": first, "s": shuffled})
     assert one.stems == two.stems == ("a", "b", "c")
+    # Branches that call the images alike keep their names; others join by the stem.
+    assert sorted(one.files) == sorted(first.files) and two.files == ()
+    assert [file.rsplit("/")[-1].split(".")[0] for file in one.files] == ["a", "b", "c"]
     assert one.labels.tolist() == [0, 1, 1]
     np.testing.assert_array_equal(one.probabilities, two.probabilities)
     np.testing.assert_array_equal(two.of("s")[0], second.probabilities[1])
