@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RasterWindow
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
@@ -27,6 +28,7 @@ from landslide_tf.raster.validity import (
     opaque,
 )
 from landslide_tf.terrain import Grid
+from landslide_tf.terrain.resampling import on_each_turn
 
 # A cell this much larger than the source's is made of the mean of what it covers.
 _COARSER = 1.5
@@ -99,24 +101,25 @@ class AlignedRaster:
         self._alpha = [k for k in alpha_bands(self._base) if k not in self.indexes]
         if ColorInterp.alpha in self._base.colorinterp and not self._alpha:
             self._base = opaque(self._base)
-        self._source: DatasetReader | WarpedVRT = self._base
+        self._sources: list[DatasetReader | WarpedVRT] = [self._base]
         self._nodata = self._base.nodata if nodata is None else nodata
         self._meant = frozenset(values) & {self._nodata}
         self._grid = grid
         own = placed or grids.stored_grid(self._base)
         turn = grids.same_cells(own, grid)
         if turn is None:
-            self._source = self._warped(placed, grid, kernel)
+            self._sources = self._warped(own, placed, grid, kernel)
         self._turn = turn or AS_STORED
 
-    def _warped(self, placed: Grid | None, grid: Grid, kernel: str) -> WarpedVRT:
+    def _warped(
+        self, stored: Grid, placed: Grid | None, grid: Grid, kernel: str
+    ) -> list[DatasetReader | WarpedVRT]:
+        """Returns the file on the grid, from each side of the antimeridian."""
         own = placed or grids.grid_of(self.path, self.what)
         coarser = grids.mean_cell(grid) > _COARSER * grids.mean_cell(own)
         if kernel != "nearest" and coarser:
             kernel = "average"
         how: dict[str, Any] = {}
-        if placed is not None:
-            how = {"src_crs": placed.crs, "src_transform": placed.transform}
         nodata = None if self._meant else self._nodata
         measurable = is_measurable(nodata, self.dtype)
         if nodata is not None and not measurable:
@@ -128,18 +131,23 @@ class AlignedRaster:
         add_alpha &= ColorInterp.alpha not in self._base.colorinterp
         if add_alpha:
             self._alpha.append(self._base.count + 1)
-        return WarpedVRT(
-            self._base,
-            **how,
-            src_nodata=nodata,
-            nodata=None if add_alpha else nodata,
-            crs=grid.crs,
-            transform=grid.transform,
-            height=grid.height,
-            width=grid.width,
-            resampling=Resampling[kernel],
-            add_alpha=add_alpha,
-        )
+        return [
+            WarpedVRT(
+                self._base,
+                **how,
+                src_crs=at.crs,
+                src_transform=at.transform,
+                src_nodata=nodata,
+                nodata=None if add_alpha else nodata,
+                crs=grid.crs,
+                transform=grid.transform,
+                height=grid.height,
+                width=grid.width,
+                resampling=Resampling[kernel],
+                add_alpha=add_alpha,
+            )
+            for at in on_each_turn(stored, grid)
+        ]
 
     def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Reads a window.
@@ -161,16 +169,26 @@ class AlignedRaster:
             column = self._grid.width - column - width
         box = Window(row, column, height, width).box
         with grids.readable(self.path, self.what):
-            values = self._source.read(self.indexes, window=box)
-            nodata = self._nodata if self._source is self._base else None
-            valid = known_cells(
-                self._source, self.indexes, self._alpha, nodata=nodata, box=box
-            )
-        if self._meant and self._source is self._base:
-            valid[:] = True
+            values, valid = self._read(self._sources[0], box)
+            for source in self._sources[1:]:
+                others, known = self._read(source, box)
+                values = np.where(valid, values, others)
+                valid |= known
         if values.dtype.kind == "f":
             valid &= np.isfinite(values).all(axis=0)
         return values[(slice(None), *self._turn)], valid[self._turn]
+
+    def _read(
+        self, source: DatasetReader | WarpedVRT, box: RasterWindow
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Returns bands of one view of the file, and where they hold a value."""
+        stored = source is self._base
+        values = source.read(self.indexes, window=box)
+        nodata = self._nodata if stored else None
+        valid = known_cells(source, self.indexes, self._alpha, nodata=nodata, box=box)
+        if self._meant and stored:
+            valid[:] = True
+        return values, valid
 
     def physical(self, values: NDArray[Any], position: int = 0) -> FloatArray:
         """Returns what stored values stand for, by the file's scale and offset.
@@ -187,5 +205,6 @@ class AlignedRaster:
 
     def close(self) -> None:
         """Closes the file."""
-        self._source.close()
+        for source in self._sources:
+            source.close()
         self._base.close()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio import Affine
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.raster import grid as grids
 from landslide_tf.raster.dem import DemFiles, open_dem
-from landslide_tf.raster.grid import Window
-from landslide_tf.raster.systems import bounds_in
+from landslide_tf.raster.grid import SAME, Window
+from landslide_tf.raster.systems import bounds_in, full_turn, system_of
 from landslide_tf.raster.validity import alpha_bands, known_cells
 from landslide_tf.terrain import (
     Grid,
@@ -36,6 +38,15 @@ def _around(start: int, length: int, size: int) -> tuple[int, int]:
     if size <= 2:
         return -1, size + 1
     return max(start - 1, 0), min(start + length + 1, size)
+
+
+def _in_file(first: int, end: int, width: int) -> Iterator[tuple[int, int]]:
+    """Yields first column and number of the parts of a span that goes round a file."""
+    while first < end:
+        column = first % width
+        count = min(end - first, width - column)
+        yield column, count
+        first += count
 
 
 class AlignedDem:
@@ -84,6 +95,8 @@ class AlignedDem:
         self._dem, self._grid, self._options = dem, grid, dict(options or {})
         self._open = open_dem(dem)
         self._alpha = alpha_bands(self._open.dataset)
+        placed = self._open.grid
+        self._full_turn = full_turn(system_of(placed)) if placed.crs else None
 
     def read(self, window: Window) -> tuple[FloatArray, NDArray[np.bool_]]:
         """Computes a window.
@@ -167,26 +180,47 @@ class AlignedDem:
 
     def _near(self, target: Grid) -> tuple[FloatArray, Grid, None] | None:
         """Reads the elevations that a grid needs, and their grid; None for none."""
-        own, dataset = self._open.grid, self._open.dataset
+        own, turn, aside = self._open.grid, self._full_turn, 0.0
         left, bottom, right, top = bounds_in(target, own.crs)
-        corners = ~own.transform @ (np.array([left, right]), np.array([top, bottom]))
+        if turn is not None:  # the grid may lie a turn away
+            middle, _ = own.transform @ (own.width / 2, own.height / 2)
+            aside = turn * round((middle - (left + right) / 2) / turn)
+        x, y = np.array([left, right]) + aside, np.array([top, bottom])
         spans = []
-        for ends, cells, size in zip(
-            corners, target.shape[::-1], own.shape[::-1], strict=True
+        for ends, cells in zip(
+            ~own.transform @ (x, y), target.shape[::-1], strict=True
         ):
             low, high = np.sort(ends)
             margin = _REACH * max(1.0, (high - low) / cells) + 2
-            spans.append((max(int(low - margin), 0), min(int(high + margin), size)))
-        (column, end), (row, bottom_row) = spans
-        if column >= end or row >= bottom_row:
+            spans.append((int(low - margin), int(high + margin)))
+        (first, end), (row, last) = spans
+        row, last = max(row, 0), min(last, own.height)
+        across = abs(own.width * own.transform.a)
+        round_globe = turn is not None and abs(across - turn) < SAME * abs(
+            own.transform.a
+        )
+        if not round_globe or end - first > own.width:
+            first, end = max(first, 0), min(end, own.width)
+        if first >= end or row >= last:
             return None
-        place = Window(row, column, bottom_row - row, end - column)
+        parts = [
+            self._stored(Window(row, column, last - row, width))
+            for column, width in _in_file(first, end, own.width)
+        ]
+        values = np.concatenate(parts, axis=1)
+        part = own.window(row, first, *values.shape)
+        moved = Affine.translation(-aside, 0) @ part.transform
+        return values, replace(part, transform=moved), None
+
+    def _stored(self, window: Window) -> FloatArray:
+        """Returns elevations of a window of the files, NaN = none."""
+        dataset = self._open.dataset
         with grids.readable(", ".join(self._dem.paths), "DEM"):
-            values = dataset.read(1, window=place.box).astype(np.float64)
-            known = known_cells(dataset, [1], self._alpha, box=place.box)
+            values = dataset.read(1, window=window.box).astype(np.float64)
+            known = known_cells(dataset, [1], self._alpha, box=window.box)
         values = values * dataset.scales[0] + dataset.offsets[0]
         values[~known] = np.nan
-        return values, own.window(*place), None
+        return values
 
     def close(self) -> None:
         """Closes the files."""

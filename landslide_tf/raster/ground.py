@@ -25,7 +25,13 @@ from landslide_tf.raster.grid import (
     stored_grid,
     upright_grid,
 )
-from landslide_tf.raster.systems import Bounds, bounds_in, mover, system_of
+from landslide_tf.raster.systems import (
+    Bounds,
+    bounds_in,
+    mover,
+    share_ground,
+    system_of,
+)
 from landslide_tf.terrain import Grid
 
 # Its metres are metres at the equator only; `cell_size` knows.
@@ -67,13 +73,8 @@ def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
 
 def _check_shared(parts: Sequence[Grid], name: str, grid: Grid) -> list[int]:
     """Returns which parts of a raster share ground with an image; refuses none."""
-    box = bounds_in(grid, grid.crs)
     try:
-        found = [
-            number
-            for number, part in enumerate(parts)
-            if _common(bounds_in(part, grid.crs), box) is not None
-        ]
+        found = [n for n, part in enumerate(parts) if share_ground(part, grid)]
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
     if not found:

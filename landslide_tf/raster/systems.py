@@ -176,6 +176,38 @@ def bounds_in(grid: Grid, crs: CRS) -> Bounds:
     return left, bottom, right, top
 
 
+def share_ground(grid: Grid, other: Grid) -> bool:
+    """Says whether two north-up grids with systems show common ground.
+
+    The second is looked for in the system of the first, on every turn of longitude; the
+    other way round where it has no place there.
+
+    Raises:
+        DataError: If the systems do not convert into each other.
+
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.systems import share_ground
+    >>> from landslide_tf.terrain import Grid
+    >>> east = Grid("EPSG:4326", Affine(0.1, 0, 179, 0, -0.1, -16), 20, 20)
+    >>> west = Grid("EPSG:4326", Affine(0.1, 0, -180, 0, -0.1, -16), 20, 20)
+    >>> share_ground(east, west), share_ground(east.window(0, 0, 20, 9), west)
+    (True, False)
+    """
+    system = system_of(grid)
+    mover(system_of(other), system)
+    try:
+        box = bounds_in(other, grid.crs)
+    except DataError:  # it reaches out of the projection
+        box, grid = bounds_in(grid, other.crs), other
+    turn = full_turn(system_of(grid))
+    own = bounds_in(grid, grid.crs)
+    return any(
+        max(own[0], box[0] + aside) < min(own[2], box[2] + aside)
+        and max(own[1], box[1]) < min(own[3], box[3])
+        for aside in ((0,) if turn is None else (-turn, 0, turn))
+    )
+
+
 def check_converts(grid: Grid, target: pyproj.CRS) -> None:
     """Refuses a grid that has no place in another system, or not a whole one.
 

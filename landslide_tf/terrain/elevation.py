@@ -21,7 +21,8 @@ from rasterio.windows import Window
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.terrain.gradient import missing_to_nan, real_array
-from landslide_tf.terrain.grid import Grid, aligned_offset, to_crs
+from landslide_tf.terrain.grid import Grid, aligned_offset
+from landslide_tf.terrain.resampling import to_crs
 from landslide_tf.terrain.units import elevation_unit, metres_of
 
 Dem: TypeAlias = (

@@ -19,7 +19,8 @@ from landslide_tf.terrain.elevation import (
     read_elevation,
 )
 from landslide_tf.terrain.gradient import Edges, Method
-from landslide_tf.terrain.grid import Grid, Kernel, bring, cell_size, to_crs
+from landslide_tf.terrain.grid import Grid, cell_size
+from landslide_tf.terrain.resampling import Kernel, bring, to_crs
 from landslide_tf.terrain.surface import FLAT, aspect, slope
 from landslide_tf.terrain.units import metres_of
 

@@ -31,6 +31,7 @@ from landslide_tf.raster.legend import read_legend
 from landslide_tf.raster.systems import mover, system_of
 from landslide_tf.raster.validity import alpha_bands, known_cells
 from landslide_tf.terrain import Grid, cell_size, hillshade
+from landslide_tf.terrain.resampling import on_each_turn
 
 PROBABILITY_MAP = "magma"
 _STRETCH = (1.0, 99.0)  # percentiles that become black and full colour
@@ -160,18 +161,28 @@ class Overview:
             # The most frequent of all cells that one touches, by however little.
             resampling = Resampling.nearest
         said = dataset.nodata if nodata is None else nodata
-        with WarpedVRT(
-            dataset,
-            src_nodata=said,
-            nodata=said,
-            crs=self.grid.crs,
-            transform=self.grid.transform,
-            height=self.grid.height,
-            width=self.grid.width,
-            resampling=resampling,
-            add_alpha=said is None and ColorInterp.alpha not in dataset.colorinterp,
-        ) as warped:
-            return _read(warped, index, shape, resampling)
+        values, valid = (
+            np.zeros(shape, dataset.dtypes[index - 1]),
+            np.zeros(shape, bool),
+        )
+        for placed in on_each_turn(own, self.grid):
+            with WarpedVRT(
+                dataset,
+                src_crs=placed.crs,
+                src_transform=placed.transform,
+                src_nodata=said,
+                nodata=said,
+                crs=self.grid.crs,
+                transform=self.grid.transform,
+                height=self.grid.height,
+                width=self.grid.width,
+                resampling=resampling,
+                add_alpha=said is None and ColorInterp.alpha not in dataset.colorinterp,
+            ) as warped:
+                found, known = _read(warped, index, shape, resampling)
+            values = np.where(valid, values, found)
+            valid |= known
+        return values, valid
 
 
 def _read(
