@@ -1,8 +1,9 @@
 """An inventory in one GeoPackage, which is a database of SQLite.
 
-Python's own SQLite makes and changes it: a transaction covers all tables, and the
-spatial index does not depend on the SQLite that GDAL finds. Tables and triggers are
-those of the OGC GeoPackage standard 1.3 (12-128r18), annexes C and F.3.
+Python's SQLite makes and changes it, so that a transaction covers all tables. Tables
+are those of the OGC GeoPackage standard 1.3 (12-128r18), annex C. It has no spatial
+index: where TensorFlow was loaded first, SQLite is the one that it brings, without
+R-trees. Boxes are read from the head of each geometry.
 """
 
 from __future__ import annotations
@@ -47,10 +48,6 @@ CREATE TABLE gpkg_geometry_columns (
   column_name TEXT NOT NULL, geometry_type_name TEXT NOT NULL,
   srs_id INTEGER NOT NULL REFERENCES gpkg_spatial_ref_sys(srs_id),
   z TINYINT NOT NULL, m TINYINT NOT NULL, PRIMARY KEY (table_name, column_name));
-CREATE TABLE gpkg_extensions (
-  table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL,
-  definition TEXT NOT NULL, scope TEXT NOT NULL,
-  UNIQUE (table_name, column_name, extension_name));
 CREATE TABLE settings (
   fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, name TEXT UNIQUE, value TEXT);
 INSERT INTO gpkg_contents (table_name, data_type, identifier)
@@ -64,22 +61,7 @@ INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id)
   VALUES ('{table}', 'features', '{table}', 4326);
 INSERT INTO gpkg_geometry_columns
   VALUES ('{table}', 'geom', 'MULTIPOLYGON', 4326, 0, 0);
-INSERT INTO gpkg_extensions VALUES ('{table}', 'geom', 'gpkg_rtree_index',
-  'http://www.geopackage.org/spec120/#extension_rtree', 'write-only');
-CREATE VIRTUAL TABLE rtree_{table}_geom USING rtree(id, minx, maxx, miny, maxy);
 """
-
-_ON_INSERT = """CREATE TRIGGER rtree_{table}_geom_insert AFTER INSERT ON {table}
-WHEN NEW.geom NOT NULL AND NOT ST_IsEmpty(NEW.geom) BEGIN
-  INSERT OR REPLACE INTO rtree_{table}_geom VALUES (NEW.fid, ST_MinX(NEW.geom),
-    ST_MaxX(NEW.geom), ST_MinY(NEW.geom), ST_MaxY(NEW.geom)); END"""
-_ON_UPDATE = """CREATE TRIGGER rtree_{table}_geom_update AFTER UPDATE ON {table} BEGIN
-  DELETE FROM rtree_{table}_geom WHERE id = OLD.fid;
-  INSERT INTO rtree_{table}_geom SELECT NEW.fid, ST_MinX(NEW.geom), ST_MaxX(NEW.geom),
-    ST_MinY(NEW.geom), ST_MaxY(NEW.geom)
-    WHERE NEW.geom NOT NULL AND NOT ST_IsEmpty(NEW.geom); END"""
-_ON_DELETE = """CREATE TRIGGER rtree_{table}_geom_delete AFTER DELETE ON {table}
-WHEN OLD.geom NOT NULL BEGIN DELETE FROM rtree_{table}_geom WHERE id = OLD.fid; END"""
 
 
 class GeoPackage(Store):
@@ -103,8 +85,8 @@ class GeoPackage(Store):
     """
 
     in_box = (
-        "fid IN (SELECT id FROM rtree_{table}_geom WHERE maxx >= :west AND "
-        "minx <= :east AND maxy >= :south AND miny <= :north)"
+        "ST_MaxX(geom) >= :west AND ST_MinX(geom) <= :east AND "
+        "ST_MaxY(geom) >= :south AND ST_MinY(geom) <= :north"
     )
 
     def __init__(
@@ -142,7 +124,10 @@ class GeoPackage(Store):
             raise
 
     def _add_functions(self) -> None:
-        """Adds what the triggers of the spatial index call."""
+        """Adds functions of a geometry: ours, and what triggers of an index call.
+
+        Other programs add an index and triggers of these names to a layer.
+        """
         for position, name in enumerate(("MinX", "MaxX", "MinY", "MaxY")):
 
             def of_box(blob: bytes, position: int = position) -> float:
@@ -216,9 +201,6 @@ class GeoPackage(Store):
         for statement in statements.split(";\n"):
             if statement.strip():
                 run(statement)
-        for table in _LAYERS:
-            for trigger in (_ON_INSERT, _ON_UPDATE, _ON_DELETE):
-                run(trigger.format(table=table))
         wkt = pyproj.CRS.from_epsg(_SRS).to_wkt("WKT1_GDAL")
         for row in (
             ("Undefined Cartesian SRS", -1, "NONE", -1, "undefined"),
@@ -243,7 +225,8 @@ class GeoPackage(Store):
         for table in _LAYERS:
             self._connection.execute(
                 f"UPDATE gpkg_contents SET (min_x, min_y, max_x, max_y) = (SELECT "
-                f"min(minx), min(miny), max(maxx), max(maxy) FROM rtree_{table}_geom), "
+                f"min(ST_MinX(geom)), min(ST_MinY(geom)), max(ST_MaxX(geom)), "
+                f"max(ST_MaxY(geom)) FROM {table}), "
                 "last_change = strftime('%Y-%m-%dT%H:%M:%fZ','now') "
                 "WHERE table_name = ?",
                 (table,),

@@ -36,7 +36,7 @@ class Store(ABC):
         name: The database, for messages.
         to_geometry: SQL that makes a geometry of the value `:geom`.
         from_geometry: SQL that gives the stored form of the column `geom`.
-        in_box: SQL condition on `{table}` with `:west`, `:south`, `:east`, `:north`.
+        in_box: SQL condition on `geom` with `:west`, `:south`, `:east`, `:north`.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -215,7 +215,7 @@ class Store(ABC):
 
     def scenes(self, query: Query | None = None) -> list[Scene]:
         """Returns the wanted scenes, by date and name."""
-        condition, values = self._condition("scenes", query or Query())
+        condition, values = self._condition(query or Query())
         names, geometries, rows = self._select(
             "scenes", SCENE_FIELDS, condition, values, "date_max, name, id"
         )
@@ -229,7 +229,7 @@ class Store(ABC):
     def landslides(self, query: Query | None = None) -> Landslides:
         """Returns the wanted landslides, by date, scene and size."""
         query = query or Query()
-        condition, values = self._condition("landslides", query)
+        condition, values = self._condition(query)
         if query.confidence is not None:
             condition += " AND confidence >= :confidence"
             values["confidence"] = query.confidence
@@ -241,7 +241,7 @@ class Store(ABC):
         columns = {name: [row[k] for row in rows] for k, name in enumerate(names)}
         return Landslides(geometries, columns).where(_in_box(geometries, query))
 
-    def _condition(self, table: str, query: Query) -> tuple[str, dict[str, Value]]:
+    def _condition(self, query: Query) -> tuple[str, dict[str, Value]]:
         parts, values = ["1 = 1"], dict[str, Value]()
         for name, sign, date in (
             ("since", ">=", query.since),
@@ -255,7 +255,7 @@ class Store(ABC):
             parts.append(f"region IN ({', '.join(f':{key}' for key in keys)})")
             values |= dict(zip(keys, query.regions, strict=True))
         if query.box is not None:
-            parts.append(self.in_box.format(table=table))
+            parts.append(self.in_box)
             values |= dict(
                 zip(("west", "south", "east", "north"), query.box, strict=True)
             )
