@@ -31,7 +31,7 @@ from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window, grid_of, open_raster
 from landslide_tf.raster.ground import check_dem, check_overlap
-from landslide_tf.raster.systems import bounds_in, wkt_of
+from landslide_tf.raster.systems import bounds_together, wkt_of
 from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import Grid
 
@@ -107,8 +107,8 @@ def find_pairs(
             p for p in sorted((folder / "labels").iterdir()) if p.suffix in _POLYGONS
         )
     pairs = {row["id"]: _pair(folder, row, shared) for row in rows}
-    crs = pairs[rows[0]["id"]].grid.crs
-    bounds = {name: bounds_in(pair.grid, crs) for name, pair in pairs.items()}
+    grids = [pair.grid for pair in pairs.values()]
+    bounds = dict(zip(pairs, bounds_together(grids, grids[0].crs), strict=True))
     given = any(row.get("split") for row in rows)
     if given:
         chosen = read_splits(table, pairs, "id")

@@ -20,7 +20,7 @@ from landslide_tf.datasets.common.splits import (
 )
 from landslide_tf.datasets.landslide_scenes.tiles import Tile, TileSizeError
 from landslide_tf.raster.scene import Scene
-from landslide_tf.raster.systems import bounds_in, ground_system, wkt_of
+from landslide_tf.raster.systems import bounds_together, ground_system, wkt_of
 from landslide_tf.terrain import Grid
 
 TEST, VALIDATION = 0.2, 0.1
@@ -145,7 +145,7 @@ def _groups(scenes: Mapping[str, Scene]) -> list[tuple[str, ...]]:
     crs = grids[0].crs
     if crs is None or len(systems) > 1:
         crs = CRS.from_wkt(ground_system(grids).to_wkt())
-    bounds = {name: bounds_in(scene.grid, crs) for name, scene in scenes.items()}
+    bounds = dict(zip(scenes, bounds_together(grids, crs), strict=True))
     shared = overlapping_footprints(bounds)
     joined = {name for group in shared for name in group}
     return sorted([*shared, *((name,) for name in scenes if name not in joined)])
@@ -157,7 +157,7 @@ def _span(grid: Grid, tile: Tile, reference: Grid) -> NDArray[np.float64]:
         starts = np.array([tile.row, tile.column], np.float64)
         return np.stack([starts, starts + tile.size], axis=-1)
     part = grid.window(tile.row, tile.column, tile.size, tile.size)
-    left, bottom, right, top = bounds_in(part, reference.crs)
+    left, bottom, right, top = bounds_together([reference, part], reference.crs)[1]
     columns, rows = ~reference.transform @ (
         np.array([left, right]),
         np.array([top, bottom]),

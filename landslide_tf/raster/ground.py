@@ -28,6 +28,7 @@ from landslide_tf.raster.grid import (
 from landslide_tf.raster.systems import (
     Bounds,
     bounds_in,
+    bounds_together,
     mover,
     share_ground,
     system_of,
@@ -217,7 +218,8 @@ def check_images(
                 )
             continue
         check_overlap(path, "image", grid)
-        shared = _common(shared, bounds_in(grid_of(path, "image"), grid.crs))
+        here = bounds_together([grid, grid_of(path, "image")], grid.crs)[1]
+        shared = _common(shared, here)
         if shared is None:
             raise DataError(
                 f"image `{path}` must share ground with all files of the scene, "

@@ -176,6 +176,44 @@ def bounds_in(grid: Grid, crs: CRS) -> Bounds:
     return left, bottom, right, top
 
 
+def bounds_together(grids: Sequence[Grid], crs: CRS) -> list[Bounds]:
+    """Returns bounds of north-up grids in one system, all on the turn of the first.
+
+    The same ground may lie at 181° of longitude in one file and at −179° in another.
+
+    Args:
+        grids: Grids with systems, at least one.
+        crs: The system.
+
+    Returns:
+        Bounds of each, as of `bounds_in`.
+
+    Raises:
+        DataError: As `bounds_in`.
+
+    >>> from rasterio import Affine
+    >>> from rasterio.crs import CRS
+    >>> from landslide_tf.raster.systems import bounds_together
+    >>> from landslide_tf.terrain import Grid
+    >>> east = Grid("EPSG:4326", Affine(0.5, 0, 179, 0, -0.5, -16), 4, 4)
+    >>> west = Grid("EPSG:4326", Affine(0.5, 0, -180, 0, -0.5, -16), 4, 4)
+    >>> bounds_together([east, west], CRS.from_epsg(4326))
+    [(179.0, -18.0, 181.0, -16.0), (180.0, -18.0, 182.0, -16.0)]
+    """
+    boxes = [bounds_in(grid, crs) for grid in grids]
+    turn = full_turn(pyproj.CRS.from_user_input(crs))
+    if turn is None:
+        return boxes
+    first = boxes[0][0] + boxes[0][2]
+    asides = [
+        turn * round((first - left - right) / 2 / turn) for left, _, right, _ in boxes
+    ]
+    return [
+        (left + aside, bottom, right + aside, top)
+        for (left, bottom, right, top), aside in zip(boxes, asides, strict=True)
+    ]
+
+
 def share_ground(grid: Grid, other: Grid) -> bool:
     """Says whether two north-up grids with systems show common ground.
 

@@ -9,12 +9,15 @@ import pytest
 import shapely
 from rasterio import Affine
 
+from landslide_tf.datasets.landslide_scenes.tiles import Tile
+from landslide_tf.datasets.landslide_scenes.zones import zones_of
 from landslide_tf.mapping import MapOptions, Outputs, SceneFiles, map_scene
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.ground import check_overlap
+from landslide_tf.raster.scene import make_scene
 from landslide_tf.report.map.layers import Overview, hillshade_layer
 from landslide_tf.report.map.objects import read_objects
 from landslide_tf.terrain import Grid
@@ -160,3 +163,45 @@ def test_outlines_in_geojson_are_cut_in_two(tmp_path):
         (10, 5, 30, 15),
         (2, 20, 8, 25),
     ]
+
+
+def test_scenes_on_both_turns_are_of_one_ground(tmp_path):
+    """Else the same ground could be in training and in test."""
+    scenes = {}
+    for name, grid in (
+        ("east", EAST),
+        ("west", WEST),
+        ("far", EAST.window(0, 99, 9, 9)),
+    ):
+        colours = np.zeros((3, *grid.shape), np.uint8)
+        path = files.write(
+            tmp_path / f"{name}.tif", colours, crs=DEGREES, transform=grid.transform,
+            names=("red", "green", "blue"),
+        )  # fmt: skip
+        scenes[name] = make_scene(name, path, bands=["red"], factors=())
+    rows = range(0, 24, 4)
+    tiles = [
+        Tile(n, row, 0, 4, counts=(1, 1)) for n in ("east", "west") for row in rows
+    ]
+    tiles += [Tile("far", row, 0, 2, counts=(1, 1)) for row in range(0, 9, 2)]
+    zones = zones_of(scenes, tiles, 1, gap=2)
+    assert zones["east"] is zones["west"] is not zones["far"]
+    for split, zone in zones["east"].items():
+        held = [
+            [zone.holds(scenes[n], tile) for tile in tiles if tile.scene == n]
+            for n in ("east", "west")
+        ]
+        assert held[0] == held[1] and any(held[0]), split
+
+
+@pytest.mark.parametrize("zone", [1, 17, 33, 60])
+def test_a_raster_of_the_world_holds_every_scene(tmp_path, zone):
+    world = Grid(DEGREES, Affine(2, 0, -180, 0, -2, 90), 90, 180)
+    path = write(tmp_path / "w.tif", np.zeros(world.shape, np.uint8), world)
+    for easting in (200_000, 500_000, 800_000):
+        transform = Affine(10, 0, easting, 0, -10, 7_000_000)
+        grid = Grid(f"EPSG:{32600 + zone}", transform, 20, 20)
+        check_overlap(path, "labels", grid)
+        raster = AlignedRaster(path, "labels", grid, kernel="nearest")
+        assert raster.read(Window(0, 0, 20, 20))[1].all()
+        raster.close()
