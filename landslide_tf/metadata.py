@@ -56,6 +56,8 @@ class Terrain(_Strict):
     derive: Literal["after", "before"] = "after"
     resampling: Literal["cubic", "bilinear", "nearest"] = "cubic"
     edges: Literal["compute", "nodata"] = "compute"
+    method: Literal["horn", "zevenbergen_thorne"] = "horn"
+    distances: Literal["grid", "ground"] = "grid"
 
 
 class ModelMetadata(_Strict):

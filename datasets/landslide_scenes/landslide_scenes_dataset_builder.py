@@ -15,6 +15,7 @@ from landslide_tf.datasets.common.files import find_manual
 from landslide_tf.datasets.common.info import TERRAIN, BandInfo, make_info
 from landslide_tf.datasets.common.report import warn_incomplete
 from landslide_tf.errors import DataError
+from landslide_tf.metadata import Terrain
 
 if TYPE_CHECKING:
     from landslide_tf.datasets.landslide_scenes.plan import Plan
@@ -213,6 +214,10 @@ class Builder(LandslideBuilder["Tile"]):
                 "unlabelled_share": 1 - float(counts.sum()) / pixels,
             }
         self.info.metadata["files"] = files
+        if set(config.factors) & set(_TERRAIN):
+            # Maps are made of the same slopes.
+            how = next(iter(plan.scenes.values())).terrain
+            self.info.metadata["terrain"] = Terrain(**how).model_dump()
         if np.dtype(config.dtype).kind != "u":
             bands = self.info.metadata["bands"]
             for band, ends in zip(bands, plan.ranges, strict=True):

@@ -89,6 +89,9 @@ DemUnit = Annotated[
     str | None,
     typer.Option(help="metre, foot, us_survey_foot.", show_default="the DEM's"),
 ]
+Distances = Annotated[
+    str, typer.Option(help="Of slopes: in the projection (grid), or on the ground.")
+]
 DemNodata = Annotated[
     float | None,
     typer.Option(help="Value of missing cells.", show_default="the DEM's"),

@@ -60,6 +60,7 @@ def prepare(
     dem: Dem = None,
     dem_unit: shared.DemUnit = None,
     dem_nodata: shared.DemNodata = None,
+    distances: shared.Distances = "grid",
     ndvi: Annotated[Files, typer.Option(help="NDVI; else of NIR and red.")] = None,
     points: Annotated[
         Files, typer.Option(help="Landslide points: train around them too.")
@@ -98,6 +99,7 @@ def prepare(
         patches=cast("Patches", patches),  # `Options` checks both words
         sampling=cast("SamplingMethod", sampling),
         seed=seed,
+        terrain={"distances": distances},
     )
     count = len(image)
     rows = zip(

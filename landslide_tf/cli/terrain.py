@@ -10,6 +10,7 @@ import typer
 from landslide_tf.cli import options as shared
 
 if TYPE_CHECKING:
+    from landslide_tf.terrain.distances import Distances
     from landslide_tf.terrain.gradient import Edges, Method
 
 
@@ -37,6 +38,7 @@ def terrain(
     ] = "compute",
     azimuth: Annotated[float, typer.Option(help="Of the sun, degrees.")] = 315.0,
     altitude: Annotated[float, typer.Option(help="Of the sun, degrees.")] = 45.0,
+    distances: shared.Distances = "grid",
     overwrite: shared.Overwrite = False,
 ) -> None:
     """Write slope, aspect, hillshade and NDVI as GeoTIFFs, to look at them."""
@@ -47,10 +49,11 @@ def terrain(
         tuple(image or ()),
         shared.band_choice(bands),
         nodata,
-        cast("Method", method),  # `TerrainFiles` checks both words
+        cast("Method", method),  # `TerrainFiles` checks the words
         cast("Edges", edges),
         azimuth,
         altitude,
+        cast("Distances", distances),
     )
     named = {"slope": slope, "aspect": aspect, "hillshade": hillshade, "ndvi": ndvi}
     outputs = {name: path for name, path in named.items() if path is not None}

@@ -323,6 +323,7 @@ class MapWriter:
             grid,
             probability=chances,
             dem=files.dem,
+            distances=self._scene.scene.terrain.get("distances", "grid"),
             min_area=self._options.min_area,
             simplify=self._options.simplify,
         )

@@ -19,6 +19,7 @@ from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.polygons import driver_of, write_polygons
 from landslide_tf.raster.systems import LONLAT, check_converts
 from landslide_tf.terrain import Grid
+from landslide_tf.terrain.distances import Distances
 
 LAYER = "landslides"
 
@@ -47,6 +48,7 @@ def find_landslides(
     *,
     probability: Path | None = None,
     dem: DemFiles | None = None,
+    distances: Distances = "grid",
     min_area: float | None = None,
     simplify: float = 0.0,
 ) -> Landslides:
@@ -60,6 +62,7 @@ def find_landslides(
         grid: A north-up grid, or one without a system.
         probability: Raster of the landslide probability on `grid`, scale applied.
         dem: Elevation model, for slopes, aspects and elevations.
+        distances: Of the slopes, as in `terrain.factors_on_grid`.
         min_area: Smallest object, m²; None = 16 pixels.
         simplify: Tolerance of the outlines, metres; 0 keeps the pixels' edges.
 
@@ -91,7 +94,9 @@ def find_landslides(
     table: dict[str, NDArray[Any]] = {"id": np.arange(1, len(found) + 1)}
     table |= {"area_m2": areas[order], "area_px": pixels[order]}
     table |= {name: values[order] for name, values in shapes.items()}
-    table |= pixel_attributes(found, grid, probability=probability, dem=dem)
+    table |= pixel_attributes(
+        found, grid, probability=probability, dem=dem, distances=distances
+    )
     if simplify > 0 and len(found):
         metres_per_unit = math.sqrt(areas[order].sum() / shapely.area(found).sum())
         found = shapely.simplify(

@@ -26,6 +26,7 @@ from landslide_tf.raster.antimeridian import Geometries
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.terrain import Grid
+from landslide_tf.terrain.distances import Distances
 
 TERRAIN = (
     "elev_min_m",
@@ -99,6 +100,7 @@ def pixel_attributes(
     *,
     probability: Path | None = None,
     dem: DemFiles | None = None,
+    distances: Distances = "grid",
 ) -> dict[str, FloatArray]:
     """Summarises rasters inside each polygon, reading each part of them once.
 
@@ -110,6 +112,7 @@ def pixel_attributes(
         grid: The grid of the pixels, north up.
         probability: Raster of the landslide probability, scale applied.
         dem: Elevations of any grid.
+        distances: Of the slopes, as in `terrain.factors_on_grid`.
 
     Returns:
         By name (N,), NaN where nothing is known: `probability` (mean) and `max_prob`;
@@ -145,7 +148,8 @@ def pixel_attributes(
         if probability is not None:
             readers.append(_chances(probability, grid, stack))
         if dem is not None:
-            terrain = AlignedDem(dem, grid, ("dem", "slope", "aspect"))
+            made = ("dem", "slope", "aspect")
+            terrain = AlignedDem(dem, grid, made, {"distances": distances})
             stack.callback(terrain.close)
             readers.append(lambda window: terrain.read(window)[0])
         if not readers:

@@ -56,6 +56,7 @@ class DataDescription:
         gsd: Ground cell in metres, or None.
         version: Version of the data set.
         landslide_name: What the labels call the landslide class, if otherwise.
+        terrain: How factors were made of elevations, see `metadata.Terrain`, or None.
     """
 
     name: str
@@ -67,6 +68,7 @@ class DataDescription:
     gsd: float | None = None
     version: str | None = None
     landslide_name: str | None = None
+    terrain: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -225,6 +227,7 @@ def describe(metadata: Mapping[str, Any], name: str, split: str) -> DataDescript
         gsd=metadata.get("gsd"),
         version=metadata.get("version"),
         landslide_name=metadata.get("landslide_name"),
+        terrain=dict(metadata["terrain"]) if metadata.get("terrain") else None,
     )
 
 

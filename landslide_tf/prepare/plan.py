@@ -18,7 +18,8 @@ from landslide_tf.datasets.landslide_scenes.tiles import (
     grid_windows,
     survey,
 )
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError, check_choice, did_you_mean
+from landslide_tf.metadata import Terrain
 from landslide_tf.prepare.patches import Patch
 from landslide_tf.prepare.pool import (
     Patches,
@@ -97,8 +98,8 @@ class Options:
         sampling: As in `multistage_sample`; training tiles only.
         seed: Seed of split and sampling.
         licence: Licence of the scenes.
-        terrain: How factors are made of elevations: `derive`, `resampling`, `edges`
-            and `method` of `terrain.factors_on_grid`.
+        terrain: How factors are made of elevations: `derive`, `resampling`, `edges`,
+            `method` and `distances` of `terrain.factors_on_grid`.
         workers: Threads that read windows; None = one a core, four at most.
 
     >>> from landslide_tf.prepare import Options
@@ -127,6 +128,14 @@ class Options:
                     f"`{name}` cannot be `{value}`."
                     f"{did_you_mean(str(value), get_args(known))}"
                 )
+        for name, value in self.terrain.items():
+            check_choice(name, value, _how(name))
+
+
+def _how(name: str) -> tuple[str, ...]:
+    """Returns the words that a key of `terrain` takes."""
+    check_choice("terrain", name, Terrain.model_fields)
+    return get_args(Terrain.model_fields[name].annotation)
 
 
 def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:

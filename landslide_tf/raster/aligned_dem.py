@@ -19,10 +19,10 @@ from landslide_tf.raster.validity import alpha_bands, known_cells
 from landslide_tf.terrain import (
     Grid,
     TerrainFactors,
-    cell_size,
     factors_on_grid,
     hillshade,
 )
+from landslide_tf.terrain.distances import cells_by
 from landslide_tf.terrain.elevation import NoElevation
 from landslide_tf.terrain.on_grid import elevations_on_grid
 
@@ -59,8 +59,8 @@ class AlignedDem:
         dem: Elevation model, any grid and system.
         grid: The grid to read on.
         factors: Names of `terrain.FACTORS`.
-        options: How factors are made: `derive`, `resampling`, `edges` and `method` of
-            `terrain.factors_on_grid`.
+        options: How factors are made: `derive`, `resampling`, `edges`, `method` and
+            `distances` of `terrain.factors_on_grid`.
 
     Raises:
         DataError: As `open_dem`.
@@ -148,9 +148,10 @@ class AlignedDem:
         if heights is None:
             return np.zeros((window.height, window.width), np.uint8)
         how = {k: v for k, v in self._options.items() if k in ("method", "edges")}
-        return hillshade(
-            heights, cell_size(target), azimuth=azimuth, altitude=altitude, **how
-        )[inside]
+        cell = cells_by(target, self._options.get("distances", "grid"))
+        return hillshade(heights, cell, azimuth=azimuth, altitude=altitude, **how)[
+            inside
+        ]
 
     def _with_rim(self, window: Window) -> tuple[Grid, tuple[slice, slice]]:
         """Returns the grid of a window with the cells around it, and where it lies."""

@@ -34,6 +34,7 @@ from landslide_tf.raster.systems import (
     system_of,
 )
 from landslide_tf.terrain import Grid
+from landslide_tf.terrain.distances import cells_by
 
 # Its metres are metres at the equator only; `cell_size` knows.
 _WEB_MERCATOR = 3857
@@ -285,7 +286,9 @@ def check_dem(dem: DemFiles, grid: Grid, terrain: Mapping[str, Any]) -> None:
         warnings.warn(line, stacklevel=3)
     before = terrain.get("derive") == "before"
     derived, what = (own, "DEM") if before else (grid, "image")
-    if line := stretch_warning(derived, what):
+    if terrain.get("distances") == "ground":
+        cells_by(derived, "ground")  # refuses a projection that does not allow it
+    elif line := stretch_warning(derived, what):
         warnings.warn(line, stacklevel=3)
 
 
@@ -334,5 +337,5 @@ def stretch_warning(grid: Grid, what: str) -> str | None:
         f"{what} lies where one metre on the ground is {east:.3g} m from west to east "
         f"and {north:.3g} m from south to north of its projection, {system.name}: "
         "slopes are wrong by as much; warp it to a local one, as UTM (`gdalwarp "
-        "-t_srs`)."
+        "-t_srs`), or prepare with `--distances ground`."
     )

@@ -27,6 +27,7 @@ from landslide_tf.raster.ground import check_dem
 from landslide_tf.raster.outputs import check_outputs
 from landslide_tf.raster.scene import NDVI, Scene, SceneReader, make_scene
 from landslide_tf.terrain import Grid
+from landslide_tf.terrain.distances import Distances
 from landslide_tf.version import __version__
 
 Read = Callable[[Window], NDArray[Any]]
@@ -66,6 +67,7 @@ class TerrainFiles:
         edges: As in `terrain.slope`.
         azimuth: Direction of the sun, degrees clockwise from north.
         altitude: Height of the sun above the horizon, degrees in [0, 90].
+        distances: As in `terrain.factors_on_grid`.
 
     >>> from landslide_tf.raster.dem import DemFiles
     >>> from landslide_tf.raster.terrain_layers import TerrainFiles
@@ -82,10 +84,12 @@ class TerrainFiles:
     edges: Literal["compute", "nodata"] = "compute"
     azimuth: float = 315.0
     altitude: float = 45.0
+    distances: Distances = "grid"
 
     def __post_init__(self) -> None:
         """Refuses unknown words and a sun below the horizon."""
         check_choice("method", self.method, ("horn", "zevenbergen_thorne"))
+        check_choice("distances", self.distances, ("grid", "ground"))
         check_choice("edges", self.edges, ("compute", "nodata"))
         if not (np.isfinite(self.azimuth) and 0 <= self.altitude <= 90):
             raise DataError(
@@ -150,7 +154,11 @@ def write_terrain_layers(
     ([45.0, 45.0, 45.0, 45.0, 45.0, 45.0], ('degree',), -9999.0)
     """
     _check(files, outputs, overwrite=overwrite)
-    options = {"method": files.method, "edges": files.edges}
+    options = {
+        "method": files.method,
+        "edges": files.edges,
+        "distances": files.distances,
+    }
     grid = _grid(files, options)
     scene = _scene(files) if NDVI in outputs else None
     tags = {_SOURCES: _names(files), "LANDSLIDE_TF_VERSION": __version__}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError, check_choice
+from landslide_tf.terrain.distances import Distances, cells_by
 from landslide_tf.terrain.elevation import (
     Dem,
     Elevation,
@@ -19,7 +20,7 @@ from landslide_tf.terrain.elevation import (
     read_elevation,
 )
 from landslide_tf.terrain.gradient import Edges, Method
-from landslide_tf.terrain.grid import Grid, cell_size
+from landslide_tf.terrain.grid import Grid
 from landslide_tf.terrain.resampling import Kernel, bring, to_crs
 from landslide_tf.terrain.surface import FLAT, aspect, slope
 from landslide_tf.terrain.units import metres_of
@@ -85,7 +86,9 @@ def _direction(angle: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.where(level, 0.0, np.sin(radians)), np.where(level, 0.0, np.cos(radians))
 
 
-def _turn_of_north(source: Grid, target: Grid) -> tuple[FloatArray, FloatArray]:
+def _turn_of_north(
+    source: Grid, target: Grid, distances: Distances
+) -> tuple[FloatArray, FloatArray]:
     """Returns sine and cosine of the azimuth, on the target, of the source's north.
 
     Each float64 (H, W). The norths of two projections differ by the convergence of
@@ -98,7 +101,7 @@ def _turn_of_north(source: Grid, target: Grid) -> tuple[FloatArray, FloatArray]:
     x, y = to_crs(x, y, target, source)
     ahead = to_crs(x, y + abs(source.transform.e), source, target)
     there = ~target.transform @ ahead
-    east, north = cell_size(target)
+    east, north = cells_by(target, distances)
     if np.ndim(east):
         centres = np.arange(target.height) + 0.5
         east, north = (np.interp(rows, centres, v)[:, None] for v in (east, north))
@@ -173,9 +176,10 @@ def _derive_before(
     z_factor: float,
     method: Method,
     edges: Edges,
+    distances: Distances,
 ) -> dict[str, FloatArray]:
     """Computes the factors on the model's own grid and resamples them."""
-    native, cell, out = found.grid, cell_size(found.grid), {}
+    native, cell, out = found.grid, cells_by(found.grid, distances), {}
     if "slope" in names:
         steep = slope(
             found.values,
@@ -191,7 +195,7 @@ def _derive_before(
         angle = aspect(found.values, cell, method=method, edges=edges, dtype=np.float64)
         s, c = (bring(v, native, target, kernel) for v in _direction(angle))
         if native.crs != target.crs:
-            a, b = _turn_of_north(native, target)
+            a, b = _turn_of_north(native, target, distances)
             s, c = s * b + c * a, c * b - s * a
         length = np.hypot(s, c)
         level = length < _NO_DIRECTION
@@ -209,9 +213,10 @@ def _derive_after(
     z_factor: float,
     method: Method,
     edges: Edges,
+    distances: Distances,
 ) -> dict[str, FloatArray]:
     """Computes the factors of elevations that lie on the target grid."""
-    cell, out = cell_size(target), {}
+    cell, out = cells_by(target, distances), {}
     if "slope" in names:
         out["slope"] = slope(dem, cell, z_factor=z_factor, method=method, edges=edges)
     if any(name.startswith("aspect") for name in names):
@@ -230,6 +235,7 @@ def factors_on_grid(
     edges: Edges = "compute",
     factors: Sequence[str] = ("slope", "aspect"),
     method: Method = "horn",
+    distances: Distances = "grid",
     z_unit: str | float | None = None,
     nodata: float | None = None,
 ) -> TerrainFactors:
@@ -252,6 +258,9 @@ def factors_on_grid(
             `"aspect"` (degrees clockwise from the grid's north, −1 = level),
             `"aspect_sin"` and `"aspect_cos"` ((0, 0) = level).
         method: As in `slope`.
+        distances: `"grid"`: horizontal distances are those of the projection, as GDAL
+            takes them; `"ground"`: on the ellipsoid, where a Mercator or
+            equirectangular system stretches them (see `distances.cells_by`).
         z_unit: Unit of the elevations: a name of `Z_UNITS`, or metres a unit; None =
             what the file says of its band or vertical axis, else metres.
         nodata: Value of missing elevations that the file does not declare.
@@ -285,14 +294,16 @@ def factors_on_grid(
             " `Grid.of(dataset)`."
         )
     target, back = grid.upright()
-    cell_size(target)  # refuses a grid without cell size before the model is read
+    cells_by(target, distances)  # refuses a grid without before the model is read
     found, values = _read_onto(dem, target, resampling, nodata, z_unit)
     metres = found.metres
     known = np.isfinite(values)
     if derive == "after":
-        layers = _derive_after(values, target, names, metres, method, edges)
+        layers = _derive_after(values, target, names, metres, method, edges, distances)
     else:
-        layers = _derive_before(found, target, names, resampling, metres, method, edges)
+        layers = _derive_before(
+            found, target, names, resampling, metres, method, edges, distances
+        )
     layers["dem"] = values * metres
     out = np.empty((*target.shape, len(names)), np.float32)
     for channel, name in enumerate(names):

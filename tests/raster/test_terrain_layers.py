@@ -140,6 +140,21 @@ def test_tiles_in_another_unit_are_lit_alike(heights, dem, tmp_path):
     assert np.abs(lit.astype(int) - whole).max() <= 1 and (lit == whole).mean() > 0.999
 
 
+def test_distances_can_be_those_on_the_ground(tmp_path):
+    """World Mercator at 60° N: a cell of 10 m is one of 5.01 m."""
+    place = {"crs": "EPSG:3395", "transform": Affine(10, 0, 0, 0, -10, 8_362_700)}
+    plane = np.tile(2 * np.arange(30.0), (1, 20, 1))
+    dem = DemFiles(files.write(tmp_path / "plane.tif", plane, **place))
+    with pytest.warns(UserWarning, match="one metre on the ground"):
+        written(tmp_path / "grid", TerrainFiles(dem))
+    sources = TerrainFiles(dem, distances="ground")
+    steep, towards, lit = written(tmp_path / "ground", sources)
+    np.testing.assert_allclose(steep[1:-1], np.degrees(np.arctan(2 / 5.01)), atol=0.02)
+    np.testing.assert_allclose(towards, 270, atol=1e-3)
+    expected = hillshade(plane[0], 5.0113)
+    assert np.abs(lit.astype(int) - expected).max() <= 1
+
+
 def test_what_is_in_the_way_stays(dem, tmp_path):
     mine = tmp_path / "slope.tif"
     files.write(mine, np.ones((1, 3, 3), np.float32))

@@ -14,7 +14,7 @@ import numpy as np
 from landslide_tf import models
 from landslide_tf.errors import LandslideTFError, RecipeError, did_you_mean
 from landslide_tf.layers import FactorKind
-from landslide_tf.metadata import Band, Factor, ModelMetadata
+from landslide_tf.metadata import Band, Factor, ModelMetadata, Terrain
 from landslide_tf.metrics import prior_bias
 from landslide_tf.models.backbones import Stem
 from landslide_tf.pipelines import ExampleStore, class_shares
@@ -170,7 +170,7 @@ def describe_model(
         known = channels[channel].range
         return None if known is None else (known[0] * factor, known[1] * factor)
 
-    gsd = description.gsd
+    gsd, how = description.gsd, description.terrain
     return ModelMetadata(
         name=name,
         builder=recipe.model.name,
@@ -190,6 +190,7 @@ def describe_model(
             )
             for n in recipe.data.factors
         ],
+        terrain=None if how is None else Terrain.model_validate(how),
         cell_size=None if gsd is None else (gsd, gsd),
         stride=models.total_stride(model),
         tile=recipe.training.patch or max(map(max, store.sizes)),

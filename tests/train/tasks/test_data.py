@@ -1,5 +1,7 @@
 """What a recipe takes from its data: numbers in place of rules, or one line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -122,7 +124,11 @@ def test_branches_go_from_the_recipe_to_the_metadata(recipe, store, tmp_path):
     model = build_model("fstf_net", arguments, activation=None)
     assert model.get_layer("fac_heat_conv1_1_conv").kernel.shape[2] == 1
     assert model.get_layer("fac_terrain_conv1_1_conv").kernel.shape[2] == 2
+    assert describe_model(again, model, store, arguments, "made").terrain is None
+    how = {"distances": "ground", "derive": "before"}
+    store = replace(store, description=replace(store.description, terrain=how))
     metadata = describe_model(again, model, store, arguments, "made")
+    assert (metadata.terrain.distances, metadata.terrain.derive) == tuple(how.values())
     assert [(f.name, f.branch) for f in metadata.factors] == [
         ("heat", "heat"),
         ("slope", "terrain"),
