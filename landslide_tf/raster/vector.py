@@ -115,15 +115,14 @@ def read_shapes(
         names = [_class_name(value) for value in read.columns[found_field]]
     placed = _placed(what, read.geometries, read.crs, grid)
     if overlap and placed.beyond == len(read.geometries):
-        lost = f"; its projection has no place for {placed.lost}" * bool(placed.lost)
         raise DataError(
             f"{what} must overlap the image, received "
-            f"{_extent(read.geometries, read.crs)} beside {grid}{lost}; check the "
-            "systems of both."
+            f"{_extent(read.geometries, read.crs)} beside {grid}{_lost(placed)}; check "
+            "the systems of both."
         )
     taken = f"{what}: layer `{read.layer}`, {len(read.geometries)} {kind.lower()}s"
     if placed.beyond:
-        taken += f" ({placed.beyond} of them beyond the image)"
+        taken += f" ({placed.beyond} of them beyond the image{_lost(placed)})"
     if kind == "Polygon":
         classes = f"classes from the field `{found_field}`"
         if found_field is None:
@@ -138,6 +137,11 @@ def _extent(geometries: Geometries, crs: str) -> str:
     name = pyproj.CRS.from_user_input(crs).name if len(crs) > 40 else crs
     bounds = ", ".join(f"{value:.10g}" for value in shapely.total_bounds(geometries))
     return f"{name} ({bounds})"
+
+
+def _lost(placed: OnGrid) -> str:
+    """Returns the end of a message on geometries that have no place."""
+    return f", {placed.lost} out of reach of its projection" * bool(placed.lost)
 
 
 def _placed(what: str, geometries: Geometries, crs: str, grid: Grid) -> OnGrid:

@@ -191,6 +191,29 @@ def test_a_polygon_around_the_pole(tmp_path):
     assert (burnt(path, grid) == expected).all()
 
 
+def test_what_a_projection_has_no_place_for_is_counted(tmp_path):
+    """The globe from afar: nothing is seen of its other side, nor at the corners."""
+    globe = "+proj=ortho +lat_0=0 +lon_0=0 +a=6371000 +b=6371000 +units=m"
+    grid = Grid(globe, Affine(200_000, 0, -8e6, 0, -200_000, 8e6), 80, 80)
+    seen, hidden = shapely.box(10, 10, 40, 40), shapely.box(150, 0, 170, 20)
+    path = written(tmp_path / "p.gpkg", seen, hidden)
+    shapes = read_shapes(path, grid)
+    assert "(1 of them beyond the image, 1 out of reach of its proj" in shapes.taken
+    columns, rows = np.meshgrid(np.arange(80) + 0.5, np.arange(80) + 0.5)
+    x, y = grid.transform @ (columns, rows)
+    latitude = np.degrees(np.arcsin(np.clip(y / 6_371_000, -1, 1)))
+    across = x / (6_371_000 * np.cos(np.radians(latitude)))
+    longitude = np.degrees(np.arcsin(np.clip(across, -1, 1)))
+    expected = (latitude > 10) & (latitude < 40) & (longitude > 10) & (longitude < 40)
+    expected &= np.hypot(x, y) < 6_371_000
+    # Without a region to cut to, edges are moved corner by corner.
+    assert (burnt(path, grid) != expected).mean() < 0.01
+    with pytest.raises(
+        DataError, match=r"beside .*, 1 out of reach of its projection;"
+    ):
+        read_shapes(written(tmp_path / "q.gpkg", hidden), grid)
+
+
 def test_systems_that_do_not_convert_are_named(tmp_path):
     local = Grid('LOCAL_CS["site grid",UNIT["metre",1]]', files.NORTH_UP, 40, 50)
     path = tmp_path / "p.geojson"
