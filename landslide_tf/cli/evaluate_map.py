@@ -21,12 +21,8 @@ def evaluate_map(
     landslide_class: Annotated[
         int | None, typer.Option(help="Value of the map.", show_default="as it says")
     ] = None,
-    within: Annotated[
-        Path | None, typer.Option(help="Polygons: count what lies in them alone.")
-    ] = None,
-    within_layer: Annotated[
-        str | None, typer.Option(help="Its layer.", show_default="the only one")
-    ] = None,
+    within: options.Within = None,
+    mask: options.Masks = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -34,17 +30,18 @@ def evaluate_map(
     start_backend()
     from landslide_tf import mapping
 
-    mapping.check_evaluation(out, [map_file, reference, within], overwrite=overwrite)
+    masks = options.mask_files(within, mask)
+    files = (map_file, reference)
+    mapping.check_evaluation(out, [*files, *masks.read], overwrite=overwrite)
     found = mapping.evaluate_map(
         map_file,
         reference,
         positive=options.names(positive),
         outside=outside,
         landslide_class=landslide_class,
-        within=within,
+        masks=masks,
         layer=layer,
         class_field=class_field,
-        within_layer=within_layer,
     )
     for line in found.taken:
         typer.echo(line)

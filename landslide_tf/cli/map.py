@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Files = list[Path] | None
 Model = Annotated[
     list[str],
-    typer.Argument(help="Run, export, shipped name, `.keras`; or several."),
+    typer.Argument(help="Run, export, shipped name or `.keras`."),
 ]
 Factor = Annotated[
     list[str] | None, typer.Option(help="NAME=FILE of a further factor.")
@@ -41,6 +41,13 @@ Threshold = Annotated[
 MinArea = Annotated[
     float | None, typer.Option(help="Polygon, m².", show_default="16 pixels")
 ]
+AllClasses = Annotated[
+    bool, typer.Option("--all-classes", help="Probabilities of each class.")
+]
+Float32 = Annotated[
+    bool, typer.Option("--float", help="Layers as float32, not in 250 steps.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse other cell sizes.")]
 Region = Annotated[
     str | None, typer.Option(help="Whose decoder a model of several takes.")
 ]
@@ -59,15 +66,13 @@ def map_scene(
     uncertainty: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
     bands: shared.Bands = "",
     nodata: shared.Nodata = None,
+    within: shared.Within = None,
+    mask: shared.Masks = None,
     scale: Scale = None,
     threshold: Threshold = None,
     tta: Annotated[bool, typer.Option("--tta", help="Mean of eight sides.")] = False,
-    all_classes: Annotated[
-        bool, typer.Option("--all-classes", help="Probabilities of each class.")
-    ] = False,
-    float32: Annotated[
-        bool, typer.Option("--float", help="Layers as float32, not in 250 steps.")
-    ] = False,
+    all_classes: AllClasses = False,
+    float32: Float32 = False,
     min_area: MinArea = None,
     simplify: Annotated[float, typer.Option(help="Outlines, metres.")] = 0.0,
     window: Window = None,
@@ -76,18 +81,13 @@ def map_scene(
     dem_unit: shared.DemUnit = None,
     dem_nodata: shared.DemNodata = None,
     allow_no_crs: Annotated[bool, typer.Option("--allow-no-crs")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse other cell sizes.")
-    ] = False,
+    strict: Strict = False,
     metadata: Metadata = None,
     region: Region = None,
     regions: shared.Regions = None,
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Map landslides in a scene.
-
-    The same command resumes it after an interruption.
-    """
+    """Map landslides in a scene. The same command resumes it after an interruption."""
     map_report.check_report(report)
     from landslide_tf import mapping
 
@@ -97,6 +97,7 @@ def map_scene(
         factor=shared.named_values("--factor", factor or []),
         bands=shared.band_choice(bands),
         nodata=nodata,
+        masks=shared.mask_files(within, mask),
         scale=_scale(scale),
         allow_no_crs=allow_no_crs,
     )
@@ -124,6 +125,8 @@ def map_scene(
 def _print(made: MapSummary, pages: Sequence[Path]) -> None:
     """Prints what was mapped, and the files; layers of a page alone are gone."""
     share = made.landslide / max(1, made.valid)
+    if made.taken:
+        typer.echo(made.taken)
     known = "" if made.trained is None else f" (training: {made.trained})"
     typer.echo(
         f"{made.pixels} pixels, {made.valid} with data, {share:.2%} of them "

@@ -105,6 +105,7 @@ def write(
             made.mapped.capitalize(): f"{share:.2%}",
             "Polygons": made.objects,
             "Map": str(outputs.out),
+            **{key.capitalize(): value for key, value in files.masks.tags().items()},
         },
         area=made.area,
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typer.models import OptionInfo
 
     from landslide_tf.raster.dem import DemFiles
+    from landslide_tf.raster.masks import MaskFiles
     from landslide_tf.train import Session
 
 Recipe = Annotated[str, typer.Argument(help="Shipped recipe or YAML file.")]
@@ -100,6 +101,18 @@ Nodata = Annotated[
     float | None,
     typer.Option(help="Value of missing pixels.", show_default="the image's"),
 ]
+Within = Annotated[
+    str | None,
+    typer.Option(metavar="FILE[:LAYER]", help="Polygons: what lies in them counts."),
+]
+Masks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mask",
+        metavar="FILE[:VALUE,…]",
+        help="What does not count: VALUE, or all but 0.",
+    ),
+]
 Outside = Annotated[str, typer.Option(help="Beyond polygons: background or ignore.")]
 
 
@@ -167,17 +180,21 @@ def named_values(option: str, texts: list[str] | tuple[str, ...]) -> dict[str, s
     return found
 
 
-def region_file(text: str | None) -> tuple[Path | None, str]:
-    """Returns file and field of `--regions FILE:FIELD`; the field is `region`.
+def file_and_name(text: str) -> tuple[Path, str | None]:
+    """Returns file and name of `FILE:NAME`, None where only a file is named.
 
     A file whose name holds a colon is taken as it is.
     """
-    if text is None:
-        return None, "region"
     path, mark, name = text.rpartition(":")
-    if mark and name and not Path(text).exists():
+    if mark and name and "/" not in name and not Path(text).exists():
         return Path(path), name
-    return Path(text), "region"
+    return Path(text), None
+
+
+def region_file(text: str | None) -> tuple[Path | None, str]:
+    """Returns file and field of `--regions FILE:FIELD`; the field is `region`."""
+    path, name = (None, None) if text is None else file_and_name(text)
+    return path, name or "region"
 
 
 def dem_files(
@@ -187,6 +204,18 @@ def dem_files(
     from landslide_tf.raster.dem import DemFiles
 
     return DemFiles(*paths, unit=unit, nodata=nodata) if paths else None
+
+
+def mask_files(within: str | None, masks: Sequence[str] | None) -> MaskFiles:
+    """Returns what `--within FILE[:LAYER]` and `--mask` name.
+
+    Raises:
+        DataError: If a value of a mask is no number.
+    """
+    from landslide_tf.raster.masks import Mask, MaskFiles
+
+    area, layer = (None, None) if within is None else file_and_name(within)
+    return MaskFiles(area, layer, tuple(Mask.parse(text) for text in masks or ()))
 
 
 def band_choice(text: str) -> dict[str, int | str]:

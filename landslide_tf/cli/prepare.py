@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from landslide_tf.prepare.pool import Patches
     from landslide_tf.prepare.sampling import SamplingMethod
     from landslide_tf.raster.dem import DemFiles
+    from landslide_tf.raster.masks import MaskFiles
 
 T = TypeVar("T")
 Files = list[Path] | None
@@ -33,10 +34,11 @@ PointsLayers = Annotated[
 ]
 Nodatas = Annotated[
     list[float] | None,
-    typer.Option(
-        help="Value of missing pixels; once, or one a scene.",
-        show_default="as the images say",
-    ),
+    typer.Option(help="Value of missing pixels.", show_default="the image's"),
+]
+Withins = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE[:LAYER]", help="Polygons: what lies in them counts."),
 ]
 Classes = Annotated[str, typer.Option(help="Names of the mask's values.")]
 Gsd = Annotated[
@@ -54,7 +56,7 @@ Sampling = Annotated[
 def prepare(
     image: Annotated[list[Path], typer.Option(help="GeoTIFF. One option a scene.")],
     labels: Annotated[
-        list[Path], typer.Option(help="Polygons, class raster or labelme JSON.")
+        list[Path], typer.Option(help="Polygons, a raster or labelme JSON.")
     ],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     dem: Dem = None,
@@ -70,6 +72,8 @@ def prepare(
     class_field: shared.ClassField = None,
     bands: shared.Bands = "",
     nodata: Nodatas = None,
+    within: Withins = None,
+    mask: shared.Masks = None,
     classes: Classes = "background,landslide",
     positive: shared.Positive = "",
     outside: shared.Outside = "background",
@@ -111,10 +115,22 @@ def prepare(
         _each("layer", layer, count),
         _each("points-layer", points_layer, count),
         _each("nodata", nodata, count),
+        _masks(within, mask, count),
         strict=True,
     )
     inputs = [preparation.Inputs(*row) for row in rows]
     _show(preparation.prepare(inputs, out, options))
+
+
+def _masks(
+    within: list[str] | None, masks: list[str] | None, count: int
+) -> list[MaskFiles]:
+    """Returns the masks of each scene; of several scenes each has one raster."""
+    each = [masks] if count == 1 else [
+        None if text is None else [text] for text in _each("mask", masks, count)
+    ]  # fmt: skip
+    areas = _each("within", within, count)
+    return [shared.mask_files(*row) for row in zip(areas, each, strict=True)]
 
 
 def _show(made: Prepared) -> None:

@@ -26,6 +26,7 @@ from landslide_tf.mapping.scene import SceneFiles
 from landslide_tf.mapping.series import NewObject, first_step, new_objects
 from landslide_tf.mapping.shift import estimate_shift
 from landslide_tf.raster.dem import DemFiles
+from landslide_tf.raster.masks import Mask, MaskFiles
 
 __all__ = [
     "Changes",
@@ -33,6 +34,8 @@ __all__ = [
     "MapEvaluation",
     "MapOptions",
     "MapSummary",
+    "Mask",
+    "MaskFiles",
     "Member",
     "NewObject",
     "Outputs",

@@ -6,8 +6,8 @@ import contextlib
 import itertools
 import json
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -20,10 +20,17 @@ from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import ObjectCounts, label_objects, object_counts
 from landslide_tf.objects.scores import Match
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import Window, grid_of, row_areas
+from landslide_tf.raster.grid import (
+    Window,
+    grid_of,
+    open_raster,
+    row_areas,
+    stored_grid,
+)
 from landslide_tf.raster.labels import LabelOptions, LabelReader, read_labels
 from landslide_tf.raster.legend import read_legend
-from landslide_tf.raster.vector import Burner, read_shapes
+from landslide_tf.raster.masks import MaskFiles, MaskReader, read_masks
+from landslide_tf.raster.vector import Burner
 from landslide_tf.terrain import Grid
 
 if TYPE_CHECKING:
@@ -66,7 +73,8 @@ class MapEvaluation:
         scores: Pixel scores of `other` and `landslide`.
         objects: Counts of 8-connected objects of at least 16 pixels, by rule.
         sizes: Found landslides by size.
-        ignored: Pixels without a class in the map or the reference.
+        ignored: Pixels without a class in the map or the reference, or masked.
+        masked: By which files, as `MaskFiles.tags`.
         taken: A line on each vector file: which layer and field of it were taken.
 
     >>> from landslide_tf.mapping import MapEvaluation
@@ -80,6 +88,7 @@ class MapEvaluation:
     objects: dict[Match, ObjectCounts]
     sizes: tuple[SizeClass, ...]
     ignored: int
+    masked: Mapping[str, str] = field(default_factory=dict)
     taken: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -97,6 +106,7 @@ class MapEvaluation:
             },
             "sizes": [vars(row) for row in self.sizes],
             "ignored": self.ignored,
+            **({"masked": dict(self.masked)} if self.masked else {}),
         }
 
 
@@ -107,10 +117,9 @@ def evaluate_map(
     positive: Sequence[str] = (),
     outside: str = "background",
     landslide_class: int | None = None,
-    within: str | Path | None = None,
+    masks: MaskFiles | None = None,
     layer: str | None = None,
     class_field: str | None = None,
-    within_layer: str | None = None,
 ) -> MapEvaluation:
     """Compares a class map with polygons or a raster of landslides.
 
@@ -124,11 +133,10 @@ def evaluate_map(
             landslides.
         outside: What pixels beyond all polygons are, `"background"` or `"ignore"`.
         landslide_class: The map's landslide value; None = as the map says.
-        within: Polygons; what lies outside of them counts nowhere. For ground that the
-            model was not trained on, `ground/test.geojson` of `prepare`.
+        masks: Which pixels count; None = all. For ground that the model was not trained
+            on, `MaskFiles("prepared/ground/test.geojson")` of `prepare`.
         layer: Layer of the reference's polygons; None = the only one.
         class_field: Attribute of them that holds the class; None = `class`, if there.
-        within_layer: Layer of `within`; None = the only one.
 
     Returns:
         The evaluation.
@@ -165,21 +173,23 @@ def evaluate_map(
         positive=tuple(positive), outside=outside, field=class_field, layer=layer
     )
     labels = read_labels(Path(reference), grid, grid, options)
-    inside = None if within is None else _area(within, grid, within_layer)
-    vectors = [item for item in (labels, inside) if isinstance(item, Burner)]
+    with open_raster(path, "map") as dataset:
+        stored = stored_grid(dataset)
+    counting = read_masks(masks or MaskFiles(), grid, stored)
+    taken = [labels.taken] if isinstance(labels, Burner) else []
+    taken += [counting.taken] if counting is not None else []
     truth, predicted, ignore = (np.zeros(grid.shape, bool) for _ in range(3))
     with (
         contextlib.closing(AlignedRaster(path, "map", grid)) as classes,
         contextlib.closing(LabelReader(labels, grid)) as reader,
+        MaskReader(counting, grid) as mask_reader,
     ):
         for window in _rows_of(grid):
             rows = slice(window.row, window.row + window.height)
             (values,), known = classes.read(window)
             predicted[rows] = (values == landslide) & known
             wanted = reader.read(window)
-            wanted[~known] = IGNORE_VALUE
-            if inside is not None:
-                wanted[inside.read(window) == 0] = IGNORE_VALUE
+            wanted[~(known & mask_reader.read(window).counts)] = IGNORE_VALUE
             truth[rows], ignore[rows] = wanted == 1, wanted == IGNORE_VALUE
             counted.update(wanted, predicted[rows].astype(np.uint8))
     _check_defined(path, reference, truth, predicted, ignore)
@@ -195,7 +205,8 @@ def evaluate_map(
         objects=objects,
         sizes=_by_size(truth, predicted & ~ignore, grid),
         ignored=int(ignore.sum()),
-        taken=tuple(item.taken for item in vectors if item.taken),
+        masked=(masks or MaskFiles()).tags(),
+        taken=tuple(filter(None, taken)),
     )
 
 
@@ -210,8 +221,8 @@ def _check_defined(
     if ignore.all():
         raise DataError(
             f"map `{path}` and reference `{reference}` must have a class at the same "
-            "pixels, received none that both have: check `--within`, `--outside` and "
-            "what both files hold there."
+            "pixels, received none that both have: check `--within`, `--mask`, "
+            "`--outside` and what both files hold there."
         )
     if not truth.any():
         warnings.warn(
@@ -232,15 +243,6 @@ def _rows_of(grid: Grid) -> Iterator[Window]:
     """Yields whole rows of a grid, some hundred at a time."""
     for row in range(0, grid.height, _ROWS):
         yield Window(row, 0, min(_ROWS, grid.height - row), grid.width)
-
-
-def _area(path: str | Path, grid: Grid, layer: str | None) -> Burner:
-    """Returns polygons that burn as 1, all else as 0."""
-    names = ("--within-layer", "--class-field")
-    shapes = read_shapes(path, grid, layer=layer, options=names)
-    ones = np.ones(len(shapes), np.uint8)
-    taken = shapes.taken.partition(", classes")[0].partition(", no field")[0]
-    return Burner(grid, shapes.geometries, ones, 0, taken=taken)
 
 
 def _by_size(

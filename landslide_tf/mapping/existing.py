@@ -229,7 +229,7 @@ def _has_fields(path: Path, layer: str | None = None) -> bool:
 
 def _is_evaluation(path: Path) -> bool:
     content = json.loads(path.read_text(encoding="utf-8"))
-    return isinstance(content, dict) and content.keys() == _EVALUATION
+    return isinstance(content, dict) and content.keys() - {"masked"} == _EVALUATION
 
 
 def _is_of_changes(path: Path) -> bool:

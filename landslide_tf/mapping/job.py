@@ -77,6 +77,7 @@ class MapSummary:
         window: Rows and columns of a window.
         overlap: Pixels that windows share.
         trained: Rows or columns of the largest training example, if known.
+        taken: Which layer of the file of the area of interest was taken; else empty.
 
     >>> from landslide_tf.mapping import MapSummary
     >>> made = MapSummary(
@@ -100,6 +101,7 @@ class MapSummary:
     window: int
     overlap: int
     trained: int | None
+    taken: str = ""
 
 
 def map_scene(
@@ -217,6 +219,7 @@ def map_scene(
         window=window,
         overlap=overlap,
         trained=trained,
+        taken="" if scene.scene.masks is None else scene.scene.masks.taken,
     )
 
 
@@ -246,6 +249,7 @@ def _facts(
         "THRESHOLD": str(threshold),
         "LANDSLIDE_TF_VERSION": __version__,
         IMAGE: image_names(files),
+        **files.masks.tags(),
     }
 
 
@@ -272,6 +276,7 @@ def _job(
         "bands": [*scene.scene.bands, *scene.scene.ndvi_bands],
         "scale": [scene.scale, scene.scene.calibrated],
         "nodata": files.nodata,
+        "masks": [files.masks.within_layer, *files.masks.read, files.masks.tags()],
         "stride": stride,
         "options": how,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from landslide_tf.metadata import ModelMetadata
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Turn, Window, mean_cell, north_up
 from landslide_tf.raster.ground import check_dem
+from landslide_tf.raster.masks import MaskFiles, Masks
 from landslide_tf.raster.scaling import are_tagged, choose_scale, stored_units
 from landslide_tf.raster.scene import (
     NDVI,
@@ -39,6 +41,7 @@ class SceneFiles:
         factor: Rasters of factors that cannot be made of the elevations, by name.
         bands: Number from 1, or name, of each band; empty = by its name.
         nodata: Number that stands for no data in the image; None = as it tags.
+        masks: Which pixels are mapped.
         scale: As in `raster.scaling.choose_scale`.
         allow_no_crs: Takes an image without a coordinate reference system.
 
@@ -54,6 +57,7 @@ class SceneFiles:
     factor: Mapping[str, str] = field(default_factory=dict)
     bands: Mapping[str, int | str] = field(default_factory=dict)
     nodata: float | None = None
+    masks: MaskFiles = field(default_factory=MaskFiles)
     scale: float | str | None = None
     allow_no_crs: bool = False
 
@@ -61,7 +65,7 @@ class SceneFiles:
     def read(self) -> tuple[str, ...]:
         """All files that are read."""
         dem = () if self.dem is None else self.dem.paths
-        return (*self.image, *dem, *self.factor.values())
+        return (*self.image, *dem, *self.factor.values(), *self.masks.read)
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
         dem=files.dem if terrain else None,
         calibrated=metadata.inputs[0].unit not in ("", "1"),
         nodata=files.nodata,
+        masks=files.masks,
         anywhere=True,
     )
     if scene.stored.crs is None and not files.allow_no_crs:
@@ -196,14 +201,27 @@ def cell_size_warning(scene: ModelScene) -> str | None:
 
 
 def _sample(scene: Scene) -> FloatArray:
-    """Returns valid pixels (N, bands) of windows spread over the scene."""
-    height, width = scene.grid.shape
+    """Returns valid pixels (N, bands) of windows spread over what counts of the scene.
+
+    Where none of these windows has any, of the first that has.
+    """
+    top, left, height, width = (scene.masks or Masks()).extent(scene.grid)
     h, w = min(_SAMPLE, height), min(_SAMPLE, width)
-    found = []
+    spread = [
+        Window(top + int((height - h) * row), left + int((width - w) * column), h, w)
+        for row in np.linspace(0, 1, _SAMPLES)
+        for column in np.linspace(0, 1, _SAMPLES)
+    ]
+    rest = (
+        Window(row, column, min(h, top + height - row), min(w, left + width - column))
+        for row in range(top, top + height, h)
+        for column in range(left, left + width, w)
+    )
+    found: list[FloatArray] = []
     with SceneReader(scene, factors=False) as reader:
-        for at_row in np.linspace(0, 1, _SAMPLES):
-            for at_column in np.linspace(0, 1, _SAMPLES):
-                row, column = int((height - h) * at_row), int((width - w) * at_column)
-                pixels = reader.read(Window(row, column, h, w))
-                found.append(pixels.image[pixels.valid])
+        for number, window in enumerate(itertools.chain(spread, rest)):
+            if number >= len(spread) and any(map(len, found)):
+                break
+            pixels = reader.read(window)
+            found.append(pixels.image[pixels.valid])
     return np.concatenate(found)

@@ -5,11 +5,14 @@ from landslide_tf.prepare.patches import Patch, superpixel_patches
 from landslide_tf.prepare.plan import Inputs, Options
 from landslide_tf.prepare.sampling import Draw, multistage_sample
 from landslide_tf.raster.dem import DemFiles
+from landslide_tf.raster.masks import Mask, MaskFiles
 
 __all__ = [
     "DemFiles",
     "Draw",
     "Inputs",
+    "Mask",
+    "MaskFiles",
     "Options",
     "Patch",
     "Prepared",

@@ -33,6 +33,7 @@ from landslide_tf.progress import with_progress
 from landslide_tf.raster.bands import COLOURS, known_bands
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.labels import LabelOptions
+from landslide_tf.raster.masks import MaskFiles
 from landslide_tf.raster.scaling import are_tagged
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.systems import ground_system
@@ -63,6 +64,7 @@ class Inputs:
         layer: Layer of the labels' polygons; None = the only one.
         points_layer: Layer of the points; None = the only one.
         nodata: Number that stands for no data in the image; None = as it tags.
+        masks: Which pixels count; None = all.
 
     >>> from pathlib import Path
     >>> from landslide_tf.prepare import Inputs
@@ -80,6 +82,7 @@ class Inputs:
     layer: str | None = None
     points_layer: str | None = None
     nodata: float | None = None
+    masks: MaskFiles | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,7 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
             options=replace(options.labels, layer=files.layer or options.labels.layer),
             terrain=options.terrain,
             nodata=files.nodata,
+            masks=files.masks,
         )
         points = None
         if files.points is not None:
@@ -220,6 +224,7 @@ def taken_of(found: Found) -> tuple[str, ...]:
     """Returns a line on each vector file: which layer and field of it were taken."""
     labels = [scene.labels for scene, _ in found.values()]
     taken = [item.taken for item in labels if isinstance(item, Burner)]
+    taken += [scene.masks.taken for scene, _ in found.values() if scene.masks]
     taken += [points.taken for _, points in found.values() if points is not None]
     return tuple(dict.fromkeys(filter(None, taken)))
 
@@ -324,13 +329,16 @@ def _plan(found: Found, options: Options) -> Plan:
         )
     parts.tiles["train"] = sampled(training, options.sampling, options.seed)
     _check_landslides(parts.tiles, options)
-    report = {
+    report: dict[str, Any] = {
         "scenes": sorted(scenes),
         **parts.report,
         "training_patches": len(training),
         "cutting": options.patches,
         "sampling": options.sampling,
     }
+    masked = {name: dict(one.masks.tags) for name, one in scenes.items() if one.masks}
+    if masked:
+        report["masked"] = masked
     return Plan(scenes, parts.tiles, report, ranges_of(surveys))
 
 

@@ -36,6 +36,7 @@ from landslide_tf.raster.ground import (
 )
 from landslide_tf.raster.image import AlignedBands
 from landslide_tf.raster.labels import LabelOptions, LabelReader, Labels, read_labels
+from landslide_tf.raster.masks import MaskFiles, MaskReader, Masks, read_masks
 from landslide_tf.raster.scaling import are_tagged
 from landslide_tf.terrain import FACTORS, Grid, ndvi
 
@@ -64,6 +65,7 @@ class Scene:
         dem: Elevation model; factors of the terrain are NaN without one.
         rasters: Rasters of factors by name, such as the vegetation index.
         labels: What is where; None = nothing is known.
+        masks: Which pixels count; None = all.
         terrain: How factors are made of elevations, see `AlignedDem`.
         calibrated: Whether `image` holds values in their unit, by the files' scale and
             offset, or as stored.
@@ -90,6 +92,7 @@ class Scene:
     dem: DemFiles | None = None
     rasters: Mapping[str, FilePath] = field(default_factory=dict)
     labels: Labels | None = None
+    masks: Masks | None = None
     terrain: Mapping[str, Any] = field(default_factory=dict)
     calibrated: bool = False
     nodata: float | None = None
@@ -113,6 +116,7 @@ def make_scene(
     rasters: Mapping[str, FilePath] | None = None,
     labels: Path | None = None,
     options: LabelOptions | None = None,
+    masks: MaskFiles | None = None,
     terrain: Mapping[str, Any] | None = None,
     calibrated: bool | None = None,
     nodata: float | None = None,
@@ -133,6 +137,7 @@ def make_scene(
         rasters: Rasters of factors by name, any grid and system.
         labels: Polygons, a raster, or a labelme file; None = no labels.
         options: How labels are read.
+        masks: Which pixels count; None = all.
         terrain: How factors are made of elevations, see `AlignedDem`.
         calibrated: As in `Scene`; None = where files tag a scale or an offset.
         nodata: As in `Scene`.
@@ -187,10 +192,10 @@ def make_scene(
         about=dict(about or {}),
     )
     _check_files(scene)
-    if labels is None:
-        return scene
-    read = read_labels(labels, grid, own, options or LabelOptions())
-    return replace(scene, labels=read)
+    if labels is not None:
+        read = read_labels(labels, grid, own, options or LabelOptions())
+        scene = replace(scene, labels=read)
+    return replace(scene, masks=read_masks(masks or MaskFiles(), grid, stored))
 
 
 def _check_files(scene: Scene) -> None:
@@ -219,11 +224,12 @@ class Pixels(NamedTuple):
     """A window of a scene.
 
     Attributes:
-        image: (h, w, C), 0 where not valid.
+        image: (h, w, C), 0 where it has no data or is masked.
         factors: float32 (h, w, F), NaN = no value.
         mask: uint8 (h, w), 255 = no label, or no valid pixel to see it by.
-        valid: bool (h, w): `image` has data (`validity.known_cells`) and, where there
-            is a DEM, so do the elevations of the 3 × 3 cells around.
+        valid: bool (h, w): `image` has data (`validity.known_cells`), the pixel counts
+            by all masks and, where there is a DEM, the elevations of the 3 × 3 cells
+            around are known.
 
     >>> import numpy as np
     >>> from landslide_tf.raster.scene import Pixels
@@ -276,6 +282,7 @@ class SceneReader:
         self._factors = scene.factors if factors else ()
         self._bands = self._kept(self._aligned(scene.bands))
         self._labels = self._kept(LabelReader(scene.labels, scene.grid))
+        self._masks = self._kept(MaskReader(scene.masks, scene.grid))
         self._rasters = {
             name: self._kept(AlignedRaster(path, name, scene.grid))
             for name, path in scene.rasters.items()
@@ -320,7 +327,11 @@ class SceneReader:
         Raises:
             DataError: If a file is truncated or corrupt, or a label is no class.
         """
+        kept = self._masks.read(window)
+        if not kept.counts.any():
+            return self._empty(window)
         layers, valid = self._bands.read(window)
+        valid &= kept.clear
         shown = layers
         if self.scene.calibrated:
             shown = [self._bands.physical(k, values) for k, values in enumerate(layers)]
@@ -329,9 +340,20 @@ class SceneReader:
         factors = np.full((*valid.shape, len(self._factors)), np.nan, np.float32)
         if valid.any() or not self._skip_empty:
             valid = valid & self._read_factors(window, layers, valid, factors)
+        # Ground around the area is seen and not judged: a map of the area is the part
+        # of the whole map that lies in it.
+        valid = valid & kept.inside
         mask = self._labels.read(window)
         mask[~valid] = IGNORE_VALUE
         return Pixels(image, factors, mask, valid)
+
+    def _empty(self, window: Window) -> Pixels:
+        """Returns a window of which nothing counts."""
+        shape = (window.height, window.width)
+        image = np.zeros((*shape, len(self.scene.bands)), self.dtype)
+        factors = np.full((*shape, len(self._factors)), np.nan, np.float32)
+        mask = np.full(shape, IGNORE_VALUE, np.uint8)
+        return Pixels(image, factors, mask, np.zeros(shape, bool))
 
     def _read_factors(
         self,

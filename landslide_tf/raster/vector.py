@@ -161,7 +161,7 @@ def _field(what: str, fields: list[str], wanted: str | None, option: str) -> str
         raise DataError(
             f"{what} must have one field `{_CLASS}`, received "
             f"{', '.join(f'`{name}`' for name in alike)}; say which with "
-            f"`{option} NAME`."
+            f"`{option}{' ' * (not option.endswith(':'))}NAME`."
         )
     if _CLASS in alike:
         return _CLASS
@@ -237,11 +237,14 @@ class Burner:
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Burns a window, uint8 (h, w)."""
         part = self.grid.window(*window)
-        left, top = part.transform @ (0, 0)
-        right, bottom = part.transform @ (part.width, part.height)
+        rows, columns = (0, 0, part.height, part.height), (0, part.width) * 2
+        x, y = part.transform @ (np.array(columns), np.array(rows))
         west, south, east, north = self.bounds.T
         here = np.flatnonzero(
-            (west <= right) & (east >= left) & (south <= top) & (north >= bottom)
+            (west <= x.max())
+            & (east >= x.min())
+            & (south <= y.max())
+            & (north >= y.min())
         )
         if not here.size:
             return np.full(part.shape, self.outside, np.uint8)

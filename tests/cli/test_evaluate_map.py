@@ -29,11 +29,11 @@ def test_layers_and_fields_are_chosen_and_told(command, given, tmp_path):
     chosen = (*given, "--reference", path, "--layer", "mapped")
     command.refuses(*chosen, "--class-field", "x", message="received the fields `KIND`")
     command.refuses(
-        *chosen, "--within", path, message="say which with `--within-layer NAME`"
+        *chosen, "--within", path, message=f"say which with `--within {path}:NAME`"
     )
     code, out, err = command(
         *chosen, "--class-field", "kind", "--positive", "slide",
-        "--within", path, "--within-layer", "outline",
+        "--within", f"{path}:outline",
     )  # fmt: skip
     assert code == 0, err
     lines = out.splitlines()

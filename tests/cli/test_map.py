@@ -10,6 +10,7 @@ import rasterio
 from rasterio import Affine
 
 from landslide_tf import saved_models
+from tests.cli.test_outputs import polygons
 from tests.mapping import map_files as files
 
 MODEL = "fstf_net_synthetic"
@@ -96,6 +97,33 @@ def shades(page):
     return re.findall(r'data-kind="hillshade"[^>]*src="([^"]+)"', page)
 
 
+def test_clouds_and_what_lies_beyond_an_area_are_not_mapped(command, scene, tmp_path):
+    """Two files of clouds by value, and an area of polygons."""
+    place = Affine(2, 0, 500_000, 0, -2, 4_600_000)
+    clouds = np.random.default_rng(1).choice([0, 4, 8, 9], (2, 60, 90)).astype("u1")
+    masks = [
+        files.write(tmp_path / f"{k}.tif", clouds[k : k + 1], transform=place, nodata=0)
+        for k in (0, 1)
+    ]
+    area = polygons(tmp_path / "area.gpkg", "area", (500_100, 4_599_900))
+    out = tmp_path / "map.tif"
+    code, text, err = command(
+        "map", MODEL, "--image", scene / "image.tif", "--dem", scene / "dem.tif",
+        "--out", out, "--mask", f"{masks[0]}:8,9", "--mask", f"{masks[1]}:4",
+        "--within", area, "--report", tmp_path / "map.html",
+    )  # fmt: skip
+    assert code == 0, err
+    inside = np.zeros((60, 90), bool)
+    inside[40:50, 50:60] = True
+    kept = inside & ~np.isin(clouds[0], (8, 9)) & (clouds[1] != 4)
+    with rasterio.open(out) as dataset:
+        np.testing.assert_array_equal(dataset.read(1) != 255, kept)
+        assert dataset.tags()["MASK"] == '["0.tif:8,9", "1.tif:4"]'
+    assert f"5400 pixels, {kept.sum()} with data" in text
+    assert f"polygons `{area}`: layer `area`, 1 polygons" in text
+    assert "area.gpkg" in (tmp_path / "map.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -113,6 +141,11 @@ def shades(page):
         ({"--dem-unit": "feet"}, "`foot`"),
         ({"--vector": "map.shp"}, "must end in .gpkg"),
         ({"--factor": "ndvi=no.tif"}, "no.tif"),
+        ({"--mask": "no.tif:3"}, "no.tif"),
+        ({"--mask": "dem.tif:cloud"}, "with numbers"),
+        ({"--mask": "dem.tif"}, "--mask dem.tif:VALUE"),
+        ({"--within": "no.gpkg"}, "no.gpkg"),
+        ({"--nodata": "0.5"}, "can be 0.5 for `--nodata`"),
         ({"--out": "image.tif"}, "cannot be written over"),
         ({"model": "fstf_net_syntetic"}, f"`{MODEL}`"),
         ({"model": "./nowhere"}, "does not exist"),

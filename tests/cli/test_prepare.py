@@ -79,6 +79,11 @@ def test_bad_arguments_end_in_one_line(command, scene, tmp_path):
         (("--tile", "500"), "tiles of at most 72 pixels"),
         (("--patches", "circles"), "`patches` cannot be `circles`"),
         (("--dem", scene / "none.tif"), "none.tif"),
+        (("--mask", scene / "none.tif"), "none.tif"),
+        (("--mask", f"{scene / 'image.tif'}:8"), "one band of numbers"),
+        (("--within", f"{labels}:x"), "must have the layer `x`"),
+        (("--nodata", "-9999"), "values that can be -9999 for `--nodata`"),
+        (("--nodata", "0", "--nodata", "1"), "one `--nodata`, or one for each"),
     ):
         command.refuses(*given, *arguments, message=message)
     code, _, err = command(*given[:3], "--out", out)
@@ -107,7 +112,7 @@ def test_tiles_of_elevations_are_one_model(command, scene, tmp_path):
     ):
         code, _, err = command(*given, *more, *dem, "--out", tmp_path / name)
         assert code == 0, err
-        (folder,) = (tmp_path / name).glob("landslide_scenes/*/1.0.0")
+        (folder,) = (tmp_path / name).glob("landslide_scenes/*/2.0.0")
         examples = tfds.builder_from_directory(folder).as_dataset(split="train")
         found.append([example["factors"] for example in tfds.as_numpy(examples)])
     assert len(found[0]) > 10
@@ -159,7 +164,7 @@ def test_six_chosen_bands_are_kept_trained_on_and_mapped(command, tmp_path):
     recipe = tmp_path / "set" / "recipe.yaml"
     names = ["red", "green", "blue", "nir", "swir", "last"]
     assert yaml.safe_load(recipe.read_text())["data"]["image"] == names
-    (folder,) = (tmp_path / "set").glob("landslide_scenes/*/1.0.0")
+    (folder,) = (tmp_path / "set").glob("landslide_scenes/*/2.0.0")
     builder = tfds.builder_from_directory(folder)
     assert [band["name"] for band in builder.info.metadata["bands"]] == names
     seen = []

@@ -5,7 +5,15 @@ import sys
 import time
 from pathlib import Path
 
-from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
+from landslide_tf.mapping import (
+    MapOptions,
+    Mask,
+    MaskFiles,
+    Member,
+    Outputs,
+    SceneFiles,
+    map_scene,
+)
 from tests.mapping import map_files as files
 
 
@@ -14,12 +22,14 @@ def slow(inputs):
     return inputs["image"]
 
 
-def run(image, folder, predict):
+def run(image, folder, predict, mask=None):
     """Maps into a folder and returns the summary."""
     outputs = Outputs(folder / "map.tif", folder / "chances.tif")
     options = MapOptions(window=16, overlap=4, batch=1)
     member = Member(predict, files.metadata())
-    return map_scene([member], SceneFiles((str(image),)), outputs, options)
+    masks = MaskFiles() if mask is None else MaskFiles(masks=(Mask.parse(mask),))
+    files_of_scene = SceneFiles((str(image),), masks=masks)
+    return map_scene([member], files_of_scene, outputs, options)
 
 
 if __name__ == "__main__":
@@ -31,6 +41,7 @@ if __name__ == "__main__":
     map.load_member = lambda *_: Member(slow, files.metadata())
     outputs = ["--out", folder / "map.tif", "--probabilities", folder / "chances.tif"]
     small = ["--window", 16, "--overlap", 4, "--batch", 1]
-    arguments = ["map", "slow", "--image", image, *outputs, *small]
+    masks = ["--mask", sys.argv[3]] if sys.argv[3:] else []
+    arguments = ["map", "slow", "--image", image, *outputs, *small, *masks]
     sys.argv = ["landslide-tf", *(str(value) for value in arguments)]
     main.main()

@@ -15,10 +15,11 @@ from tests.mapping import map_files as files
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def stopped_after(image, folder, strips, by=signal.SIGKILL):
+def stopped_after(image, folder, strips, by=signal.SIGKILL, mask=None):
     """Starts the job, stops it once some strips are there; status and what it said."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.mapping.killable", str(image), str(folder)]
+    command += [] if mask is None else [mask]
     process = subprocess.Popen(
         command,
         cwd=ROOT,

@@ -7,7 +7,7 @@ import pytest
 from rasterio import Affine
 
 from landslide_tf.errors import DataError
-from landslide_tf.mapping import evaluate_map, write_evaluation
+from landslide_tf.mapping import Mask, MaskFiles, evaluate_map, write_evaluation
 from tests.mapping import map_files as files
 
 TAGS = {"LANDSLIDE_CLASS": "1"}
@@ -100,13 +100,15 @@ def test_only_what_lies_within_polygons_counts(tmp_path):
         "features": [{"type": "Feature", "properties": {}, "geometry": polygon}],
     }
     (tmp_path / "w.geojson").write_text(json.dumps(content))
-    result = evaluate_map(name, tmp_path / "r.tif", within=tmp_path / "w.geojson")
+    result = evaluate_map(
+        name, tmp_path / "r.tif", masks=MaskFiles(tmp_path / "w.geojson")
+    )
     # The first 15 of 40 columns: the reference's 100 pixels, of which 80 are found.
     assert result.scores.matrix.tolist() == [[600 - 100, 0], [20, 80]]
     assert result.ignored == 1000
     assert (result.objects["iou"].tp, result.objects["iou"].fp) == (1, 0)
     with pytest.raises(DataError, match=r"no\.geojson"):
-        evaluate_map(name, tmp_path / "r.tif", within=tmp_path / "no.geojson")
+        evaluate_map(name, tmp_path / "r.tif", masks=MaskFiles(tmp_path / "no.geojson"))
 
 
 def test_what_does_not_fit(tmp_path):
@@ -175,6 +177,29 @@ def test_an_empty_inventory_is_a_reference_without_landslides(tmp_path):
     with pytest.warns(UserWarning, match="holds no landslide where it is compared"):
         found = evaluate_map(path, empty)
     assert found.scores.matrix.tolist() == [[380, 20], [0, 0]]
-    for options in ({"outside": "ignore"}, {"within": empty}):
+    for options in ({"outside": "ignore"}, {"masks": MaskFiles(empty)}):
         with pytest.raises(DataError, match="must hold polygons"):
             evaluate_map(path, empty, **options)
+
+
+def test_masked_pixels_count_nowhere(tmp_path):
+    """A mask of cells of 20 m that begin 40 m further west, by values."""
+    truth, found = worked()
+    name = class_map(tmp_path / "map.tif", found)
+    files.write(tmp_path / "r.tif", truth[None].astype(np.uint8))
+    classes = np.random.default_rng(0).choice([0, 3, 4, 8], (1, 22, 22))
+    coarse = Affine(20, 0, 499_960, 0, -20, 4_600_040)
+    mask = files.write(
+        tmp_path / "scl.tif", classes.astype(np.uint8), transform=coarse, nodata=0
+    )
+    masks = MaskFiles(masks=(Mask(mask, (3, 8)),))
+    result = evaluate_map(name, tmp_path / "r.tif", masks=masks)
+    hidden = np.isin(classes[0], (3, 8)).repeat(2, 0).repeat(2, 1)[4:44, 4:44]
+    seen = ~hidden & (found != 255)
+    expected = [
+        [int((seen & (truth == t) & (found == f)).sum()) for f in (0, 1)]
+        for t in (0, 1)
+    ]
+    assert result.scores.matrix.tolist() == expected
+    assert result.ignored == 1600 - seen.sum()
+    assert result.as_dict()["masked"] == {"MASK": '["scl.tif:3,8"]'}

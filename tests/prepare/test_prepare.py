@@ -1,5 +1,6 @@
 """From a user's files to a data set, a recipe and the next command."""
 
+import dataclasses
 import json
 import warnings
 from pathlib import Path
@@ -13,7 +14,15 @@ from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles
 from landslide_tf.errors import DataError
 from landslide_tf.mapping import SceneFiles
 from landslide_tf.mapping.scene import open_scene
-from landslide_tf.prepare import Inputs, Options, pool, prepare, superpixel_patches
+from landslide_tf.prepare import (
+    Inputs,
+    Mask,
+    MaskFiles,
+    Options,
+    pool,
+    prepare,
+    superpixel_patches,
+)
 from landslide_tf.prepare.plan import find_inputs
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
@@ -79,6 +88,42 @@ def test_a_scene_becomes_a_data_set_and_a_recipe(strip, tmp_path):
     assert made.train_command == (
         f"landslide-tf train {made.recipe} --data-dir {made.folder}"
     )
+
+
+def test_masked_pixels_are_no_data_in_examples_and_shares(strip, tmp_path):
+    """Clouds of cells of 20 m by value, and an area that leaves out the last third."""
+    grid = scene_of(strip).grid
+    clouds = np.random.default_rng(0).choice([4, 8, 9], (210, 36), p=[0.7, 0.2, 0.1])
+    coarse = grid.transform @ rasterio.Affine.scale(2)
+    mask = files.write(tmp_path / "scl.tif", clouds.astype(np.uint8), coarse)
+    square = files.square(0, 0, 72, 280)
+    area = files.write_geojson(tmp_path / "area.geojson", [square])
+    masks = MaskFiles(area, masks=(Mask(str(mask), (8, 9)),))
+    given = dataclasses.replace(inputs(strip), masks=masks)
+    made = prepare([given], tmp_path / "out", Options(tile=16))
+    hidden = (clouds != 4).repeat(2, 0).repeat(2, 1)
+    outside = np.zeros(grid.shape, bool)
+    outside[280:] = True
+    whole = read(scene_of(strip, bands=(*RGB, "nir")))
+    counts = np.zeros(2, int)
+    for split in made.counts:
+        for example in examples(made, split):
+            place = (slice(example["y0"], None), slice(example["x0"], None))
+            cut = (slice(16), slice(16))
+            dark, beyond = hidden[place][cut], outside[place][cut]
+            valid = whole.valid[place][cut] & ~dark & ~beyond
+            np.testing.assert_array_equal(example["valid"][..., 0], valid)
+            label = np.where(valid, whole.mask[place][cut], 255)
+            np.testing.assert_array_equal(example["mask"][..., 0], label)
+            image = np.where(dark[..., None], 0, whole.image[place][cut])
+            np.testing.assert_array_equal(example["image"], image)
+            assert valid.any()
+            counts += np.bincount(label[valid], minlength=2) * (split == "test")
+    shares = made.report["test"]["class_shares"]
+    assert shares["landslide"] == pytest.approx(counts[1] / counts.sum())
+    told = {"WITHIN": "area.geojson", "MASK": '["scl.tif:8,9"]'}
+    (scene,) = made.report["masked"].values()
+    assert scene == told and f"polygons `{area}`: layer `area`" in made.taken[1]
 
 
 def test_the_ground_of_each_split_is_that_of_its_tiles(strip, tmp_path):
