@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 Database = Annotated[
-    Path, typer.Argument(metavar="DB", help="Inventory: a GeoPackage.")
+    str, typer.Argument(metavar="DB", help="GeoPackage, or postgresql://…")
 ]
 Box = Annotated[str | None, typer.Option(help="WEST,SOUTH,EAST,NORTH in degrees.")]
 Since = Annotated[
@@ -140,7 +140,6 @@ def add(
         f"{float(facts['mapped_m2'] or 0) / 1e6:.3f} km², region "
         f"{facts['region'] or 'none'}"
     )
-    typer.echo(database)
 
 
 @app.command("list")
@@ -243,7 +242,7 @@ def stats(
     if report is not None:
         from landslide_tf.report import write_inventory_page
 
-        title = f"Landslides of {database.stem}"
+        title = f"Landslides of {Path(database).stem}"
         typer.echo(write_inventory_page(report, title, found))
 
 

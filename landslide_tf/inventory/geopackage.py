@@ -20,7 +20,7 @@ import shapely
 
 from landslide_tf.errors import DataError, RunError
 from landslide_tf.inventory.schema import FIELDS, SCENE_FIELDS, Settings, Value
-from landslide_tf.inventory.store import Row, Store, columns_sql
+from landslide_tf.inventory.store import NoInventory, Row, Store, columns_sql
 
 _APPLICATION, _VERSION = 0x47504B47, 10300  # "GPKG", 1.3
 _WAIT = 30.0  # seconds for another process to finish
@@ -97,11 +97,12 @@ class GeoPackage(Store):
             raise DataError(
                 f"`{path}` must end in .gpkg: an inventory is a GeoPackage."
             )
-        if path.is_dir() or not (path.exists() or create):
-            what = "a folder" if path.is_dir() else "no such file"
-            raise DataError(
-                f"`{path}` must be an inventory, received {what}: `inventory add` "
-                "makes one."
+        if path.is_dir():
+            raise DataError(f"`{path}` must be a file, received a folder.")
+        if not (path.exists() or create):
+            raise NoInventory(
+                f"`{path}` must be an inventory, received no such file: `inventory "
+                "add` makes one."
             )
         # Read-only where nothing is added; with a journal of a killed process SQLite
         # goes back to the former state first, which it does in either mode.

@@ -26,6 +26,16 @@ Row = Sequence[Value | bytes]
 _VERSION = "schema_version"
 
 
+class NoInventory(DataError):
+    """There is no inventory yet, and nothing else in its place.
+
+    >>> from landslide_tf.errors import DataError
+    >>> from landslide_tf.inventory.store import NoInventory
+    >>> issubclass(NoInventory, DataError)
+    True
+    """
+
+
 class Store(ABC):
     """An inventory in a database with tables `landslides`, `scenes` and `settings`.
 
@@ -114,7 +124,7 @@ class Store(ABC):
                 "database, `inventory add` makes a new one."
             )
         elif not create:
-            raise DataError(
+            raise NoInventory(
                 f"`{self.name}` holds no inventory: add a map with `inventory add`."
             )
         else:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from landslide_tf.inventory.entry import MappedScene, read_entry
 from landslide_tf.inventory.geopackage import GeoPackage
+from landslide_tf.inventory.postgis import SCHEMES, PostGIS
 from landslide_tf.inventory.schema import Scene, Settings
-from landslide_tf.inventory.store import Store
+from landslide_tf.inventory.store import NoInventory, Store
 from landslide_tf.raster.grid import FilePath
 from landslide_tf.raster.outputs import check_outputs
 
@@ -39,7 +40,7 @@ def open_inventory(
     """Opens an inventory.
 
     Args:
-        database: A GeoPackage.
+        database: A GeoPackage, or a database of PostGIS as `postgresql://…`.
         create: Whether an inventory is made where there is none.
         settings: Of a new inventory, or those that an old one must have.
 
@@ -55,7 +56,19 @@ def open_inventory(
     Traceback (most recent call last):
     landslide_tf.errors.DataError: `missing.gpkg` must be an inventory, received no ...
     """
+    if is_remote(database):
+        return PostGIS(str(database), create=create, settings=settings)
     return GeoPackage(Path(database), create=create, settings=settings)
+
+
+def is_remote(database: str | Path) -> bool:
+    """Returns whether an inventory is in a database of PostGIS, not in a file.
+
+    >>> from landslide_tf.inventory.update import is_remote
+    >>> is_remote("postgresql://localhost/alps"), is_remote("alps.gpkg")
+    (True, False)
+    """
+    return str(database).startswith(SCHEMES)
 
 
 def add_scene(
@@ -71,7 +84,7 @@ def add_scene(
     inventory holds all of it or is as it was.
 
     Args:
-        database: A GeoPackage.
+        database: As `open_inventory` takes it.
         mapped: The scene.
         settings: Of a new inventory; None = the defaults. An old one keeps its own and
             refuses others.
@@ -118,12 +131,12 @@ def add_scene(
         mapped.regions,
     ]
     read += [mapped.probabilities, *(mapped.dem.paths if mapped.dem else ())]
-    check_outputs([database], read)
-    there = Path(database).exists() and Path(database).stat().st_size > 0
-    known = settings or Settings()
-    if there:
+    check_outputs([None if is_remote(database) else database], read)
+    try:
         with open_inventory(database, settings=settings) as store:
             known = store.settings
+    except NoInventory:
+        known = settings or Settings()
     scene, landslides = read_entry(mapped, known)
     with open_inventory(database, create=True, settings=settings) as store:
         changed = store.add(scene, landslides, replace=replace)
