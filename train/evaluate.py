@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -14,6 +15,7 @@ from landslide_tf.errors import DataError, RunError
 from landslide_tf.metadata import IGNORE_VALUE, ModelMetadata
 from landslide_tf.metrics import (
     ConfusionAccumulator,
+    OneClassWarning,
     Scores,
     apply_temperature,
     decide,
@@ -29,7 +31,11 @@ from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.pictures import examples_to_show, rgb_image
 from landslide_tf.train.run.session import Session
 from landslide_tf.train.tasks import task_of
-from landslide_tf.train.tasks.data import input_selection, load_split
+from landslide_tf.train.tasks.data import (
+    input_selection,
+    lack_of_landslides,
+    load_split,
+)
 from landslide_tf.train.transfer.compatibility import (
     SharedClasses,
     recipe_for,
@@ -163,7 +169,14 @@ def evaluate_run(
     each = np.stack(matrices)
     full = f"{store.description.name}:{store.description.split}"
     scores = Scores.from_matrix(each.sum(axis=0), class_names=shared.names)
-    warn_of_one_class(scores, f"`{full}`")
+    if reason := lack_of_landslides(store):
+        warnings.warn(
+            f"{reason} Scores of the landslide have no value (nan) or say nothing.",
+            OneClassWarning,
+            stacklevel=2,
+        )
+    else:
+        warn_of_one_class(scores, f"`{full}`")
     return Evaluation(
         metadata=metadata,
         data=full,

@@ -25,7 +25,7 @@ def test_configurations_list_the_default_first():
             "potsdam-rgb",
             "potsdam-irrg",
         ],
-        "jiuzhaigou": ["pairs", "binary"],
+        "jiuzhaigou": ["binary", "pairs"],
         "mangkam": ["pairs"],
         "landslide4sense": ["published", "holdout"],
         "landslide_scenes": [
@@ -45,7 +45,7 @@ def test_configurations_list_the_default_first():
         "hokkaido_iburi": ["clean", "all-crops"],
         "mmlsv2": ["clean", "published", "clean-unit", "published-unit"],
         "ecoregion_landslides": ["all", "etf", "mwcf", "nad", "nwfm"],
-        "hr_gldd": ["published"],
+        "hr_gldd": ["published", "published-bgrn"],
         "gvlm": ["sites"],
     }
 

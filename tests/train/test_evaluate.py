@@ -1,12 +1,23 @@
 """Evaluation of a run against predictions that are counted one by one."""
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from landslide_tf.errors import DataError
+from landslide_tf.metrics import OneClassWarning
 from landslide_tf.objects import object_counts
-from landslide_tf.pipelines import export_arrays, load
-from landslide_tf.train import RunFolder, Session, evaluate_run, load_recipe, task_of
+from landslide_tf.pipelines import export_arrays, load, load_arrays, write_arrays
+from landslide_tf.train import (
+    RunFolder,
+    Session,
+    evaluate_run,
+    load_recipe,
+    task_of,
+    train,
+)
 
 DATA = "synthetic_landslides/tiny"
 SMALL = [
@@ -98,3 +109,54 @@ def test_a_permuted_image_is_that_of_a_far_example(run, examples, tiny_data):
 def test_what_does_not_fit_is_refused(run, tiny_data, options, message):
     with pytest.raises(DataError, match=message):
         evaluate_run(run, session=Session(tiny_data), pictures=0, **options)
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory, tiny_data):
+    """Arrays whose masks hold 0 and 255, as of a drawing program."""
+    folder = tmp_path_factory.mktemp("masked")
+    store = load(f"{DATA}:train[:4]", data_dir=tiny_data)
+    drawn = [
+        {**example, "mask": np.where(example["mask"] == 0, 255, 0).astype(np.uint8)}
+        for example in (store.examples[k] for k in range(4))
+    ]
+    for split in ("train", "validation", "test"):
+        description = replace(
+            store.description, name="drawn", split=split, landslide_class=1,
+            classes=("background", "landslide"),
+        )  # fmt: skip
+        named = [{**e, "id": f"{split}_{k}"} for k, e in enumerate(drawn)]
+        write_arrays(folder / split, named, description)
+    return folder
+
+
+ADVICE = r"masks hold 0 and 255 alone, .* write 1 for it"
+
+
+def test_masks_of_0_and_255_are_not_trained_on(masked, tmp_path):
+    recipe = load_recipe(
+        "rae_d_synthetic",
+        [*SMALL[3:], "data.name=drawn", f"data.arrays={masked}", "data.test=test"],
+    )
+    with pytest.raises(DataError, match=rf"`drawn:train` must show .*{ADVICE}"):
+        train(recipe, tmp_path / "run", Session())
+    assert not (tmp_path / "run").exists()
+
+
+def test_scores_without_landslides_are_told(masked, tiny_data, tmp_path):
+    """Also where other classes are there, and scores of them are numbers."""
+    changes = [*SMALL[3:], "data.name=drawn", "loss.class_weights=null"]
+    recipe = load_recipe("rae_d_synthetic", changes)
+    store = load_arrays(masked, "drawn", "train")
+    slid = [{**e, "mask": np.where(e["mask"] == 255, 1, e["mask"])} for e in
+            (store.examples[k] for k in range(4))]  # fmt: skip
+    named = [{**e, "id": f"s_{k}"} for k, e in enumerate(slid)]
+    write_arrays(tmp_path / "good" / "train", named, store.description)
+    write_arrays(tmp_path / "good" / "validation", named, store.description)
+    recipe.data.arrays = str(tmp_path / "good")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one epoch is little
+        made = train(recipe, tmp_path / "run", Session())
+    with pytest.warns(OneClassWarning, match=ADVICE):
+        found = evaluate_run(made, data="drawn:test", session=Session(arrays=masked))
+    assert np.isnan(found.scores.of_class(1)["recall"])

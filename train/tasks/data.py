@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from landslide_tf.errors import RecipeError
+from landslide_tf.errors import DataError, RecipeError
 from landslide_tf.metrics import class_weights
 from landslide_tf.pipelines import (
     Channel,
@@ -78,16 +78,39 @@ def load_stores(recipe: Recipe, session: Session) -> tuple[ExampleStore, Example
         Training and validation examples.
 
     Raises:
-        DataError: If data are missing or corrupt.
+        DataError: If data are missing or corrupt, or there is no landslide to train on.
     """
     data, seed = recipe.data, recipe.training.seed
     training = load_split(data.name, data.train, session, data.arrays)
+    if reason := lack_of_landslides(training):
+        raise DataError(reason)
     validation = load_split(data.name, data.validation, session, data.arrays)
     if data.samples is not None:
         training = sample_examples(training, data.samples, seed)
     if data.validation_samples is not None:
         validation = sample_examples(validation, data.validation_samples, seed)
     return training, validation
+
+
+def lack_of_landslides(store: ExampleStore) -> str | None:
+    """Says that no example shows a landslide, and why perhaps; None where some do."""
+    if store.positive.any():
+        return None
+    description, found = store.description, store.overview
+    reason = (
+        f"`{description.name}:{description.split}` must show a "
+        f"`{description.classes[description.landslide_class]}`, received none in its "
+        f"{len(store)} examples"
+    )
+    pixels = sum(height * width for height, width in found.shapes)
+    background = int(found.labels[:, 0].sum())
+    alone = background == found.labels.sum() and description.landslide_class != 0
+    if alone and background < pixels:
+        reason += (
+            ": masks hold 0 and 255 alone, and 255 means no label; where it is the "
+            "landslide, write 1 for it (`prepare --positive 255`)"
+        )
+    return f"{reason}."
 
 
 def input_selection(recipe: Recipe) -> InputSelection:
