@@ -21,6 +21,7 @@ REQUIRED = (
     "objects",
     "prepare",
     "raster",
+    "recognition",
     "serving",
     "terrain",
 )

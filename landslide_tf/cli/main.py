@@ -34,6 +34,7 @@ from landslide_tf.cli import (
     map,
     prepare,
     recipes,
+    recognise,
     terrain,
     train,
     tune,
@@ -63,6 +64,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "changes": changes.changes,
     "evaluate-map": evaluate_map.evaluate_map,
     "map": map.map_scene,
+    "recognise": recognise.recognise,
     "terrain": terrain.terrain,
     "import-weights": import_weights.import_weights,
 }

@@ -98,7 +98,7 @@ def map_scene(
         bands=shared.band_choice(bands),
         nodata=nodata,
         masks=shared.mask_files(within, mask),
-        scale=_scale(scale),
+        scale=read_scale(scale),
         allow_no_crs=allow_no_crs,
     )
     options = mapping.MapOptions(
@@ -113,7 +113,7 @@ def map_scene(
     decoder = _region(region, regions, image[0])
     members = [load_member(name, metadata, decoder) for name in model]
     with map_report.with_layers(outputs, report) as layers:
-        made = _with_progress(
+        made = with_progress(
             lambda show: mapping.map_scene(
                 members, files, layers, options, progress=show
             )
@@ -139,7 +139,7 @@ def _print(made: MapSummary, pages: Sequence[Path]) -> None:
         typer.echo(path)
 
 
-def _with_progress(
+def with_progress(
     mapped: Callable[[Callable[[int, int], None]], MapSummary],
 ) -> MapSummary:
     """Shows on a terminal how far mapping is, its speed and the time left."""
@@ -276,7 +276,12 @@ def _digest(files: list[Path]) -> str:
     return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
 
 
-def _scale(text: str | None) -> float | str | None:
+def read_scale(text: str | None) -> float | str | None:
+    """Returns what `--scale` says.
+
+    Raises:
+        DataError: If it is neither a number nor `auto`.
+    """
     if text is None or text == "auto":
         return text
     try:

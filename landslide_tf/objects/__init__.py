@@ -7,6 +7,7 @@ from landslide_tf.objects.attributes import (
     measure,
     pixel_attributes,
     shape_attributes,
+    zonal_means,
 )
 from landslide_tf.objects.density import (
     DensityGrid,
@@ -19,6 +20,16 @@ from landslide_tf.objects.outlines import (
     in_metres,
     multi_polygon,
     outlines,
+)
+from landslide_tf.objects.rules import (
+    ATTRIBUTES,
+    DEFAULT_RULES,
+    Filtered,
+    Rule,
+    apply_rules,
+    fit_geologic_rules,
+    read_rules,
+    write_rules,
 )
 from landslide_tf.objects.scores import ObjectCounts, ObjectScores, object_counts
 from landslide_tf.objects.size_laws import (
@@ -38,18 +49,24 @@ from landslide_tf.objects.sizes import (
 
 __all__ = [
     "AMALGAMATED",
+    "ATTRIBUTES",
+    "DEFAULT_RULES",
     "TERRAIN",
     "DensityGrid",
+    "Filtered",
     "FrequencyDensity",
     "InverseGamma",
     "ObjectCounts",
     "ObjectScores",
     "PowerLaw",
+    "Rule",
     "SizeSummary",
     "amalgamated",
+    "apply_rules",
     "boundaries",
     "density_grid",
     "equal_area_system",
+    "fit_geologic_rules",
     "fit_inverse_gamma",
     "fit_power_law",
     "frequency_density",
@@ -63,6 +80,9 @@ __all__ = [
     "object_counts",
     "outlines",
     "pixel_attributes",
+    "read_rules",
     "shape_attributes",
     "summarize_sizes",
+    "write_rules",
+    "zonal_means",
 ]

@@ -166,6 +166,42 @@ def pixel_attributes(
     return table
 
 
+def zonal_means(
+    geometries: Geometries, grid: Grid, read: Read, channels: int
+) -> FloatArray:
+    """Averages layers inside each polygon, pixels as `pixel_attributes` takes them.
+
+    Args:
+        geometries: Polygons in the system of the grid.
+        grid: The grid of the pixels, north up.
+        read: Gives a window of the layers, float (h, w, channels), NaN = not known.
+        channels: Number of layers.
+
+    Returns:
+        float64 (N, channels), NaN where no pixel is known.
+
+    >>> import numpy as np
+    >>> import shapely
+    >>> from rasterio import Affine
+    >>> from landslide_tf.objects import zonal_means
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 2, 4)
+    >>> def read(window):
+    ...     columns = np.arange(window.column, window.column + window.width)
+    ...     return np.tile(columns, (window.height, 1))[..., None]
+    >>> box = np.array([shapely.box(500_000, 4_599_980, 500_020, 4_600_000)], object)
+    >>> zonal_means(box, grid, read, 1).tolist()
+    [[0.5]]
+    """
+    means = np.full((len(geometries), channels), np.nan)
+    for number, values in _pixel_values(geometries, grid, [read]):
+        known = np.isfinite(values)
+        count = known.sum(axis=0)
+        total = np.where(known, values, 0).sum(axis=0, dtype=np.float64)
+        means[number, count > 0] = total[count > 0] / count[count > 0]
+    return means
+
+
 def _chances(path: Path, grid: Grid, stack: contextlib.ExitStack) -> Read:
     raster = AlignedRaster(path, "probabilities", grid)
     stack.callback(raster.close)

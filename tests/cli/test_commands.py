@@ -16,6 +16,7 @@ COMMANDS = [
     ("export",),
     ("map",),
     ("evaluate-map",),
+    ("recognise",),
     ("evidential",),
     ("evidential", "train"),
     ("evidential", "fuse"),

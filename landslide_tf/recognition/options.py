@@ -1,0 +1,78 @@
+"""What the scheme looks at, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from landslide_tf.mapping import SceneFiles
+from landslide_tf.objects import DEFAULT_RULES, Rule
+from landslide_tf.raster.dem import DemFiles
+from landslide_tf.raster.grid import FilePath
+
+Change = Literal["object", "pixel"]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What the scheme looks at.
+
+    Attributes:
+        after: Class map of the date after the event, with a coordinate system.
+        probabilities: Its landslide probability; None = not known.
+        before: Class map of a date before, any grid.
+        image_before: Image of that date, for the loss of vegetation.
+        image_after: Image of the date after.
+        dem: Elevations, for slopes and relief.
+
+    >>> from pathlib import Path
+    >>> from landslide_tf.recognition import Maps
+    >>> Maps(Path("map.tif"), before=Path("before.tif")).read
+    (PosixPath('map.tif'), PosixPath('before.tif'))
+    """
+
+    after: Path
+    probabilities: Path | None = None
+    before: Path | None = None
+    image_before: SceneFiles | None = None
+    image_after: SceneFiles | None = None
+    dem: DemFiles | None = None
+
+    @property
+    def read(self) -> tuple[FilePath, ...]:
+        """All files that are read."""
+        found: list[FilePath | None] = [self.after, self.probabilities, self.before]
+        for files in (self.image_before, self.image_after):
+            found += files.read if files is not None else ()
+        found += self.dem.paths if self.dem is not None else ()
+        return tuple(path for path in found if path is not None)
+
+
+@dataclass(frozen=True)
+class SchemeOptions:
+    """How landslides are recognised.
+
+    Attributes:
+        rules: The geologic filter; empty = none.
+        change: Whether what was there before is taken out of objects by `"pixel"`, or
+            whole objects are judged by it.
+        buffer: Pixels by which the landslides before are widened, since maps lie off
+            each other.
+        keep_pre_existing: Keeps objects that were landslide before.
+        min_hole: Smaller holes in objects are filled, pixels.
+        veg_loss: Smallest loss of the vegetation index under a landslide; None = by the
+            index.
+
+    >>> from landslide_tf.recognition import SchemeOptions
+    >>> SchemeOptions().buffer
+    2
+    """
+
+    rules: Sequence[Rule] = DEFAULT_RULES
+    change: Change = "object"
+    buffer: int = 2
+    keep_pre_existing: bool = False
+    min_hole: int = 16
+    veg_loss: float | None = None
