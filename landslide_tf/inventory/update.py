@@ -54,7 +54,7 @@ def open_inventory(
     >>> from landslide_tf.inventory import open_inventory
     >>> open_inventory("missing.gpkg")
     Traceback (most recent call last):
-    landslide_tf.errors.DataError: `missing.gpkg` must be an inventory, received no ...
+    landslide_tf.inventory.store.NoInventory: `missing.gpkg` must be an inventory, ...
     """
     if is_remote(database):
         return PostGIS(str(database), create=create, settings=settings)
