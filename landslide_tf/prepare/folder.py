@@ -135,8 +135,7 @@ def prepare(
     >>> from rasterio import Affine
     >>> from landslide_tf.prepare import Inputs, Options, prepare
     >>> from landslide_tf.raster.cog import Layer, write_plain
-    >>> from landslide_tf.raster.vector import Burner
-    from landslide_tf.terrain import Grid
+    >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 160, 16)
     >>> mask = np.zeros((1, 160, 16), np.uint8)
     >>> mask[:, ::4] = 1

@@ -67,7 +67,8 @@ def known_bands(path: grids.FilePath) -> dict[str, int]:
         DataError: If the file cannot be read, or holds numbers of a colour table.
 
     >>> from pathlib import PurePath
-    >>>     >>> from rasterio import Affine
+    >>> import numpy as np
+    >>> from rasterio import Affine
     >>> from landslide_tf.raster.bands import known_bands
     >>> from landslide_tf.raster.cog import Layer, write_plain
     >>> from landslide_tf.terrain import Grid

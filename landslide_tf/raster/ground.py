@@ -183,7 +183,6 @@ def check_images(
     >>> from pathlib import Path
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.bands import BandSource
-    from landslide_tf.raster.dem import DemFiles, open_dem
     >>> from landslide_tf.raster.cog import Layer, write_plain
     >>> from landslide_tf.raster.ground import check_images
     >>> from landslide_tf.terrain import Grid

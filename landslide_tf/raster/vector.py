@@ -87,7 +87,8 @@ def read_shapes(
 
     >>> import json
     >>> import tempfile
-    >>>     >>> import shapely
+    >>> from pathlib import Path
+    >>> import shapely
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.vector import read_shapes
     >>> from landslide_tf.terrain import Grid
