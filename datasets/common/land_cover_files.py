@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from landslide_tf.datasets.common.base import Example
 from landslide_tf.datasets.common.info import LAND_COVER
+from landslide_tf.datasets.common.option_words import without_options
 from landslide_tf.datasets.common.reading import from_colours, read_table
 from landslide_tf.datasets.common.splits import (
     SPLITS,
@@ -75,6 +76,14 @@ class LandCover:
     polygons: tuple[Path, ...] = ()
 
 
+_WORDS = {
+    "--layer": "a file of that layer alone",
+    "--dem-nodata": "its nodata tag",
+    "--dem-unit": "the unit of its band",
+}
+
+
+@without_options(lambda option, _: _WORDS.get(option, f"`{option}`"))
 def find_pairs(
     root: str | os.PathLike[str], *, seed: int, polygons: bool, tests: bool
 ) -> tuple[dict[str, list[LandCover]], dict[str, Any]]:
@@ -191,6 +200,7 @@ def _pair(
     )
 
 
+@without_options(lambda option, _: _WORDS.get(option, f"`{option}`"))
 def read_pair(pair: LandCover, *, background: int) -> Example:
     """Reads a pair as an example.
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.datasets.common.option_words import without_options
 from landslide_tf.datasets.landslide_scenes.tiles import (
     Survey,
     Tile,
@@ -49,6 +50,18 @@ _SCENE_KEYS = {
     "sensor",
     "date",
 }
+
+
+_KEYS = {"--positive": "positive_classes"} | {
+    "--" + key.replace("_", "-"): key for key in _SCENE_KEYS
+}
+
+
+def _scene_key(option: str, value: str) -> str:
+    """Returns what stands in `scene.json` for an option of the commands."""
+    if option not in _KEYS:
+        return f"`{option} {value}`".replace(" `", "`") + " of `landslide-tf prepare`"
+    return f"`{_KEYS[option]}{': ' * bool(value)}{value}` in `scene.json`"
 
 
 @dataclass(frozen=True)
@@ -137,6 +150,7 @@ def split_tiles(
     return Parts(zones, parts, report)
 
 
+@without_options(_scene_key)
 def plan_of_folder(
     root: str | os.PathLike[str],
     *,

@@ -87,6 +87,8 @@ def open_dataset(path: FilePath, what: str) -> DatasetReader:
                 f"{what} `{path}` refers to `{source}`, which is not there: restore "
                 "it, or make the VRT again (`gdalbuildvrt`)."
             )
+        if source.lower().endswith(".vrt") and source != os.fspath(path):
+            open_dataset(source, what).close()  # which names what is missing there
     return dataset
 
 

@@ -274,8 +274,8 @@ def _numbers(path: Path, shapes: Shapes, options: LabelOptions) -> dict[str, int
     elif not any(numbers.get(name) == options.landslide for name in found):
         raise DataError(
             f"labels `{path}` must hold a class `{LANDSLIDE}`, received "
-            f"{', '.join(sorted(found))}; say which are landslides with `--positive` "
-            "(`positive_classes` in `scene.json`)."
+            f"{', '.join(sorted(found))}; say which are landslides with "
+            "`--positive`."
         )
     return numbers
 
@@ -297,8 +297,7 @@ def _raster_labels(
     if unlabelled:
         raise DataError(
             f"labels `{path}` must hold the value {options.landslide} of the landslide,"
-            " received only 0 and 255 (no label): did you mean `--positive 255` "
-            "(`positive_classes` in `scene.json`)?"
+            " received only 0 and 255 (no label): did you mean `--positive 255`?"
         )
     if has_place:
         check_overlap(path, "labels", grid)

@@ -2,10 +2,12 @@
 
 import json
 import pickle
+import re
 import shutil
 from typing import ClassVar
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -14,7 +16,7 @@ from rasterio import Affine
 
 from landslide_tf.datasets import IncompleteDataWarning, landslide_scenes
 from landslide_tf.datasets.landslide_scenes import zones
-from landslide_tf.datasets.landslide_scenes.plan import find_scenes
+from landslide_tf.datasets.landslide_scenes.plan import find_scenes, plan_of_folder
 from landslide_tf.datasets.landslide_scenes.tiles import (
     Tile,
     examples_of,
@@ -123,6 +125,45 @@ def test_elevations_come_as_tiles_with_what_they_do_not_say(folder):
         stated.write_text(wrong)
         with pytest.raises(DataError, match=r"`(dem_nodata|dem_unit)`"):
             find_scenes(folder.parent, bands=RGB, factors=TERRAIN)
+
+
+def planned(root):
+    return plan_of_folder(root, bands=RGB, factors=TERRAIN, size=32, stride=32)
+
+
+@pytest.mark.parametrize("fault", ["layers", "mask", "DEM", "bands"])
+def test_errors_name_keys_of_the_scene_and_no_options(folder, fault):
+    """What `prepare` alone can be told is said to be an option of that command."""
+    words = {
+        "layers": "`layer: NAME` in `scene.json`",
+        "mask": "`positive_classes: 255` in `scene.json`",
+        "DEM": "`dem_nodata: -9999` in `scene.json`",
+        "bands": "`--bands red=1,…` of `landslide-tf prepare`",
+    }
+    if fault == "layers":
+        (folder / "polygons.geojson").unlink()
+        box = np.array([shapely.to_wkb(shapely.box(500_060, 4_999_800, 5e5, 5e6))])
+        for layer in ("a", "b"):
+            pyogrio.raw.write(
+                folder / "polygons.gpkg", box, field_data=[], fields=[], layer=layer,
+                crs=files.CRS, geometry_type="Polygon",
+                append=layer == "b",
+            )  # fmt: skip
+    if fault == "mask":
+        (folder / "polygons.geojson").unlink()
+        mask = np.full((64, 64), 255, np.uint8)
+        mask[:30] = 0
+        files.write(folder / "labels.tif", mask)
+    if fault == "DEM":
+        with rasterio.open(folder / "dem.tif") as dataset:
+            heights, place = dataset.read(1), dataset.transform
+        files.write(folder / "dem.tif", heights, place)
+    if fault == "bands":
+        files.write(folder / "image.tif", files.picture(64, 64)[:2])
+    with pytest.raises(DataError) as caught:
+        planned(folder.parent)
+    assert words[fault] in str(caught.value), caught.value
+    assert len(re.findall("`--", str(caught.value))) == (fault == "bands")
 
 
 def test_terrain_is_that_of_the_package(folder):

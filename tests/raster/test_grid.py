@@ -114,3 +114,16 @@ def test_a_vrt_without_its_source_names_the_source(tmp_path):
     source.unlink()
     with pytest.raises(DataError, match=rf"refers to `{source}`, which is not there"):
         open_raster(path, "image").__enter__()
+
+
+def test_a_missing_file_is_named_through_views_of_views(tmp_path):
+    """The second view is whole; what it refers to is gone."""
+    path = files.write(tmp_path / "scene.tif", np.ones((1, 4, 4), np.uint8))
+    inner, outer = tmp_path / "inner.vrt", tmp_path / "outer.vrt"
+    rasterio.shutil.copy(path, inner, driver="VRT")
+    outer.write_text(inner.read_text().replace("scene.tif", "inner.vrt"))
+    with open_raster(outer, "image") as dataset:
+        assert dataset.read().all()
+    (tmp_path / "scene.tif").unlink()
+    with pytest.raises(DataError, match=r"inner.vrt` refers to `.*scene.tif`"):
+        grid_of(outer, "image")
