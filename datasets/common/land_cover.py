@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
+from numpy.typing import NDArray
 
 from landslide_tf.datasets.common.base import Example, LandslideBuilder
 from landslide_tf.datasets.common.files import find_manual
@@ -27,6 +28,8 @@ from landslide_tf.metadata import IGNORE_VALUE
 
 if TYPE_CHECKING:
     from landslide_tf.datasets.common.land_cover_files import LandCover
+    from landslide_tf.datasets.common.land_cover_patches import CutPair, Labelled
+    from landslide_tf.datasets.common.sampling import SamplingMethod
 
 LAYOUT = (
     "`pairs.csv` (id,satellite,date,resolution_m and, if you like, split) beside "
@@ -42,12 +45,19 @@ class LandCoverConfig(tfds.core.BuilderConfig):
     Attributes:
         binary: Whether there are two classes, background and landslide.
         background: Class of pixels beyond polygons; None = no label.
-        seed: Seed of the split by hash, where the table has no column `split`.
+        seed: Seed of the split by hash, where the table has no column `split`, and of
+            the sampling.
+        patch: Rows and columns of training examples, cut around superpixels; None =
+            whole pairs, as in validation and test.
+        sampling: Which patches are drawn: `original`, `mus1` or `mus2`, as
+            `landslide_tf.prepare.multistage_sample` explains them.
     """
 
     binary: bool = False
     background: str | None = None
     seed: int = 0
+    patch: int | None = None
+    sampling: SamplingMethod = "mus2"
 
     def __post_init__(self) -> None:
         """Refuses an unknown class."""
@@ -63,7 +73,7 @@ class LandCoverConfig(tfds.core.BuilderConfig):
         return BINARY if self.binary else LAND_COVER
 
 
-class LandCoverBuilder(LandslideBuilder["LandCover"], skip_registration=True):
+class LandCoverBuilder(LandslideBuilder["LandCover | CutPair"], skip_registration=True):
     """A builder of a folder of images with land cover and terrain.
 
     Attributes:
@@ -102,8 +112,8 @@ class LandCoverBuilder(LandslideBuilder["LandCover"], skip_registration=True):
 
     def find(
         self, dl_manager: tfds.download.DownloadManager
-    ) -> Mapping[str, Sequence[LandCover]]:
-        """Lists the pairs of the table by split."""
+    ) -> Mapping[str, Sequence[LandCover | CutPair]]:
+        """Lists the pairs of the table by split, and what is cut of them to train."""
         from landslide_tf.datasets.common.land_cover_files import find_pairs
 
         layout = LAYOUT
@@ -124,21 +134,60 @@ class LandCoverBuilder(LandslideBuilder["LandCover"], skip_registration=True):
             )
         counts = {split: {"pairs": len(pairs)} for split, pairs in splits.items()}
         self.info.metadata["files"] = report | counts
-        return splits
+        if config.patch is None or not splits["train"]:
+            return splits
+        return {**splits, "train": self._cut(splits["train"], config.patch)}
 
-    def read(self, split: str, item: LandCover) -> Iterator[Example]:
-        """Reads a pair."""
-        from landslide_tf.datasets.common.land_cover_files import read_pair
+    def _cut(self, pairs: Sequence[LandCover], size: int) -> list[CutPair]:
+        """Chooses the training patches of pairs."""
+        from landslide_tf.datasets.common.land_cover_files import read_labelled
+        from landslide_tf.datasets.common.land_cover_patches import cut_pairs
 
-        # Rasters hold land cover; polygons are read as land cover, too.
-        outside, config = IGNORE_VALUE, self.builder_config
-        if config.background is not None:
-            chosen = "bare" if config.binary else config.background
-            outside = LAND_COVER.index(chosen)
-        example = read_pair(item, background=outside)
-        if config.binary:
-            mask = example["mask"]
-            landslide = mask == LAND_COVER.index("landslide")
-            example["mask"] = np.where(mask == IGNORE_VALUE, mask, landslide)
-        self.tally.add(split, example["image"], example["mask"])
-        yield example
+        def read(pair: LandCover) -> Labelled:
+            image, mask = read_labelled(pair, background=self._outside)
+            return image, self._own_classes(mask)
+
+        config = self.builder_config
+        found = cut_pairs(
+            pairs,
+            read,
+            len(config.classes),
+            size=size,
+            sampling=config.sampling,
+            seed=config.seed,
+        )
+        self.info.metadata["files"]["train"]["patches"] = sum(
+            len(item.draws) for item in found
+        )
+        return found
+
+    def read(self, split: str, item: LandCover | CutPair) -> Iterator[Example]:
+        """Reads a pair, or the patches of one."""
+        from landslide_tf.datasets.common.land_cover_files import LandCover, read_pair
+
+        pair = item if isinstance(item, LandCover) else item.pair
+        example = read_pair(pair, background=self._outside)
+        example["mask"] = self._own_classes(example["mask"])
+        found = iter([example])
+        if not isinstance(item, LandCover):
+            from landslide_tf.datasets.common.land_cover_patches import cut_example
+
+            found = (cut_example(example, draw) for draw in item.draws)
+        for one in found:
+            self.tally.add(split, one["image"], one["mask"])
+            yield one
+
+    @property
+    def _outside(self) -> int:
+        """Class of pixels beyond polygons, which are read as land cover, too."""
+        config = self.builder_config
+        if config.background is None:
+            return IGNORE_VALUE
+        return LAND_COVER.index("bare" if config.binary else config.background)
+
+    def _own_classes(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Returns a mask of land cover in the configuration's classes."""
+        if not self.builder_config.binary:
+            return mask
+        landslide = (mask == LAND_COVER.index("landslide")).astype(np.uint8)
+        return np.where(mask == IGNORE_VALUE, mask, landslide)

@@ -216,12 +216,7 @@ def read_pair(pair: LandCover, *, background: int) -> Example:
         DataError: If a file is broken or does not fit.
     """
     grid = pair.grid
-    image, valid = _read(pair, "images", indexes=(1, 2, 3))
-    if image.dtype != np.uint8:
-        raise DataError(
-            f"`{pair.files['images']}` must hold red, green and blue of 8 bits, "
-            f"received {image.dtype}."
-        )
+    image, mask = read_labelled(pair, background=background)
     factors = np.full((*grid.shape, 3), np.nan, np.float32)
     if not pair.files.keys() >= set(_DERIVED):
         with closing(AlignedDem(DemFiles(pair.files["dem"]), grid, _DERIVED)) as dem:
@@ -237,10 +232,8 @@ def read_pair(pair: LandCover, *, background: int) -> Example:
     # Cubic convolution overshoots.
     factors[..., 0] = np.clip(factors[..., 0], 0, 90)
     factors[..., 2] = np.clip(factors[..., 2], -1, 1)
-    mask = _labels(pair, background)
-    mask[~valid] = IGNORE_VALUE
     return {
-        "image": np.ascontiguousarray(np.moveaxis(image, 0, -1)),
+        "image": image,
         "factors": factors,
         "mask": mask,
         "id": pair.id,
@@ -250,6 +243,32 @@ def read_pair(pair: LandCover, *, background: int) -> Example:
         "transform": np.array(grid.transform[:6], np.float64),
         "crs": wkt_of(grid),
     }
+
+
+def read_labelled(
+    pair: LandCover, *, background: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Reads image and mask of a pair.
+
+    Args:
+        pair: The pair.
+        background: Class number of pixels beyond polygons.
+
+    Returns:
+        The image (H, W, 3) and the mask (H, W), 255 = no label.
+
+    Raises:
+        DataError: If a file is broken or does not fit.
+    """
+    image, valid = _read(pair, "images", indexes=(1, 2, 3))
+    if image.dtype != np.uint8:
+        raise DataError(
+            f"`{pair.files['images']}` must hold red, green and blue of 8 bits, "
+            f"received {image.dtype}."
+        )
+    mask = _labels(pair, background)
+    mask[~valid] = IGNORE_VALUE
+    return np.ascontiguousarray(np.moveaxis(image, 0, -1)), mask
 
 
 def _whole(grid: Grid) -> Window:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio import Affine
 
 from landslide_tf.datasets.common.tile_grid import starts
 from landslide_tf.errors import DataError
@@ -17,7 +16,7 @@ from landslide_tf.raster.grid import Window, mean_cell
 from landslide_tf.raster.scene import Pixels, Scene, SceneReader
 from landslide_tf.raster.systems import wkt_of
 from landslide_tf.raster.windows import map_windows
-from landslide_tf.terrain import dihedral, dihedral_factors
+from landslide_tf.terrain import dihedral, dihedral_factors, dihedral_transform
 
 IDENTITY = "identity"
 # The reader of a worker of Apache Beam, which makes one example after the other.
@@ -236,6 +235,8 @@ def _example(
             "prepare`."
         )
     turn = tile.transform
+    whole = scene.grid.window(*tile.window)
+    placed = dihedral_transform(whole.transform, whole.shape, turn)
     example = {
         "image": dihedral(image, turn).astype(dtype),
         "mask": dihedral(pixels.mask, turn)[..., None],
@@ -244,7 +245,7 @@ def _example(
         "scene": scene.id,
         "x0": tile.column,
         "y0": tile.row,
-        "transform": np.array(_georeference(scene, tile)[:6], np.float64),
+        "transform": np.array(placed[:6], np.float64),
         "crs": wkt_of(scene.grid),
         "gsd": gsd,
     }
@@ -254,22 +255,3 @@ def _example(
         name: np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value
         for name, value in example.items()
     }
-
-
-def _georeference(scene: Scene, tile: Tile) -> Affine:
-    """Returns where the pixels of an example lie, as it is turned."""
-    transform = scene.grid.window(*tile.window).transform
-    if tile.transform == IDENTITY:
-        return transform
-    # Where the first pixel, and those right of and below it, come from.
-    rows, columns = (dihedral(x, tile.transform) for x in np.indices((tile.size,) * 2))
-    step = min(1, tile.size - 1)
-    x, y = float(columns[0, 0]), float(rows[0, 0])
-    right = float(columns[0, step]) - x, float(rows[0, step]) - y
-    down = float(columns[step, 0]) - x, float(rows[step, 0]) - y
-    corner = (
-        x + 0.5 - (right[0] + down[0]) / 2,
-        y + 0.5 - (right[1] + down[1]) / 2,
-    )
-    turned = Affine(right[0], down[0], corner[0], right[1], down[1], corner[1])
-    return transform @ turned

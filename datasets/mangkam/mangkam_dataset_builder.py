@@ -20,4 +20,10 @@ class Builder(LandCoverBuilder):
     """
     BUILDER_CONFIGS: ClassVar[list[LandCoverConfig]] = [
         LandCoverConfig(name="pairs", description="Whole scenes, split by pair."),
+        LandCoverConfig(
+            name="patches",
+            description="Training patches of 256 x 256 pixels around superpixels, "
+            "sampled in two stages; whole scenes in validation and test.",
+            patch=256,
+        ),
     ]

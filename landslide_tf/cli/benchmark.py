@@ -51,6 +51,8 @@ def benchmark(
         len(planned),
         lambda run: f"{run.row}, seed {run.seed}",
         lambda: write_benchmark(
-            folder, title=loaded.description, summary=summarize_grid(planned, folder)
+            folder,
+            title=loaded.description,
+            summary=summarize_grid(planned, folder, loaded.tables),
         ),
     )

@@ -13,9 +13,9 @@ from landslide_tf.cli.startup import start_tensorflow
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
+    from landslide_tf.datasets.common.sampling import SamplingMethod
     from landslide_tf.prepare import Prepared
     from landslide_tf.prepare.pool import Patches
-    from landslide_tf.prepare.sampling import SamplingMethod
     from landslide_tf.raster.dem import DemFiles
     from landslide_tf.raster.masks import MaskFiles
 

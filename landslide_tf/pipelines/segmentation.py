@@ -46,6 +46,8 @@ class TrainingBatches(DrawnBatches[Batch]):
         augmentation: Changes the examples undergo.
         patch: Side of a random patch in pixels; None takes whole examples.
         draws: Times each example is drawn an epoch (with `patch`, another place).
+        steps: Batches of an epoch, which goes on where the one before it stopped: every
+            example comes before any comes again; None draws all in every epoch.
         positive_fraction: Share of examples with landslide in every epoch, drawn with
             repetition where they are fewer; None draws each example equally often.
     """
@@ -58,6 +60,7 @@ class TrainingBatches(DrawnBatches[Batch]):
     patch: int | None = None
     draws: int = 1
     positive_fraction: float | None = None
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         """Refuses what could not make a single batch."""
@@ -67,8 +70,13 @@ class TrainingBatches(DrawnBatches[Batch]):
                 "`augmentation.scale` is a multiple of the patch: expected "
                 "`training.patch`, received none."
             )
+        if self.steps is not None and self.draws != 1:
+            raise DataError(
+                "`training.steps` says how long an epoch is: expected `training.draws` "
+                f"of 1 beside it, received {self.draws}."
+            )
         total = len(self.store) * self.draws
-        if self.batch_size > total:
+        if self.steps is None and self.batch_size > total:
             raise DataError(
                 f"Expected a batch size of at most {total} (the examples of an epoch), "
                 f"received {self.batch_size}."
@@ -89,6 +97,8 @@ class TrainingBatches(DrawnBatches[Batch]):
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches an epoch."""
+        if self.steps is not None:
+            return self.steps
         return len(self.store) * self.draws // self.batch_size
 
     def order(self, epoch: int) -> NDArray[np.int64]:
@@ -96,9 +106,13 @@ class TrainingBatches(DrawnBatches[Batch]):
         generator = np.random.Generator(
             np.random.Philox(np.random.SeedSequence([self.seed, epoch]))
         )
-        count, total = len(self.store), len(self.store) * self.draws
+        total = len(self.store) * self.draws
+        if self.steps is not None:
+            total = self.steps * self.batch_size
         if self.positive_fraction is None:
-            return generator.permutation(total)
+            if self.steps is None:
+                return generator.permutation(total)
+            return self._numbered(self._continued(epoch, total))
         wanted = round(self.positive_fraction * total)
         positive = self.store.positive
         numbers = np.concatenate(
@@ -107,12 +121,27 @@ class TrainingBatches(DrawnBatches[Batch]):
                 _draw(generator, np.flatnonzero(~positive), total - wanted),
             ]
         )
-        # A repeated example is another draw of it, so that it is augmented anew.
+        return generator.permutation(self._numbered(numbers))
+
+    def _continued(self, epoch: int, total: int) -> NDArray[np.int64]:
+        """Returns an epoch's part of rounds in which every example comes once."""
+        count, first = len(self.store), epoch * total
+        rounds = range(first // count, (first + total - 1) // count + 1)
+        orders = [
+            np.random.Generator(
+                np.random.Philox(np.random.SeedSequence([self.seed, number, 1]))
+            ).permutation(count)
+            for number in rounds
+        ]
+        return np.concatenate(orders)[first % count :][:total]
+
+    def _numbered(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Makes a repeated example another draw of it, so that it is augmented anew."""
         seen: dict[int, int] = {}
         for place, number in enumerate(numbers.tolist()):
             seen[number] = seen.get(number, -1) + 1
-            numbers[place] = number + count * seen[number]
-        return generator.permutation(numbers)
+            numbers[place] = number + len(self.store) * seen[number]
+        return numbers
 
     @property
     def inputs(self) -> Specs:

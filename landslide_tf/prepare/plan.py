@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from landslide_tf.datasets.common.patches import Patch
+from landslide_tf.datasets.common.sampling import SamplingMethod
 from landslide_tf.datasets.common.splits import SPLITS
 from landslide_tf.datasets.landslide_scenes.plan import Plan, ranges_of, split_tiles
 from landslide_tf.datasets.landslide_scenes.tiles import (
@@ -20,7 +22,6 @@ from landslide_tf.datasets.landslide_scenes.tiles import (
 )
 from landslide_tf.errors import DataError, check_choice, did_you_mean
 from landslide_tf.metadata import Terrain
-from landslide_tf.prepare.patches import Patch
 from landslide_tf.prepare.pool import (
     Patches,
     patches_of,
@@ -28,7 +29,6 @@ from landslide_tf.prepare.pool import (
     sampled,
     superpixel_pool,
 )
-from landslide_tf.prepare.sampling import SamplingMethod
 from landslide_tf.progress import with_progress
 from landslide_tf.raster.bands import COLOURS, known_bands
 from landslide_tf.raster.dem import DemFiles

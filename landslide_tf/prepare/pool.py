@@ -12,13 +12,13 @@ from typing import Literal
 import numpy as np
 import shapely
 
+from landslide_tf.datasets.common.patches import Patch, superpixel_patches
+from landslide_tf.datasets.common.sampling import SamplingMethod, multistage_sample
 from landslide_tf.datasets.landslide_scenes.tiles import (
     Tile,
     check_size,
     survey,
 )
-from landslide_tf.prepare.patches import Patch, superpixel_patches
-from landslide_tf.prepare.sampling import SamplingMethod, multistage_sample
 from landslide_tf.raster.bands import COLOURS
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.scene import Pixels, Scene

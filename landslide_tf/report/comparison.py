@@ -43,7 +43,7 @@ def write_benchmark(
     Args:
         folder: Where the files go; files of these names are replaced.
         title: Heading.
-        summary: `train.summarize_grid()`: `scores`, `bootstrap` and `rows`.
+        summary: `train.summarize_grid()`: `scores`, `bootstrap`, `rows` and `tables`.
 
     Returns:
         The written files: `markdown` (`table.md`: means and spreads, and differences
@@ -55,12 +55,20 @@ def write_benchmark(
     for row in rows:
         cells = [_spread(row, score) for score in scores]
         means.append([row["name"], len(row["seeds"]), *cells])
-        if printed := row["published"]:
+        printed = row["published"] or {}
+        if any(score in printed for score in scores):
             cells = [_number(printed.get(score, math.nan)) for score in scores]
             means.append([f"{row['name']}, published", UNDEFINED, *cells])
     data = dict.fromkeys(f"{row['data']} ({row['images']} images)" for row in rows)
     told = f"Data: {', '.join(data)}. Mean ± standard deviation over the seeds."
-    sections = [Section("", [told, _table(["model", "seeds", *header], means)])]
+    notes = dict.fromkeys(
+        f"{row['data']} holds one class only, `{row['only']}`: scores say nothing."
+        for row in rows
+        if row["only"]
+    )
+    blocks: list[Block] = [told, _table(["model", "seeds", *header], means), *notes]
+    sections = [Section("", blocks)]
+    sections += [_in_form_of(table) for table in summary["tables"]]
     if len(rows) > 1:
         how = summary["bootstrap"]
         told = (
@@ -78,6 +86,20 @@ def write_benchmark(
         folder,
         markdown=("table.md", markdown(title, sections)),
         json=("summary.json", json_text({"title": title, **summary})),
+    )
+
+
+def _in_form_of(table: Summary) -> Section:
+    """Returns a table in the form of a publication's, its rows beside ours."""
+    shown: list[Row] = []
+    for row in table["rows"]:
+        shown.append([row["name"], *(_spread(row, name) for name in table["columns"])])
+        if printed := row["published"]:
+            cells = [_number(printed.get(n, math.nan)) for n in table["columns"]]
+            shown.append([f"{row['name']}, published", *cells])
+    blocks: list[Block] = [table["note"]] if table["note"] else []
+    return Section(
+        table["title"], [*blocks, _table(["model", *table["columns"]], shown)]
     )
 
 

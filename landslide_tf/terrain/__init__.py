@@ -5,6 +5,7 @@ from landslide_tf.terrain.dihedral import (
     dihedral,
     dihedral_aspect,
     dihedral_factors,
+    dihedral_transform,
 )
 from landslide_tf.terrain.grid import Grid, cell_size
 from landslide_tf.terrain.ndvi import ndvi
@@ -27,6 +28,7 @@ __all__ = [
     "dihedral",
     "dihedral_aspect",
     "dihedral_factors",
+    "dihedral_transform",
     "factors_on_grid",
     "hillshade",
     "ndvi",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio import Affine
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError, check_choice
@@ -73,6 +74,42 @@ def dihedral(array: NDArray[Any], name: str) -> NDArray[Any]:  # keeps any dtype
     if operation.transpose:
         array = array.swapaxes(0, 1)
     return np.rot90(array, operation.turns)
+
+
+def dihedral_transform(transform: Affine, shape: tuple[int, int], name: str) -> Affine:
+    """Returns where the pixels of a turned or mirrored image lie.
+
+    Args:
+        transform: From columns and rows of the image to coordinates.
+        shape: Its rows and columns, at least 1.
+        name: One of `DIHEDRAL`.
+
+    Returns:
+        The transform of `dihedral(image, name)`.
+
+    Raises:
+        DataError: Unknown name.
+
+    Example:
+        >>> from rasterio import Affine
+        >>> from landslide_tf import terrain
+        >>> east = Affine(10, 0, 500, 0, -10, 900)
+        >>> terrain.dihedral_transform(east, (4, 4), "rot90") @ (0, 0)
+        (540.0, 900.0)
+    """
+    height, width = shape
+    # From places in the turned image to those in the image, corner to corner.
+    corners = np.array([[(0, 0), (width, 0)], [(0, height), (width, height)]], float)
+    (first, right), (down, _) = dihedral(corners, name)
+    operation = _operation(name)
+    columns, rows = (height, width) if _swaps(operation) else (width, height)
+    (a, d), (b, e) = (right - first) / columns, (down - first) / rows
+    return transform @ Affine(a, b, first[0], d, e, first[1])
+
+
+def _swaps(operation: _Operation) -> bool:
+    """Whether rows and columns change places."""
+    return operation.transpose != bool(operation.turns % 2)
 
 
 def dihedral_aspect(aspect: FloatArray, name: str) -> FloatArray:

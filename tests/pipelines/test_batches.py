@@ -44,6 +44,28 @@ def test_an_epoch_holds_every_example_once(make_store):
     assert stream.order(0).tolist() != other.order(0).tolist()
 
 
+@pytest.mark.parametrize(("steps", "size"), [(2, 3), (1, 4), (5, 3), (4, 7)])
+def test_epochs_of_some_steps_go_on_until_every_example_has_come(
+    make_store, steps, size
+):
+    store = make_store(11)
+    stream = TrainingBatches(store, RGB, batch_size=size, seed=5, steps=steps)
+    assert stream.steps_per_epoch == steps
+    epochs = [stream.order(epoch) for epoch in range(12)]
+    assert all(len(set(order.tolist())) == steps * size for order in epochs)
+    drawn = np.concatenate(epochs) % len(store)
+    rounds = [drawn[k : k + 11].tolist() for k in range(0, len(drawn) - 10, 11)]
+    assert all(sorted(numbers) == list(range(11)) for numbers in rounds)
+    assert rounds[0] != rounds[1]
+    again = TrainingBatches(store, RGB, batch_size=size, seed=5, steps=steps)
+    np.testing.assert_array_equal(again.order(7), epochs[7])
+
+
+def test_the_length_of_an_epoch_is_said_once(make_store):
+    with pytest.raises(DataError, match=r"expected `training.draws` of 1"):
+        TrainingBatches(make_store(4), RGB, batch_size=2, seed=0, steps=3, draws=2)
+
+
 def test_the_stream_goes_on_from_any_step_as_if_never_interrupted(make_store):
     stream = TrainingBatches(
         make_store(11), RGB, batch_size=3, seed=5, augmentation=EVERYTHING

@@ -20,6 +20,7 @@ def row(name, mean, std=0.01, **changes):
         "std": {"miou": std, "oa": std},
         "published": None,
         "difference": None,
+        "only": None,
     }
     return values | changes
 
@@ -46,7 +47,9 @@ def summary():
         row("nothing", math.nan, data="other:test", images=3),
     ]
     bootstrap = {"level": 0.95, "samples": 1000}
-    return {"scores": ["miou", "oa"], "bootstrap": bootstrap, "rows": rows}
+    return {
+        "scores": ["miou", "oa"], "bootstrap": bootstrap, "rows": rows, "tables": [],
+    }  # fmt: skip
 
 
 def test_means_spreads_and_published_scores(summary, tmp_path):
@@ -60,6 +63,28 @@ def test_means_spreads_and_published_scores(summary, tmp_path):
         ["one seed", "1", "0.5000", "0.9000"],
         ["other", "3", "0.7375 ± 0.0100", "0.9000 ± 0.0100"],
         ["nothing", "3", DASH, "0.9000 ± 0.0100"],
+    ]
+
+
+def test_a_table_in_the_form_of_a_paper_has_its_rows_beside_ours(summary, tmp_path):
+    own = {"mean": {"road": 0.5, "DP": math.nan}, "std": {"road": 0.25, "DP": None}}
+    rows = [
+        {"name": "first", "published": {"DP": 0.85}, **own},
+        {"name": "other", "published": {}, **own},
+    ]
+    table_3 = {
+        "title": "Table 3", "note": "Read it.", "columns": ["road", "DP"], "rows": rows,
+    }  # fmt: skip
+    summary["tables"] = [table_3]
+    summary["rows"][0]["only"] = "landslide"
+    text = write_benchmark(tmp_path, title="T", summary=summary)["markdown"].read_text()
+    assert "made/up:test holds one class only, `landslide`" in text
+    assert "## Table 3\n\nRead it.\n" in text
+    assert table(text, 1) == [
+        ["model", "road", "DP"],
+        ["first", "0.5000 ± 0.2500", DASH],
+        ["first, published", DASH, "0.8500"],
+        ["other", "0.5000 ± 0.2500", DASH],
     ]
 
 

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from rasterio import Affine
 
 from landslide_tf.errors import DataError
 from landslide_tf.terrain import (
@@ -12,6 +13,7 @@ from landslide_tf.terrain import (
     dihedral,
     dihedral_aspect,
     dihedral_factors,
+    dihedral_transform,
     slope,
 )
 
@@ -155,3 +157,14 @@ def test_errors_are_one_line(call, words):
     with pytest.raises(DataError, match=words) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", DIHEDRAL)
+@pytest.mark.parametrize("shape", [(4, 4), (3, 5)])
+def test_pixels_stay_where_they_lie(name, shape):
+    transform = Affine(2, 0.5, 100, 0.25, -3, 50)
+    rows, columns = np.indices(shape) + 0.5
+    expected = dihedral(np.stack(transform @ (columns, rows), axis=-1), name)
+    rows, columns = np.indices(expected.shape[:2]) + 0.5
+    found = dihedral_transform(transform, shape, name) @ (columns, rows)
+    np.testing.assert_allclose(np.stack(found, axis=-1), expected)

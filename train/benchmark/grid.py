@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import Field
 
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.metrics.bootstrap import SCORES
+from landslide_tf.metrics.scores import AVERAGES, PER_CLASS
+from landslide_tf.objects.scores import Match, ObjectScores
 from landslide_tf.train.recipe.model import Section
 from landslide_tf.train.recipe.schema import Recipe, load_recipe
 from landslide_tf.train.recipe.yaml_files import read_yaml, shipped_files, validated
@@ -33,6 +35,18 @@ class GridRow(Section):
     set: Changes = Field({}, description="values to change, by `section.key`")
 
 
+class GridTable(Section):
+    """A table in the form of a publication's, beside that of all scores."""
+
+    title: str
+    note: str = Field("", description="what a reader has to know of it")
+    columns: dict[str, str] = Field(
+        min_length=1,
+        description="number by heading, as a run's record has it: `scores.oa`, "
+        "`scores.classes.CLASS.precision`, `objects.iou.dp`",
+    )
+
+
 class Grid(Section):
     """Which recipes, with which changes and seeds, are trained and compared.
 
@@ -50,8 +64,16 @@ class Grid(Section):
     data: str | None = Field(
         None, description="what to evaluate on; None is each recipe's test split"
     )
+    like: str | None = Field(
+        None, description="shipped grid whose keys hold where this one has none"
+    )
+    tables: list[GridTable] = Field(
+        [], description="tables in the form of a publication's"
+    )
     published: dict[str, dict[str, float]] = Field(
-        {}, description="published scores in percent, by name of a row in tables"
+        {},
+        description="published numbers in percent, by name of a row in tables, then by "
+        "score or heading of a column of `tables`",
     )
 
 
@@ -82,7 +104,8 @@ class GridRun:
         recipe: The recipe with every change and the seed.
         data: What it is evaluated on; None is the recipe's test split.
         key: Digest of recipe and data: runs with one key have one result.
-        published: Scores that others print for this row, fractions.
+        published: Numbers that others print for this row, fractions, by score or
+            heading of a column.
     """
 
     row: str
@@ -118,8 +141,8 @@ def load_grid(
     """
     shipped, choice = shipped_grids(), choice or GridChoice()
     path = shipped.get(str(name), Path(name))
-    content = read_yaml(name, shipped, "grid")
-    grid = validated(Grid, content, f"Grid `{path}`")
+    grid = validated(Grid, _content(name, shipped), f"Grid `{path}`")
+    _check_tables(grid, path)
     _check_published(grid, path)
     if choice.seeds:
         grid = grid.model_copy(update={"seeds": list(choice.seeds)})
@@ -147,8 +170,36 @@ def load_grid(
     return grid, runs
 
 
+def _content(name: str | Path, shipped: Mapping[str, Path]) -> dict[str, Any]:
+    """Returns the keys of a grid, with those of the grid that it is like."""
+    content = read_yaml(name, shipped, "grid")
+    if "like" not in content:
+        return content
+    return {**_content(str(content["like"]), shipped), **content}
+
+
+def _check_tables(grid: Grid, path: Path) -> None:
+    """Refuses columns that no record has; classes are those of the data."""
+    scores = [f"scores.{name}" for name in AVERAGES]
+    scores += [f"scores.classes.CLASS.{name}" for name in PER_CLASS]
+    names = [field.name for field in fields(ObjectScores)]
+    known = [*scores, *(f"objects.{m}.{n}" for m in get_args(Match) for n in names)]
+    for table in grid.tables:
+        for heading, column in table.columns.items():
+            parts = column.split(".")
+            if len(parts) == 4 and parts[:2] == ["scores", "classes"]:
+                parts[2] = "CLASS"
+            if ".".join(parts) not in known:
+                raise RecipeError(
+                    f"Grid `{path}`, `tables`: `{heading}` cannot be `{column}`: no "
+                    f"run has such a number.{did_you_mean(column, known)}"
+                )
+
+
 def _check_published(grid: Grid, path: Path) -> None:
     rows = _named_rows(grid, path)
+    headings = [heading for table in grid.tables for heading in table.columns]
+    known = [*SCORES, *headings]
     for row, scores in grid.published.items():
         if row not in rows:
             raise RecipeError(
@@ -156,10 +207,10 @@ def _check_published(grid: Grid, path: Path) -> None:
                 f"{did_you_mean(row, rows)}"
             )
         for score in scores:
-            if score not in SCORES:
+            if score not in known:
                 raise RecipeError(
                     f"Grid `{path}`, `published`: there is no score `{score}`."
-                    f"{did_you_mean(score, SCORES)}"
+                    f"{did_you_mean(score, known)}"
                 )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +23,7 @@ from landslide_tf.errors import LandslideTFError, RunError
 from landslide_tf.files import atomic_path
 from landslide_tf.metrics import landslide_index, paired_bootstrap, score_of_matrices
 from landslide_tf.metrics.bootstrap import SCORES
-from landslide_tf.train.benchmark.grid import GridRun
+from landslide_tf.train.benchmark.grid import GridRun, GridTable
 from landslide_tf.train.engine import train_or_resume
 from landslide_tf.train.evaluate import evaluate_run
 from landslide_tf.train.run.folder import RunFolder, versions
@@ -225,20 +226,27 @@ def train_and_evaluate(
     }
 
 
-def summarize_grid(planned: Sequence[GridRun], folder: str | Path) -> Summary:
+def summarize_grid(
+    planned: Sequence[GridRun],
+    folder: str | Path,
+    tables: Sequence[GridTable] = (),
+) -> Summary:
     """Compares the rows of a grid as far as they are recorded.
 
     Args:
         planned: The runs, from `load_grid`; the first row is what others are compared
             with.
         folder: Folder of the records.
+        tables: Further tables, from the grid.
 
     Returns:
         `scores` (their names), `bootstrap` (how intervals were made) and `rows`: each
         with `name`, `data`, `seeds`, for every score `values`, `mean` and `std`
         (of the seeds, n - 1), `difference` to the first row with `estimate`, `low` and
-        `high`, None where the images are not the same, and `published`, None where
-        nothing is.
+        `high`, None where the images are not the same, `published`, None where
+        nothing is, and `only`, the one class that its reference holds, None where it
+        holds more; and `tables`: each with `title`, `note`, `columns` (headings) and
+        `rows`, each with `name`, `published`, and `mean` and `std` by heading.
     """
     place = BenchmarkFolder(Path(folder))
     records = place.read_records()
@@ -256,13 +264,59 @@ def summarize_grid(planned: Sequence[GridRun], folder: str | Path) -> Summary:
         found |= {"name": name, "data": record["data"], "images": len(ids)}
         found |= {"seeds": [run.seed for run in runs], "difference": None}
         found["published"] = dict(runs[0].published) if runs[0].published else None
+        found["only"] = _only_class(counts, record["classes"])
         if name == planned[0].row:
             first = images, counts
         elif first is not None and first[0] == images:
             found["difference"] = _differences(first[1], counts, landslide)
         summaries.append(found)
     how = {"over": "images", "paired": True, "samples": SAMPLES, "level": LEVEL}
-    return {"scores": list(SCORES), "bootstrap": how, "rows": summaries}
+    made = [
+        _table(table, {name: [records[r.key] for r in rows[name]] for name in rows})
+        for table in tables
+    ]
+    for table in made:
+        for row in table["rows"]:
+            printed = rows[row["name"]][0].published or {}
+            row["published"] = {k: v for k, v in printed.items() if k in row["mean"]}
+    return {
+        "scores": list(SCORES),
+        "bootstrap": how,
+        "rows": summaries,
+        "tables": made,
+    }
+
+
+def _only_class(counts: IntArray, classes: Sequence[str]) -> str | None:
+    """Returns the one class that the reference holds, None where it holds more."""
+    present = np.flatnonzero(counts.sum(axis=(0, 1, 3)))
+    return classes[present[0]] if len(present) == 1 else None
+
+
+def _table(table: GridTable, records: Mapping[str, Sequence[Record]]) -> Summary:
+    """Returns mean and spread of the columns of a table, by row."""
+    rows = []
+    for name, own in records.items():
+        row: Summary = {"name": name, "mean": {}, "std": {}}
+        for heading, column in table.columns.items():
+            values = np.array([_number_of(record, column) for record in own])
+            row["mean"][heading] = float(values.mean())
+            row["std"][heading] = float(values.std(ddof=1)) if len(own) > 1 else None
+        rows.append(row)
+    return {
+        "title": table.title,
+        "note": table.note,
+        "columns": list(table.columns),
+        "rows": rows,
+    }
+
+
+def _number_of(record: Record, column: str) -> float:
+    """Returns a number of a record, NaN where its data have no such class."""
+    value: Any = record
+    for part in column.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return math.nan if value is None else float(value)
 
 
 def _scores(counts: IntArray, landslide: int) -> Summary:

@@ -146,6 +146,11 @@ class TrainingSection(Section):
     batch_size: Count = 8
     patch: Count | None = Field(None, description="side of a random patch, pixels")
     draws: Count = Field(1, description="times an example is drawn an epoch")
+    steps: Count | None = Field(
+        None,
+        description="batches of an epoch, each going on with the examples that the one "
+        "before it left; None draws all in every epoch",
+    )
     positive_fraction: Share | None = Field(
         None, description="share of examples with landslide in an epoch"
     )

@@ -121,6 +121,7 @@ class Adaptation(Segmentation):
             selection=selection,
             draws=max(patches.draws, math.ceil(batch / len(target))),
             positive_fraction=None,
+            steps=None,
         )
         watched_tiles = EvaluationBatches(examples, selection, batch)
         return RunData(

@@ -69,6 +69,7 @@ class Classification(Task):
             augmentation=Augmentation(**recipe.augmentation.model_dump()),
             draws=recipe.training.draws,
             positive_fraction=recipe.training.positive_fraction,
+            steps=recipe.training.steps,
             size=section.size,
             crop_area=section.crop_area,
         )

@@ -53,6 +53,7 @@ class Segmentation(Task):
             patch=section.patch,
             draws=section.draws,
             positive_fraction=section.positive_fraction,
+            steps=section.steps,
         )
         tiles = EvaluationBatches(validation, selection, section.batch_size)
         return patches, tiles

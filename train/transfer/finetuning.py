@@ -146,6 +146,7 @@ def finetune_recipe(
         "training.patience": PATIENCE,
         "training.draws": math.ceil(STEPS * training.batch_size / samples),
         "training.positive_fraction": None,
+        "training.steps": None,
         "training.save_steps": None,
         "training.devices": 1,
         "training.steps_per_execution": 1,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 import tensorflow_datasets as tfds
+from rasterio import Affine
 
 from landslide_tf.datasets import jiuzhaigou, mangkam
 from landslide_tf.datasets.common.info import LAND_COVER
@@ -254,3 +255,37 @@ def test_bad_files_are_named_and_nothing_is_built(tmp_path, fault):
         build(mangkam.Builder, manual, tmp_path)
     assert words in str(caught.value) and "\n" not in str(caught.value)
     assert not list((tmp_path / "data").glob("mangkam/pairs/[!.]*"))
+
+
+def test_training_patches_are_cut_around_superpixels_and_sampled(tmp_path):
+    manual = tmp_path / "manual"
+    write_pairs(manual, 4, split=True)
+    config = mangkam.Config(name="small", description="For tests.", patch=16)
+    builder = build(mangkam.Builder, manual, tmp_path, config)
+    whole = examples(build(mangkam.Builder, manual, tmp_path))
+    found = list(tfds.as_numpy(builder.as_dataset(split="train")))
+    assert builder.info.metadata["files"]["train"] == {
+        **builder.info.metadata["files"]["train"], "pairs": 2, "patches": len(found),
+    }  # fmt: skip
+    assert len({e["id"] for e in found}) == len(found) > 20
+    turned, counts = 0, np.zeros(6)
+    for example in found:
+        name, *place = example["id"].decode().split("_", 3)
+        pair = whole[name]
+        # Where each pixel of the patch lies in its pair, by the georeference alone.
+        rows, columns = np.mgrid[:16, :16] + 0.5
+        x, y = Affine(*example["transform"]) @ (columns, rows)
+        columns, rows = ~Affine(*pair["transform"]) @ (x, y)
+        rows, columns = np.floor(rows).astype(int), np.floor(columns).astype(int)
+        assert (rows.min(), columns.min()) == (int(place[0]), int(place[1]))
+        for key in ("image", "mask"):
+            np.testing.assert_array_equal(example[key], pair[key][rows, columns])
+        np.testing.assert_array_equal(
+            example["factors"][..., [0, 2]], pair["factors"][rows, columns][..., [0, 2]]
+        )
+        turned += len(place) == 3
+        counts += np.bincount(example["mask"].ravel(), minlength=256)[:6]
+    assert turned and counts.max() <= 10 * counts.min()
+    for split in ("validation", "test"):
+        (example,) = tfds.as_numpy(builder.as_dataset(split=split))
+        assert example["image"].shape == whole[example["id"].decode()]["image"].shape

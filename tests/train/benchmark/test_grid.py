@@ -1,6 +1,7 @@
 """Grids and benchmarks: what is planned, kept, skipped and compared."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -78,7 +79,15 @@ def made_up(monkeypatch):
         path.parent.mkdir(exist_ok=True)
         matrices = counts_of(planned)
         np.savez(path, ids=np.array([f"i{n}" for n in range(6)]), matrices=matrices)
-        return {"key": planned.key, "landslide_class": 0, "data": "made/up:test"}
+        oa = float(np.trace(matrices.sum(axis=0)) / matrices.sum())
+        return {
+            "key": planned.key,
+            "landslide_class": 0,
+            "data": "made/up:test",
+            "classes": ["slide", "road", "bare"],
+            "scores": {"oa": oa, "classes": {"road": {"precision": None}}},
+            "objects": {"iou": {"dp": 0.5 + planned.seed / 10}},
+        }
 
     monkeypatch.setattr(module, "run_apart", run_apart)
     MadeUp.calls = []
@@ -177,6 +186,41 @@ def test_a_choice_that_does_not_fit_is_refused(choice, error, message):
         load_grid("cas", choice)
 
 
+def test_a_grid_like_another_one_has_its_rows(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("like: fstf\ndescription: mine\nset: {training.epochs: 7}\n")
+    grid, planned = load_grid(path)
+    other, runs = load_grid("fstf")
+    assert grid.description == "mine" and grid.tables == other.tables
+    assert [run.row for run in planned] == [run.row for run in runs]
+    assert {run.recipe.training.epochs for run in planned} == {7}
+    assert planned[0].published == runs[0].published
+
+
+def test_columns_of_a_table_come_from_the_records(grid, made_up, tmp_path):
+    columns = (
+        "{all: scores.oa, road: scores.classes.road.precision, DP: objects.iou.dp}"
+    )
+    text = f"tables: [{{title: Table, columns: {columns}}}]\n"
+    text += "published: {plain: {road: 78, DP: 85, miou: 70}}\n"
+    grid.write_text(GRID + text)
+    loaded, planned = load_grid(grid)
+    list(run_grid(planned, tmp_path, Session()))
+    summary = summarize_grid(planned, tmp_path, loaded.tables)
+    (table,) = summary["tables"]
+    plain, slow = table["rows"]
+    own = [
+        Scores.from_matrix(counts_of(r).sum(0)).oa for r in planned if r.row == "slow"
+    ]
+    assert slow["mean"]["all"] == pytest.approx(np.mean(own))
+    assert slow["std"]["all"] == pytest.approx(np.std(own, ddof=1))
+    assert math.isnan(slow["mean"]["road"])
+    assert plain["mean"]["DP"] == pytest.approx(0.6)
+    assert plain["published"] == pytest.approx({"road": 0.78, "DP": 0.85})
+    assert slow["published"] == {}
+    assert summary["rows"][0]["published"]["miou"] == pytest.approx(0.7)
+
+
 def test_shipped_grids_are_valid():
     assert "synthetic" in shipped_grids()
     for name in shipped_grids():
@@ -200,6 +244,14 @@ def test_shipped_grids_are_valid():
         ("rows:", "- rows", "not valid YAML"),
         ("rows:", "published: {plan: {oa: 9}}\nrows:", "Did you mean `plain`"),
         ("rows:", "published: {plain: {aa: 9}}\nrows:", "no score `aa`"),
+        ("rows:", "like: syntetic\nrows:", "Did you mean `synthetic`"),
+        ("rows:", "tables: [{title: a, columns: {x: score.oa}}]\nrows:", "`scores.oa`"),
+        (
+            "rows:",
+            "tables: [{title: a, columns: {x: scores.classes.road.iuo}}]\nrows:",
+            "`x` cannot be `scores.classes.road.iuo`",
+        ),
+        ("rows:", "tables: [{title: a, columns: {}}]\nrows:", "`tables.0.columns`"),
         (GRID, "- 3", "Grid"),
         (GRID, "", "Grid"),
     ],

@@ -6,6 +6,7 @@ import yaml
 
 from landslide_tf.errors import ModelError, RecipeError
 from landslide_tf.train import load_recipe, shipped_recipes
+from landslide_tf.train.tasks.compilation import make_rate
 
 SMALL = {
     "description": "d",
@@ -56,9 +57,14 @@ def test_the_paper_recipe_has_the_paper_numbers():
     optimizer, schedule = recipe.optimizer, recipe.schedule
     assert optimizer.name == "coupled_sgd"
     assert (optimizer.learning_rate, optimizer.momentum) == (1e-3, 0.9)
-    assert optimizer.weight_decay == 5e-4
+    assert (optimizer.weight_decay, optimizer.decay) == (5e-4, "all")
     assert (schedule.kind, schedule.steps, schedule.factor) == ("step", 15000, 0.1)
     assert recipe.training.epochs == 300
+    # The rate falls within the run, whatever the number of patches.
+    last = recipe.training.epochs * recipe.training.steps - 1
+    rate = make_rate(recipe, recipe.training.steps, optimizer.learning_rate)
+    rates = [float(rate(step)) for step in (0, 14_999, 15_000, last)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
 
 
 def test_values_are_changed_by_path(write):

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.datasets.common.patches import Patch
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.prepare.patches import Patch
 from landslide_tf.terrain import DIHEDRAL
 
 SamplingMethod = Literal["original", "mus1", "mus2"]
