@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -16,6 +18,7 @@ from landslide_tf.datasets.cas_landslide.partition import DROPPED, SCHEMES, Spli
 from landslide_tf.datasets.cas_landslide.subsets import (
     LAYOUT,
     SUBSETS,
+    find_areas,
     find_places,
     list_tiles,
 )
@@ -27,6 +30,9 @@ from landslide_tf.datasets.common.reading import read_mask, read_rgb
 from landslide_tf.datasets.common.report import warn_incomplete, warn_of_fewer
 from landslide_tf.datasets.common.tile_grid import quarter_digests, rebuild_grid
 from landslide_tf.errors import DataError
+
+if TYPE_CHECKING:
+    from landslide_tf.datasets.cas_landslide.areas import Area
 
 SIZE = 512
 
@@ -80,6 +86,11 @@ class Builder(LandslideBuilder[Tile]):
     they are or unpacked, into `<manual_dir>/cas_landslide/` or `<manual_dir>/`:
     {LAYOUT}.
     """
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.1.0": "Name and outline of the study area of each tile.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS: ClassVar[list[Config]] = _configs()
     ON_BEAM: ClassVar[bool] = True
     HALF_TILES: ClassVar[bool] = True
@@ -99,6 +110,8 @@ class Builder(LandslideBuilder[Tile]):
             features={
                 "subset": text(doc="Archive, as in the names of configurations."),
                 "region": text(),
+                "area": text(doc="Study area, as the record's shapefile calls it."),
+                "outline": text(doc="Its outline, WKT in degrees; empty = unknown."),
                 "group": text(doc="uav or sat"),
                 "gsd": scalar(np.float32, doc="metres, as stated"),
                 "component": scalar(np.int32),
@@ -127,10 +140,11 @@ class Builder(LandslideBuilder[Tile]):
             }
         split.pop(DROPPED, None)
         self._warn(files, split)
+        self._areas = self._find_areas(dl_manager, sorted({t.slug for t in tiles}))
         return split
 
     def _generate_examples(self, split: str, items: Sequence[Tile]) -> Any:  # noqa: ANN401 - or Beam's
-        return self.generate(items, make_example)
+        return self.generate(items, functools.partial(make_example, self._areas))
 
     def _folders(
         self, dl_manager: tfds.download.DownloadManager
@@ -151,6 +165,37 @@ class Builder(LandslideBuilder[Tile]):
             slug: place if place.is_dir() else self.unpack(place)
             for slug, place in sorted(places.items())
         }
+
+    def _find_areas(
+        self, dl_manager: tfds.download.DownloadManager, slugs: Sequence[str]
+    ) -> dict[str, Area]:
+        """Finds the study areas of sub sets, and lists them in the metadata."""
+        root = self.manual_root(dl_manager)
+        place = find_areas([root / self.name, root])
+        if place is None:
+            warn_incomplete(
+                "`cas_landslide` has no outlines of its study areas: put `study areas "
+                "shp.zip` beside the other archives."
+            )
+            return {}
+        from landslide_tf.datasets.cas_landslide.areas import areas_of, read_areas
+
+        folder = place if place.is_dir() else self.unpack(place)
+        outlines = read_areas(Path(folder))
+        found = areas_of(slugs, outlines)
+        if lacking := sorted(set(slugs) - found.keys()):
+            warn_incomplete(
+                f"`{place}` has no outline for {', '.join(lacking)}: it holds "
+                f"{', '.join(sorted(outlines))}."
+            )
+        self.info.metadata["areas"] = [
+            {
+                **dataclasses.asdict(area),
+                "subsets": [s for s in found if found[s] == area],
+            }
+            for area in dict.fromkeys(found.values())
+        ]
+        return found
 
     def _warn(self, files: Mapping[str, Any], split: Split) -> None:
         here = {slug: files.get(slug) for slug in self.builder_config.slugs}
@@ -175,10 +220,11 @@ class Builder(LandslideBuilder[Tile]):
             )
 
 
-def make_example(tile: Tile) -> tuple[str, Example]:
+def make_example(areas: Mapping[str, Area], tile: Tile) -> tuple[str, Example]:
     """Reads a tile.
 
     Args:
+        areas: Study areas by sub set, of those that have an outline.
         tile: Where it lies.
 
     Returns:
@@ -187,13 +233,15 @@ def make_example(tile: Tile) -> tuple[str, Example]:
     Raises:
         DataError: If a file is broken or not as published.
     """
-    subset = SUBSETS[tile.slug]
+    subset, area = SUBSETS[tile.slug], areas.get(tile.slug)
     return tile.pair.key, {
         "image": read_rgb(tile.pair.image, SIZE),
         "mask": read_mask(tile.pair.mask, (SIZE, SIZE))[..., None],
         "id": tile.pair.key,
         "subset": tile.slug,
         "region": subset.region,
+        "area": "" if area is None else area.name,
+        "outline": "" if area is None else area.outline,
         "group": subset.group,
         "gsd": subset.gsd,
         "component": tile.component,

@@ -16,8 +16,9 @@ from landslide_tf.errors import DataError
 
 LAYOUT = (
     "the data set's zip archives (`palu.zip`, `Lombok.zip`, ...) or their folders, "
-    "each with `img/*.tif` and `mask/*.tif`"
+    "each with `img/*.tif` and `mask/*.tif`, and `study areas shp.zip`"
 )
+_AREAS = ("studyareasshp", "studyareas", "studyareashp", "studyarea")
 _SUFFIXES = (".tif", ".tiff")
 
 
@@ -131,7 +132,7 @@ def find_places(
         Folder, or zip archive where there is no folder, by slug, for those found.
     """
     wanted = {
-        _plain(name): slug for slug in slugs for name in (slug, SUBSETS[slug].title)
+        plain_name(name): slug for slug in slugs for name in (slug, SUBSETS[slug].title)
     }
     found: dict[str, epath.Path] = {}
     for folder in folders:
@@ -141,10 +142,29 @@ def find_places(
             zipped = entry.suffix.lower() == ".zip" and entry.is_file()
             if not (zipped or (entry.is_dir() and _image_folder(entry))):
                 continue
-            name = _plain(entry.name[:-4] if zipped else entry.name)
+            name = plain_name(entry.name[:-4] if zipped else entry.name)
             if name in wanted:
                 found.setdefault(wanted[name], entry)
     return found
+
+
+def find_areas(folders: Sequence[epath.Path]) -> epath.Path | None:
+    """Finds the archive or the folder with the outlines of the study areas.
+
+    Args:
+        folders: Where to look, best first.
+
+    Returns:
+        A folder, or a zip archive where there is no folder; None without either.
+    """
+    for folder in folders:
+        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        for entry in sorted(entries, key=lambda entry: not entry.is_dir()):
+            zipped = entry.suffix.lower() == ".zip" and entry.is_file()
+            name = plain_name(entry.name[:-4] if zipped else entry.name)
+            if name in _AREAS and (zipped or entry.is_dir()):
+                return entry
+    return None
 
 
 def list_tiles(slug: str, folder: epath.Path) -> Found[str]:
@@ -182,7 +202,7 @@ def list_tiles(slug: str, folder: epath.Path) -> Found[str]:
     )
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Reduces a name to what copies of the data set agree on."""
     name = unicodedata.normalize("NFKC", name).casefold()
     return "".join(c for c in name if c.isalnum() or c == ".")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import tensorflow_datasets as tfds
-
 from landslide_tf.datasets.common.land_cover import (
     LAYOUT,
     LandCoverBuilder,
@@ -21,11 +19,10 @@ class Builder(LandCoverBuilder):
     {LAYOUT}; `labels/*.gpkg|shp|geojson` with polygons of landslides may stand for the
     rasters of labels.
     """
-    VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
-        "2.0.0": "Background beyond polygons; all pairs test unless the table says "
-        "otherwise.",
-        "1.0.0": "First release.",
+        **LandCoverBuilder.RELEASE_NOTES,
+        "2.0.0": f"{LandCoverBuilder.RELEASE_NOTES['2.0.0']} Beyond polygons there is "
+        "background; all pairs test unless the table says otherwise.",
     }
     POLYGONS = True
     TESTS = True

@@ -27,7 +27,7 @@ def list_datasets() -> None:
 
 @app.command("info")
 def info(data: Data, data_dir: DataDir = None) -> None:
-    """Show bands, factors, classes and splits of a data set."""
+    """Show bands, factors, classes and splits of a data set, and where it lies."""
     from landslide_tf.pipelines import describe, find_builder
 
     builder = find_builder(data, data_dir=data_dir)
@@ -41,6 +41,11 @@ def info(data: Data, data_dir: DataDir = None) -> None:
         typer.echo(f"  class {index:<2} {name}{mark}")
     for name, split in builder.info.splits.items():
         typer.echo(f"  split    {name:10} {split.num_examples} examples")
+    if areas := builder.info.metadata.get("areas"):
+        from landslide_tf.report import area_map
+
+        for line in area_map(areas):
+            typer.echo(line)
     if not builder.is_prepared():
         typer.echo("  not built")
         show_next("datasets", "build", data, data_dir=data_dir)

@@ -1,6 +1,7 @@
 """Reports: pictures, charts, tables and pages from plain data."""
 
 from landslide_tf.palette import class_palette
+from landslide_tf.report.areas import area_map
 from landslide_tf.report.branch_pictures import BranchPicture, branch_grid
 from landslide_tf.report.chart import Chart, Line
 from landslide_tf.report.comparison import write_benchmark, write_curve
@@ -46,6 +47,7 @@ __all__ = [
     "Picture",
     "Section",
     "Table",
+    "area_map",
     "branch_grid",
     "check_evaluation_folder",
     "check_map_page",
