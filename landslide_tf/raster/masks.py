@@ -22,13 +22,13 @@ from landslide_tf.raster.grid import (
     stored_grid,
 )
 from landslide_tf.raster.ground import check_overlap
-from landslide_tf.raster.systems import mover, system_of
+from landslide_tf.raster.systems import full_turn, mover, system_of
 from landslide_tf.raster.validity import alpha_bands
 from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import Grid
 
 _NUMBERS = re.compile(r"[-+]?\d+(\.\d+)?(,[-+]?\d+(\.\d+)?)*")
-_SAMPLES = 64  # pixels a side, spread over a scene, that say how far a mask reaches
+_SAMPLES = 256  # pixels a side, spread over a scene, that say how far a mask reaches
 _BLOCK = 2048  # side of the windows in which a pixel that counts is looked for
 
 
@@ -273,9 +273,13 @@ def _covered(own: Grid, grid: Grid) -> float:
     x, y = grid.transform @ tuple(at.ravel() for at in np.meshgrid(columns, rows))
     if own.crs != grid.crs:
         x, y = mover(system_of(grid), system_of(own))(np.stack([x, y], axis=1)).T
-    with np.errstate(invalid="ignore"):
-        column, row = ~own.transform @ (x, y)
-    inside = (column >= 0) & (column < own.width) & (row >= 0) & (row < own.height)
+    inside = np.zeros(x.shape, bool)
+    # Longitudes of a file may be a turn away from those of the image.
+    turn = full_turn(system_of(own)) or 0.0
+    for shift in {-turn, 0.0, turn}:
+        with np.errstate(invalid="ignore"):
+            column, row = ~own.transform @ (x + shift, y)
+        inside |= (column >= 0) & (column < own.width) & (row >= 0) & (row < own.height)
     return float(inside.mean())
 
 

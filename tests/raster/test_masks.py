@@ -218,3 +218,17 @@ def test_a_masked_pixel_is_one_without_data_and_one_outside_is_only_not_judged(
     np.testing.assert_array_equal(within.valid, inside)
     np.testing.assert_array_equal(within.mask, np.where(inside, 1, 255))
     np.testing.assert_array_equal(within.image, np.moveaxis(stored, 0, -1))
+
+
+@pytest.mark.parametrize("turn", [-360, 0])
+def test_a_mask_may_lie_a_turn_of_longitude_away(tmp_path, turn):
+    """A scene from 179.98 to 180.01 degrees; the mask says from -180.02 on."""
+    cell = 0.001
+    grid = Grid("EPSG:4326", Affine(cell, 0, 179.98, 0, -cell, 1), HEIGHT, WIDTH)
+    stored = noise((1, HEIGHT, WIDTH))
+    place = Affine.translation(turn, 0) @ grid.transform
+    path = files.write(tmp_path / "m.tif", stored, crs="EPSG:4326", transform=place)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = kept(MaskFiles(masks=(Mask(path, (3, 8)),)), grid)
+    np.testing.assert_array_equal(found.clear, ~np.isin(stored[0], (3, 8)))
