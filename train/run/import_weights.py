@@ -16,7 +16,13 @@ from landslide_tf.errors import LandslideTFError, RunError
 from landslide_tf.files import atomic_folder
 from landslide_tf.metadata import Band, ModelMetadata
 from landslide_tf.models.ada_net import MAIN
-from landslide_tf.models.weights import load_weights, shipped_names
+from landslide_tf.models.weights import (
+    WeightFile,
+    load_weights,
+    read_weights,
+    shipped_names,
+)
+from landslide_tf.models.weights.names import read_names
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.recipe.yaml_files import apply_change
 from landslide_tf.train.run.folder import RunFolder, load_network, versions
@@ -104,12 +110,18 @@ def import_weights(
     if names is not None and (source.is_dir() or source.name.endswith(KERAS_SUFFIXES)):
         raise RunError(f"`names` are for files of PyTorch's, received `{source}`.")
     with atomic_folder(folder) as temporary:
+        weights = None
+        # What is wrong with the files is said before a network is built.
+        if names is not None:
+            read_names(names)
+        if given and not source.name.endswith(KERAS_SUFFIXES):
+            weights = read_weights(source)
         if model is None:
             template = _of_run(RunFolder(source if like is None else Path(like)))
         else:
             template = _of_name(model, arguments)
         if given:
-            _load_file(template, source, names)
+            _load(template, weights or source, names)
         name = Path(folder).name
         run = RunFolder(temporary)
         template.kept().save(run.model)
@@ -144,6 +156,8 @@ def _of_name(name: str, changes: Sequence[str]) -> _Template:
     inputs = {tensor.name: tensor for tensor in network.inputs}
     if "image" not in inputs:
         return template
+    if "region" in inputs:
+        arguments["regions"] = list(models.tsmu.regions(network))
     final = template.kept()
     bands, outputs = inputs["image"].shape[-1], final.output.shape[-1]
     if bands not in BANDS or outputs > 2 or "factors" in inputs:
@@ -166,15 +180,14 @@ def _of_name(name: str, changes: Sequence[str]) -> _Template:
     return template
 
 
-def _load_file(template: _Template, path: Path, names: str | Path | None) -> None:
+def _load(
+    template: _Template, source: WeightFile | Path, names: str | Path | None
+) -> None:
     """Puts the weights of a file into a network."""
-    model = template.network
-    if not path.is_file():
-        raise RunError(f"`{path}` does not exist: expected a run folder or a file.")
-    if path.name.endswith(KERAS_SUFFIXES):
-        _load_keras(model, path)
+    if isinstance(source, WeightFile):
+        load_weights(template.network, source, names=names or template.builder)
     else:
-        load_weights(model, path, names=names or template.builder)
+        _load_keras(template.network, source)
     if template.metadata is not None:
         template.metadata.threshold = template.metadata.temperature = None
         template.metadata.metrics = {}
@@ -182,6 +195,8 @@ def _load_file(template: _Template, path: Path, names: str | Path | None) -> Non
 
 def _load_keras(model: keras.Model, path: Path) -> None:
     """Puts the weights of a file that Keras has written into a network."""
+    if not path.is_file():
+        raise RunError(f"`{path}` does not exist: expected a run folder or a file.")
     other = load_network(path) if path.suffix == ".keras" else None
     try:
         if other is not None:

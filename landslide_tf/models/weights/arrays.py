@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ PARTS = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
+_ZIP = b"PK"  # the first bytes of an archive, whose directory is at the end
 # What zipfile, NumPy and a pickle that ends too early raise besides ValueError.
 _DAMAGED = (
     ValueError,
@@ -39,7 +39,6 @@ _DAMAGED = (
     OverflowError,
     RuntimeError,
     zipfile.BadZipFile,
-    pickle.UnpicklingError,
 )
 
 
@@ -101,6 +100,10 @@ def read_weights(path: str | Path) -> WeightFile:
 
 def _read(path: Path) -> dict[str, NDArray[np.generic]]:
     if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            begin = file.read(len(_ZIP))
+        if begin == _ZIP:
+            raise ValueError("it ends within the archive")
         return torch_file.read_legacy(path)
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from landslide_tf.errors import ModelError
 from landslide_tf.models import tsmu
-from landslide_tf.models.weights.arrays import PARTS, read_weights
+from landslide_tf.models.weights.arrays import PARTS, WeightFile, read_weights
 from landslide_tf.models.weights.names import NameMap, read_names
 
 _COUNTER = "num_batches_tracked"  # of a batch norm, for momentum None
@@ -19,7 +19,7 @@ _COUNTER = "num_batches_tracked"  # of a batch norm, for momentum None
 
 def load_weights(
     model: keras.Model,
-    path: str | Path,
+    file: str | Path | WeightFile,
     *,
     names: str | Path,
     optional: Collection[str] = (),
@@ -28,7 +28,7 @@ def load_weights(
 
     Args:
         model: The network.
-        path: A file that `read_weights` reads.
+        file: A file that `read_weights` reads, or what it has read.
         names: A name of `shipped_names()`, or a file as `--names` of
             `landslide-tf import-weights` takes it.
         optional: Layers that stay as they are where the file lacks them or has them
@@ -59,7 +59,10 @@ def load_weights(
         >>> float(model.get_layer("conv2").kernel[0, 0, 0, 0])
         1.0
     """
-    known, file = read_names(names), read_weights(path)
+    known = read_names(names)
+    if not isinstance(file, WeightFile):
+        file = read_weights(file)
+    path = file.path
     arrays = {
         known.plain(name): value
         for name, value in file.arrays.items()

@@ -22,6 +22,7 @@ from landslide_tf.models.weights.torch_pickle import (
 )
 
 PICKLE = "data.pkl"
+PROTOCOL = b"\x80"  # the first byte of a pickle, before the number of its protocol
 # What a file of the legacy format begins with: a number, and the format's version.
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 # Keys of a checkpoint under which trainers keep the state dict.
@@ -85,7 +86,8 @@ def read_legacy(path: Path) -> dict[str, NDArray[np.generic]]:
     """
     with path.open("rb") as file:
         stream = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if read_pickle(stream, {}) != LEGACY_MAGIC:
+    # Other files would end the reading at their first byte that is no instruction.
+    if stream[:1] != PROTOCOL or read_pickle(stream, {}) != LEGACY_MAGIC:
         raise ValueError("it does not begin as one")
     if read_pickle(stream, {}) != LEGACY_PROTOCOL:
         raise ValueError("its version of the format is unknown")

@@ -1,5 +1,6 @@
 """A run trained on JAX, from arrays and without TensorFlow, is a run of TensorFlow."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from landslide_tf import models
 from landslide_tf.errors import DataError, ModelError, RunError
 from landslide_tf.train import RunFolder, Session, evaluate_run, import_weights, resume
 from tests.contracts.jax_process import ON_JAX
@@ -118,8 +120,11 @@ def test_what_cannot_be_imported_is_refused(trained, tmp_path):
     for name in ("torn.keras", "torn.weights.h5"):
         with pytest.raises(RunError, match=name):
             import_weights(tmp_path / name, out, like=trained[0])
-    with pytest.raises(ModelError, match="--names FILE"):
+    with pytest.raises(ModelError, match="is not a whole file"):
         import_weights(tmp_path / "w.npz", out, like=trained[0])
+    np.savez(tmp_path / "v.npz", a=np.zeros(2))
+    with pytest.raises(ModelError, match="--names FILE"):
+        import_weights(tmp_path / "v.npz", out, like=trained[0])
     with pytest.raises(RunError, match="`names` are for files of PyTorch's"):
         import_weights(tmp_path / "w.keras", out, like=trained[0], names="mffe_net")
     with pytest.raises(RunError, match="needs `model`"):
@@ -223,3 +228,46 @@ def test_a_discriminator_is_a_model_alone(tmp_path):
     run = import_weights(file, tmp_path / "d", model="output_space_discriminator")
     assert run.load_model().count_params() == 2_763_713
     assert not run.recipe.exists() and not (run.path / "model.json").exists()
+
+
+def test_networks_of_regions_say_which(tmp_path):
+    """Here with names of one's own, as TSMU was not released for PyTorch."""
+    options = {"variant": "code", "trunk_filters": [2], "decoder_filters": [2, 4]}
+    model = models.tsmu_net(["MWCF", "NAD"], **options)
+    arrays, names = {}, {}
+    decoders = models.tsmu.decoders(model).values()
+    for before, part in zip(
+        ("trunk", "decoder1", "decoder2"),
+        (models.tsmu.trunk(model), *decoders),
+        strict=True,
+    ):
+        for layer in part.layers:
+            if not layer.weights:
+                continue
+            there = f"net.{before}.{layer.name}"
+            names[f"{before}/{layer.name}"] = there
+            ends = ("weight", "bias", "running_mean", "running_var")
+            for end, value in zip(ends, layer.get_weights(), strict=False):
+                # PyTorch's first two axes are Keras's last, the other way round.
+                axes = (3, 2, 0, 1) if value.ndim == 4 else (0,)
+                arrays[f"{there}.{end}"] = value.transpose(axes)
+    (tmp_path / "names.yaml").write_text(json.dumps({"layers": names}))
+    run = import_weights(
+        write_zip(tmp_path / "w.pth", arrays),
+        tmp_path / "run",
+        model="tsmu_net",
+        arguments=[
+            "regions=[MWCF, NAD]",
+            *(f"{name}={value}" for name, value in options.items()),
+        ],
+        names=tmp_path / "names.yaml",
+    )
+    for one, other in zip(
+        run.load_model().get_weights(), model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    metadata = run.read_metadata()
+    regions = ["MARINE_WEST_COAST_FOREST", "NORTH_AMERICAN_DESERTS"]
+    assert metadata.arguments["regions"] == regions
+    assert metadata.landslide_class == "sigmoid"
+    assert [band.name for band in metadata.inputs][::5] == ["pre_red", "post_blue"]
