@@ -57,10 +57,8 @@ class Inputs:
         labels: Polygons (GeoJSON, GeoPackage, shapefile), a raster of class values,
             or a labelme file.
         dem: Elevation model, any grid and system, one file or tiles.
-        ndvi: Vegetation index, any grid and system; else made of near infrared and
-            red where the image has both.
-        points: Where landslides are known to be: tiles around them join the training
-            pool.
+        ndvi: Vegetation index, any grid and system; else of near infrared and red.
+        points: Where landslides are known to be; tiles around them join training.
         layer: Layer of the labels' polygons; None = the only one.
         points_layer: Layer of the points; None = the only one.
         nodata: Number that stands for no data in the image; None = as it tags.
@@ -335,10 +333,8 @@ def _plan(found: Found, options: Options) -> Plan:
         "training_patches": len(training),
         "cutting": options.patches,
         "sampling": options.sampling,
+        "masked": {n: dict(one.masks.tags) for n, one in scenes.items() if one.masks},
     }
-    masked = {name: dict(one.masks.tags) for name, one in scenes.items() if one.masks}
-    if masked:
-        report["masked"] = masked
     return Plan(scenes, parts.tiles, report, ranges_of(surveys))
 
 
