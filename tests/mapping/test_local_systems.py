@@ -20,6 +20,7 @@ from landslide_tf.mapping import (
 )
 from landslide_tf.prepare import Inputs, Options, prepare
 from landslide_tf.raster.dem import DemFiles
+from landslide_tf.raster.masks import MaskFiles
 from landslide_tf.raster.systems import ground_system, same_system
 from landslide_tf.report import check_map_page
 from landslide_tf.report.map.objects import read_objects
@@ -191,9 +192,9 @@ def test_a_map_is_scored_within_the_ground_of_a_local_scene(prepared, tmp_path):
     folder, made = prepared
     files.write(tmp_path / "m.tif", np.ones((1, 96, 24), np.uint8), crs=METRE,
                 transform=SITE)  # fmt: skip
-    ground = made.folder / "ground" / "test.gpkg"
+    ground = MaskFiles(within=str(made.folder / "ground" / "test.gpkg"))
     found = evaluate_map(
-        tmp_path / "m.tif", folder / "l.tif", landslide_class=1, within=ground
+        tmp_path / "m.tif", folder / "l.tif", landslide_class=1, masks=ground
     )
     assert found.scores.matrix.sum() == made.counts["test"] * 64
 
