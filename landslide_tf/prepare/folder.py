@@ -47,6 +47,8 @@ RECIPE, GROUND = "recipe.yaml", "ground"
 _BATCH = 8
 # Tiles that the scale of images of more than 8 bits is measured on.
 _MEASURED = 32
+# What the largest value becomes at most: training refuses bands beyond twice 255.
+_BEYOND = 500
 # A straight edge on the grid is curved in degrees, by next to nothing over some cells.
 _CELLS = 8
 # GDAL keeps blocks it has read, else up to a twentieth of the machine's memory; every
@@ -227,7 +229,9 @@ def _recipe(
     arguments: dict[str, Any] = {"width": 0.125, "dropout": 0.3}
     seen = _sampled_pixels(plan, image)
     if config.dtype != "uint8":
-        data["image_scale"] = _scale(seen)
+        first = next(iter(plan.scenes.values()))
+        largest = max(plan.ranges[first.image.index(name), 1] for name in image)
+        data["image_scale"] = _scale(seen, float(largest))
     if len(image) != len(COLOURS):  # the networks' own constants are those of colours
         arguments["normalization"] = _normalization(seen, data.get("image_scale", 1.0))
     factors = list(config.factors)
@@ -271,10 +275,10 @@ def _sampled_pixels(plan: Plan, image: Sequence[str]) -> list[NDArray[Any]]:
     return seen
 
 
-def _scale(seen: Sequence[NDArray[Any]]) -> float:
-    """Returns what brings bright pixels of training to 255."""
+def _scale(seen: Sequence[NDArray[Any]], largest: float) -> float:
+    """Returns what brings bright pixels of training to 255, and none far beyond."""
     bright = [bright_value(pixels) for pixels in seen if len(pixels)]
-    top = float(np.median(bright)) if bright else 0.0
+    top = max(float(np.median(bright)) if bright else 0.0, largest * 255 / _BEYOND)
     return float(f"{255 / top:.4g}") if top > 0 else 1.0
 
 

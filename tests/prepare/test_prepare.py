@@ -483,6 +483,18 @@ def test_values_are_what_the_tags_of_files_make_of_them(tmp_path):
     assert examples[0]["image"].max() > 0
 
 
+def test_one_bright_spot_does_not_keep_the_recipe_from_training(tmp_path):
+    """Its values times the scale stay within what the networks' constants allow."""
+    given = tagged(tmp_path / "scene")
+    with rasterio.open(given.image, "r+") as dataset:
+        stored = dataset.read()
+        stored[1, 30:34, 30:34] = 40_000
+        dataset.write(stored)
+    made = prepare([given], tmp_path / "out", Options(tile=32))
+    factor = load_recipe(made.recipe).data.image_scale
+    assert (40_000 * 1e-4 - 0.1) * factor == pytest.approx(500, rel=1e-3)
+
+
 def test_images_without_tags_beside_others_are_told(tmp_path):
     plain = files.write_scene(tmp_path / "plain", size=(420, 72))
     given = [tagged(tmp_path / "scene", 1e-4), inputs(plain)]
