@@ -56,7 +56,8 @@ def tifs(folder):
 
 def resume(scene, folder):
     summary = killable.run(scene, folder, lambda inputs: inputs["image"])
-    assert {path.name for path in folder.iterdir()} == {"map.tif", "chances.tif"}
+    written = {path.name for path in folder.iterdir()}
+    assert written == {"map.tif", "map.tif.aux.xml", "map.qml", "chances.tif"}
     return summary
 
 
