@@ -114,6 +114,7 @@ def of_changes(inputs, out, *more):
     return ("changes", *maps, "--out", out, *more)
 
 
+@pytest.mark.filterwarnings("ignore:.*holds one class only")  # within the truth
 def test_commands_leave_what_they_read_as_it_was(command, inputs, tmp_path):
     out = tmp_path / "out"
     before = state(inputs)
