@@ -14,10 +14,10 @@ from rasterio import Affine
 from rich.console import Console
 
 from landslide_tf.datasets.synthetic_landslides.generate import generate_tile
-from landslide_tf.errors import DataError
 from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
 from landslide_tf.metrics import Scores
 from landslide_tf.models.prediction import prediction_function
+from landslide_tf.outputs import check_own_folder
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.report import (
     Charts,
@@ -42,12 +42,13 @@ from landslide_tf.train import (
     evaluate_run,
     load_recipe,
     run_facts,
-    train,
 )
+from landslide_tf.train.engine import train_or_resume
 
 NAMES = {"fstf_net_synthetic": "FSTF-Net", "rae_d_synthetic": "RAE-D"}
 CURVES = ("loss", "landslide_iou", "miou")
 SCENE = {"image": "image.tif", "dem": "dem.tif", "ndvi": "ndvi.tif"}
+_OWN = {"data", "runs", "export", "map", "index.html"}
 _HEADER = ["model", "landslide IoU", "mean IoU", "overall accuracy", "separation"]
 _SCENE_SEED, _SCENE_SIZE, _CELL = 20, 256, 2.0  # another seed: ground not trained on
 
@@ -92,17 +93,17 @@ def run_demo(out: str | Path) -> Path:
     exported, and maps a georeferenced scene.
 
     Args:
-        out: Folder of everything; missing or empty.
+        out: Folder of everything; missing, empty, or of an earlier demonstration, which
+            is resumed.
 
     Returns:
         The page, `index.html`.
 
     Raises:
-        DataError: If the folder is in use.
+        DataError: If the folder holds something else.
     """
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"`{out}` exists and is not an empty folder: choose another.")
+    check_own_folder(out, "the demonstration", lambda path: path.name in _OWN)
     console = Console(stderr=True)
     started = time.perf_counter()
 
@@ -114,7 +115,7 @@ def run_demo(out: str | Path) -> Path:
     for recipe, name in NAMES.items():
         step(f"training {name} (recipe {recipe})")
         named = replace(session, command=f"landslide-tf train {recipe}")
-        run = train(load_recipe(recipe), out / "runs" / recipe, named)
+        run = train_or_resume(load_recipe(recipe), out / "runs" / recipe, named)
         step(f"evaluating {name}")
         found = evaluate_run(run, session=session)
         title = f"{name} on {found.data}"
@@ -126,11 +127,10 @@ def run_demo(out: str | Path) -> Path:
     )
     winner = max(results, key=lambda result: result.evaluation.landslide_iou)
     step(f"exporting {winner.name}")
-    exported = export(
-        winner.run.load_model(),
-        out / "export" / winner.recipe,
-        metadata=winner.run.read_metadata(),
-    )
+    exported = out / "export" / winner.recipe / "1"
+    if not exported.is_dir():
+        model, metadata = winner.run.load_model(), winner.run.read_metadata()
+        export(model, exported.parent, metadata=metadata, version=1)
     step("mapping a generated scene")
     scene = _map_scene(out / "map", winner)
     page = _write_page(out, results, shuffled, winner, exported, scene)
@@ -141,7 +141,7 @@ def run_demo(out: str | Path) -> Path:
 def _map_scene(folder: Path, winner: _Result) -> Path:
     """Maps a larger generated scene as a user maps their own; returns its page."""
     tile = generate_tile(_SCENE_SEED, 0, "test", 0, size=_SCENE_SIZE, cell=_CELL)
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     image, dem, ndvi = (folder / name for name in SCENE.values())
     _write_raster(image, np.moveaxis(tile["image"], -1, 0))
     _write_raster(dem, tile["dem"][None])

@@ -24,9 +24,9 @@ BOTH = ("fstf_net_synthetic", "rae_d_synthetic")
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    out = tmp_path_factory.mktemp("demo") / "out"
-    result = subprocess.run(
+def start():
+    """Runs the demonstration in a process of its own."""
+    return lambda out: subprocess.run(
         [sys.executable, "-m", "landslide_tf.cli.main", "demo", "--out", out],
         cwd=out.parent,
         env={**os.environ, "PYTHONPATH": ""},
@@ -34,6 +34,12 @@ def demo(tmp_path_factory):
         text=True,
         timeout=900,
     )
+
+
+@pytest.fixture(scope="module")
+def demo(start, tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo") / "out"
+    result = start(out)
     assert result.returncode == 0, result.stderr
     assert str(out / "index.html") in result.stdout
     return out
@@ -99,6 +105,18 @@ def test_factors_without_terrain_remove_the_gain_too(demo, value):
     own = scores(demo, "fstf_net_synthetic")
     assert separation(emptied, *PAIR) < 0.75
     assert own.of_class(0)["iou"] - emptied.of_class(0)["iou"] >= 0.2
+
+
+def test_the_same_command_trains_nothing_twice(demo, start):
+    kept = [demo / "runs" / r / "model.keras" for r in BOTH]
+    kept += demo.glob("export/*/1/saved_model.pb")
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    table = (demo / "index.html").read_text().split("<table>")[1]
+    result = start(demo)
+    assert result.returncode == 0, result.stderr
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+    assert (demo / "index.html").read_text().split("<table>")[1] == table
+    assert len([*demo.glob("export/*/*")]) == 1
 
 
 def test_the_scene_becomes_a_map_with_a_page(demo):

@@ -25,7 +25,7 @@ from landslide_tf.datasets.ecoregion_landslides.tables import (
 from landslide_tf.ecoregions import REGIONS, region_index
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
-from landslide_tf.outputs import check_apart, check_own
+from landslide_tf.outputs import check_apart, check_own, check_own_folder
 
 PLAN, PLACES, PAIRS = "plan.csv", "plan.geojson", "pairs.csv"
 _BOX = ("ll_lat", "ll_lon", "ur_lat", "ur_lon")
@@ -160,6 +160,7 @@ def write_plan(
     """
     folder = Path(folder)
     texts = _texts(planned)
+    check_own_folder(folder, "a plan", lambda entry: True)  # whatever it holds stays
     check_apart([folder / name for name in texts], read)
     for name in texts:
         check_own(

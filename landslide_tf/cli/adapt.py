@@ -41,14 +41,16 @@ def adapt(
     from landslide_tf import train as training
     from landslide_tf.pipelines import find_builder
 
+    session = options.session(data_dir, manual_dir, arrays)
+    read = [*training.RunFolder(run).inputs, options.recipe_file(recipe)]
     adapted = training.adapt(
         run,
         target,
-        options.run_folder(out, f"{run.name}-to-{target}"),
+        options.run_folder(out, f"{run.name}-to-{target}", [*read, *session.inputs]),
         recipe=recipe,
         aux_layer=aux_layer,
         changes=changes or (),
-        session=options.session(data_dir, manual_dir, arrays),
+        session=session,
     )
     typer.echo(f"adapted: {adapted.path}")
     name = target.partition(":")[0]

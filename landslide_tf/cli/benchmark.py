@@ -45,9 +45,11 @@ def benchmark(
         tuple(models or ()), tuple(data or ()), tuple(seeds or ()), tuple(changes or ())
     )
     loaded, planned = load_grid(grid, choice)
-    folder = options.run_folder(out, Path(grid).stem, "benchmarks")
+    session = options.session(data_dir, manual_dir)
+    read = [options.recipe_file(grid), *session.inputs]
+    folder = options.run_folder(out, Path(grid).stem, read, "benchmarks")
     reporting.follow(
-        run_grid(planned, folder, options.session(data_dir, manual_dir)),
+        run_grid(planned, folder, session),
         len(planned),
         lambda run: f"{run.row}, seed {run.seed}",
         lambda: write_benchmark(

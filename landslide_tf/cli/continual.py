@@ -45,10 +45,16 @@ def train(
     from landslide_tf import train as training
 
     session = options.session(data_dir, manual_dir, arrays)
+    read = [options.recipe_file(start), *session.inputs]
     if resume is not None:
-        loaded = training.ContinualFolder(resume).read_recipe()
+        loaded, folder = training.ContinualFolder(resume).read_recipe(), resume
     else:
         loaded = training.load_continual_recipe(start, changes or [])
+        folder = options.run_folder(out, Path(start).stem, read)
+    if export is not None:
+        from landslide_tf.serving import check_export
+
+        check_export(export, read=[folder, *read])
 
     def report(step: int, network: keras.Model) -> None:
         region = loaded.arrivals()[step].name
@@ -59,7 +65,6 @@ def train(
     if resume is not None:
         run = training.resume_continual(resume, session, report)
     else:
-        folder = options.run_folder(out, Path(start).stem)
         run = training.train_continual(loaded, folder, session, report)
     _show(run)
 
@@ -126,8 +131,9 @@ def matrix(
     loaded = training.load_continual_recipe(recipe, changes or [])
     baselines = training.MethodOptions(ewc_strength, buffer, balance)
     planned = training.plan_matrix(loaded, methods or (), seeds or (), baselines)
-    folder = options.run_folder(out, f"{Path(recipe).stem}-matrix")
     session = options.session(data_dir, manual_dir, arrays)
+    read = [options.recipe_file(recipe), *session.inputs]
+    folder = options.run_folder(out, f"{Path(recipe).stem}-matrix", read)
     reporting.follow(
         training.run_matrix(planned, folder, session),
         len(planned),
@@ -157,13 +163,15 @@ def tune(
     start_backend()
     from landslide_tf import train as training
 
+    session = options.session(data_dir, manual_dir, arrays)
+    read = [options.recipe_file(recipe), *session.inputs]
     search = training.tune_continual(
         training.load_continual_recipe(recipe, changes or []),
-        options.run_folder(out, f"{Path(recipe).stem}-search"),
+        options.run_folder(out, f"{Path(recipe).stem}-search", read),
         trials=trials,
         seed=seed,
         vary=tuple(vary or ()),
-        session=options.session(data_dir, manual_dir, arrays),
+        session=session,
         report=reporting.show_trial,
     )
     typer.echo(f"best: {search.best}")

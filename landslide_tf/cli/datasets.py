@@ -79,6 +79,7 @@ def build(
 def export_arrays(
     data: Annotated[str, typer.Argument(help="name[/config][:split]")],
     out: Annotated[Path, typer.Option(help="Folder; a sub folder each split.")],
+    overwrite: Overwrite = False,
     data_dir: DataDir = None,
     manual_dir: ManualDir = None,
 ) -> None:
@@ -86,7 +87,9 @@ def export_arrays(
     start_tensorflow()
     from landslide_tf.pipelines import export_arrays as write
 
-    counts = write(data, out, data_dir=data_dir, manual_dir=manual_dir)
+    counts = write(
+        data, out, data_dir=data_dir, manual_dir=manual_dir, overwrite=overwrite
+    )
     for name, count in counts.items():
         typer.echo(f"{out / name}: {count} examples")
     typer.echo(f"to train on them give `train` a recipe and --arrays {out}")

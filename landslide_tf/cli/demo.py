@@ -15,7 +15,10 @@ def demo(
         "demo"
     ),
 ) -> None:
-    """Build data, train FSTF-Net and RAE-D alike, evaluate, export, write a page."""
+    """Build data, train FSTF-Net and RAE-D alike, evaluate, export, write a page.
+
+    The same command resumes it after an interruption.
+    """
     start_tensorflow()
     from landslide_tf.demo import run_demo
 

@@ -32,18 +32,16 @@ def evaluate(
 ) -> None:
     """Write pixel and object scores, tables and pictures of a run."""
     start_backend()
-    from landslide_tf.report import check_evaluation_folder
     from landslide_tf.train import RunFolder, evaluate_run
 
-    if out is not None:
-        check_evaluation_folder(out, overwrite=overwrite)
-    folder = RunFolder(run)
+    folder, session = RunFolder(run), options.session(data_dir, manual_dir, arrays)
+    reporting.check_reports(folder, out, session, overwrite=overwrite)
     result = evaluate_run(
         folder,
         data=data,
         permute=permute,
         pictures=pictures,
-        session=options.session(data_dir, manual_dir, arrays),
+        session=session,
     )
     files = reporting.write_reports(folder, result, out)
     typer.echo(

@@ -47,10 +47,12 @@ def train(
     start_backend()
     from landslide_tf import train as training
 
+    session = options.session(data_dir, manual_dir, arrays)
+    read = [options.recipe_file(recipe), *session.inputs]
     folder = training.train_branches(
         training.load_recipe(recipe, changes or []),
-        options.run_folder(out, Path(recipe).stem),
-        options.session(data_dir, manual_dir, arrays),
+        options.run_folder(out, Path(recipe).stem, read),
+        session,
         branches=[b.value for b in branches or Branch],
         report=typer.echo,
     )
@@ -87,6 +89,10 @@ def fuse(
         start_tensorflow()
     from landslide_tf import train as training
 
+    if export is not None:
+        from landslide_tf.serving import check_export
+
+        check_export(export, read=[folder, validation])
     found = training.fuse_folder(
         folder, variant=variant, validation=validation, out=out, overwrite=overwrite
     )
@@ -127,8 +133,11 @@ def evaluate(
     from landslide_tf import train as training
     from landslide_tf.report import check_evaluation_folder, write_evidential
 
-    if out is not None:
-        check_evaluation_folder(out, "index.html", overwrite=overwrite)
+    report = out or folders[0] / "report"
+    read = [path for folder in folders for path in training.BranchFolder(folder).inputs]
+    check_evaluation_folder(
+        report, "index.html", read=[*read, data_dir, manual_dir], overwrite=overwrite
+    )
     found = training.evaluate_branches(
         folders,
         degradations=degradations,
@@ -138,7 +147,7 @@ def evaluate(
         report=typer.echo,
     )
     files = write_evidential(
-        out or folders[0] / "report",
+        report,
         title=f"Branches and fusion on {found.facts['data']}",
         facts=found.facts,
         rows=found.rows,

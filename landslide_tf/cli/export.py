@@ -24,10 +24,12 @@ def export(
 ) -> None:
     """Write a numbered SavedModel that TensorFlow Serving loads."""
     start_tensorflow()
+    from landslide_tf.serving import check_export
     from landslide_tf.serving import export as export_model
     from landslide_tf.train import RunFolder
 
     folder = RunFolder(run)
+    check_export(out, read=[run])
     metadata, model = folder.read_metadata(), folder.load_model()
     if region is not None:
         from landslide_tf.train import of_region

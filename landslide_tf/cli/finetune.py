@@ -52,8 +52,9 @@ def finetune(
     chosen = training.FinetuneOptions(
         tuple(freeze) if freeze else None, seed, tuple(changes or ())
     )
-    folder = options.run_folder(out, f"{run.name}-on-{data}")
     session = options.session(data_dir, manual_dir, arrays)
+    read = [*training.RunFolder(run).inputs, *session.inputs]
+    folder = options.run_folder(out, f"{run.name}-on-{data}", read)
     points = training.finetune(run, data, samples, folder, chosen, session)
     title = f"{run.name} fine-tuned on {data}"
     rows = [point.as_dict() for point in points]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli import reporting
-from landslide_tf.cli.options import command_line
+from landslide_tf.cli.options import Overwrite, command_line
 from landslide_tf.cli.startup import start_backend
 
 
@@ -34,6 +34,7 @@ def import_weights(
         Path | None,
         typer.Option(help="YAML or JSON file: names of layers in a PyTorch file."),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a run of weights trained elsewhere: on JAX, or released for PyTorch."""
     start_backend()
@@ -47,6 +48,7 @@ def import_weights(
         arguments=arguments or (),
         names=names,
         command=command_line(),
+        overwrite=overwrite,
     )
     typer.echo(f"imported: {run.path}")
     if (run.path / "model.json").is_file():

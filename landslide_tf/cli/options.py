@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from landslide_tf.errors import DataError, RecipeError
+from landslide_tf.outputs import check_apart
 
 if TYPE_CHECKING:
     from typer.models import OptionInfo
@@ -126,9 +127,34 @@ def folder(default: str) -> OptionInfo:
     return typer.Option(help="Folder.", show_default=default)
 
 
-def run_folder(given: Path | None, name: str, parent: str = "runs") -> Path:
-    """Returns the folder a command writes: as given, else by a name for its work."""
-    return given or Path(parent) / file_name(name)
+def run_folder(
+    given: Path | None,
+    name: str,
+    read: Iterable[str | Path | None] = (),
+    parent: str = "runs",
+) -> Path:
+    """Returns the folder a command writes: as given, else by a name for its work.
+
+    Args:
+        given: What the user named.
+        name: A name for the work.
+        read: Files and folders that the command reads.
+        parent: Where folders of such work lie.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DataError: If it is, or holds, something that is read.
+    """
+    folder = given or Path(parent) / file_name(name)
+    check_apart([folder], read)
+    return folder
+
+
+def recipe_file(recipe: str) -> Path | None:
+    """Returns the file of a recipe or a grid, None where it is a shipped one."""
+    return Path(recipe) if Path(recipe).is_file() else None
 
 
 def file_name(text: str) -> str:

@@ -83,6 +83,7 @@ def prepare(
     patches: Patching = "grid",
     sampling: Sampling = "original",
     seed: Annotated[int, typer.Option(help="Of split and sampling.")] = 0,
+    overwrite: shared.Overwrite = False,
 ) -> None:
     """Make a data set and a recipe of your own scenes; prints the next command."""
     start_tensorflow()
@@ -119,7 +120,7 @@ def prepare(
         strict=True,
     )
     inputs = [preparation.Inputs(*row) for row in rows]
-    _show(preparation.prepare(inputs, out, options))
+    _show(preparation.prepare(inputs, out, options, overwrite=overwrite))
 
 
 def _masks(

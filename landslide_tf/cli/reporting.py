@@ -12,7 +12,7 @@ import typer
 from landslide_tf.cli.options import file_name
 
 if TYPE_CHECKING:
-    from landslide_tf.train import Evaluation, Outcome, RunFolder
+    from landslide_tf.train import Evaluation, Outcome, RunFolder, Session
 
 T = TypeVar("T")
 
@@ -74,15 +74,40 @@ def show_trial(outcome: Outcome, score: str = "IoU") -> None:
     typer.echo(f"trial {outcome.trial}: {end} ({values})")
 
 
+def check_reports(
+    run: RunFolder, out: Path | None, session: Session, *, overwrite: bool
+) -> None:
+    """Refuses to write the evaluation of a run over what is read or is none.
+
+    Args:
+        run: The run.
+        out: Folder of the evaluation; None is that of the run.
+        session: Folders of data.
+        overwrite: Whether other files of these names are replaced.
+
+    Raises:
+        DataError: If there is something else.
+    """
+    from landslide_tf.outputs import check_own
+    from landslide_tf.report import check_evaluation_folder
+    from landslide_tf.report.run import is_run_page
+
+    read = [*run.inputs, *session.inputs]
+    for folder in run.report.glob("*") if out is None else [out]:
+        check_evaluation_folder(folder, read=read, overwrite=overwrite)
+    if out is None:
+        check_own(run.page, "page", is_run_page, overwrite=overwrite)
+
+
 def write_reports(
     run: RunFolder, result: Evaluation, out: Path | None = None
 ) -> dict[str, Path]:
-    """Writes an evaluation, and the page of the run with all its evaluations.
+    """Writes an evaluation, and in a run the page with all its evaluations.
 
     Args:
         run: The run.
         result: The evaluation.
-        out: Its folder; None is `RUN/report/DATA`.
+        out: Its folder, and the run stays as it is; None is `RUN/report/DATA`.
 
     Returns:
         The written files by kind.
@@ -98,6 +123,8 @@ def write_reports(
         title=f"{result.metadata.name} on {result.data}",
         **result.contents(),
     )
+    if out is not None:
+        return files
     found = sorted(run.report.glob("*/evaluation.json"))
     files["page"] = write_run_page(
         run.page, **run_facts(run), evaluations=[file.parent for file in found]

@@ -37,12 +37,17 @@ def train(
     from landslide_tf import train as training
 
     session = options.session(data_dir, manual_dir, arrays)
+    read = [options.recipe_file(start), *session.inputs]
+    folder = resume or options.run_folder(out, Path(start).stem, read)
+    if export is not None:
+        from landslide_tf.serving import check_export
+
+        check_export(export, read=[folder, *read])
     if resume is not None:
         run = training.resume(resume, session)
     else:
         more = [] if devices is None else [f"training.devices={devices}"]
         loaded = training.load_recipe(start, [*(changes or ()), *more])
-        folder = options.run_folder(out, Path(start).stem)
         run = training.train(loaded, folder, session)
     task = training.task_of(run.read_recipe())
     if report and task.kind == "segmentation":

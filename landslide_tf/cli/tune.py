@@ -44,9 +44,11 @@ def tune(
     from landslide_tf import train as training
 
     start = training.load_recipe(recipe, changes or [])
+    session = options.session(data_dir, manual_dir, arrays)
+    read = [options.recipe_file(recipe), *session.inputs]
     search = training.tune(
         start,
-        options.run_folder(out, f"{Path(recipe).stem}-search"),
+        options.run_folder(out, f"{Path(recipe).stem}-search", read),
         training.SearchOptions(
             oracle=oracle,
             trials=trials,
@@ -55,7 +57,7 @@ def tune(
             seed=seed,
             vary=tuple(vary or ()),
         ),
-        options.session(data_dir, manual_dir, arrays),
+        session,
         lambda outcome: reporting.show_trial(outcome, start.training.monitor),
     )
     if search.best.is_file():

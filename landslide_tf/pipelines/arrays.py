@@ -20,7 +20,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.files import atomic_folder, atomic_path, sha256
-from landslide_tf.pipelines.built_sets import load, prepared_builder, split_name
+from landslide_tf.outputs import check_apart, check_own_folder
+from landslide_tf.pipelines.built_sets import (
+    find_builder,
+    full_name,
+    load,
+    prepared_builder,
+    split_name,
+)
 from landslide_tf.pipelines.feature_files import Column, ColumnWriter, open_column
 from landslide_tf.pipelines.store import (
     DataDescription,
@@ -99,22 +106,25 @@ def export_arrays(
     *,
     data_dir: str | Path | None = None,
     manual_dir: str | Path | None = None,
+    overwrite: bool = False,
 ) -> dict[str, int]:
     """Writes the splits of a data set as folders of arrays, one sub folder a split.
 
     Args:
         data: `name[/config][:split]` of a registered TFDS builder; without a split,
             all of them. A slice of a split is taken when the arrays are read.
-        out: Folder to write: missing or empty. It appears complete or not at all.
+        out: Folder to write: missing, empty, or with arrays of the same splits, which
+            are replaced. It appears complete or not at all.
         data_dir: Folder of built data sets; None = TFDS's own.
         manual_dir: Folder with files the user has to provide.
+        overwrite: Also replaces other arrays.
 
     Returns:
         The number of examples by split.
 
     Raises:
         DataError: If the data set or split is unknown or cannot be built, or the
-            folder is in use or cannot be written.
+            folder is read, holds something else or cannot be written.
     """
     name, split = split_name(data)
     if split is not None and "[" in split:
@@ -122,8 +132,18 @@ def export_arrays(
             f"Expected a whole split to export, received `{split}`; slices are taken "
             "when the arrays are read."
         )
+    check_apart([out], [data_dir, manual_dir])
+    found = {path.parent.name: path for path in Path(out).glob(f"*/{INDEX}")}
+    builder = find_builder(name, data_dir=data_dir)
+    check_own_folder(
+        out,
+        "exported arrays",
+        lambda path: path.name in found,
+        lambda _: _are_of(found, full_name(builder), split),
+        overwrite=overwrite,
+    )
     counts = {}
-    with atomic_folder(out) as temporary:
+    with atomic_folder(out, replace=True) as temporary:
         builder = prepared_builder(name, data_dir=data_dir, manual_dir=manual_dir)
         for part in [split] if split else list(builder.info.splits):
             store = load(name, split=part, data_dir=data_dir, manual_dir=manual_dir)
@@ -131,6 +151,12 @@ def export_arrays(
                 temporary / part, store.examples, store.description
             )
     return counts
+
+
+def _are_of(found: Mapping[str, Path], data: str, split: str | None) -> bool:
+    """Whether arrays that are there, by split, are of a data set and no other split."""
+    same = all(_read_index(path).description.name == data for path in found.values())
+    return same and (split is None or set(found) == {split})
 
 
 def write_arrays(
@@ -244,16 +270,7 @@ def read_arrays(folder: str | Path) -> ExampleStore:
         DataError: If this is not such a folder or a file in it is damaged.
     """
     folder = Path(folder)
-    path = folder / INDEX
-    try:
-        index = _ADAPTER.validate_python(json.loads(path.read_text()))
-    except OSError as error:
-        raise DataError(
-            f"`{path}` cannot be read: {error.strerror}; not a folder of arrays."
-        ) from error
-    except (ValidationError, ValueError) as error:
-        line = " ".join(str(error).split())
-        raise DataError(f"`{path}` is damaged: {line}") from error
+    index = _read_index(folder / INDEX)
     for name, expected in with_progress(index.sha256.items(), "Checking"):
         file = folder / name
         if not file.is_file() or sha256(file) != expected:
@@ -269,6 +286,19 @@ def read_arrays(folder: str | Path) -> ExampleStore:
     return ExampleStore(
         index.description, index.ids, MappedExamples(columns, index.ids)
     )
+
+
+def _read_index(path: Path) -> _Index:
+    """Reads what `arrays.json` says."""
+    try:
+        return _ADAPTER.validate_python(json.loads(path.read_text()))
+    except OSError as error:
+        raise DataError(
+            f"`{path}` cannot be read: {error.strerror}; not a folder of arrays."
+        ) from error
+    except (ValidationError, ValueError) as error:
+        line = " ".join(str(error).split())
+        raise DataError(f"`{path}` is damaged: {line}") from error
 
 
 def _boundary(text: str | None, percent: str | None, count: int, default: int) -> int:

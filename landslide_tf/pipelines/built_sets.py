@@ -86,9 +86,7 @@ def load(
         raise DataError(f"Data set `{name}` has no split `{split}`.{hint}")
     metadata = dict(builder.info.metadata or {})
     metadata["version"] = str(builder.version)
-    config = builder.builder_config
-    full = f"{builder.name}/{config.name}" if config and config.name else builder.name
-    description = describe(metadata, full, split)
+    description = describe(metadata, full_name(builder), split)
     features = builder.info.features
     if "image" not in features and all(part in features for part in PAIR):
         description = joined_bands(description)
@@ -341,6 +339,12 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> Any:  # no
         if (builder.data_path.parent / str(version)).exists():
             return tfds.builder(f"{name}:{version}", data_dir=data_dir)
     return builder
+
+
+def full_name(builder: Any) -> str:  # noqa: ANN401 - TFDS's own type, imported late
+    """Returns `name/config` of a TFDS builder, `name` of one without configurations."""
+    config = builder.builder_config
+    return f"{builder.name}/{config.name}" if config and config.name else builder.name
 
 
 def prepared_builder(

@@ -6,10 +6,11 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,14 @@ from landslide_tf.datasets.landslide_scenes.landslide_scenes_dataset_builder imp
 )
 from landslide_tf.datasets.landslide_scenes.plan import Plan
 from landslide_tf.datasets.landslide_scenes.tiles import Tile
-from landslide_tf.files import atomic_folder
+from landslide_tf.files import atomic_folder, sha256
+from landslide_tf.outputs import check_own_folder
 from landslide_tf.prepare.plan import Inputs, Options, find_inputs, make_plan, taken_of
 from landslide_tf.raster.antimeridian import cut_at_antimeridian, polygons_of
 from landslide_tf.raster.bands import COLOURS
 from landslide_tf.raster.grid import mean_cell
 from landslide_tf.raster.labels import LANDSLIDE
+from landslide_tf.raster.outputs import check_outputs
 from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.scaling import bright_value
 from landslide_tf.raster.scene import Scene, SceneReader
@@ -43,7 +46,7 @@ from landslide_tf.raster.systems import LONLAT, ground_system, system_of
 from landslide_tf.raster.vector import Burner
 from landslide_tf.terrain import Grid
 
-RECIPE, GROUND = "recipe.yaml", "ground"
+RECIPE, GROUND, MADE_OF = "recipe.yaml", "ground", "prepared.json"
 _BATCH = 8
 # Tiles that the scale of images of more than 8 bits is measured on.
 _MEASURED = 32
@@ -110,6 +113,8 @@ def prepare(
     scenes: Iterable[Inputs],
     out: str | Path,
     options: Options | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Prepared:
     """Makes a data set of scenes, with a recipe that trains on it.
 
@@ -121,15 +126,18 @@ def prepare(
 
     Args:
         scenes: Files of each scene.
-        out: Folder to write: missing or empty; it appears complete or not at all.
+        out: Folder to write: missing, empty, or made of the same files and options,
+            which is replaced; it appears complete or not at all.
         options: How; None = the defaults.
+        overwrite: Also replaces a data set of other files or options, or one whose
+            recipe was changed.
 
     Returns:
         What was made.
 
     Raises:
-        DataError: If a file cannot be read or does not fit, or the scenes are too
-            small to be split.
+        DataError: If a file cannot be read or does not fit, the scenes are too small
+            to be split, or the folder holds what is read or something else.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -152,9 +160,21 @@ def prepare(
     >>> dict(made.counts), "class_weights: median_frequency" in recipe
     ({'train': 5, 'validation': 1, 'test': 2}, True)
     """
-    options = options or Options()
-    found = find_inputs(list(scenes), options)
-    with atomic_folder(out) as temporary, rasterio.Env(GDAL_CACHEMAX=_CACHE):
+    options, given = options or Options(), list(scenes)
+    made_of = _made_of(given, options)
+    check_outputs([out], _paths([dataclasses.astuple(one) for one in given]))
+    check_own_folder(
+        out,
+        "a prepared data set",
+        _is_own,
+        lambda folder: _is_of(folder, made_of),
+        overwrite=overwrite,
+    )
+    found = find_inputs(given, options)
+    with (
+        atomic_folder(out, replace=True) as temporary,
+        rasterio.Env(GDAL_CACHEMAX=_CACHE),
+    ):
         plan = make_plan(found, options)
         first = next(iter(plan.scenes.values()))
         dtype = _dtype(plan.scenes.values())
@@ -184,6 +204,8 @@ def prepare(
         recipe = _recipe(plan, config, options)
         text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
         (temporary / RECIPE).write_text(text, encoding="utf-8")
+        known = {"made_of": made_of, "recipe": sha256(temporary / RECIPE)}
+        (temporary / MADE_OF).write_text(json.dumps(known, indent=1) + "\n")
         _write_ground(plan, temporary)
         splits = builder.info.splits
         counts = {split: splits[split].num_examples for split in SPLITS}
@@ -192,6 +214,35 @@ def prepare(
     return Prepared(
         folder, folder / inside, folder / RECIPE, counts, report, taken_of(found)
     )
+
+
+def _made_of(scenes: Sequence[Inputs], options: Options) -> Any:  # noqa: ANN401 - JSON
+    """Returns the files and options of a prepared data set as JSON values."""
+    chosen = dataclasses.asdict(options)
+    del chosen["workers"]  # changes no value
+    content = {"scenes": [dataclasses.asdict(one) for one in scenes], "options": chosen}
+    return json.loads(json.dumps(content, default=os.path.abspath))
+
+
+def _paths(values: Iterable[object]) -> Iterator[Path]:
+    """Yields the paths among values and in sequences of them."""
+    for value in values:
+        if isinstance(value, Path):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _paths(value)
+
+
+def _is_own(entry: Path) -> bool:
+    """Whether an entry is one that `prepare` writes, in a folder of a data set."""
+    own = (RECIPE, GROUND, MADE_OF, _Builder.name)
+    return entry.name in own and entry.with_name(_Builder.name).is_dir()
+
+
+def _is_of(folder: Path, made_of: object) -> bool:
+    """Whether a folder was made of the same, and its recipe is as it was written."""
+    known = json.loads((folder / MADE_OF).read_text(encoding="utf-8"))
+    return known == {"made_of": made_of, "recipe": sha256(folder / RECIPE)}
 
 
 def _dtype(scenes: Iterable[Scene]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from landslide_tf.errors import DataError
-from landslide_tf.outputs import check_own
+from landslide_tf.outputs import check_apart, check_own
 from landslide_tf.report.page import Figure, Section, Table, markdown
 from landslide_tf.report.pictures import Picture, prediction_grid
 from landslide_tf.report.tables import Cell, Row, csv_text, json_text, write_texts
@@ -131,7 +132,10 @@ def write_evaluation(
 
 
 def check_evaluation_folder(
-    folder: str | Path, *more: str, overwrite: bool = False
+    folder: str | Path,
+    *more: str,
+    read: Iterable[str | Path | None] = (),
+    overwrite: bool = False,
 ) -> None:
     """Refuses a folder whose files of an evaluation's names are of something else.
 
@@ -139,14 +143,18 @@ def check_evaluation_folder(
         folder: Where the files of an evaluation go; those of an earlier one may be
             there.
         more: Names of further files that are written there.
+        read: Files and folders that are read.
         overwrite: Whether any file of these names is replaced.
 
     Raises:
-        DataError: If something else is there.
+        DataError: If something else is there, or the folder is read.
 
     >>> from landslide_tf.report import check_evaluation_folder
     >>> check_evaluation_folder("new")
     """
+    check_apart([folder], read)
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise DataError(f"`{folder}` must be a folder, received a file: name a folder.")
     names = ("evaluation.json", "evaluation.md", "evaluation.csv", "pictures.png")
     for name in (*names, *more):
         check_own(Path(folder, name), "report", _is_of_evaluation, overwrite=overwrite)

@@ -23,6 +23,7 @@ from landslide_tf.report.page import (
 )
 from landslide_tf.report.tables import Cell, format_cell
 
+_HEAD = b'<meta name="color-scheme" content="light dark">'
 # Shown first and in this order, where a run has them; others follow.
 FIRST = ("loss", "landslide_iou", "miou", "landslide_f1", "oa")
 
@@ -75,6 +76,12 @@ def write_run_page(
         Section("Recipe", [Code(recipe)]),
     ]
     return write_page(path, title, sections)
+
+
+def is_run_page(path: Path) -> bool:
+    """Returns whether a file is a page that `write_page` wrote, of any version."""
+    with path.open("rb") as stream:
+        return _HEAD in stream.read(1024)
 
 
 def learning_curves(

@@ -18,7 +18,6 @@ from landslide_tf.serving.served_model import (
     GRAPH_FILE,
     SIGNATURE,
     load,
-    versions,
 )
 from landslide_tf.serving.signatures import (
     REGION,
@@ -27,6 +26,7 @@ from landslide_tf.serving.signatures import (
     some_indices,
     with_mask,
 )
+from landslide_tf.serving.versions import check_export, free_version
 
 if TYPE_CHECKING:
     import keras
@@ -105,7 +105,8 @@ def export(
     _check_inputs(model, metadata)
     _check_outputs(model, metadata)
     folder = Path(folder)
-    target = folder / str(_free_version(folder, version))
+    check_export(folder)
+    target = folder / str(free_version(folder, version))
     remove_leftovers(folder)
     try:
         with atomic_folder(target) as temporary:
@@ -121,22 +122,6 @@ def export(
             "exported; free or name another place."
         ) from error
     return target
-
-
-def _free_version(folder: Path, version: int | None) -> int:
-    if version is None:
-        return max(versions(folder), default=0) + 1
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise RunError(
-            f"`version` must be a whole number >= 1, received `{version}`: TensorFlow "
-            "Serving serves numbered folders; leave it out for the next number."
-        )
-    if (folder / str(version)).exists():
-        raise RunError(
-            f"`{folder / str(version)}` exists and a version is never overwritten: "
-            "leave `version` out for the next number."
-        )
-    return version
 
 
 def _check_inputs(model: keras.Model, metadata: ModelMetadata) -> None:

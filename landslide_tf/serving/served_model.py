@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from landslide_tf.errors import ModelError, RunError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
+from landslide_tf.serving.versions import versions
 
 SIGNATURE = "serving_default"
 GRAPH_FILE = "saved_model.pb"
@@ -142,14 +143,6 @@ def load(folder: str | Path) -> ServedModel:
             )
         folder = folder / str(max(found))
     return ServedModel(folder)
-
-
-def versions(folder: Path) -> list[int]:
-    """Lists the numbered folders in a model's folder, unordered."""
-    if not folder.is_dir():
-        return []
-    names = (path.name for path in folder.iterdir() if path.is_dir())
-    return [int(n) for n in names if n.isdecimal() and n == str(int(n))]
 
 
 def _listed(names: Mapping[str, Any]) -> str:

@@ -59,6 +59,7 @@ def test_help_fits_a_screen(command, name):
 
 
 AGAIN = (
+    ("demo",),
     ("benchmark",),
     ("continual", "matrix"),
     ("continual", "tune"),
@@ -209,5 +210,5 @@ def test_what_is_missing_is_named(command, tmp_path):
 
 def test_the_demo_does_not_overwrite(command, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
-    command.refuses("demo", "--out", tmp_path, message="not an empty folder")
+    command.refuses("demo", "--out", tmp_path, message="`mine.txt` is there")
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]

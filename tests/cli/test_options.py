@@ -59,7 +59,7 @@ def test_folders_are_named_by_the_work_unless_they_are_given():
     assert options.run_folder(None, "unet-on-mmls/clean:test") == Path(
         "runs/unet-on-mmls-clean-test"
     )
-    assert options.run_folder(None, "cas", "benchmarks") == Path("benchmarks/cas")
+    assert options.run_folder(None, "cas", (), "benchmarks") == Path("benchmarks/cas")
     assert options.run_folder(Path("a b/c"), "unet") == Path("a b/c")
 
 

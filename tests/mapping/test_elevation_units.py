@@ -13,9 +13,9 @@ from landslide_tf.mapping import MapOptions, Outputs, SceneFiles, map_scene
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.report.map.layers import Overview, hillshade_layer
 from tests.mapping import map_files as files
+from tests.mapping import transparent
 
 NAMES = ("stable", "slide")
-SLOPE_90 = files.of_factors(lambda f: np.clip(f[..., 0] / 90, 0, 1))
 OPTIONS = MapOptions(window=16, overlap=4, float32=True, threshold=0.2, min_area=0)
 RISE = 0.5  # metres up per metre to the east
 EXPECTED = np.degrees(np.arctan(RISE))
@@ -37,12 +37,16 @@ def dem_of(path, metres, units=None, **options):
     return str(path)
 
 
-def mapped(folder, dem, member=SLOPE_90, **given):
+def slope_90():
+    return transparent.member(transparent.SLOPE, NAMES)
+
+
+def mapped(folder, dem, member=slope_90, **given):
     outputs = Outputs(
         folder / "map.tif", folder / "chances.tif", vector=(folder / "map.gpkg",)
     )
     map_scene(
-        [member],
+        [member()],
         SceneFiles((image_of(folder),), dem=DemFiles(dem, **given)),
         outputs,
         OPTIONS,
@@ -69,7 +73,7 @@ def test_slopes_of_feet_are_those_of_the_ground(tmp_path, units, crs, given):
     assert polygons["elev_max_m"].max() == pytest.approx(RISE * 10 * 23, rel=1e-4)
 
 
-@pytest.mark.parametrize("member", [SLOPE_90, files.identity()])
+@pytest.mark.parametrize("member", [slope_90, files.identity])
 def test_a_unit_that_contradicts_the_file_ends_before_anything_is_written(
     tmp_path, member
 ):
@@ -115,7 +119,7 @@ def test_projections_whose_metres_are_no_metres_are_warned_of(
     scene = SceneFiles((image,), dem=dem)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        map_scene([SLOPE_90], scene, Outputs(tmp_path / "map.tif"), OPTIONS)
+        map_scene([slope_90()], scene, Outputs(tmp_path / "map.tif"), OPTIONS)
     lines = [
         str(w.message) for w in said if "one metre on the ground" in str(w.message)
     ]

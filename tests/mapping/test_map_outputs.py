@@ -28,6 +28,7 @@ from landslide_tf.mapping.styles import qgis_style
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.terrain import Grid, factors_on_grid
 from tests.mapping import map_files as files
+from tests.mapping import transparent
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("stable", "slide")
@@ -248,10 +249,8 @@ def test_polygons_are_written_where_tensorflow_was_loaded_first(tmp_path):
     assert pyogrio.read_info(tmp_path / "map.gpkg")["features"] == 2
 
 
-SLOPE_90 = files.of_factors(lambda f: np.clip(f[..., 0] / 90, 0, 1))
-
-
-def mapped_slope(tmp_path, image, dem, member=SLOPE_90, **options):
+def mapped_slope(tmp_path, image, dem, member=None, **options):
+    member = member or transparent.member(transparent.SLOPE, NAMES)
     outputs = Outputs(tmp_path / "map.tif", tmp_path / "chances.tif")
     chosen = MapOptions(**({"window": 16, "overlap": 4, "float32": True} | options))
     map_scene(

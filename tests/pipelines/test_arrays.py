@@ -266,3 +266,26 @@ def test_export_takes_one_split_but_no_slice(tiny_data, tmp_path):
     index = json.loads((tmp_path / "a" / "test" / "arrays.json").read_text())
     assert index["description"]["name"] == data
     assert len(index["ids"]) == 40
+
+
+def test_other_arrays_are_replaced_when_told(tiny_data, tmp_path):
+    data, folder = "synthetic_landslides/tiny", {"data_dir": tiny_data}
+    out = tmp_path / "a"
+    export_arrays(f"{data}:test", out, **folder)
+    (out / "test" / "mask.npy").unlink()
+    export_arrays(f"{data}:test", out, **folder)  # the same command again
+    assert (out / "test" / "mask.npy").is_file()
+    with pytest.raises(DataError, match=r"other inputs or options.*`--overwrite`"):
+        export_arrays(f"{data}:validation", out, **folder)
+    index = out / "test" / "arrays.json"
+    index.write_text(index.read_text().replace(data, "mmls/clean"))
+    with pytest.raises(DataError, match="`--overwrite`"):
+        export_arrays(f"{data}:test", out, **folder)
+    export_arrays(f"{data}:validation", out, overwrite=True, **folder)
+    assert [p.name for p in out.iterdir()] == ["validation"]
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"`notes\.txt` is there"):
+        export_arrays(data, out, overwrite=True, **folder)
+    for place in (tiny_data, tiny_data.parent):
+        with pytest.raises(DataError, match="name another output"):
+            export_arrays(data, place, overwrite=True, **folder)

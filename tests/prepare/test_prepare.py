@@ -57,10 +57,32 @@ def examples(prepared, split):
     return list(tfds.as_numpy(builder.as_dataset(split=split)))
 
 
+def test_a_set_of_other_files_or_options_is_replaced_when_told(strip, tmp_path):
+    given, out, small = [inputs(strip)], tmp_path / "out", Options(tile=32)
+    made = prepare(given, out, small)
+    recipe = made.recipe.read_text()
+    with pytest.raises(DataError, match=r"other inputs or options.*`--overwrite`"):
+        prepare(given, out, Options(tile=36))
+    made.recipe.write_text(recipe + "# mine\n")
+    with pytest.raises(DataError, match="`--overwrite`"):
+        prepare(given, out, small)
+    assert made.recipe.read_text().endswith("# mine\n")
+    again = prepare(given, out, small, overwrite=True)
+    assert made.recipe.read_text() == recipe and again.counts == made.counts
+    # Threads change nothing: it is the same command, and replaces its own result.
+    made.dataset.joinpath("features.json").unlink()
+    assert prepare(given, out, Options(tile=32, workers=1)).counts == made.counts
+    assert made.dataset.joinpath("features.json").is_file()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"`notes\.txt` is there"):
+        prepare(given, out, small, overwrite=True)
+    assert (out / "notes.txt").read_text() == "mine"
+
+
 def test_a_scene_becomes_a_data_set_and_a_recipe(strip, tmp_path):
     made = prepare([inputs(strip)], tmp_path / "out", Options(tile=32))
     assert sorted(p.name for p in made.folder.iterdir()) == [
-        "ground", "landslide_scenes", "recipe.yaml",
+        "ground", "landslide_scenes", "prepared.json", "recipe.yaml",
     ]  # fmt: skip
     builder = tfds.builder_from_directory(made.dataset)
     assert dict(made.counts) == {

@@ -23,6 +23,7 @@ from landslide_tf.errors import LandslideTFError, RunError
 from landslide_tf.files import atomic_path
 from landslide_tf.metrics import landslide_index, paired_bootstrap, score_of_matrices
 from landslide_tf.metrics.bootstrap import SCORES
+from landslide_tf.outputs import check_own_folder
 from landslide_tf.train.benchmark.grid import GridRun, GridTable
 from landslide_tf.train.engine import train_or_resume
 from landslide_tf.train.evaluate import evaluate_run
@@ -31,6 +32,7 @@ from landslide_tf.train.run.series import run_missing
 from landslide_tf.train.run.session import Session
 
 SAMPLES, LEVEL = 2000, 0.95
+_OWN = {"runs", "counts", "records.jsonl", "table.md", "summary.json"}
 
 Record = dict[str, Any]  # JSON values
 Summary = dict[str, Any]  # JSON values, NaN for undefined numbers
@@ -121,9 +123,11 @@ def run_grid(
     Raises:
         RunError: If another process works in the folder, a record is damaged, or a
             run's process was killed.
+        DataError: If the folder holds something else.
         LandslideTFError: What a run itself raises, with its row.
     """
     place = BenchmarkFolder(Path(folder))
+    check_own_folder(place.path, "a benchmark", lambda path: path.name in _OWN)
 
     def train(run: GridRun) -> Record:
         record = run_apart(run, place, session)

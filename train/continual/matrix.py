@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from landslide_tf.errors import RecipeError
+from landslide_tf.outputs import check_own_folder
 from landslide_tf.train.continual.methods import METHODS, MethodOptions, check_methods
 from landslide_tf.train.continual.recipe import ContinualRecipe
 from landslide_tf.train.continual.regions import Regions
@@ -31,6 +32,7 @@ from landslide_tf.train.run.series import (
 from landslide_tf.train.run.session import Session
 
 Record = dict[str, Any]  # JSON values
+_OWN = {"cells", "work", "matrix.md", "matrix.json", "matrix.png", "matrix.html"}
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,11 @@ def run_matrix(
 
     Raises:
         RunError: If another process works in the folder or a file is damaged.
-        DataError: If a region's data are missing or corrupt.
+        DataError: If a region's data are missing or corrupt, or the folder holds
+            something else.
     """
     place, session = MatrixFolder(Path(folder)), session or Session()
+    check_own_folder(place.path, "a comparison", lambda path: path.name in _OWN)
     opened: dict[int, Regions] = {}  # of the seed at work
 
     def train(run: MatrixRun) -> Record:

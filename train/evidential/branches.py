@@ -26,6 +26,7 @@ from landslide_tf.train.evidential.predictions import (
     BranchTable,
     Predictions,
     read_branches,
+    read_predictions,
     write_predictions,
 )
 from landslide_tf.train.recipe.classification import ClassificationSection
@@ -88,6 +89,16 @@ class BranchFolder:
                     "the `landslide-tf evidential train` that began it."
                 )
         return load_recipe(self.path / RECIPE)
+
+    @property
+    def inputs(self) -> list[Path]:
+        """What later commands read of the branches."""
+        parts = [self.path / name for name in (RECIPE, *PARTS)]
+        return [*parts, *(self.run(branch).path for branch in BRANCHES)]
+
+    def table(self, part: str, branch: str) -> Path:
+        """Returns the file of what a branch predicts for a part."""
+        return self.path / part / f"{branch}.csv"
 
     def predictions(
         self, part: str, branches: tuple[str, ...] | None = None
@@ -158,7 +169,10 @@ def train_branches(
     list(run_missing(branches, found.path, ended, train))
     networks: Networks = {}
     for part in PARTS:
-        predict_part(found, part, session, networks=networks)
+        for name, told in predict_part(found, part, session, networks=networks).items():
+            if not found.table(part, name).is_file():
+                found.table(part, name).parent.mkdir(exist_ok=True)
+                write_predictions(told, found.table(part, name))
     return found
 
 
@@ -204,8 +218,8 @@ def predict_part(
     *,
     degradation: Degradation | None = None,
     networks: Networks | None = None,
-) -> str:
-    """Writes what each trained branch predicts for a part, where that is missing.
+) -> dict[str, Predictions]:
+    """Returns what each trained branch predicts for a part, as it is kept if it is.
 
     Args:
         folder: The trained branches.
@@ -215,21 +229,23 @@ def predict_part(
         networks: Keeps the loaded networks for further calls.
 
     Returns:
-        The name of the folder of CSV files, to be given to `BranchFolder.predictions`.
+        The predictions by branch, not calibrated.
 
     Raises:
         RunError: If nothing is trained.
         DataError: If data are missing or corrupt.
     """
-    name = part if degradation is None else f"{part}-{degradation.name}"
-    name = name.replace(" ", "-")
-    wanted = [
-        b for b in folder.branches if not (folder.path / name / f"{b}.csv").is_file()
-    ]
     if not folder.branches:
         raise RunError(f"`{folder.path}` has no trained branch.")
+    kept = {branch: folder.table(part, branch) for branch in folder.branches}
+    found: dict[str, Predictions] = {
+        branch: read_predictions(path)
+        for branch, path in kept.items()
+        if degradation is None and path.is_file()
+    }
+    wanted = [branch for branch in folder.branches if branch not in found]
     if not wanted:
-        return name
+        return found
     recipe = folder.read_recipe()
     section = section_of(recipe)
     stores = branch_stores(
@@ -239,11 +255,11 @@ def predict_part(
         border=section.border,
         degradation=degradation,
     )
-    (folder.path / name).mkdir(exist_ok=True)
-    for branch, seen in stores.items():
-        predictions = predict(folder.run(branch), seen, networks)
-        write_predictions(predictions, folder.path / name / f"{branch}.csv")
-    return name
+    found |= {
+        branch: predict(folder.run(branch), seen, networks)
+        for branch, seen in stores.items()
+    }
+    return {branch: found[branch] for branch in folder.branches}
 
 
 def load_part(recipe: Recipe, part: Part, session: Session) -> ExampleStore:

@@ -38,7 +38,7 @@ from landslide_tf.train.evidential.fusion import (
     fit_temperatures,
     fuse_table,
 )
-from landslide_tf.train.evidential.predictions import CLASSES, BranchTable
+from landslide_tf.train.evidential.predictions import CLASSES, BranchTable, join
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.session import Session
 from landslide_tf.train.tasks.classification import Classification
@@ -126,13 +126,14 @@ def evaluate_branches(
     for folder in found:
         report(f"evaluating {folder.path}")
         networks: Networks = {}
-        predict_part(folder, "validation", session, networks=networks)
-        fitted.append(fit_temperatures(folder.predictions("validation")))
+        validation = predict_part(folder, "validation", session, networks=networks)
+        fitted.append(fit_temperatures(join(validation)))
         for harm in (None, *(DEGRADATIONS if degradations else ())):
-            name = predict_part(
-                folder, "test", session, degradation=harm, networks=networks
+            table = join(
+                predict_part(
+                    folder, "test", session, degradation=harm, networks=networks
+                )
             )
-            table = folder.predictions(name)
             if harm is None:
                 raw.append(score_methods(table))
             own = harmed.setdefault("none" if harm is None else harm.name, [])

@@ -74,6 +74,13 @@ class RunFolder:
         """The page about the run."""
         return self.path / "report.html"
 
+    @property
+    def inputs(self) -> list[Path]:
+        """What later commands read of the run."""
+        description = self.path / "model.json"
+        return [self.recipe, self.model, description, self.metrics, self.environment,
+                self.checkpoints]  # fmt: skip
+
     def read_recipe(self) -> Recipe:
         """Returns the resolved recipe.
 

@@ -23,6 +23,7 @@ from landslide_tf.models.weights import (
     shipped_names,
 )
 from landslide_tf.models.weights.names import read_names
+from landslide_tf.outputs import check_apart, check_own_folder
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.recipe.yaml_files import apply_change
 from landslide_tf.train.run.folder import RunFolder, load_network, versions
@@ -66,6 +67,7 @@ def import_weights(
     arguments: Sequence[str] = (),
     names: str | Path | None = None,
     command: str | None = None,
+    overwrite: bool = False,
 ) -> RunFolder:
     """Makes a run that predicts as trained weights do, on any backend of Keras.
 
@@ -77,8 +79,8 @@ def import_weights(
         source: A finished run folder of any backend; a `.keras` or `.weights.h5` file
             that Keras has written; or a file of PyTorch's weights, as
             `models.weights.read_weights` reads them.
-        folder: The new run folder; missing or empty. It appears complete or not at
-            all.
+        folder: The new run folder; missing, empty, or made by the same command, and
+            then replaced. It appears complete or not at all.
         like: A finished run with the same network, for a file: it gives recipe and
             metadata. Its threshold, temperature and scores belong to its own weights
             and are left out.
@@ -89,6 +91,7 @@ def import_weights(
         names: File of the names of layers in a file of PyTorch's, or one of
             `models.weights.shipped_names()`; None for those of the network.
         command: The command line, kept in `model.json`.
+        overwrite: Also replaces another imported run.
 
     Returns:
         The new run.
@@ -96,9 +99,24 @@ def import_weights(
     Raises:
         RunError: If a run has not ended, or the file is damaged or of another network.
         ModelError: If a file of PyTorch's, its names or an argument does not fit.
-        DataError: If the folder is in use or cannot be written.
+        DataError: If the folder is read, in use or cannot be written.
     """
     source = Path(source)
+    read = [
+        source,
+        like,
+        names if names is not None and Path(names).is_file() else None,
+    ]
+    check_apart([folder], read)
+    check_own_folder(
+        folder,
+        "an imported run",
+        _is_own,
+        lambda folder: (
+            command is not None and ModelMetadata.read(folder).command == command
+        ),
+        overwrite=overwrite,
+    )
     given = [value for value in (like, model) if value is not None]
     if source.is_dir() == bool(given) or len(given) > 1:
         raise RunError(
@@ -109,7 +127,7 @@ def import_weights(
         raise RunError(f"`{arguments[0]}` needs `model`: a run has its arguments.")
     if names is not None and (source.is_dir() or source.name.endswith(KERAS_SUFFIXES)):
         raise RunError(f"`names` are for files of PyTorch's, received `{source}`.")
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(folder, replace=True) as temporary:
         weights = None
         # What is wrong with the files is said before a network is built.
         if names is not None:
@@ -178,6 +196,13 @@ def _of_name(name: str, changes: Sequence[str]) -> _Template:
         landslide_class="sigmoid" if outputs == 1 else 1,
     )
     return template
+
+
+def _is_own(entry: Path) -> bool:
+    """Whether an entry is one of a run that was imported and not used since."""
+    run = RunFolder(entry.parent)
+    own = [run.recipe, run.model, run.path / "model.json", run.environment, run.metrics]
+    return entry in own and run.model.is_file()
 
 
 def _load(

@@ -33,6 +33,11 @@ class Session:
     arrays: str | Path | None = None
 
     @property
+    def inputs(self) -> list[str | Path | None]:
+        """The folders that are read."""
+        return [self.data_dir, self.manual_dir, self.arrays]
+
+    @property
     def verbosity(self) -> Verbosity:
         """Keras's verbosity, settled."""
         if self.verbose is not None:

@@ -134,7 +134,9 @@ class SearchFolder:
     def _check_files(self) -> None:
         names = {p.name for p in self.path.glob("*")} - {LOCK}
         own = "search.json" in names
-        if not own and any(not name.startswith(TEMPORARY_PREFIX) for name in names):
+        if self.path.is_file() or (
+            not own and any(not name.startswith(TEMPORARY_PREFIX) for name in names)
+        ):
             raise RunError(
                 f"`{self.path}` is neither empty nor a search: choose another `--out`."
             )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from landslide_tf.errors import RecipeError, RunError, did_you_mean
+from landslide_tf.outputs import check_own_folder
 from landslide_tf.pipelines import DataDescription, describe, split_name
 from landslide_tf.pipelines.arrays import load_arrays
-from landslide_tf.pipelines.built_sets import prepared_builder
+from landslide_tf.pipelines.built_sets import full_name, prepared_builder
 from landslide_tf.train.engine import train_or_resume
 from landslide_tf.train.evaluate import Evaluation, evaluate_run
 from landslide_tf.train.recipe.schema import Recipe, change_recipe
@@ -32,6 +34,7 @@ FEW = 4
 LEARNING_RATE_FACTOR = 0.1
 EPOCHS, PATIENCE = 20, 10
 STEPS = 4  # of an epoch at least
+_OWN = re.compile(r"samples-\d+|curve\.(md|json)").fullmatch
 
 
 @dataclass(frozen=True)
@@ -186,11 +189,11 @@ def finetune(
     Raises:
         RunError: If a run folder holds another run, or the source has not ended.
         RecipeError: If an option does not fit the network.
-        DataError: If the target is missing, of other classes or channels, or has
-            fewer samples.
+    from landslide_tf.outputs import check_own_folder
     """
     options, session = options or FinetuneOptions(), session or Session()
     place, start = Path(folder), RunFolder(Path(source))
+    check_own_folder(place, "fine-tuned runs", lambda path: bool(_OWN(path.name)))
     if not samples or min(samples) < 0:
         raise RecipeError(
             f"Expected numbers of samples of at least 0, received {list(samples)}."
@@ -261,9 +264,7 @@ def _description(name: str, session: Session) -> DataDescription:
     builder = prepared_builder(
         name, data_dir=session.data_dir, manual_dir=session.manual_dir
     )
-    config = builder.builder_config.name if builder.builder_config else ""
-    full = f"{builder.name}/{config}" if config else builder.name
-    return describe(builder.info.metadata or {}, full, "train")
+    return describe(builder.info.metadata or {}, full_name(builder), "train")
 
 
 def _layers(freeze: Sequence[str], run: RunFolder) -> list[str]:

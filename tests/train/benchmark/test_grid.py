@@ -49,9 +49,9 @@ training: {batch_size: 4, patch: 32}
 
 
 @pytest.fixture
-def grid(tmp_path):
-    (tmp_path / "small.yaml").write_text(RECIPE)
-    path = tmp_path / "grid.yaml"
+def grid(tmp_path_factory):
+    path = tmp_path_factory.mktemp("grid") / "grid.yaml"
+    path.with_name("small.yaml").write_text(RECIPE)
     path.write_text(GRID)
     return path
 

@@ -148,6 +148,23 @@ def test_what_cannot_be_imported_is_refused(trained, tmp_path):
     assert [p.name for p in out.iterdir()] == ["mine.txt"]
 
 
+def test_an_imported_run_is_replaced_by_the_same_command_alone(trained, tmp_path):
+    run = import_weights(trained[0], tmp_path / "run", command="landslide-tf a")
+    run.environment.write_text("{}")
+    import_weights(trained[0], run.path, command="landslide-tf a")
+    assert run.environment.read_text() != "{}"
+    for command in ("landslide-tf b", None):
+        with pytest.raises(DataError, match="`--overwrite`"):
+            import_weights(trained[0], run.path, command=command)
+    import_weights(trained[0], run.path, command="landslide-tf b", overwrite=True)
+    assert run.read_metadata().command == "landslide-tf b"
+    run.report.mkdir()
+    with pytest.raises(DataError, match="`report` is there"):
+        import_weights(trained[0], run.path, command="landslide-tf b", overwrite=True)
+    with pytest.raises(DataError, match="cannot be written over"):
+        import_weights(run.path, run.path, overwrite=True)
+
+
 def test_a_run_goes_on_only_where_it_was_trained(trained, tmp_path):
     with pytest.raises(RunError, match="KERAS_BACKEND=jax"):
         resume(trained[0], Session(verbose=0))

@@ -1,0 +1,326 @@
+"""Every command leaves what it reads as it was, wherever its outputs are pointed."""
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+import typer
+
+from landslide_tf.cli.main import app
+from landslide_tf.pipelines import export_arrays
+from landslide_tf.serving import export
+from landslide_tf.train import Session, load_recipe, train
+from landslide_tf.train.evidential.predictions import Predictions, write_predictions
+from tests.cli.scene_files import state, write_scene_files
+from tests.cli.test_datasets import TABLE
+from tests.datasets import scene_files
+from tests.mapping import transparent
+from tests.train.continual.regions_recipe import write_recipe, write_region
+from tests.train.evidential.branch_folders import RECIPE, Data
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Epoch 1 predicts no landslide"),
+    pytest.mark.filterwarnings("ignore::landslide_tf.datasets.IncompleteDataWarning"),
+    pytest.mark.filterwarnings("default:.*has no value:UserWarning"),
+    pytest.mark.filterwarnings(  # keras-tuner 1.4
+        "ignore:(currentThread|getName)\\(\\) is deprecated:DeprecationWarning"
+    ),
+]
+
+DATA = "synthetic_landslides/tiny"
+SMALL = [
+    "data.train=train[:8]",
+    "data.validation=validation[:4]",
+    "data.test=test[:4]",
+    "model={name: basic_fcn, arguments: {width: 0.0625}}",
+    "training={epochs: 1, batch_size: 4, patch: 32, deterministic: false}",
+]
+QUICK = ("--set=training.deterministic=false", "--set=training.epochs=1")
+GRID = """
+description: one row
+rows:
+  - {name: small, recipe: recipe.yaml}
+seeds: [0]
+"""
+# Options by which a command is told where to write; all others name what it reads.
+OUTPUTS = {
+    "--out", "--export", "--report", "--vector", "--probabilities", "--uncertainty"
+}  # fmt: skip
+READ = {
+    "--arrays", "--data-dir", "--dem", "--image", "--inventory", "--labels", "--like",
+    "--manual-dir", "--metadata", "--ndvi", "--points", "--reference", "--resume",
+    "--validation", "--within", "folder", "folders", "map_file", "maps", "run",
+    "source", "table",
+}  # fmt: skip
+REFUSED = (
+    "cannot be written over", " holds `", "must be a new or an empty folder",
+    "must be a folder", "must be a file", "must name a file", "must end in",
+    "not an empty folder", "neither empty nor a search", "as a part of",
+)  # fmt: skip
+
+
+def leaves(group, name=()):
+    """The commands of `landslide-tf`, by their words."""
+    for key, child in group.commands.items():
+        if hasattr(child, "commands"):
+            yield from leaves(child, (*name, key))
+        else:
+            yield " ".join((*name, key)), child
+
+
+COMMANDS = dict(leaves(typer.main.get_command(app)))
+
+
+def branches(folder):
+    """Writes what `evidential train` leaves, but for the networks."""
+    for part in ("validation", "test"):
+        (folder / part).mkdir(parents=True)
+        for branch, chance in (("h", 0.2), ("s", 0.6), ("v", 0.7)):
+            found = Predictions(
+                ("a.png", "b.png"), [0, 1], [[1 - chance, chance], [chance, 1 - chance]]
+            )
+            write_predictions(found, folder / part / f"{branch}.csv")
+    (folder / "evidential.yaml").write_text(RECIPE)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, tiny_data):
+    """A folder with something of every kind that commands read, all read-only."""
+    w = tmp_path_factory.mktemp("world")
+    write_scene_files(w / "scenes")
+    scene_files.write_scene(w / "own", size=(420, 72))
+    transparent.write(w / "transparent")
+    shutil.copytree(tiny_data, w / "data")
+    (w / "recipe.yaml").write_text(
+        load_recipe("rae_d_synthetic", SMALL).model_dump_json()
+    )
+    run = train(load_recipe(w / "recipe.yaml"), w / "run", Session(w / "data"))
+    export_arrays(DATA, w / "arrays", data_dir=w / "data")
+    export(run.load_model(), w / "exports", metadata=run.read_metadata(), warm_up=None)
+    (w / "grid.yaml").write_text(GRID)
+    regions = [write_region(w / "regions" / str(k), k) for k in (0, 1)]
+    write_recipe(w / "regions.yaml", regions)
+    branches(w / "branches")
+    (w / "table.csv").write_text(TABLE)
+    for path in (w, *w.rglob("*")):
+        path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
+    yield w
+    for path in (w, *w.rglob("*")):
+        path.chmod(path.stat().st_mode | stat.S_IWUSR)
+
+
+@pytest.fixture
+def there(world, tmp_path, monkeypatch):
+    """Leaves the user in an empty folder, and sees whether the world has changed."""
+    for name in ("TFDS_DATA_DIR", "LANDSLIDE_TF_MANUAL_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    before = state(world)
+    yield world
+    assert state(world) == before
+
+
+# What each command is given besides its outputs: `{…}` is of the world.
+GIVEN = {
+    "adapt": "{run} --target synthetic_landslides/tiny:validation[:6] --data-dir {data}"
+    " --recipe ada_net_visible --aux-layer fc7_dropout --set training.batch_size=4"
+    " --set adaptation.filters=2",
+    "benchmark": "{grid.yaml} --data-dir {data}",
+    "changes": "{scenes/map1.tif} {scenes/map2.tif} --image {scenes/outer.vrt}"
+    " --image {scenes/scene.tif} --dem {scenes/dem.tif}",
+    "continual matrix": "{regions.yaml} --methods fresh --methods tsmu",
+    "continual train": "{regions.yaml}",
+    "continual tune": "{regions.yaml} --trials 1",
+    "datasets build": "synthetic_landslides/tiny --data-dir {data}",
+    "datasets check": "synthetic_landslides/tiny --data-dir {data}",
+    "datasets collect": "pairs",
+    "datasets export-arrays": "synthetic_landslides/tiny:test --data-dir {data}",
+    "datasets info": "synthetic_landslides/tiny --data-dir {data}",
+    "datasets list": "",
+    "datasets plan": "{table.csv}",
+    "demo": "",
+    "doctor": "--data-dir {data} --manual-dir {own}",
+    "evaluate": "{run} --data-dir {data} --pictures 1",
+    "evaluate-map": "{scenes/map1.tif} --reference {scenes/truth.gpkg}"
+    " --within {scenes/truth.shp}",
+    "evidential evaluate": "{branches} --no-degradations --pictures 0",
+    "evidential fuse": "{branches}",
+    "evidential train": "evidential.yaml",
+    "export": "{run}",
+    "finetune": "{run} --data synthetic_landslides/tiny --samples 0 --samples 1"
+    " --data-dir {data} --set data.test=test[:4]",
+    "import-weights": "{run/model.keras} --like {run}",
+    "map": "{transparent} --image {scenes/outer.vrt} --dem {scenes/dem.tif}"
+    " --window 64 --overlap 16",
+    "prepare": "--image {own/image.tif} --labels {own/polygons.geojson}"
+    " --dem {own/dem.tif} --tile 32",
+    "recipes list": "",
+    "recipes show": "{recipe.yaml}",
+    "train": "{recipe.yaml} --arrays {arrays} --data-dir {data}",
+    "tune": "{recipe.yaml} --arrays {arrays} --trials 1",
+}
+# Where each writes, unless it writes nowhere but as `--data-dir` says.
+WRITTEN = {
+    "adapt": {"--out": "to"},
+    "benchmark": {"--out": "comparison"},
+    "changes": {"--out": "changes", "--report": "changes.html"},
+    "continual matrix": {"--out": "matrix"},
+    "continual train": {"--out": "regions", "--export": "served"},
+    "continual tune": {"--out": "search"},
+    "datasets export-arrays": {"--out": "arrays"},
+    "datasets plan": {"--out": "pairs"},
+    "demo": {"--out": "demo"},
+    "evaluate": {"--out": "report"},
+    "evaluate-map": {"--out": "scores.json"},
+    "evidential evaluate": {"--out": "report"},
+    "evidential fuse": {"--out": "fused.csv", "--export": "served"},
+    "evidential train": {"--out": "branches"},
+    "export": {"--out": "served"},
+    "finetune": {"--out": "fine"},
+    "import-weights": {"--out": "imported"},
+    "map": {
+        "--out": "m.tif", "--vector": "m.gpkg", "--probabilities": "p.tif",
+        "--uncertainty": "u.tif", "--report": "m.html",
+    },
+    "prepare": {"--out": "set"},
+    "train": {"--out": "trained", "--export": "served"},
+    "tune": {"--out": "search"},
+}  # fmt: skip
+SLOW = {
+    "adapt", "benchmark", "continual matrix", "continual train", "continual tune",
+    "finetune", "tune",
+}  # fmt: skip
+TRAIN = {"adapt", "finetune", "tune"}
+RESUMED = {"adapt", "continual train", "train"}  # with `--resume`
+# Tried below with inputs of their own, or where it is trained.
+APART = {"datasets collect", "demo", "evidential evaluate", "evidential train"}
+
+
+def words(name, world, **outputs):
+    """The words of a command, its outputs as `WRITTEN` has them unless they are given.
+
+    Args:
+        name: The command.
+        world: The folder that `{…}` stands for.
+        outputs: Places by option; None is not given.
+    """
+    given = GIVEN[name].split()
+    there = [str(world / w[1:-1]) if w.startswith("{") else w for w in given]
+    places = WRITTEN.get(name, {}) | outputs
+    chosen = [w for pair in places.items() if pair[1] is not None for w in pair]
+    return [*name.split(), *there, *chosen]
+
+
+def test_every_command_and_every_option_that_names_a_file_is_known():
+    assert sorted(GIVEN) == sorted(COMMANDS)
+    for name, command in COMMANDS.items():
+        named = set()
+        for parameter in command.params:
+            word = next((o for o in parameter.opts if o[:2] == "--"), parameter.name)
+            path = "pathlib.Path" in str(vars(parameter))
+            if path or (word in OUTPUTS and not parameter.is_flag):
+                named.add(word)
+        assert named <= OUTPUTS | READ, name
+        assert named & OUTPUTS == set(WRITTEN.get(name, {})), name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in sorted(set(COMMANDS) - APART)
+    ],
+)
+def test_what_is_read_stays_as_it_was(command, there, name):
+    more = {"--export": None} if name == "evidential fuse" else {}  # has no networks
+    given = [*words(name, there, **more), *(QUICK if name in TRAIN else ())]
+    code, _, err = command(*given)
+    assert code == 0, err
+    for option, place in WRITTEN.get(name, {}).items():
+        assert Path(place).exists() or option in more
+    code, _, err = command(*given)
+    if name in RESUMED:
+        assert code == 2 and "resume it with `--resume`" in err
+    else:
+        assert code == 0, err
+
+
+def outputs_and_inputs():
+    for name, places in WRITTEN.items():
+        for option in places:
+            for word in GIVEN[name].split():
+                if word.startswith("{"):
+                    yield pytest.param(name, option, word, id=f"{name} {option} {word}")
+
+
+@pytest.mark.parametrize(("name", "option", "word"), [*outputs_and_inputs()])
+def test_no_output_is_pointed_at_an_input(command, there, name, option, word):
+    place = there / word[1:-1]
+    link = Path("link").with_suffix(Path(WRITTEN[name][option]).suffix)
+    link.symlink_to(place)
+    targets = [place, link, os.path.relpath(place)]
+    targets += [place.parent] if place.is_file() else []
+    overwrite = any("--overwrite" in p.opts for p in COMMANDS[name].params)
+    for target in targets:
+        for more in ([], ["--overwrite"])[: 1 + overwrite]:
+            arguments = [*words(name, there, **{option: str(target)}), *more]
+            code, _, err = command(*arguments)
+            lines = [line for line in err.splitlines() if line.startswith("error: ")]
+            assert code == 2 and len(lines) == 1, err
+            assert "Traceback" not in err
+            assert any(text in lines[0] for text in REFUSED), lines[0]
+            assert list(Path().iterdir()) == [link]
+
+
+def test_collecting_adds_to_its_folder_alone(command, there):
+    assert command(*words("datasets plan", there))[0] == 0
+    before = state(Path("pairs"))
+    for _ in range(2):
+        code, _, err = command("datasets", "collect", "pairs")
+        assert code == 0, err
+        after = state(Path("pairs"))
+        assert after.pop("collected.csv")
+        assert after == before
+
+
+@pytest.mark.parametrize("out", [True, False])
+def test_an_evaluation_adds_to_its_run_alone(command, world, tmp_path, out):
+    shutil.copytree(world / "run", tmp_path / "run")
+    before = state(tmp_path / "run")
+    place = ("--out", tmp_path / "report") if out else ()
+    for _ in range(2):
+        code, _, err = command(
+            *("evaluate", tmp_path / "run", "--data-dir", world / "data", *place)
+        )
+        assert code == 0, err
+        after = state(tmp_path / "run")
+        added = {name.split("/")[0] for name in after.keys() - before.keys()}
+        assert added == (set() if out else {"report", "report.html"})
+        assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.slow
+def test_branches_and_their_data_stay_as_they_were(command, there, tmp_path):
+    data = Data(tmp_path)
+    folders = ("--data-dir", data.data_dir, "--manual-dir", data.manual_dir)
+    read = [data.manual_dir]
+    first = state(data.manual_dir)
+    given = ("evidential", "train", data.recipe, *folders, "--out", "branches")
+    for _ in range(2):
+        code, _, err = command(*given)
+        assert code == 0, err
+        assert state(data.manual_dir) == first
+    read = [tmp_path / "tfds", data.manual_dir, Path("branches")]
+    before = [state(path) for path in read]
+    for _ in range(2):
+        code, _, err = command(
+            *("evidential", "evaluate", "branches", *folders, "--pictures", 1),
+            *("--out", "report"),
+        )
+        assert code == 0, err
+        assert [state(path) for path in read] == before
