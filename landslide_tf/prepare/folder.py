@@ -10,7 +10,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ def prepare(
     """
     options, given = options or Options(), list(scenes)
     made_of = _made_of(given, options)
-    check_outputs([out], _paths([dataclasses.astuple(one) for one in given]))
+    check_outputs([out], [name for one in given for name in one.read])
     check_own_folder(
         out,
         "a prepared data set",
@@ -220,17 +220,13 @@ def _made_of(scenes: Sequence[Inputs], options: Options) -> Any:  # noqa: ANN401
     """Returns the files and options of a prepared data set as JSON values."""
     chosen = dataclasses.asdict(options)
     del chosen["workers"]  # changes no value
-    content = {"scenes": [dataclasses.asdict(one) for one in scenes], "options": chosen}
-    return json.loads(json.dumps(content, default=os.path.abspath))
-
-
-def _paths(values: Iterable[object]) -> Iterator[Path]:
-    """Yields the paths among values and in sequences of them."""
-    for value in values:
-        if isinstance(value, Path):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _paths(value)
+    content = {
+        # Given by the same name from another folder, a file may be another one.
+        "files": [[os.path.abspath(name) for name in one.read] for one in scenes],
+        "scenes": [dataclasses.asdict(one) for one in scenes],
+        "options": chosen,
+    }
+    return json.loads(json.dumps(content, default=str))
 
 
 def _is_own(entry: Path) -> bool:

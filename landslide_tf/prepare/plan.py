@@ -82,6 +82,13 @@ class Inputs:
     nodata: float | None = None
     masks: MaskFiles | None = None
 
+    @property
+    def read(self) -> list[str]:
+        """The names of all files that are read."""
+        given = (self.image, self.labels, self.ndvi, self.points)
+        elevations = () if self.dem is None else self.dem.paths
+        return [*(str(path) for path in given if path is not None), *elevations]
+
 
 @dataclass(frozen=True)
 class Options:
