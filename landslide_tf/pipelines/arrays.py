@@ -23,7 +23,6 @@ from landslide_tf.files import atomic_folder, atomic_path, sha256
 from landslide_tf.outputs import check_apart, check_own_folder
 from landslide_tf.pipelines.built_sets import (
     find_builder,
-    full_name,
     load,
     prepared_builder,
     split_name,
@@ -34,6 +33,7 @@ from landslide_tf.pipelines.store import (
     Example,
     ExampleStore,
     checked_examples,
+    full_name,
 )
 from landslide_tf.progress import with_progress
 

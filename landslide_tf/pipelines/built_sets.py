@@ -21,6 +21,7 @@ from landslide_tf.pipelines.store import (
     ExampleStore,
     Overview,
     describe,
+    full_name,
     tidy,
 )
 from landslide_tf.pipelines.tfrecord_index import Decode, RecordIndex, open_index
@@ -339,12 +340,6 @@ def find_builder(name: str, *, data_dir: str | Path | None = None) -> Any:  # no
         if (builder.data_path.parent / str(version)).exists():
             return tfds.builder(f"{name}:{version}", data_dir=data_dir)
     return builder
-
-
-def full_name(builder: Any) -> str:  # noqa: ANN401 - TFDS's own type, imported late
-    """Returns `name/config` of a TFDS builder, `name` of one without configurations."""
-    config = builder.builder_config
-    return f"{builder.name}/{config.name}" if config and config.name else builder.name
 
 
 def prepared_builder(

@@ -186,6 +186,12 @@ class ExampleStore:
         )
 
 
+def full_name(builder: Any) -> str:  # noqa: ANN401 - TFDS's own type
+    """Returns `name/config` of a TFDS builder, `name` of one without configurations."""
+    config = builder.builder_config
+    return f"{builder.name}/{config.name}" if config and config.name else builder.name
+
+
 def describe(metadata: Mapping[str, Any], name: str, split: str) -> DataDescription:
     """Reads a data set's metadata.
 

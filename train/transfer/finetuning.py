@@ -14,7 +14,8 @@ from landslide_tf.errors import RecipeError, RunError, did_you_mean
 from landslide_tf.outputs import check_own_folder
 from landslide_tf.pipelines import DataDescription, describe, split_name
 from landslide_tf.pipelines.arrays import load_arrays
-from landslide_tf.pipelines.built_sets import full_name, prepared_builder
+from landslide_tf.pipelines.built_sets import prepared_builder
+from landslide_tf.pipelines.store import full_name
 from landslide_tf.train.engine import train_or_resume
 from landslide_tf.train.evaluate import Evaluation, evaluate_run
 from landslide_tf.train.recipe.schema import Recipe, change_recipe
