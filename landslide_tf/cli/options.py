@@ -79,7 +79,7 @@ Layer = Annotated[
 ]
 ClassField = Annotated[
     str | None,
-    typer.Option(help="Field of their classes.", show_default="class, if there"),
+    typer.Option(help="Field of their classes.", show_default="class"),
 ]
 Dem = Annotated[
     list[str] | None, typer.Option(help="Elevations, any grid: file or tiles.")

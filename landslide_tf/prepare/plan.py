@@ -87,7 +87,12 @@ class Inputs:
         """The names of all files that are read."""
         given = (self.image, self.labels, self.ndvi, self.points)
         elevations = () if self.dem is None else self.dem.paths
-        return [*(str(path) for path in given if path is not None), *elevations]
+        masks = () if self.masks is None else self.masks.read
+        return [
+            *(str(path) for path in given if path is not None),
+            *elevations,
+            *map(str, masks),
+        ]
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,9 @@ OUTPUTS = {
 }  # fmt: skip
 READ = {
     "--arrays", "--data-dir", "--dem", "--image", "--inventory", "--labels", "--like",
-    "--manual-dir", "--metadata", "--ndvi", "--points", "--reference", "--resume",
-    "--validation", "--within", "folder", "folders", "map_file", "maps", "run",
-    "source", "table",
+    "--manual-dir", "--metadata", "--names", "--ndvi", "--points", "--reference",
+    "--resume", "--validation", "--within", "folder", "folders", "map_file", "maps",
+    "run", "source", "table",
 }  # fmt: skip
 REFUSED = (
     "cannot be written over", " holds `", "must be a new or an empty folder",
