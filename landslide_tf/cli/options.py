@@ -70,7 +70,7 @@ Arrays = Annotated[
 ]
 Bands = Annotated[
     str,
-    typer.Option(help="Number or name of each: red=3,nir=B8; else by name."),
+    typer.Option(help="Number or name: red=3,nir=B8; else by name."),
 ]
 Positive = Annotated[str, typer.Option(help="Classes or values that are landslides.")]
 Layer = Annotated[

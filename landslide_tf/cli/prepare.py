@@ -27,7 +27,7 @@ Dem = Annotated[
 ]
 Layers = Annotated[
     list[str] | None,
-    typer.Option(help="Of the polygons; once, or one a scene.", show_default="its one"),
+    typer.Option(help="Of the polygons.", show_default="its one"),
 ]
 PointsLayers = Annotated[
     list[str] | None, typer.Option(help="Of the points.", show_default="its one")
@@ -40,7 +40,7 @@ Withins = Annotated[
     list[str] | None,
     typer.Option(metavar="FILE[:LAYER]", help="Polygons: what lies in them counts."),
 ]
-Classes = Annotated[str, typer.Option(help="Names of the mask's values.")]
+Classes = Annotated[str, typer.Option(help="Names of values.")]
 Gsd = Annotated[
     float | None, typer.Option(help="Cell, metres.", show_default="the image's")
 ]

@@ -3,7 +3,7 @@
 from landslide_tf.datasets.common.patches import Patch, superpixel_patches
 from landslide_tf.datasets.common.sampling import Draw, multistage_sample
 from landslide_tf.prepare.folder import Prepared, prepare
-from landslide_tf.prepare.plan import Inputs, Options
+from landslide_tf.prepare.inputs import Inputs, Options
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.masks import Mask, MaskFiles
 

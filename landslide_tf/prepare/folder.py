@@ -33,7 +33,8 @@ from landslide_tf.datasets.landslide_scenes.plan import Plan
 from landslide_tf.datasets.landslide_scenes.tiles import Tile
 from landslide_tf.files import atomic_folder, sha256
 from landslide_tf.outputs import check_own_folder
-from landslide_tf.prepare.plan import Inputs, Options, find_inputs, make_plan, taken_of
+from landslide_tf.prepare.inputs import Inputs, Options
+from landslide_tf.prepare.plan import find_inputs, make_plan, taken_of
 from landslide_tf.raster.antimeridian import cut_at_antimeridian, polygons_of
 from landslide_tf.raster.bands import COLOURS
 from landslide_tf.raster.grid import mean_cell

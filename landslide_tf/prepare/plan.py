@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, get_args
+from dataclasses import replace
+from typing import Any
 
 from landslide_tf.datasets.common.patches import Patch
-from landslide_tf.datasets.common.sampling import SamplingMethod
 from landslide_tf.datasets.common.splits import SPLITS
 from landslide_tf.datasets.landslide_scenes.plan import Plan, ranges_of, split_tiles
 from landslide_tf.datasets.landslide_scenes.tiles import (
@@ -20,10 +18,9 @@ from landslide_tf.datasets.landslide_scenes.tiles import (
     grid_windows,
     survey,
 )
-from landslide_tf.errors import DataError, check_choice, did_you_mean
-from landslide_tf.metadata import Terrain
+from landslide_tf.errors import DataError
+from landslide_tf.prepare.inputs import Inputs, Options
 from landslide_tf.prepare.pool import (
-    Patches,
     patches_of,
     point_pool,
     sampled,
@@ -31,9 +28,6 @@ from landslide_tf.prepare.pool import (
 )
 from landslide_tf.progress import with_progress
 from landslide_tf.raster.bands import COLOURS, known_bands
-from landslide_tf.raster.dem import DemFiles
-from landslide_tf.raster.labels import LabelOptions
-from landslide_tf.raster.masks import MaskFiles
 from landslide_tf.raster.scaling import are_tagged
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.systems import ground_system
@@ -46,109 +40,6 @@ _TERRAIN = ("slope", "aspect")
 # Sizes of tiles that are tried where the wanted one does not fit: three zones with two
 # gaps between take five tiles, and with few labels smaller ones.
 _ZONES_AND_GAPS, _SHARES, _MULTIPLE = 5, (1.0, 0.75, 0.5, 0.25), 8
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Files of a scene.
-
-    Attributes:
-        image: GeoTIFF with CRS; red, green and blue found by name or order.
-        labels: Polygons (GeoJSON, GeoPackage, shapefile), a raster of class values,
-            or a labelme file.
-        dem: Elevation model, any grid and system, one file or tiles.
-        ndvi: Vegetation index, any grid and system; else of near infrared and red.
-        points: Where landslides are known to be; tiles around them join training.
-        layer: Layer of the labels' polygons; None = the only one.
-        points_layer: Layer of the points; None = the only one.
-        nodata: Number that stands for no data in the image; None = as it tags.
-        masks: Which pixels count; None = all.
-
-    >>> from pathlib import Path
-    >>> from landslide_tf.prepare import Inputs
-    >>> from landslide_tf.raster.dem import DemFiles
-    >>> dem = DemFiles("dem.tif", unit="foot")
-    >>> Inputs(Path("image.tif"), Path("labels.gpkg"), dem=dem).dem.paths
-    ('dem.tif',)
-    """
-
-    image: Path
-    labels: Path
-    dem: DemFiles | None = None
-    ndvi: Path | None = None
-    points: Path | None = None
-    layer: str | None = None
-    points_layer: str | None = None
-    nodata: float | None = None
-    masks: MaskFiles | None = None
-
-    @property
-    def read(self) -> list[str]:
-        """The names of all files that are read."""
-        given = (self.image, self.labels, self.ndvi, self.points)
-        elevations = () if self.dem is None else self.dem.paths
-        masks = () if self.masks is None else self.masks.read
-        return [
-            *(str(path) for path in given if path is not None),
-            *elevations,
-            *map(str, masks),
-        ]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How scenes become examples.
-
-    Attributes:
-        bands: Number from 1, or name, of each band in the images: these are kept and
-            the recipe trains on them, in this order. Empty = red, green and blue by
-            their names; near infrared is kept where all images have it.
-        labels: Which polygons or values are which class.
-        gsd: Cell size to bring everything to, metres; None = that of each image.
-        tile: Rows and columns of a tile; also of the gaps between splits.
-        stride: Rows and columns from training tile to tile, with `patches="grid"`.
-        patches: `"grid"`, or `"superpixels"`: training tiles around superpixels.
-        sampling: As in `multistage_sample`; training tiles only.
-        seed: Seed of split and sampling.
-        licence: Licence of the scenes.
-        terrain: How factors are made of elevations: `derive`, `resampling`, `edges`,
-            `method` and `distances` of `terrain.factors_on_grid`.
-        workers: Threads that read windows; None = one a core, four at most.
-
-    >>> from landslide_tf.prepare import Options
-    >>> Options(tile=128, patches="superpixels", sampling="mus2").seed
-    0
-    """
-
-    bands: Mapping[str, int | str] = field(default_factory=dict)
-    labels: LabelOptions = field(default_factory=LabelOptions)
-    gsd: float | None = None
-    tile: int = 256
-    stride: int | None = None
-    patches: Patches = "grid"
-    sampling: SamplingMethod = "original"
-    seed: int = 0
-    licence: str = "the user's own scenes"
-    terrain: Mapping[str, Any] = field(default_factory=dict)
-    workers: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses unknown words."""
-        for name, known in (("patches", Patches), ("sampling", SamplingMethod)):
-            value = getattr(self, name)
-            if value not in get_args(known):
-                raise DataError(
-                    f"`{name}` cannot be `{value}`."
-                    f"{did_you_mean(str(value), get_args(known))}"
-                )
-        for name, value in self.terrain.items():
-            check_choice(name, value, _how(name))
-
-
-def _how(name: str) -> tuple[str, ...]:
-    """Returns the words that a key of `terrain` takes."""
-    check_choice("terrain", name, Terrain.model_fields)
-    return get_args(Terrain.model_fields[name].annotation)
 
 
 def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:

@@ -3,12 +3,15 @@
 import os
 import shutil
 import stat
+from datetime import date
 from pathlib import Path
 
 import pytest
 import typer
 
 from landslide_tf.cli.main import app
+from landslide_tf.inventory import MappedScene, add_scene
+from landslide_tf.mapping import Outputs, SceneFiles, map_scene
 from landslide_tf.pipelines import export_arrays
 from landslide_tf.serving import export
 from landslide_tf.train import Session, load_recipe, train
@@ -45,15 +48,13 @@ rows:
   - {name: small, recipe: recipe.yaml}
 seeds: [0]
 """
-# Options by which a command is told where to write; all others name what it reads.
-OUTPUTS = {
-    "--out", "--export", "--report", "--vector", "--probabilities", "--uncertainty"
-}  # fmt: skip
+# Options and arguments that name what a command reads.
 READ = {
-    "--arrays", "--data-dir", "--dem", "--image", "--inventory", "--labels", "--like",
-    "--manual-dir", "--metadata", "--names", "--ndvi", "--points", "--reference",
-    "--resume", "--validation", "--within", "folder", "folders", "map_file", "maps",
-    "run", "source", "table",
+    "--area", "--arrays", "--data-dir", "--dem", "--image", "--inventory", "--labels",
+    "--like", "--manual-dir", "--map", "--metadata", "--names", "--points",
+    "--probabilities of inventory add", "--reference", "--resume", "--validation",
+    "--vector of inventory add", "--within", "--ndvi of prepare", "database", "folder",
+    "folders", "map_file", "maps", "run", "source", "table",
 }  # fmt: skip
 REFUSED = (
     "cannot be written over", " holds `", "must be a new or an empty folder",
@@ -105,6 +106,14 @@ def world(tmp_path_factory, tiny_data):
     write_recipe(w / "regions.yaml", regions)
     branches(w / "branches")
     (w / "table.csv").write_text(TABLE)
+    (w / "mapped").mkdir()
+    outputs = Outputs(w / "mapped/m.tif", vector=(w / "mapped/m.gpkg",))
+    scene = SceneFiles((str(w / "scenes/scene.tif"),))
+    map_scene([transparent.member(transparent.RED)], scene, outputs)
+    mapped = MappedScene(
+        map=outputs.out, polygons=outputs.vector[0], date=date(2024, 5, 31)
+    )
+    add_scene(w / "inventory.gpkg", mapped)
     for path in (w, *w.rglob("*")):
         path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
     yield w
@@ -156,6 +165,11 @@ GIVEN = {
     "finetune": "{run} --data synthetic_landslides/tiny --samples 0 --samples 1"
     " --data-dir {data} --set data.test=test[:4]",
     "import-weights": "{run/model.keras} --like {run}",
+    "inventory add": "--map {mapped/m.tif} --vector {mapped/m.gpkg} --date 2024-05-31"
+    " --region alps",
+    "inventory export": "{inventory.gpkg}",
+    "inventory list": "{inventory.gpkg}",
+    "inventory stats": "{inventory.gpkg} --cell 100",
     "map": "{transparent} --image {scenes/outer.vrt} --dem {scenes/dem.tif}"
     " --window 64 --overlap 16",
     "prepare": "--image {own/image.tif} --labels {own/polygons.geojson}"
@@ -163,6 +177,7 @@ GIVEN = {
     "recipes list": "",
     "recipes show": "{recipe.yaml}",
     "train": "{recipe.yaml} --arrays {arrays} --data-dir {data}",
+    "terrain": "{scenes/dem.tif} --image {scenes/scene.tif}",
     "tune": "{recipe.yaml} --arrays {arrays} --trials 1",
 }
 # Where each writes, unless it writes nowhere but as `--data-dir` says.
@@ -184,11 +199,15 @@ WRITTEN = {
     "export": {"--out": "served"},
     "finetune": {"--out": "fine"},
     "import-weights": {"--out": "imported"},
+    "inventory add": {"database": "slides.gpkg"},
+    "inventory export": {"out": "slides.csv"},
+    "inventory stats": {"--report": "s.html", "--density": "d.tif", "--out": "s.json"},
     "map": {
         "--out": "m.tif", "--vector": "m.gpkg", "--probabilities": "p.tif",
         "--uncertainty": "u.tif", "--report": "m.html",
     },
     "prepare": {"--out": "set"},
+    "terrain": {"--out": "layers", "--slope": "slope.tif"},
     "train": {"--out": "trained", "--export": "served"},
     "tune": {"--out": "search"},
 }  # fmt: skip
@@ -213,7 +232,13 @@ def words(name, world, **outputs):
     given = GIVEN[name].split()
     there = [str(world / w[1:-1]) if w.startswith("{") else w for w in given]
     places = WRITTEN.get(name, {}) | outputs
-    chosen = [w for pair in places.items() if pair[1] is not None for w in pair]
+    chosen = [
+        word
+        for option, place in places.items()
+        if place is not None
+        for word in (option, place)
+        if word.startswith("--") or word == place  # the place alone of an argument
+    ]
     return [*name.split(), *there, *chosen]
 
 
@@ -223,11 +248,10 @@ def test_every_command_and_every_option_that_names_a_file_is_known():
         named = set()
         for parameter in command.params:
             word = next((o for o in parameter.opts if o[:2] == "--"), parameter.name)
-            path = "pathlib.Path" in str(vars(parameter))
-            if path or (word in OUTPUTS and not parameter.is_flag):
+            if "pathlib.Path" in str(vars(parameter)):
                 named.add(word)
-        assert named <= OUTPUTS | READ, name
-        assert named & OUTPUTS == set(WRITTEN.get(name, {})), name
+        read = {word for word in named if {word, f"{word} of {name}"} & READ}
+        assert named - read == set(WRITTEN.get(name, {})) - read, name
 
 
 @pytest.mark.parametrize(
