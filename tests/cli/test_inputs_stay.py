@@ -52,6 +52,7 @@ seeds: [0]
 READ = {
     "--area", "--arrays", "--data-dir", "--dem", "--image", "--inventory", "--labels",
     "--like", "--manual-dir", "--map", "--metadata", "--names", "--points",
+    "--map-before", "--probabilities of recognise",
     "--probabilities of inventory add", "--reference", "--resume", "--validation",
     "--vector of inventory add", "--within", "--ndvi of prepare", "database", "folder",
     "folders", "map_file", "maps", "run", "source", "table",
@@ -178,6 +179,7 @@ GIVEN = {
     "recipes list": "",
     "recipes show": "{recipe.yaml}",
     "train": "{recipe.yaml} --arrays {arrays} --data-dir {data}",
+    "recognise": "--map {mapped/m.tif} --rules none",
     "terrain": "{scenes/dem.tif} --image {scenes/scene.tif}",
     "tune": "{recipe.yaml} --arrays {arrays} --trials 1",
 }
@@ -208,6 +210,7 @@ WRITTEN = {
         "--uncertainty": "u.tif", "--report": "m.html",
     },
     "prepare": {"--out": "set"},
+    "recognise": {"--out": "recognised"},
     "terrain": {
         "--out": "layers", "--slope": "slope.tif", "--aspect": "aspect.tif",
         "--hillshade": "shade.tif", "--ndvi": "ndvi.tif",
@@ -297,10 +300,13 @@ def test_no_output_is_pointed_at_an_input(command, there, name, option, word):
     targets = [place, link, os.path.relpath(place)]
     if place.is_file() and name != "datasets plan":  # adds to a folder of files
         targets.append(place.parent)
+    # A folder is for the layers that no other option names.
+    alone = name == "terrain" and option == "--out"
+    others = dict.fromkeys(WRITTEN[name]) if alone else {}
     overwrite = any("--overwrite" in p.opts for p in COMMANDS[name].params)
     for target in targets:
         for more in ([], ["--overwrite"])[: 1 + overwrite]:
-            arguments = [*words(name, there, **{option: str(target)}), *more]
+            arguments = [*words(name, there, **others | {option: str(target)}), *more]
             code, _, err = command(*arguments)
             lines = [line for line in err.splitlines() if line.startswith("error: ")]
             assert code == 2 and len(lines) == 1, err
