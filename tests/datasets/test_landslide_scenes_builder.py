@@ -511,9 +511,6 @@ def broken(folder, fault):
         feature = {"type": "Feature", "properties": {}, "geometry": point}
         files.write_geojson(labels, [feature])
         return "received `Point`"
-    if fault == "no polygons":
-        files.write_geojson(labels, [])
-        return "no geometry at all"
     if fault == "broken polygons":
         labels.write_text('{"type": "Feat')
         return "polygons.geojson` must be a vector file"
@@ -547,7 +544,7 @@ def broken(folder, fault):
         "truncated image", "no CRS", "16 bit", "tagged scale", "two bands", "tiny",
         "rotated",
         "DEM elsewhere", "DEM without CRS", "DEM of three bands", "truncated DEM",
-        "polygons elsewhere", "points", "no polygons", "broken polygons",
+        "polygons elsewhere", "points", "broken polygons",
         "unnamed landslide", "mask of another size", "colours",
         "labelme of another size", "labelme line", "bad json", "unknown key",
     ],

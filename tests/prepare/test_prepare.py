@@ -409,7 +409,11 @@ def test_more_classes_than_two(strip, tmp_path):
         ({}, {"patches": "superpixel"}, "`superpixels`"),
         ({}, {"sampling": "mus3"}, "`mus2`"),
         ({}, {"gsd": -1.0}, "`gsd` above 0"),
-        ({}, {"bands": {"red": 9, "green": 1, "blue": 2}}, "`red` is not found among"),
+        (
+            {},
+            {"bands": {"red": 9, "green": 1, "blue": 2}},
+            "`red` is not found as `9` among",
+        ),
         ({"points": "polygons.geojson"}, {}, "must hold points"),
     ],
 )

@@ -109,13 +109,16 @@ def test_bands_of_several_files_lie_on_the_first_ones_grid(tmp_path):
         SceneReader(scene_of([*single[:2], other], factors=()))
 
 
-def test_the_file_s_scale_and_offset_hold_where_the_unit_is_asked_for(tmp_path):
+@pytest.mark.parametrize("asked", [{}, {"calibrated": True}])
+def test_the_file_s_scale_and_offset_hold_unless_stored_values_are_asked_for(
+    tmp_path, asked
+):
     path = files.write(tmp_path / "s.tif", colours(), names=NAMES, **PLAIN)
     with rasterio.open(path, "r+") as dataset:
         dataset.scales, dataset.offsets = [0.01] * 4, [-0.1] * 4
         stored = dataset.read().astype(float)
-    assert read(scene_of(path)).image.dtype == np.uint8
-    pixels = read(scene_of(path, calibrated=True))
+    assert read(scene_of(path, calibrated=False)).image.dtype == np.uint8
+    pixels = read(scene_of(path, **asked))
     expected = stored * 0.01 - 0.1
     np.testing.assert_allclose(pixels.image, np.moveaxis(expected[:3], 0, -1))
     index = (expected[3] - expected[0]) / (expected[3] + expected[0])
