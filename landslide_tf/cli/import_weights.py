@@ -28,7 +28,7 @@ def import_weights(
     ] = None,
     arguments: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Argument of --model: name=value. Repeatable."),
+        typer.Option("--argument", help="Of --model: name=value. Repeatable."),
     ] = None,
     names: Annotated[
         Path | None,
