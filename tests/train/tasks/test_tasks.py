@@ -41,7 +41,6 @@ def test_a_recipe_is_of_one_task(name):
     task = task_of(load_recipe(name))
     of_images = name.startswith("evidential")
     assert task.kind == ("classification" if of_images else "segmentation")
-    assert task.following == ("export" if of_images else "evaluate")
     assert task.recipe.loss.name in task.losses
     adapts = "adapted to" in task.facts()
     assert adapts == name.startswith(("ada_net", "adaptsegnet"))
