@@ -59,6 +59,11 @@ class Builder(LandslideBuilder[Part]):
     Download https://zenodo.org/records/7189381 and put its arrays into
     `<manual_dir>/hr_gldd/`: {_LAYOUT}.
     """
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.1.0": "The metadata state the order of the bands in the arrays.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS: ClassVar[list[Config]] = [
         Config(
             name="published",

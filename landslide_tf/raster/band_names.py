@@ -27,12 +27,22 @@ _FIRST = ([1, 2, 3], [2, 3, 4])
 
 
 def plain(text: str) -> str:
-    """Returns a name in lower case, with `_` for what is no letter or digit."""
+    """Returns a name in lower case, with `_` for what is no letter or digit.
+
+    >>> from landslide_tf.raster.band_names import plain
+    >>> plain("Band 8A (NIR)")
+    'band_8a_nir'
+    """
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def colour_of(text: str | None) -> str | None:
-    """Returns the colour that a description or a file's name says, or None."""
+    """Returns the colour that a description or a file's name says, or None.
+
+    >>> from landslide_tf.raster.band_names import colour_of
+    >>> colour_of("B3_red"), colour_of("red edge 1"), colour_of("near infrared")
+    ('red', None, 'nir')
+    """
     name = plain(text or "")
     if "near_infrared" in name:
         return "nir"
@@ -46,6 +56,10 @@ def place_of(name: str, labels: Sequence[tuple[T, str]]) -> T | None:
     """Returns the only place whose label has a name among its words, or None.
 
     Colours are none of these names: `colour_of` says which labels mean them.
+
+    >>> from landslide_tf.raster.band_names import place_of
+    >>> place_of("swir", [(1, "B11_swir"), (2, "B08")])
+    1
     """
     if name in _AS_STACKED:
         return None
@@ -70,6 +84,10 @@ def colours_by_order(labels: Sequence[str | None], *, files: bool) -> tuple[str,
 
     Returns:
         A colour a band; none for another number of bands.
+
+    >>> from landslide_tf.raster.band_names import colours_by_order
+    >>> colours_by_order(["B04.tif", "B03.tif", "B02.tif"], files=True)
+    ('red', 'green', 'blue')
     """
     if len(labels) not in (3, 4):
         return ()

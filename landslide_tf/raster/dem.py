@@ -79,6 +79,13 @@ class Tile:
         metres: Metres a unit of its elevations.
         scale: What a stored value is multiplied by.
         offset: What is added then.
+
+    >>> import rasterio
+    >>> from landslide_tf.raster.dem import Tile
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 4, 3)
+    >>> Tile("west.tif", grid, metres=0.3048, scale=1.0, offset=0.0).metres
+    0.3048
     """
 
     path: str
@@ -97,6 +104,19 @@ class OpenDem:
         grid: Its grid, as stored.
         metres: Metres a unit of its elevations.
         tiles: The files.
+
+    >>> import numpy as np
+    >>> import rasterio
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.dem import DemFiles, open_dem
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 1, 2)
+    >>> layer, path = Layer("float32", -9999, ["elevation"]), "/vsimem/hills.tif"
+    >>> write_plain(path, grid, layer, [(0, np.full((1, 1, 2), 812, np.float32))])
+    >>> opened = open_dem(DemFiles(path))
+    >>> opened.metres, len(opened.tiles), opened.overlaps
+    (1.0, 1, None)
+    >>> opened.dataset.close()
     """
 
     dataset: DatasetReader

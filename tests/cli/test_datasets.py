@@ -147,7 +147,11 @@ def test_info_of_a_set_that_is_not_built(command, tmp_path):
     )
     assert code == 0
     assert "green" in out and "class 1  landslide (landslide)" in out
-    assert "not built: landslide-tf datasets build cas_landslide/palu" in out
+    assert "not built" in out
+    assert (
+        f"next: landslide-tf datasets build cas_landslide/palu --data-dir {tmp_path}"
+        in out
+    )
 
 
 def test_plan_and_collect(command, tmp_path):

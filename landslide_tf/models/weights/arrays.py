@@ -50,6 +50,14 @@ class WeightFile:
         path: The file.
         arrays: By name, such as `"layer1.0.conv1.weight"`; read only.
         of_keras: Whether their axes are in Keras's order in place of PyTorch's.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from landslide_tf.models.weights import WeightFile
+        >>> found = WeightFile(Path("a.pth"), {"conv1.bias": np.zeros(64)})
+        >>> found.arrays["conv1.bias"].shape
+        (64,)
     """
 
     path: Path
