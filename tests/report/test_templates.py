@@ -12,6 +12,7 @@ from PIL import ImageColor
 
 from landslide_tf.report import Chart, Section, write_page
 from landslide_tf.report.chart import svg
+from landslide_tf.report.map.about import About
 from landslide_tf.report.templates import asset, render
 
 
@@ -40,6 +41,7 @@ def test_the_policy_of_a_map_names_its_own_script_and_style():
         "map/page.html.jinja", title="t", style=style, script=script, facts={},
         width=1, height=1, layers=(), panel=[], dates=[], legend={}, ramp=[],
         polygons=False, objects={"objects": (), "total": 0, "columns": ()},
+        about=About("landslide", {}, "EPSG:32633", (10, 0, 0, 0, -10, 0), 0, None),
     )  # fmt: skip
     policy = re.search(r'Security-Policy" content="([^"]+)"', text)[1]
     for kind in ("script", "style"):
