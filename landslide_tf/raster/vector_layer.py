@@ -161,7 +161,7 @@ def _layer(
         raise DataError(
             f"{what} must have one layer, or a choice of it, received "
             f"{len(placed)}: {', '.join(f'`{name}`' for name in placed)}; say which "
-            f"with `{option} NAME`."
+            f"with `{option}{' ' * (not option.endswith(':'))}NAME`."
         )
     return placed[0]
 

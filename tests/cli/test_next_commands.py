@@ -58,11 +58,12 @@ def test_from_a_scene_to_its_evaluation(shell, command, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     command.refuses(
         *("train", train[1], "--data-dir", elsewhere, *QUICK),
-        message=f"`{elsewhere / 'landslide_scenes' / 'prepared' / '1.0.0'}` must hold",
+        message=f"`{elsewhere / 'landslide_scenes' / 'prepared' / '2.0.0'}` must hold",
     )
     assert not elsewhere.exists()
 
 
+@pytest.mark.slow
 def test_from_a_recipe_to_what_is_made_of_its_run(shell, tiny_data):
     data = ("--data-dir", tiny_data)
     (evaluate,) = shell("train", "rae_d_synthetic", *SMALL, *data, "--no-report")
@@ -89,6 +90,7 @@ def test_from_a_recipe_to_what_is_made_of_its_run(shell, tiny_data):
     # keras-tuner 1.4
     "ignore:(currentThread|getName)\\(\\) is deprecated:DeprecationWarning"
 )
+@pytest.mark.slow
 def test_the_recipe_that_a_search_finds(shell, tiny_data):
     (train,) = shell(
         *("tune", "rae_d_synthetic", *SMALL, "--data-dir", tiny_data),

@@ -26,7 +26,7 @@ def test_configurations_list_the_default_first():
             "potsdam-irrg",
         ],
         "jiuzhaigou": ["binary", "pairs"],
-        "mangkam": ["pairs"],
+        "mangkam": ["pairs", "patches"],
         "landslide4sense": ["published", "holdout"],
         "landslide_scenes": [
             "rgb",

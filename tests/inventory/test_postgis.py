@@ -35,15 +35,15 @@ pytestmark = pytest.mark.skipif(
 def server():
     """The URL of an empty database, by a socket alone."""
     folder = Path(tempfile.mkdtemp(prefix="postgis-"))  # sockets need short names
-    as_user = []
+    user = None
     if os.geteuid() == 0:  # which the server refuses to be
-        shutil.chown(folder, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
+        user = "postgres"
+        shutil.chown(folder, user)
 
     def run(*command):
         done = subprocess.run(
-            [*as_user, *command], cwd=folder, capture_output=True, text=True,
-            timeout=120,
+            command, cwd=folder, capture_output=True, text=True, timeout=120,
+            user=user,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
 

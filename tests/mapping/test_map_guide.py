@@ -33,7 +33,7 @@ def test_the_guide_works_on_a_real_scene(shared, command, tmp_path, monkeypatch)
     shutil.copy(scene / "rmnp-rgb.tif", tmp_path / "image.tif")
     shutil.copy(scene / "rmnp-dem.tif", tmp_path / "dem.tif")
     monkeypatch.chdir(tmp_path)
-    calc, mapping, changes = COMMANDS
+    calc, mapping, _of_other_files, changes = COMMANDS
     rio = "from rasterio.rio.main import main_group; main_group()"
     subprocess.run([sys.executable, "-c", rio, *calc[1:]], check=True, timeout=120)
     code, text, err = command(*mapping[1:])

@@ -41,9 +41,14 @@ def test_no_ground_and_too_many_cells():
         objects.density_grid(none, none)
     with pytest.raises(DataError, match="larger cells"):
         objects.density_grid(none, ground, cell_m=1000)
-    assert objects.density_grid(none, ground).transform.a == 8000
     with pytest.raises(DataError, match="above 0 metres"):
         objects.density_grid(none, ground, cell_m=0)
+
+
+@pytest.mark.slow
+def test_cells_grow_until_there_are_four_million_at_most():
+    none, ground = np.array([], object), np.array([shapely.box(0, 0, 1e7, 1e7)])
+    assert objects.density_grid(none, ground).transform.a == 8000
 
 
 def test_frequency_ratios_balance():

@@ -89,6 +89,7 @@ def deterministic(folders, tmp_path):
     return write_recipe(tmp_path / "recipe.yaml", folders, training=training)
 
 
+@pytest.mark.slow
 def test_a_kill_changes_nothing(tmp_path, folders, monkeypatch):
     # The killed one is a process of its own, with the threads of this one.
     file = write_recipe(tmp_path / "recipe.yaml", folders)
