@@ -133,6 +133,23 @@ def check_shown(
     check_map_page(maps[0], images, dem=dem)
 
 
+def shown_bands(image: str | Path) -> list[tuple[str, int]]:
+    """Returns file and number of the bands of an image that a page shows.
+
+    Args:
+        image: The image.
+
+    Returns:
+        Red, green and blue where they are known, else the first band.
+    """
+    from landslide_tf.raster.bands import COLOURS, known_bands
+
+    numbers = known_bands(image)
+    bands = [numbers[name] for name in COLOURS if name in numbers]
+    chosen = bands if len(bands) == len(COLOURS) else [1]
+    return [(str(image), band) for band in chosen]
+
+
 def write_changes_report(
     report: Path,
     maps: Sequence[Path],
@@ -157,7 +174,6 @@ def write_changes_report(
     Returns:
         The page.
     """
-    from landslide_tf.raster.bands import COLOURS, known_bands
     from landslide_tf.raster.legend import in_plural
     from landslide_tf.report import MapDate, write_map_page
 
@@ -165,10 +181,7 @@ def write_changes_report(
     for index in (0, len(maps) - 1):
         places = []
         if images:
-            numbers = known_bands(images[index])
-            bands = [numbers[n] for n in COLOURS if n in numbers]
-            chosen = bands if len(bands) == len(COLOURS) else [1]
-            places = [(str(images[index]), band) for band in chosen]
+            places = shown_bands(images[index])
         name = f"{index + 1}: {maps[index].name}"
         moved = found.shifts[index] if align else None
         shift = (0.0, 0.0) if moved is None else moved

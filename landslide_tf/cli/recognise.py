@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from landslide_tf.cli import map as map_command
-from landslide_tf.cli import options
+from landslide_tf.cli import map_report, options
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -199,15 +199,11 @@ def _map(
 
 def _page(found: Recognition, maps: Maps, files: SceneFiles | None) -> Path:
     """Writes the page of what was recognised."""
-    from landslide_tf.raster.bands import COLOURS, known_bands
     from landslide_tf.report import MapDate, write_map_page
 
     shown: list[tuple[str, int]] = []
     if files is not None and len(files.image) == 1:
-        numbers = known_bands(files.image[0])
-        chosen = [numbers[name] for name in COLOURS if name in numbers]
-        wanted = chosen if len(chosen) == len(COLOURS) else [1]
-        shown = [(files.image[0], band) for band in wanted]
+        shown = map_report.shown_bands(files.image[0])
     facts: dict[str, int | str] = {
         f"After the stage `{stage.name}`": stage.line().partition(": ")[2]
         for stage in found.stages
