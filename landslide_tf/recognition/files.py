@@ -97,7 +97,7 @@ def write_recognition(
     result: Recognition,
     found: Landslides,
     kept: NDArray[np.bool_],
-    labels: NDArray[np.int32],
+    left: NDArray[np.bool_],
     known: NDArray[np.bool_],
     options: SchemeOptions,
     source: Path,
@@ -108,7 +108,7 @@ def write_recognition(
         result: What was recognised.
         found: All objects with their attributes.
         kept: Which of them are landslides (N,).
-        labels: Number from 1 of the object of each pixel (H, W).
+        left: Their pixels (H, W).
         known: Where the map says anything (H, W).
         options: How it was recognised.
         source: The map; what made it is said of the result, too.
@@ -119,7 +119,7 @@ def write_recognition(
     folder, grid = result.folder, found.grid
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SUMMARY).unlink(missing_ok=True)  # it says that the rest is whole
-    values = np.append(False, kept)[labels].astype(np.uint8)
+    values = left.astype(np.uint8)
     values[~known] = IGNORE_VALUE
     with open_raster(source, "map") as dataset:
         said = dataset.tags()

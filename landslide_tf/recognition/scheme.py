@@ -137,15 +137,16 @@ def recognise(
     labels = _burnt(found, grid)
     stages = list(_stages(landslide, labels, steps, known_truth))
     kept = steps[-1][1]
+    left = _pixels(labels, kept)
     result = Recognition(
         Path(out),
         tuple(stages),
         int((~kept).sum()),
         unknown,
         statistics_of(choose(found, kept), maps.after),
-        factor_ratios(np.append(False, kept)[labels], known, maps.dem, grid),
+        factor_ratios(left, known, maps.dem, grid),
     )
-    write_recognition(result, found, kept, labels, known, options, maps.after)
+    write_recognition(result, found, kept, left, known, options, maps.after)
     return result
 
 
@@ -227,6 +228,11 @@ def _burnt(found: Landslides, grid: Grid) -> NDArray[np.int32]:
     return burnt
 
 
+def _pixels(labels: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Returns the pixels (H, W) of the objects that are kept (N,)."""
+    return np.append(False, kept)[labels]
+
+
 def _stages(
     landslide: NDArray[np.bool_],
     labels: NDArray[np.int32],
@@ -235,9 +241,7 @@ def _stages(
 ) -> list[Stage]:
     _, number = label_objects(landslide, min_area=1)
     masks = [("map", landslide, number)]
-    masks += [
-        (name, np.append(False, kept)[labels], int(kept.sum())) for name, kept in steps
-    ]
+    masks += [(name, _pixels(labels, kept), int(kept.sum())) for name, kept in steps]
     if reference is None:
         return [Stage(name, count, None, None) for name, _, count in masks]
     return [reference.stage(name, mask, count) for name, mask, count in masks]
