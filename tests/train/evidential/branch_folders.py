@@ -4,7 +4,6 @@ import warnings
 
 from landslide_tf.datasets import IncompleteDataWarning
 from landslide_tf.train import Session, load_recipe, train_branches
-from landslide_tf.train.run.recorder import NoLandslideWarning
 from tests.datasets.bijie_files import write_bijie
 
 RECIPE = """
@@ -45,7 +44,6 @@ class Data:
     def train(self, folder, *changes, branches=("h", "s", "v")):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", IncompleteDataWarning)
-            warnings.simplefilter("ignore", NoLandslideWarning)  # one epoch is little
             return train_branches(
                 self.load(*changes), folder, self.session, branches=branches
             )

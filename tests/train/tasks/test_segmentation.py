@@ -16,10 +16,6 @@ from landslide_tf.train.run.checkpoint import load_newest
 from landslide_tf.train.run.recorder import NoLandslideWarning
 from tests.train.conftest import RECIPE
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.train.run.recorder.NoLandslideWarning"
-)
-
 # In this process TensorFlow has started: its threads and determinism are set.
 HERE = ["training.threads=null", "training.deterministic=false", "training.epochs=2"]
 

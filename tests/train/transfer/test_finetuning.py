@@ -20,10 +20,6 @@ from landslide_tf.train import (
 )
 from landslide_tf.train.run.checkpoint import load_newest
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::landslide_tf.train.run.recorder.NoLandslideWarning"
-)
-
 DATA = "synthetic_landslides/tiny"
 SMALL = [
     "data.train=train[:16]",
