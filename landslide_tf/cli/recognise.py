@@ -92,7 +92,9 @@ def recognise(
     )
     if vegetation and (files is None or files_before is None):
         raise DataError("`--vegetation` needs the images: `--image` and `--before`.")
-    read = [reference, metadata, *(model or ())]
+    named = None if rules == _NO_RULES else rules
+    scenes = (*(image or ()), *(before or ()))
+    read = [reference, metadata, named, *scenes, *(model or ())]
     recognition.check_recognition(maps, out, read=read, with_maps=bool(model))
     if model and files is not None:
         _map(model, metadata, maps, files, files_before, threshold)

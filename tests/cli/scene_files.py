@@ -76,6 +76,9 @@ def write_scene_files(folder):
         )
         with rasterio.open(path, "r+") as dataset:
             dataset.update_tags(**TAGS)
+    cloudy = np.zeros((1, 48, 64), np.uint8)
+    cloudy[0, :4] = 1
+    files.write(folder / "mask.tif", cloudy, transform=PLACE)
     place = (500_010, 4_599_950)
     polygons(folder / "truth.geojson", "truth", place, driver="GeoJSON")
     polygons(folder / "truth.gpkg", "truth", place)

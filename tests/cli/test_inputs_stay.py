@@ -1,6 +1,7 @@
 """Every command leaves what it reads as it was, wherever its outputs are pointed."""
 
 import os
+import re
 import shutil
 import stat
 from datetime import date
@@ -12,6 +13,7 @@ import typer
 from landslide_tf.cli.main import app
 from landslide_tf.inventory import MappedScene, add_scene
 from landslide_tf.mapping import Outputs, SceneFiles, map_scene
+from landslide_tf.objects import DEFAULT_RULES, write_rules
 from landslide_tf.pipelines import export_arrays
 from landslide_tf.serving import export
 from landslide_tf.train import Session, load_recipe, train
@@ -48,14 +50,33 @@ rows:
   - {name: small, recipe: recipe.yaml}
 seeds: [0]
 """
-# Options and arguments that name what a command reads.
+EVENTS = (
+    "OBJECTID,Date,Fatalities,Confidence,Inventory,LS_ID,Info_source,InventoryURL,"
+    "Notes,Latitude,Longitude,US Level I ecoregion\n"
+    "7,20110927,,8,State,42,,,,35.5,-82.5,NWFM\n"
+)
+# Options and arguments that name files or folders which a command reads.
 READ = {
-    "--area", "--arrays", "--data-dir", "--dem", "--image", "--inventory", "--labels",
-    "--like", "--manual-dir", "--map", "--metadata", "--names", "--points",
-    "--map-before", "--probabilities of recognise",
-    "--probabilities of inventory add", "--reference", "--resume", "--validation",
-    "--vector of inventory add", "--within", "--ndvi of prepare", "database", "folder",
-    "folders", "map_file", "maps", "run", "source", "table",
+    "--area", "--arrays", "--before of recognise", "--data-dir", "--dem", "--factor",
+    "--image", "--inventory", "--labels", "--like", "--manual-dir", "--map",
+    "--map-before", "--mask", "--metadata", "--names", "--ndvi of prepare", "--points",
+    "--probabilities of inventory add", "--probabilities of recognise",
+    "--recipe of adapt", "--reference", "--regions of inventory add",
+    "--regions of map", "--resume", "--rules", "--validation",
+    "--vector of inventory add", "--within", "database", "dem", "folder", "folders",
+    "grid", "map_file", "maps", "model", "name of recipes show", "recipe", "run",
+    "source", "table",
+}  # fmt: skip
+# Options and arguments whose text names no file.
+WORDS = {
+    "--argument", "--aux-layer", "--bands", "--beam-runner",
+    "--before of inventory add", "--box", "--change", "--class-field", "--classes",
+    "--confidence", "--data", "--date", "--dem-unit", "--devices", "--distances",
+    "--edges", "--freeze", "--from", "--layer", "--method", "--methods", "--model",
+    "--models", "--outside", "--patches", "--points-layer", "--positive", "--region",
+    "--regions of datasets plan", "--sampling", "--scale", "--scene", "--sensor",
+    "--set", "--target", "--to", "--trigger", "--type", "--vary", "--volume-law",
+    "data",
 }  # fmt: skip
 REFUSED = (
     "cannot be written over", " holds `", "must be a new or an empty folder",
@@ -107,6 +128,9 @@ def world(tmp_path_factory, tiny_data):
     regions = [write_region(w / "regions" / str(k), k) for k in (0, 1)]
     write_recipe(w / "regions.yaml", regions)
     branches(w / "branches")
+    (w / "events.csv").write_text(EVENTS)
+    (w / "names.yaml").write_text("{}\n")
+    write_rules(DEFAULT_RULES, w / "rules.yaml")
     (w / "table.csv").write_text(TABLE)
     (w / "mapped").mkdir()
     outputs = Outputs(w / "mapped/m.tif", vector=(w / "mapped/m.gpkg",))
@@ -167,13 +191,12 @@ GIVEN = {
     "finetune": "{run} --data synthetic_landslides/tiny --samples 0 --samples 1"
     " --data-dir {data} --set data.test=test[:4]",
     "import-weights": "{run/model.keras} --like {run}",
-    "inventory add": "--map {mapped/m.tif} --vector {mapped/m.gpkg} --date 2024-05-31"
-    " --region alps",
+    "inventory add": "--map {mapped/m.tif} --vector {mapped/m.gpkg} --date 2024-05-31",
     "inventory export": "{inventory.gpkg}",
     "inventory list": "{inventory.gpkg}",
     "inventory stats": "{inventory.gpkg} --cell 100",
     "map": "{transparent} --image {scenes/outer.vrt} --dem {scenes/dem.tif}"
-    " --window 64 --overlap 16",
+    " --within {scenes/truth.shp} --mask {scenes/mask.tif} --window 64 --overlap 16",
     "prepare": "--image {own/image.tif} --labels {own/polygons.geojson}"
     " --dem {own/dem.tif} --tile 32",
     "recipes list": "",
@@ -183,6 +206,51 @@ GIVEN = {
     "terrain": "{scenes/dem.tif} --image {scenes/scene.tif}",
     "tune": "{recipe.yaml} --arrays {arrays} --trials 1",
 }
+# What else they read: each is given besides, and the outputs are pointed at it. Some
+# are of other models or other kinds of maps, since outputs are looked at before these.
+FURTHER = {
+    "adapt": [
+        "--recipe {recipe.yaml}", "--arrays {arrays}", "--manual-dir {own}",
+    ],
+    "benchmark": ["--manual-dir {own}"],
+    "continual matrix": [
+        "--arrays {arrays}", "--data-dir {data}", "--manual-dir {own}",
+    ],
+    "continual train": [
+        "--arrays {arrays}", "--data-dir {data}", "--manual-dir {own}",
+    ],
+    "continual tune": [
+        "--arrays {arrays}", "--data-dir {data}", "--manual-dir {own}",
+    ],
+    "datasets export-arrays": ["--manual-dir {own}"],
+    "datasets plan": ["--inventory {events.csv}"],
+    "evaluate": ["--arrays {arrays}", "--manual-dir {own}"],
+    "evaluate-map": ["--mask {scenes/mask.tif}:1"],
+    "evidential fuse": ["--validation {branches/validation}"],
+    "finetune": ["--arrays {arrays}", "--manual-dir {own}"],
+    "import-weights": ["--names {names.yaml}"],
+    "inventory add": [
+        "--area {scenes/truth.gpkg}", "--dem {scenes/dem.tif}",
+        "--probabilities {scenes/dem.tif}", "--regions {scenes/truth.shp}:kind",
+    ],
+    "map": [
+        "--factor ndvi={scenes/dem.tif}", "--mask {scenes/map2.tif}:1,2",
+        "--metadata {transparent/model.json}", "--regions {scenes/truth.shp}:kind",
+        "--within {scenes/truth.gpkg}:truth",
+    ],
+    "prepare": [
+        "--mask {scenes/mask.tif}:1", "--ndvi {scenes/dem.tif}",
+        "--points {scenes/truth.shp}", "--within {scenes/truth.gpkg}:truth",
+    ],
+    "recognise": [
+        "--before {scenes/scene.tif}", "--dem {scenes/dem.tif}",
+        "--image {scenes/outer.vrt}", "--map-before {scenes/map1.tif}",
+        "--metadata {transparent/model.json}", "--probabilities {scenes/dem.tif}",
+        "--reference {scenes/truth.shp}", "--rules {rules.yaml}",
+    ],
+    "train": ["--manual-dir {own}"],
+    "tune": ["--data-dir {data}", "--manual-dir {own}"],
+}  # fmt: skip
 # Where each writes, unless it writes nowhere but as `--data-dir` says.
 WRITTEN = {
     "adapt": {"--out": "to"},
@@ -218,6 +286,7 @@ WRITTEN = {
     "train": {"--out": "trained", "--export": "served"},
     "tune": {"--out": "search"},
 }  # fmt: skip
+BRACES = re.compile(r"\{(.*?)\}")
 SLOW = {
     "adapt", "benchmark", "continual matrix", "continual train", "continual tune",
     "finetune", "tune",
@@ -230,6 +299,11 @@ RESUMED = {"adapt", "continual train", "train"}  # with `--resume`
 APART = {"datasets collect", "demo", "evidential evaluate", "evidential train"}
 
 
+def in_world(text, world):
+    """The words of a text, with a path of the world for each `{…}`."""
+    return [BRACES.sub(lambda m: str(world / m[1]), word) for word in text.split()]
+
+
 def words(name, world, **outputs):
     """The words of a command, its outputs as `WRITTEN` has them unless they are given.
 
@@ -238,8 +312,7 @@ def words(name, world, **outputs):
         world: The folder that `{…}` stands for.
         outputs: Places by option; None is not given.
     """
-    given = GIVEN[name].split()
-    there = [str(world / w[1:-1]) if w.startswith("{") else w for w in given]
+    there = in_world(GIVEN[name], world)
     places = WRITTEN.get(name, {}) | outputs
     chosen = [
         word
@@ -251,16 +324,29 @@ def words(name, world, **outputs):
     return [*name.split(), *there, *chosen]
 
 
+def is_in(word, name, known):
+    return not {word, f"{word} of {name}"}.isdisjoint(known)
+
+
+def named_of(command):
+    """The options and arguments whose value is a text or a path, by their words."""
+    for parameter in command.params:
+        kind = str(parameter.type_descriptor.annotation)
+        if "Path" in kind or "str" in kind:
+            yield next((o for o in parameter.opts if o[:2] == "--"), parameter.name)
+
+
 def test_every_command_and_every_option_that_names_a_file_is_known():
     assert sorted(GIVEN) == sorted(COMMANDS)
     for name, command in COMMANDS.items():
-        named = set()
-        for parameter in command.params:
-            word = next((o for o in parameter.opts if o[:2] == "--"), parameter.name)
-            if "pathlib.Path" in str(vars(parameter)):
-                named.add(word)
-        read = {word for word in named if {word, f"{word} of {name}"} & READ}
-        assert named - read == set(WRITTEN.get(name, {})) - READ, name
+        named = {word for word in named_of(command) if not is_in(word, name, WORDS)}
+        read = {word for word in named if is_in(word, name, READ)}
+        written = set(WRITTEN.get(name, {}))
+        assert named - read == written - READ, name
+        given = " ".join([GIVEN[name], *FURTHER.get(name, ())]).split()
+        options = {word for word in read if word.startswith("--")}
+        if written and name not in APART:
+            assert options - {"--resume"} <= set(given), name  # in the recipe's place
 
 
 @pytest.mark.parametrize(
@@ -285,19 +371,25 @@ def test_what_is_read_stays_as_it_was(command, there, name):
 
 
 def outputs_and_inputs():
+    """Each output of each command with each of the files and folders that it reads."""
     for name, places in WRITTEN.items():
         for option in places:
-            for word in GIVEN[name].split():
-                if word.startswith("{"):
-                    yield pytest.param(name, option, word, id=f"{name} {option} {word}")
+            for word in filter(BRACES.search, GIVEN[name].split()):
+                yield pytest.param(name, option, word, "", id=f"{name} {option} {word}")
+            for more in FURTHER.get(name, ()):
+                word = more.split()[-1]
+                yield pytest.param(
+                    name, option, word, more, id=f"{name} {option} {more}"
+                )
 
 
-@pytest.mark.parametrize(("name", "option", "word"), [*outputs_and_inputs()])
-def test_no_output_is_pointed_at_an_input(command, there, name, option, word):
-    place = there / word[1:-1]
+@pytest.mark.parametrize(("name", "option", "word", "more"), [*outputs_and_inputs()])
+def test_no_output_is_pointed_at_an_input(command, there, name, option, word, more):
+    place = there / BRACES.search(word)[1]
     link = Path("link").with_suffix(Path(WRITTEN[name][option]).suffix)
     link.symlink_to(place)
-    targets = [place, link, os.path.relpath(place)]
+    # Spellings of a path are tried with what is given anyway.
+    targets = [place] if more else [place, link, os.path.relpath(place)]
     adds = name in ("datasets plan", "terrain")  # to a folder of other files
     if place.is_file() and not adds:
         targets.append(place.parent)
@@ -306,14 +398,31 @@ def test_no_output_is_pointed_at_an_input(command, there, name, option, word):
     others = dict.fromkeys(WRITTEN[name]) if alone else {}
     overwrite = any("--overwrite" in p.opts for p in COMMANDS[name].params)
     for target in targets:
-        for more in ([], ["--overwrite"])[: 1 + overwrite]:
-            arguments = [*words(name, there, **others | {option: str(target)}), *more]
+        for last in ([], ["--overwrite"])[: 1 + overwrite]:
+            outputs = others | {option: str(target)}
+            arguments = [*words(name, there, **outputs), *in_world(more, there), *last]
             code, _, err = command(*arguments)
             lines = [line for line in err.splitlines() if line.startswith("error: ")]
             assert code == 2 and len(lines) == 1, err
             assert "Traceback" not in err
             assert any(text in lines[0] for text in REFUSED), lines[0]
             assert list(Path().iterdir()) == [link]
+
+
+def test_a_run_that_is_resumed_is_not_exported_into_itself(command, there):
+    run = there / "run"
+    code, _, err = command("train", "--resume", run, "--export", run)
+    assert code == 2 and any(text in err for text in REFUSED), err
+
+
+@pytest.mark.parametrize("place", ["transparent", "scenes", "scenes/scene.tif"])
+def test_recognition_is_not_pointed_at_model_or_scene(command, there, place):
+    code, _, err = command(
+        *("recognise", there / "transparent", "--image", there / "scenes/scene.tif"),
+        *("--out", there / place),
+    )
+    assert code == 2 and any(text in err for text in REFUSED), err
+    assert not list(Path().iterdir())
 
 
 def test_collecting_adds_to_its_folder_alone(command, there):
