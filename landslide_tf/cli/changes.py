@@ -26,6 +26,8 @@ def changes(
     landslide_class: Annotated[
         int | None, typer.Option(help="Value of the maps.", show_default="as they say")
     ] = None,
+    within: shared.Within = None,
+    mask: shared.Masks = None,
     report: map_report.Report = None,
     image: Annotated[
         list[Path] | None, typer.Option(help="For the page: one a map.")
@@ -42,8 +44,9 @@ def changes(
 
     map_report.check_report(report)
     heights = shared.dem_files(dem, dem_unit, dem_nodata)
-    map_report.check_shown(image or (), heights, maps)
-    read = [*(image or ()), *(dem or ())]
+    map_report.check_shown(image or (), heights, maps, nodata)
+    masks = shared.mask_files(within, mask)
+    read = [*(image or ()), *(dem or ()), *masks.read]
     check_changes(maps, out, read=read, report=report, overwrite=overwrite)
     found = map_changes(
         maps,
@@ -52,8 +55,11 @@ def changes(
         align=align,
         persist=persist,
         min_area=min_area,
+        masks=masks,
         overwrite=overwrite,
     )
+    if found.taken:
+        typer.echo(found.taken)
     several = in_plural(found.mapped)
     for step in range(1, len(maps)):
         new = [item for item in found.objects if item.step == step]

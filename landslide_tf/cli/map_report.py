@@ -113,7 +113,10 @@ def write(
 
 
 def check_shown(
-    images: Sequence[Path], dem: DemFiles | None, maps: Sequence[Path]
+    images: Sequence[Path],
+    dem: DemFiles | None,
+    maps: Sequence[Path],
+    nodata: float | None = None,
 ) -> None:
     """Refuses images that are not one a map, and files that cannot be shown on maps.
 
@@ -130,7 +133,7 @@ def check_shown(
         )
     for path in images:
         known_bands(path)
-    check_map_page(maps[0], images, dem=dem)
+    check_map_page(maps[0], images, dem=dem, nodata=nodata)
 
 
 def shown_bands(image: str | Path) -> list[tuple[str, int]]:

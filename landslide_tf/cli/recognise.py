@@ -76,6 +76,7 @@ def recognise(
     """Recognise landslides: map, filter by geology, compare with before."""
     from landslide_tf import recognition
     from landslide_tf.raster.labels import LabelOptions
+    from landslide_tf.report import check_map_page
 
     scheme = _scheme(rules, change, buffer, keep_pre_existing)
     elevations = options.dem_files(dem, dem_unit, dem_nodata)
@@ -98,6 +99,8 @@ def recognise(
     recognition.check_recognition(maps, out, read=read, with_maps=bool(model))
     if model and files is not None:
         _map(model, metadata, maps, files, files_before, threshold)
+    elif files is not None:
+        check_map_page(maps.after, files.image, nodata=files.nodata)
 
     def known(grid: Grid) -> Reference:
         labels = LabelOptions(

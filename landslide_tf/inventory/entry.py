@@ -47,6 +47,7 @@ from landslide_tf.objects import (
 from landslide_tf.raster.antimeridian import Geometries, cut_at_antimeridian
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import grid_of, mean_cell, open_raster
+from landslide_tf.raster.ground import check_dem, check_overlap
 from landslide_tf.raster.legend import read_legend
 from landslide_tf.raster.polygons import read_polygons
 from landslide_tf.raster.reprojection import reprojected
@@ -151,6 +152,10 @@ def read_entry(mapped: MappedScene, settings: Settings) -> tuple[Scene, Landslid
     read_legend(mapped.map)  # refuses what is no class map
     grid = grid_of(mapped.map, "map")
     system = system_of(grid)
+    if mapped.dem is not None:
+        check_dem(mapped.dem, grid, {})
+    if mapped.probabilities is not None:
+        check_overlap(mapped.probabilities, "probabilities", grid, "map")
     with open_raster(mapped.map, "map") as dataset:
         tags = dataset.tags()
     name = mapped.name or _image(tags, mapped.map)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ from landslide_tf.raster.legend import (
     names_file,
     read_legend,
 )
+from landslide_tf.raster.masks import MaskFiles, MaskReader, Masks, read_masks
 from landslide_tf.terrain import Grid
 
 _WORTH_A_WARNING = 1.0  # pixels
@@ -65,6 +66,8 @@ class Changes:
             maps do not tell.
         objects: New landslides, by date and in reading order.
         mapped: What the landslide class is called.
+        masked: What ground was left out of all maps, as `MaskFiles.tags`.
+        taken: Which polygons were the area of interest; empty without one.
 
     >>> from pathlib import Path
     >>> from landslide_tf.mapping import Changes
@@ -79,6 +82,8 @@ class Changes:
     shifts: tuple[tuple[float, float] | None, ...]
     objects: tuple[NewObject, ...]
     mapped: str = "landslide"
+    masked: Mapping[str, str] = field(default_factory=dict)
+    taken: str = ""
 
 
 def map_changes(
@@ -89,6 +94,7 @@ def map_changes(
     align: bool = False,
     persist: int = 1,
     min_area: float | None = None,
+    masks: MaskFiles | None = None,
     overwrite: bool = False,
 ) -> Changes:
     """Compares class maps of several dates (Xia et al. 2021, section 4.2).
@@ -107,14 +113,15 @@ def map_changes(
         align: Moves each map by the shift that is found against the first.
         persist: Maps in a row that must show a new landslide.
         min_area: Smallest new landslide, m²; None = 16 pixels.
+        masks: Which pixels count, on every date; None = all.
         overwrite: Also replaces changes between other maps.
 
     Returns:
         What changed.
 
     Raises:
-        DataError: If a map cannot be read, shares no ground with the first, or says
-            other classes.
+        DataError: If a map or a mask cannot be read or shares no ground with the first
+            map, a map says other classes, or masks leave nothing.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -141,10 +148,16 @@ def map_changes(
         raise DataError(
             f"Expected at least two maps, received {len(maps)}; give them oldest first."
         )
-    check_changes(maps, out, overwrite=overwrite)
+    masks = masks or MaskFiles()
+    check_changes(maps, out, read=masks.read, overwrite=overwrite)
     grid = grid_of(maps[0], "map")
     classes, landslide = _meaning(maps, landslide_class)
+    counting = _masks(masks, maps[0], grid)
     arrays, shifts = _on_one_grid(maps, grid, align)
+    with MaskReader(counting, grid) as reader:
+        hidden = ~reader.read(Window(0, 0, *grid.shape)).counts
+    for array in arrays:
+        array[hidden] = IGNORE_VALUE
     number = len(classes) or 1 + max(
         int(a[a != IGNORE_VALUE].max(initial=0)) for a in arrays
     )
@@ -171,7 +184,10 @@ def map_changes(
         for a, b in pairs
     )
     mapped = names[landslide] if classes and landslide < len(names) else "landslide"
-    result = Changes(Path(out), names, tables, tuple(shifts), tuple(objects), mapped)
+    result = Changes(
+        Path(out), names, tables, tuple(shifts), tuple(objects), mapped, masks.tags(),
+        "" if counting is None else counting.taken,
+    )  # fmt: skip
     steps = first_step(
         arrays, landslide, persist=persist, min_area=min_area, cell_area=areas
     )
@@ -184,6 +200,13 @@ def map_changes(
     return result
 
 
+def _masks(files: MaskFiles, path: str | Path, grid: Grid) -> Masks | None:
+    """Checks masks against the first map."""
+    with open_raster(path, "map") as dataset:
+        stored = stored_grid(dataset)
+    return read_masks(files, grid, stored)
+
+
 def _on_one_grid(
     maps: Sequence[str | Path], grid: Grid, align: bool
 ) -> tuple[list[NDArray[np.uint8]], list[tuple[float, float] | None]]:
@@ -191,7 +214,7 @@ def _on_one_grid(
     arrays = [_read(maps[0], grid)]
     shifts: list[tuple[float, float] | None] = [(0.0, 0.0)]
     for path in maps[1:]:
-        check_overlap(path, "map", grid)
+        check_overlap(path, "map", grid, "first map")
         array = _read(path, grid)
         shift = estimate_shift(arrays[0], array)
         if shift is not None and align and shift != (0.0, 0.0):
@@ -262,11 +285,13 @@ def _write_rasters(
         new = new_landslides(before, after, landslide_class=landslide).astype(np.uint8)
         new[(before == IGNORE_VALUE) | (after == IGNORE_VALUE)] = IGNORE_VALUE
         tags = {"BEFORE": str(maps[step - 1]), "AFTER": str(maps[step])}
+        tags |= result.masked
         previous = from_class(before, after, landslide_class=landslide)
         for name, values in (("new", new), ("from", previous)):
             layer = class_layer(names[name], band=name, tags=tags)
             _write(folder / f"{name}_{step}.tif", grid, layer, values, names[name])
-    layer = cog.Layer("int16", -1, ["first step"], overviews="mode")
+    masked = dict(result.masked)
+    layer = cog.Layer("int16", -1, ["first step"], overviews="mode", tags=masked)
     dates = [Path(path).name for path in maps]
     _write(folder / "first_step.tif", grid, layer, steps, dates)
 
@@ -293,6 +318,7 @@ def _write_table(folder: Path, result: Changes, maps: Sequence[str | Path]) -> N
         "transitions": list(result.transitions),
         "shifts": [None if s is None else list(s) for s in result.shifts],
         "new_landslides": len(result.objects),
+        **({"masked": dict(result.masked)} if result.masked else {}),
     }
     text = json.dumps(content, indent=2)
     (folder / CHANGES).write_text(text + "\n", encoding="utf-8")

@@ -46,13 +46,14 @@ _FAR_BELOW = 1000
 _SAMPLES, _SAMPLE = 4, 256  # windows a side, and their pixels, that show them
 
 
-def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
+def check_overlap(path: FilePath, what: str, grid: Grid, other: str = "image") -> None:
     """Refuses a raster that has no place on the ground or none in common.
 
     Args:
         path: The raster file.
         what: What it is, for messages.
         grid: Grid of the image.
+        other: What is called the image, for messages.
 
     Raises:
         DataError: If it has no CRS or shows other ground.
@@ -70,18 +71,28 @@ def check_overlap(path: FilePath, what: str, grid: Grid) -> None:
     Traceback (most recent call last):
     landslide_tf.errors.DataError: DEM `/vsimem/overlap.tif` must overlap the image, ...
     """
-    _check_shared([grid_of(path, what)], f"{what} `{path}`", grid)
+    check_shared([grid_of(path, what)], f"{what} `{path}`", grid, other)
 
 
-def _check_shared(parts: Sequence[Grid], name: str, grid: Grid) -> list[int]:
-    """Returns which parts of a raster share ground with an image; refuses none."""
+def check_shared(
+    parts: Sequence[Grid], name: str, grid: Grid, other: str = "image"
+) -> list[int]:
+    """Returns which parts of a raster share ground with an image; refuses none.
+
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.ground import check_shared
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 4, 4)
+    >>> check_shared([grid.window(4, 4, 4, 4), grid.window(2, 2, 4, 4)], "DEM", grid)
+    [1]
+    """
     try:
         found = [n for n, part in enumerate(parts) if share_ground(part, grid)]
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
     if not found:
         raise DataError(
-            f"{name} must overlap the image, received {parts[0]} beside {grid}: "
+            f"{name} must overlap the {other}, received {parts[0]} beside {grid}: "
             "they share no ground; check the systems of both."
         )
     return found
@@ -195,7 +206,7 @@ def check_images(
     >>> check_images(bands[:1], grid, grid)
     >>> check_images(bands, grid, grid)
     Traceback (most recent call last):
-    landslide_tf.errors.DataError: image `/vsimem/green.tif` must overlap the image, ...
+    landslide_tf.errors.DataError: image `/vsimem/green.tif` must overlap the first ...
     """
     upright = grid.crs is not None and not grid.is_rotated
     shared = bounds_in(grid, grid.crs) if upright else None
@@ -217,7 +228,7 @@ def check_images(
                     f"beside {stored}; warp both to one north-up grid (`gdalwarp`)."
                 )
             continue
-        check_overlap(path, "image", grid)
+        check_overlap(path, "image", grid, "first image")
         here = bounds_together([grid, grid_of(path, "image")], grid.crs)[1]
         shared = _common(shared, here)
         if shared is None:
@@ -278,7 +289,7 @@ def check_dem(dem: DemFiles, grid: Grid, terrain: Mapping[str, Any]) -> None:
     opened.dataset.close()
     own = upright_grid(opened.grid, str(dem))
     parts = [upright_grid(tile.grid, str(dem)) for tile in opened.tiles]
-    for number in _check_shared(parts, str(dem), grid):
+    for number in check_shared(parts, str(dem), grid):
         path = opened.tiles[number].path
         check_sentinels(path, "DEM", nodata=dem.nodata, option="--dem-nodata")
     if line := opened.overlaps:

@@ -28,7 +28,7 @@ from landslide_tf.objects import (
 from landslide_tf.raster import cog
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.grid import Window, grid_of
-from landslide_tf.raster.ground import check_overlap
+from landslide_tf.raster.ground import check_dem, check_overlap
 from landslide_tf.raster.legend import read_legend
 from landslide_tf.recognition.analysis import factor_ratios, statistics_of
 from landslide_tf.recognition.comparison import (
@@ -102,6 +102,10 @@ def recognise(
     options = options or SchemeOptions()
     check_recognition(maps, out, with_maps=maps.after.parent == Path(out))
     grid = grid_of(maps.after, "map")
+    if maps.dem is not None:
+        check_dem(maps.dem, grid, {})
+    if maps.probabilities is not None:
+        check_overlap(maps.probabilities, "probabilities", grid, "map")
     known_truth = None if reference is None else reference(grid)
     landslide, known = _read(maps.after, grid)
     if not landslide.any():
@@ -110,7 +114,7 @@ def recognise(
         )
     before = None
     if maps.before is not None:
-        check_overlap(maps.before, "map before", grid)
+        check_overlap(maps.before, "map before", grid, "map")
         before = _read(maps.before, grid)
     cleaned = _cleaned(landslide, known, before, options)
     with tempfile.TemporaryDirectory(prefix="landslide-tf-") as scratch:

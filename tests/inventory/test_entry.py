@@ -56,6 +56,27 @@ def test_attributes_of_the_landslides(entry):
         assert set(found.columns[name]) == {value}, name
 
 
+def test_rasters_of_other_ground_and_cells_that_look_like_values(tmp_path):
+    mapped = scenes.mapped(tmp_path, scenes.blobs())
+    far, heights = tmp_path / "far.tif", np.zeros((1, scenes.SIDE, scenes.SIDE))
+    layer = Layer("float32", -1, ["dem"])
+    write_plain(far, scenes.grid(east=900_000), layer, [(0, heights.astype("f4"))])
+    holes = tmp_path / "holes.tif"
+    heights[0, 1:] = 1000
+    heights[0, 0] = -32768
+    write_plain(holes, scenes.grid(), layer, [(0, heights.astype("f4"))])
+    for given, message in (
+        ({"dem": DemFiles(far)}, "far.tif` must overlap"),
+        ({"probabilities": far}, "far.tif` must overlap the map"),
+        ({"dem": DemFiles(holes)}, "--dem-nodata -32768"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read_entry(dataclasses.replace(mapped, **given), Settings())
+    known = dataclasses.replace(mapped, dem=DemFiles(holes, nodata=-32768))
+    _, found = read_entry(known, Settings())
+    assert np.nanmin(found.numbers("elev_min_m")) == 1000
+
+
 def test_facts_of_the_scene(entry):
     _, scene, found = entry
     assert scene.facts["landslides"] == len(found)

@@ -164,6 +164,28 @@ def test_a_page_shows_only_what_can_be_brought_onto_its_map(tmp_path):
     check_map_page(site, own.paths, dem=own)
 
 
+def test_a_page_is_refused_files_of_other_ground_and_cells_that_look_like_values(
+    tmp_path,
+):
+    place = {"crs": files.CRS, "transform": files.NORTH_UP}
+    site = classes(tmp_path / "site.tif", **place)
+    far = place | {"transform": files.NORTH_UP @ Affine.translation(24, 0)}
+    other = image(tmp_path / "far.tif", **far)
+    with pytest.raises(DataError, match=r"image `.*far.tif` must overlap the map"):
+        check_map_page(site, [other])
+    heights = np.arange(576, dtype=np.float32).reshape(1, 24, 24)
+    beside = DemFiles(files.write(tmp_path / "beside.tif", heights, **far))
+    with pytest.raises(DataError, match=r"DEM `.*beside.tif` must overlap the map"):
+        check_map_page(site, dem=beside)
+    heights[0, :3] = -9999
+    holes = files.write(tmp_path / "holes.tif", heights, **place)
+    with pytest.raises(DataError, match=r"image `.*holes.tif`.*`--nodata -9999`"):
+        check_map_page(site, [holes])
+    with pytest.raises(DataError, match=r"DEM `.*holes.tif`.*`--dem-nodata -9999`"):
+        check_map_page(site, dem=DemFiles(holes))
+    check_map_page(site, [holes], dem=DemFiles(holes, nodata=-9999), nodata=-9999)
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A data set of a scene of 96 × 24 pixels in a local system."""

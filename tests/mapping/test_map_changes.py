@@ -12,8 +12,9 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
 from landslide_tf.errors import DataError
-from landslide_tf.mapping import estimate_shift, map_changes
+from landslide_tf.mapping import Mask, MaskFiles, estimate_shift, map_changes
 from tests.mapping import map_files as files
+from tests.raster.test_masks import polygons
 
 CLASSES = ["landslide", "a", "b", "c", "d", "e"]
 # Xia et al. 2021, section 4.2, worked by hand.
@@ -136,3 +137,48 @@ def test_what_does_not_fit(tmp_path):
         map_changes([silent, silent], tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert map_changes([silent, silent], tmp_path / "out", landslide_class=1)
+
+
+def test_masked_ground_is_left_out_on_every_date(tmp_path):
+    before = np.zeros((40, 40), np.uint8)
+    after = before.copy()
+    after[4:14, 4:14] = after[20:30, 20:30] = after[20:30, 4:10] = 1
+    maps = [
+        class_map(
+            tmp_path / f"{k}.tif", values, classes=["other", "slide"], landslide=1
+        )
+        for k, values in enumerate((before, after))
+    ]
+    clouds = np.full((40, 40), 4, np.uint8)
+    clouds[18:32, 18:32] = 9
+    scl = files.write(tmp_path / "scl.tif", clouds[None])
+    west, north = 500_000, 4_600_000
+    area = polygons(
+        tmp_path / "a.geojson", shapely.box(west, north - 400, west + 400, north - 100)
+    )
+    masks = MaskFiles(area, masks=(Mask(scl, (9,)),))
+    found = map_changes(maps, tmp_path / "out", masks=masks, min_area=0)
+    counts = np.zeros((40, 40), bool)
+    counts[10:] = True
+    counts &= clouds != 9
+    new = counts & (after == 1)
+    assert np.array(found.transitions[0]["pixels"]).tolist() == [
+        [(counts & (after == 0)).sum(), new.sum()],
+        [0, 0],
+    ]
+    written = read(tmp_path / "out" / "new_1.tif")
+    np.testing.assert_array_equal(written, np.where(counts, new, 255))
+    np.testing.assert_array_equal(
+        read(tmp_path / "out" / "first_step.tif"), np.where(new, 1, -1)
+    )
+    assert sorted(item.area for item in found.objects) == [4000, 6000]
+    said = {"WITHIN": "a.geojson", "MASK": '["scl.tif:9"]'}
+    content = json.loads((tmp_path / "out" / "changes.json").read_text())
+    assert content["masked"] == said
+    for name in ("new_1.tif", "from_1.tif", "first_step.tif"):
+        with rasterio.open(tmp_path / "out" / name) as dataset:
+            assert dataset.tags().items() >= said.items()
+    with pytest.raises(DataError, match="which leave none"):
+        everything = MaskFiles(masks=(Mask(scl, (4, 9)),))
+        map_changes(maps, tmp_path / "none", masks=everything)
+    assert not (tmp_path / "none").exists()

@@ -12,6 +12,8 @@ import shapely
 from landslide_tf.errors import DataError
 from landslide_tf.files import sha256
 from landslide_tf.objects import DEFAULT_RULES, Rule, read_rules
+from landslide_tf.raster.cog import Layer, write_plain
+from landslide_tf.raster.dem import DemFiles
 from landslide_tf.recognition import (
     Maps,
     Reference,
@@ -62,6 +64,26 @@ def test_each_stage_raises_precision_and_loses_two_points_of_recall_at_most(
             assert other.dp >= one.dp - 0.02, (after.name, what)
     last = found.stages[-1].pixels.scores()
     assert last.ce < 0.02 and last.dp > 0.98
+
+
+def test_rasters_of_other_ground_and_cells_that_look_like_values(scenes, tmp_path):
+    maps, _, _ = scenes[0]
+    height, width = planted.GRID.shape
+    values = np.full((1, height, width), 800, np.float32)
+    values[0, :9] = -9999
+    holes, far = tmp_path / "holes.tif", tmp_path / "far.tif"
+    layer = Layer("float32", -1, ["values"])
+    write_plain(holes, planted.GRID, layer, [(0, values)])
+    beside = planted.GRID.window(0, width, height, width)
+    write_plain(far, beside, layer, [(0, values)])
+    for given, message in (
+        ({"dem": DemFiles(holes)}, "--dem-nodata -9999"),
+        ({"dem": DemFiles(far, nodata=-9999)}, "far.tif` must overlap"),
+        ({"probabilities": far}, "far.tif` must overlap the map"),
+    ):
+        with pytest.raises(DataError, match=message):
+            recognise(dataclasses.replace(maps, **given), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_each_false_alarm_is_rejected_by_what_it_differs_in(scenes, recognised):

@@ -27,6 +27,7 @@ from landslide_tf.raster.grid import (
     readable,
     stored_grid,
 )
+from landslide_tf.raster.ground import check_shared
 from landslide_tf.raster.legend import read_legend
 from landslide_tf.raster.systems import mover, system_of
 from landslide_tf.raster.validity import alpha_bands, known_cells
@@ -100,7 +101,8 @@ class Overview:
             name: What the file is called in messages.
 
         Raises:
-            DataError: If it has no place, or one that does not convert into the map's.
+            DataError: If it has no place, one that does not convert into the map's, or
+                shows other ground.
         """
         if self._has_cells(own):
             return
@@ -114,6 +116,8 @@ class Overview:
             mover(system_of(own), system_of(self.grid))
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
+        if not (own.is_rotated or self.grid.is_rotated):
+            check_shared([north_up(own)[0]], name, self.grid, "map")
 
     def read(
         self,

@@ -12,6 +12,8 @@ from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour
 from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import open_raster, stored_grid
+from landslide_tf.raster.ground import check_sentinels
+from landslide_tf.raster.validity import alpha_bands
 from landslide_tf.report.map.about import About, area_text
 from landslide_tf.report.map.layers import (
     PROBABILITY_MAP,
@@ -89,6 +91,7 @@ def check_map_page(
     images: Sequence[str | Path] = (),
     *,
     dem: DemFiles | None = None,
+    nodata: float | None = None,
 ) -> None:
     """Refuses files that a page could not show with a map, before anything expensive.
 
@@ -96,19 +99,28 @@ def check_map_page(
         path: The (first) map.
         images: Images of any grid.
         dem: Elevations of any grid.
+        nodata: Number that stands for no data in the images; None = as they tag.
 
     Raises:
-        DataError: If one cannot be read, has no place or one that does not convert into
-            the map's, or elevations have no known unit.
+        DataError: If one cannot be read, has no place, one that does not convert into
+            the map's or other ground, if elevations have no known unit, or cells
+            without a value look like values.
     """
     overview = Overview.of(path, MAX_SIDE)
     for image in images:
         with open_raster(image, "image") as dataset:
             overview.check(stored_grid(dataset), f"image `{image}`")
+            bands = {*range(1, dataset.count + 1)} - {*alpha_bands(dataset)}
+        for band in sorted(bands):
+            check_sentinels(
+                image, "image", band, nodata=nodata, replaces=True, option="--nodata"
+            )
     if dem is not None:
         opened = open_dem(dem)
         opened.dataset.close()
         overview.check(opened.grid, str(dem))
+        for path in dem.paths:
+            check_sentinels(path, "DEM", nodata=dem.nodata, option="--dem-nodata")
 
 
 def write_map_page(
