@@ -27,7 +27,7 @@ from landslide_tf.mapping.class_changes import (
 from landslide_tf.mapping.existing import CHANGES, check_changes
 from landslide_tf.mapping.series import NewObject, first_step, new_objects
 from landslide_tf.mapping.shift import estimate_shift
-from landslide_tf.mapping.styles import qgis_style, style_file
+from landslide_tf.mapping.styles import write_legend, write_polygon_style
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster import cog
 from landslide_tf.raster.aligned import AlignedRaster
@@ -40,10 +40,8 @@ from landslide_tf.raster.grid import (
 )
 from landslide_tf.raster.ground import check_overlap
 from landslide_tf.raster.legend import (
-    category_names,
     class_layer,
     named_colours,
-    names_file,
     read_legend,
 )
 from landslide_tf.raster.masks import MaskFiles, MaskReader, Masks, read_masks
@@ -196,7 +194,9 @@ def map_changes(
             _write_rasters(result, folder, grid, arrays, landslide, steps, maps)
         _write_table(folder, result, maps)
         found = _polygons(result, grid)
-        polygons.write_landslides(found, folder / "new_landslides.gpkg", "GPKG")
+        vector = folder / "new_landslides.gpkg"
+        polygons.write_landslides(found, vector, "GPKG")
+        write_polygon_style(vector, named_colours(_new_names(mapped))[1][1])
     return result
 
 
@@ -278,8 +278,7 @@ def _write_rasters(
     steps: NDArray[np.int16],
     maps: Sequence[str | Path],
 ) -> None:
-    new_names = [f"no new {result.mapped}", f"new {result.mapped}"]
-    names: dict[str, Sequence[str]] = {"new": new_names, "from": result.classes}
+    names = {"new": _new_names(result.mapped), "from": result.classes}
     for step in range(1, len(arrays)):
         before, after = arrays[step - 1], arrays[step]
         new = new_landslides(before, after, landslide_class=landslide).astype(np.uint8)
@@ -296,6 +295,10 @@ def _write_rasters(
     _write(folder / "first_step.tif", grid, layer, steps, dates)
 
 
+def _new_names(mapped: str) -> tuple[str, str]:
+    return f"no new {mapped}", f"new {mapped}"
+
+
 def _write(
     path: Path,
     grid: Grid,
@@ -306,9 +309,7 @@ def _write(
     """Writes a raster with the names of its values, and a style."""
     scratch = path.with_suffix(".plain.tif")
     cog.write_cog(path, grid, layer, [(0, values[None])], scratch=scratch)
-    names_file(path).write_text(category_names(names), encoding="utf-8")
-    style = qgis_style(named_colours(names))
-    style_file(path).write_text(style, encoding="utf-8")
+    write_legend(path, names)
 
 
 def _write_table(folder: Path, result: Changes, maps: Sequence[str | Path]) -> None:

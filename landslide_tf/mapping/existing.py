@@ -36,7 +36,7 @@ _FIELDS = {"id", "area_px", "area_m2"}
 _POLICY = b"content=\"default-src 'none'; img-src data:; script-src 'sha"
 _EVALUATION = {"pixels", "objects", "sizes", "ignored"}
 _STEP = re.compile(
-    r"((new|from)_\d+|first_step)\.(tif|tif\.aux\.xml|qml)|new_landslides\.gpkg"
+    r"((new|from)_\d+|first_step)\.(tif|tif\.aux\.xml|qml)|new_landslides\.(gpkg|qml)"
 )
 
 

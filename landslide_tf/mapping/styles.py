@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from landslide_tf.files import atomic_path
 from landslide_tf.palette import Colour
+from landslide_tf.raster.legend import category_names, named_colours, names_file
 
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 _FILL = 70  # of 255, the opacity inside of outlines
@@ -50,6 +52,49 @@ def qgis_style(
         _add_polygons(root, polygons)
     ElementTree.indent(root, "")
     return _DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def write_legend(path: Path, names: Sequence[str]) -> None:
+    """Writes the names and colours of a class map beside it, for GDAL and for QGIS.
+
+    Args:
+        path: The map.
+        names: Class names in the order of the values.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from landslide_tf.mapping.styles import write_legend
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_legend(Path(folder, "map.tif"), ["background", "landslide"])
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['map.qml', 'map.tif.aux.xml']
+    """
+    _write(names_file(path), category_names(names))
+    _write(style_file(path), qgis_style(named_colours(names)))
+
+
+def write_polygon_style(path: Path, colour: Colour) -> None:
+    """Writes the style of polygons beside them.
+
+    Args:
+        path: The polygons.
+        colour: Of their outlines, and of a light fill.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from landslide_tf.mapping.styles import style_file, write_polygon_style
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "landslides.gpkg")
+    ...     write_polygon_style(path, (230, 0, 0))
+    ...     "230,0,0,255" in style_file(path).read_text()
+    True
+    """
+    _write(style_file(path), qgis_style(polygons=colour))
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def is_style(path: Path) -> bool:

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from landslide_tf.files import atomic_path
 from landslide_tf.inventory import Statistics, write_density
 from landslide_tf.mapping.polygons import Landslides
+from landslide_tf.mapping.styles import write_legend, write_polygon_style
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import write_rules
 from landslide_tf.outputs import check_own_folder
 from landslide_tf.raster import cog
 from landslide_tf.raster.grid import FilePath, open_raster
-from landslide_tf.raster.legend import Legend, class_layer
+from landslide_tf.raster.legend import Legend, class_layer, named_colours
 from landslide_tf.raster.outputs import check_outputs
 from landslide_tf.raster.polygons import write_polygons
 from landslide_tf.recognition.options import Maps, SchemeOptions
@@ -32,6 +33,7 @@ SUMMARY = "summary.json"
 _OWN = {"mask", "landslides", "rejected", "density", "rules", "summary", "report"}
 _OF_MAPS = {"map.tif", "probabilities.tif", "before.tif"}
 _CLASSES = ("other", "landslide")
+_REJECTED = (90, 90, 90)  # grey, to look at beside red
 _INHERITED = ("MODEL", "MODEL_VERSION", "DATA_LICENCE", "THRESHOLD", "IMAGE")
 
 
@@ -133,6 +135,7 @@ def write_recognition(
     ):
         plain = Path(scratch, "plain.tif")
         cog.write_cog(path, grid, layer, [(0, values[None])], scratch=plain)
+    write_legend(folder / "mask.tif", _CLASSES)
     system = None if grid.crs is None else grid.crs.to_wkt()
     for name, driver, which in (
         ("landslides.gpkg", "GPKG", kept),
@@ -145,6 +148,8 @@ def write_recognition(
                 path, driver, chosen.geometries, chosen.table, system,
                 layer=Path(name).stem,
             )  # fmt: skip
+    write_polygon_style(folder / "landslides.gpkg", named_colours(_CLASSES)[1][1])
+    write_polygon_style(folder / "rejected.gpkg", _REJECTED)
     write_density(result.statistics, folder / "density.tif")
     write_rules(options.rules, folder / "rules.yaml")
     content: dict[str, Any] = {

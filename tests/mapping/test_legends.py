@@ -134,4 +134,7 @@ def test_changes_have_names_and_styles(tmp_path):
         assert [name for _, name, _ in entries(out / f"{stem}.qml")] == names
     with rasterio.open(out / "from_1.tif") as dataset:
         assert dataset.colormap(1)[0][:3] == (0, 115, 38)  # forest
+    _, (_, _, colour) = entries(out / "new_1.qml")
+    outline = ",".join(map(str, (*colour, 255)))
+    assert outline in (out / "new_landslides.qml").read_text()
     map_changes(maps, out, min_area=0)  # replaces its own folder

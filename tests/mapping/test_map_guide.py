@@ -13,6 +13,7 @@ import pytest
 import rasterio
 
 from tests.contracts.command import Command
+from tests.mapping import map_files as files
 
 PAGE = (Path(__file__).parents[2] / "docs" / "map.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -35,7 +36,17 @@ def test_the_guide_works_on_a_real_scene(shared, command, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     calc, mapping, _of_other_files, changes = COMMANDS
     rio = "from rasterio.rio.main import main_group; main_group()"
-    subprocess.run([sys.executable, "-c", rio, *calc[1:]], check=True, timeout=120)
+    plain = tmp_path / "no_tag"  # an image that tags no value for no data
+    plain.mkdir()
+    values = np.uint8([[[10, 20]], [[30, 60]], [[5, 5]]])
+    files.write(plain / "image.tif", values)
+    for folder in (plain, tmp_path):
+        subprocess.run(
+            [sys.executable, "-c", rio, *calc[1:]], check=True, timeout=120, cwd=folder
+        )
+    with rasterio.open(plain / "ndvi.tif") as dataset:
+        np.testing.assert_allclose(dataset.read(1), [[0.5, 0.5]])
+    shutil.rmtree(plain)
     code, text, err = command(*mapping[1:])
     assert code == 0, err
     assert "warning: the model was trained on cells of 2 to 2 m" in err

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pyogrio
@@ -11,6 +12,7 @@ import shapely
 
 from landslide_tf.errors import DataError
 from landslide_tf.files import sha256
+from landslide_tf.mapping.styles import is_style
 from landslide_tf.objects import DEFAULT_RULES, Rule, read_rules
 from landslide_tf.raster.cog import Layer, write_plain
 from landslide_tf.raster.dem import DemFiles
@@ -22,6 +24,7 @@ from landslide_tf.recognition import (
     recognise,
     spread,
 )
+from tests.mapping import test_legends as legends
 from tests.recognition import planted
 
 
@@ -84,6 +87,17 @@ def test_rasters_of_other_ground_and_cells_that_look_like_values(scenes, tmp_pat
         with pytest.raises(DataError, match=message):
             recognise(dataclasses.replace(maps, **given), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_recognised_has_names_and_styles(recognised):
+    folder = recognised.folder
+    assert len(legends.entries(folder / "mask.qml")) == 2
+    beside = ElementTree.parse(folder / "mask.tif.aux.xml")
+    assert [n.text for n in beside.iter("Category")] == ["other", "landslide"]
+    with rasterio.open(folder / "mask.tif") as dataset:
+        red = dataset.colormap(1)[1][:3]
+    assert ",".join(map(str, red)) in (folder / "landslides.qml").read_text()
+    assert is_style(folder / "rejected.qml")
 
 
 def test_each_false_alarm_is_rejected_by_what_it_differs_in(scenes, recognised):
