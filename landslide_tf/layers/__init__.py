@@ -1,5 +1,10 @@
 """Keras layers that several networks share."""
 
+from landslide_tf.layers.attention import (
+    MergePatches,
+    SelfAttention,
+    WindowAttention,
+)
 from landslide_tf.layers.batch_norm import BatchNormalization
 from landslide_tf.layers.blocks import (
     ImagePooling,
@@ -15,6 +20,7 @@ from landslide_tf.layers.evidential import (
     EvidentialFusion,
     MultiScaleSaliency,
 )
+from landslide_tf.layers.gated_convolution import GatedConvolution
 from landslide_tf.layers.padding import CropTo, PadToStride
 from landslide_tf.layers.preprocessing import (
     EncodeFactors,
@@ -27,6 +33,7 @@ from landslide_tf.layers.preprocessing import (
 from landslide_tf.layers.regions import DecodeByRegion, SelectRegion
 from landslide_tf.layers.rep_vgg import RepVggBlock
 from landslide_tf.layers.resize import BilinearUpsampling, FixedResize2D, Resize2D
+from landslide_tf.layers.tokens import ClassToken, FirstToken, LayerScale
 from landslide_tf.layers.triangle_fork import (
     GroupWeighting,
     adaptive_triangle_fork,
@@ -37,6 +44,7 @@ __all__ = [
     "BatchNormalization",
     "BilinearUpsampling",
     "ChannelSaliencyFusion",
+    "ClassToken",
     "ConcatConv2D",
     "Conv2D",
     "CropTo",
@@ -45,9 +53,13 @@ __all__ = [
     "EvidentialFusion",
     "FactorKind",
     "Factors",
+    "FirstToken",
     "FixedResize2D",
+    "GatedConvolution",
     "GroupWeighting",
     "ImagePooling",
+    "LayerScale",
+    "MergePatches",
     "MultiScaleSaliency",
     "Normalization",
     "Normalize",
@@ -56,6 +68,8 @@ __all__ = [
     "Resize2D",
     "SelectChannels",
     "SelectRegion",
+    "SelfAttention",
+    "WindowAttention",
     "adaptive_triangle_fork",
     "aspp",
     "batch_normalized",

@@ -49,7 +49,8 @@ def deeplab_v3_plus(
         num_classes: Classes, >= 1.
         input_shape: (height, width, bands) of `image`; any size >= 1, or None.
         normalization: `"imagenet"` (RGB, 0..255), `"caffe"` or (mean, std, scale).
-        backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`.
+        backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`; with `c` or
+            `d` behind it as in `backbones.resnet`.
         backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
         output_stride: 8, 16 or 32.
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.

@@ -59,7 +59,8 @@ def fstf_net(
             order: each has a VGG-16 of its own, and all are fused (equation 1).
         aspect_encoding: `"paper"` or `"sincos"`.
         normalization: `"imagenet"` (RGB, 0..255), `"caffe"` or (mean, std, scale).
-        backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`.
+        backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`; with `c` or
+            `d` behind it as in `backbones.resnet`.
         backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
         output_stride: 8, 16 or 32.
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.

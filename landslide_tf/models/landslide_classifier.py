@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -11,10 +12,31 @@ from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones.applications import FAMILIES, family_feature
+from landslide_tf.models.backbones.hornet import HORNETS, hornet
 from landslide_tf.models.backbones.repvgg import REPVGGS, repvgg
 from landslide_tf.models.backbones.resnet import DEPTHS, resnet
+from landslide_tf.models.backbones.swin import SWINS, swin
+from landslide_tf.models.backbones.van import VANS, van
+from landslide_tf.models.backbones.vit import PATCH, VITS, vit
 from landslide_tf.models.registry import register_classifier
 from landslide_tf.models.weights import load_weights
+
+
+def _resnet(x: Tensor, backbone: str, *, width: float) -> Tensor:
+    """Builds a ResNet in torchvision's layout up to its last feature."""
+    features = resnet(x, backbone, layout="torchvision", output_stride=32, width=width)
+    return features["C5"]
+
+
+# What the image's sizes become multiples of, and what builds the last feature.
+ENCODERS: dict[str, tuple[int, Callable[..., Tensor]]] = {
+    **dict.fromkeys(REPVGGS, (1, repvgg)),
+    **dict.fromkeys(DEPTHS, (32, _resnet)),
+    **dict.fromkeys(HORNETS, (32, hornet)),
+    **dict.fromkeys(SWINS, (32, swin)),
+    **dict.fromkeys(VANS, (32, van)),
+    **dict.fromkeys(VITS, (PATCH, vit)),
+}
 
 
 @register_classifier
@@ -35,27 +57,33 @@ def landslide_classifier(
     """Builds a classifier: encoder, global average pooling, one dense layer.
 
     One branch of doi 10.1109/JSTARS.2024.3354455, whose classes are (non-landslide,
-    landslide). Of its toolbox, RepVGG (Ding et al. 2021) and the families of
-    `keras.applications` are here; HorNet, Swin, VAN and ViT are not.
+    landslide), on an encoder of those of its authors' toolbox: RepVGG (Ding et al.
+    2021), HorNet (Rao et al. 2022), Swin (Liu et al. 2021, 2022), VAN (Guo et al.
+    2023), ViT (Dosovitskiy et al. 2021), ResNet or one of `keras.applications`. ViT
+    scores its class token, HorNet normalises behind the average, as published.
 
     Args:
         num_classes: Classes, >= 1.
         input_shape: (height, width, bands) of `image`; any size >= 1 with RepVGG.
-            Other encoders mirror to a multiple of 32; Inception and Xception need 65.
+            Other encoders mirror to a multiple of 32 (ViT: 16); Inception and Xception
+            need 65. ViT's positions are for 224 × 224 and resized for other sizes.
         backbone: `"repvgg_a0"` to `"repvgg_b3"` (also `g2`, `g4`, `d2se`),
             `"resnet18"`, `"resnet34"`, `"resnet50"` or `"resnet101"` in torchvision's
-            layout, or a name of `keras.applications`, such as `"EfficientNetB0"`.
+            layout (also with `c`, `d` behind it), `"hornet_tiny"`, `"swin_tiny"`,
+            `"swin_v2_tiny"` (also `small`, `base`), `"van_b0"` to `"van_b3"`,
+            `"vit_tiny"`, `"vit_small"` (DeiT's), `"vit_base"`, or a name of
+            `keras.applications`, such as `"EfficientNetB0"`.
         normalization: `"imagenet"` (RGB in 0..255, in the form that the encoder's
             ImageNet weights expect) or (mean, std, scale).
-        width: Multiplier of the channels of a RepVGG or lower-case ResNet, or the
-            `alpha` of a MobileNet.
+        width: Multiplier of the channels of an encoder in lower case, or the `alpha`
+            of a MobileNet.
         deploy: Whether RepVGG is built in the form that `deployed` returns.
         dropout: Rate before the classifier.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
         backbone_weights: `"imagenet"` or a file of that network of
-            `keras.applications`; for RepVGG and the lower-case ResNets a file of
-            PyTorch's weights, as `models.weights.read_weights` reads them; a last
+            `keras.applications`; for an encoder in lower case a file of its authors'
+            weights (PyTorch), as `models.weights.read_weights` reads them; a last
             layer of other classes starts anew.
         name: Name of the model.
 
@@ -76,7 +104,7 @@ def landslide_classifier(
     """
     assembly.Head(num_classes, classifier_activation, dropout)
     image = assembly.image_input(input_shape)
-    ours = backbone in REPVGGS or backbone in DEPTHS
+    ours = backbone in ENCODERS
     if deploy and backbone not in REPVGGS:
         raise ModelError(
             f"`deploy=True` needs a RepVGG, received `backbone={backbone!r}`."
@@ -87,25 +115,20 @@ def landslide_classifier(
             f"`backbone_weights` for `{backbone}` must be a file of PyTorch's weights, "
             "received `imagenet`, which `keras.applications` has not."
         )
-    if backbone in REPVGGS:
-        x = assembly.prepared_image(image, 1, normalization)
-        x = repvgg(x, backbone, width=width, deploy=deploy)
-    elif backbone in DEPTHS:
-        x = assembly.prepared_image(image, 32, normalization)
-        features = resnet(
-            x, backbone, layout="torchvision", output_stride=32, width=width
-        )
-        x = features["C5"]
+    if ours:
+        stride, build = ENCODERS[backbone]
+        x = assembly.prepared_image(image, stride, normalization)
+        options = {"deploy": True} if deploy else {}
+        x = build(x, backbone, width=width, **options)
     elif backbone in FAMILIES:
         form = FAMILIES[backbone] if normalization == "imagenet" else normalization
         x = assembly.prepared_image(image, 32, form)
         x = family_feature(x, backbone, width=width, backbone_weights=backbone_weights)
     else:
-        known = (*REPVGGS, *DEPTHS, *FAMILIES)
         raise ModelError(
-            "`backbone` must be a RepVGG such as 'repvgg_a0', a ResNet such as "
-            f"'resnet50' or a network of `keras.applications`, received {backbone!r}."
-            + did_you_mean(str(backbone), known)
+            f"`backbone` must be one of {', '.join(ENCODERS)} or a network of "
+            f"`keras.applications`, received {backbone!r}."
+            + did_you_mean(str(backbone), (*ENCODERS, *FAMILIES))
         )
     outputs = _scored(x, num_classes, dropout, classifier_activation)
     model = keras.Model([image], outputs, name=name)

@@ -58,7 +58,8 @@ def unet(
         input_shape: (height, width, bands) of `image`; any size >= 1, or None.
         normalization: `"imagenet"` (RGB in 0..255, in the form that `backbone_weights`
             expect), `"caffe"` or (mean, std, scale).
-        backbone: None; `"resnet18"`, `"resnet34"`, `"resnet50"` or `"resnet101"`; or a
+        backbone: None; `"resnet18"`, `"resnet34"`, `"resnet50"` or `"resnet101"` (also
+            with `c`, `d` behind it); or a
             name in `keras.applications` such as `"MobileNetV2"`.
         backbone_layout: Of a ResNet: `"keras"`, or `"torchvision"` (stride on the
             3 × 3).

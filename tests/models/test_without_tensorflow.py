@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from landslide_tf import models
+from landslide_tf import layers, models
 from landslide_tf.layers import EncodeFactors, PadToStride, Resize2D
 from tests.contracts.segmentation_model import build, draw_inputs, settle
 
@@ -64,6 +64,18 @@ for name in sys.argv[2:]:
     print(name, loss)
 """
 
+TRAIN_CLASSIFIER = """
+model = models.landslide_classifier(3, backbone=sys.argv[2], width=0.125)
+model.compile("adam", "sparse_categorical_crossentropy")
+image = np.random.default_rng(0).uniform(0, 255, (2, 37, 53, 3)).astype("float32")
+before = [v.numpy().copy() for v in model.trainable_variables]
+loss = model.train_on_batch({"image": image}, np.array([0, 1]))
+assert np.isfinite(loss)
+moved = [(a != v.numpy()).any() for a, v in zip(before, model.trainable_variables)]
+assert sum(moved) > 0.9 * len(moved)
+print("loss", loss)
+"""
+
 COMPUTE = """
 data = np.load("inputs.npz")
 arrays = {
@@ -72,6 +84,7 @@ arrays = {
     "nearest": layers.Resize2D("nearest")(data["x"], data["like"]),
     "padded": layers.PadToStride(16)(data["x"]),
     "encoded": layers.EncodeFactors(encoding="sincos")(data["factors"]),
+    "attention": keras.models.load_model("attention.keras")(data["features"]),
     "probabilities": keras.models.load_model("model.keras")(
         {k: data[k] for k in ("image", "factors")}
     ),
@@ -105,6 +118,17 @@ def on_jax(folder, script, *names):
     return result.stdout
 
 
+def attentive():
+    """Every layer of the encoders of branches that is not Keras's, in one network."""
+    features = keras.Input((None, None, 8))
+    x = layers.GatedConvolution(3)(features)
+    x = layers.WindowAttention(2, 4, 2)(x)
+    x = layers.WindowAttention(2, 4, 2, cosine=True)(x)
+    x = layers.MergePatches()(layers.LayerScale(0.5)(x))
+    x = layers.SelfAttention(2)(layers.ClassToken(3)(x))
+    return keras.Model(features, layers.FirstToken()(x))
+
+
 @pytest.fixture(scope="module")
 def arrays(tmp_path_factory):
     """The same inputs through TensorFlow here and through JAX in a subprocess."""
@@ -114,10 +138,13 @@ def arrays(tmp_path_factory):
         build("fstf_net", {"backbone": "resnet18", "backbone_layout": "torchvision"})
     )
     model.save(folder / "model.keras")
+    attention = attentive()
+    attention.save(folder / "attention.keras")
     inputs = {k: v.numpy() for k, v in draw_inputs(model, 1, 37, 53).items()}
     x = random.normal(size=(2, 5, 7, 3)).astype("float32")
     like = np.zeros((1, 20, 28, 1), "float32")
-    np.savez(folder / "inputs.npz", x=x, like=like, **inputs)
+    features = random.normal(size=(2, 6, 10, 8)).astype("float32")
+    np.savez(folder / "inputs.npz", x=x, like=like, features=features, **inputs)
     on_jax(folder, COMPUTE)
     expected = {
         "bilinear": Resize2D()(x, like),
@@ -125,6 +152,7 @@ def arrays(tmp_path_factory):
         "nearest": Resize2D("nearest")(x, like),
         "padded": PadToStride(16)(x),
         "encoded": EncodeFactors(encoding="sincos")(inputs["factors"]),
+        "attention": attention(features),
         "probabilities": model(inputs),
     }
     expected = {k: keras.ops.convert_to_numpy(v) for k, v in expected.items()}
@@ -141,6 +169,14 @@ def test_every_network_trains(tmp_path):
     assert len(on_jax(tmp_path, TRAIN, *names).splitlines()) == len(names)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "backbone", ["hornet_tiny", "swin_tiny", "swin_v2_tiny", "van_b0", "vit_tiny"]
+)
+def test_classifiers_train(backbone, tmp_path):
+    assert "loss" in on_jax(tmp_path, TRAIN_CLASSIFIER, backbone)
+
+
 @pytest.mark.parametrize(
     ("name", "tolerance"),
     [
@@ -149,6 +185,7 @@ def test_every_network_trains(tmp_path):
         ("nearest", 0),
         ("padded", 0),
         ("encoded", 1e-6),
+        ("attention", 1e-4),
         ("probabilities", 1e-3),
     ],
 )

@@ -12,11 +12,18 @@ from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.layers import Conv2D, batch_normalized, scaled_channels
 
 # Blocks a stage, and whether a block is a bottleneck.
-DEPTHS = {
+_PLAIN = {
     "resnet18": ((2, 2, 2, 2), False),
     "resnet34": ((3, 4, 6, 3), False),
     "resnet50": ((3, 4, 6, 3), True),
     "resnet101": ((3, 4, 23, 3), True),
+}
+# V1c has three 3 × 3 convolutions in the place of the first one, V1d average pooling in
+# the shortcut of a stride besides (He et al. 2019, figure 2, c and d).
+DEPTHS = {
+    f"{name}{version}": shape
+    for version in ("", "c", "d")
+    for name, shape in _PLAIN.items()
 }
 LAYOUTS = ("keras", "torchvision")
 OUTPUT_STRIDES = (8, 16, 32)
@@ -34,6 +41,8 @@ class _Block:
     dilations: tuple[int, int]  # of a basic block's two; a bottleneck has the first
     width: float
     layout: str
+    pooled: bool = False  # whether the shortcut of a stride averages
+    unstrided: bool = False  # whether the block is the one that lost its stride
 
 
 def check_resnet(
@@ -61,10 +70,15 @@ def check_resnet(
             f"{output_stride!r}."
         )
     blocks, bottleneck = DEPTHS[backbone]
-    if layout == "keras" and not bottleneck:
+    if layout == "keras" and (not bottleneck or backbone not in _PLAIN):
         raise ModelError(
             f"`backbone={backbone!r}` exists in the layout 'torchvision' only, received"
             " `backbone_layout='keras'`."
+        )
+    if backbone.endswith("d") and output_stride == 8:
+        raise ModelError(
+            f"`backbone={backbone!r}` needs `output_stride` 16 or 32 (the averages of "
+            "its shortcuts are not dilated), received 8."
         )
     if multi_grid is None:
         return
@@ -98,10 +112,13 @@ def resnet(
 
     Args:
         x: Normalised image (batch, height, width, bands).
-        backbone: `"resnet18"`, `"resnet34"`, `"resnet50"` or `"resnet101"`.
+        backbone: `"resnet18"`, `"resnet34"`, `"resnet50"` or `"resnet101"`; with `c`
+            behind it the first convolution is three of 3 × 3, with `d` shortcuts of a
+            stride average besides (He et al. 2019, section 4.1).
         layout: `"keras"`: strides on the first 1 × 1 convolution and biases, with the
             layer names of `keras.applications`; `"torchvision"`: strides on the 3 × 3
-            convolution, no biases. The two small depths exist in the second only.
+            convolution, no biases. The two small depths and the forms `c` and `d` exist
+            in the second only.
         output_stride: Image size over size of the last stage: 8, 16 or 32.
         multi_grid: Rates of the last stage's blocks, or None.
         width: Width multiplier of every channel count.
@@ -118,14 +135,16 @@ def resnet(
     blocks, bottleneck = DEPTHS[backbone]
     apply_block = _bottleneck if bottleneck else _basic_block
     features = {}
-    x = features["C1"] = _stem(x, layout, width)
+    deep = backbone not in _PLAIN
+    x = features["C1"] = (_deep_stem if deep else _stem)(x, layout, width)
     x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
     x = keras.layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
     current, rate = 4, 1
     for stage, count in enumerate(blocks, start=2):
         stride = 1 if stage == 2 else 2
         before = rate
-        if current * stride > output_stride:
+        unstrided = current * stride > output_stride
+        if unstrided:
             rate, stride = rate * stride, 1
         current *= stride
         for index in range(1, count + 1):
@@ -141,6 +160,8 @@ def resnet(
                 dilations=dilations,
                 width=width,
                 layout=layout,
+                pooled=backbone.endswith("d") and stage > 2 and index == 1,
+                unstrided=unstrided,
             )
             x, reduced = apply_block(x, block, project=index == 1)
         features[f"C{stage}"] = x
@@ -161,6 +182,16 @@ def _stem(x: Tensor, layout: str, width: float) -> Tensor:
     )(x)
     x = batch_normalized(x, name="conv1_bn", epsilon=EPSILON[layout])
     return keras.layers.ReLU(name="conv1_relu")(x)
+
+
+def _deep_stem(x: Tensor, layout: str, width: float) -> Tensor:
+    """Applies three convolutions in the place of the first one."""
+    for part, channels in enumerate((32, 32, 64), start=1):
+        stride = 2 if part == 1 else 1
+        block = _Block("conv1", channels, stride, (1, 1), width, layout)
+        x = _conv_bn(x, block, part, channels=channels, kernel_size=3, stride=stride)
+        x = keras.layers.ReLU(name=f"conv1_{part}_relu")(x)
+    return x
 
 
 def _conv_bn(
@@ -193,14 +224,24 @@ def _conv_bn(
     return batch_normalized(x, name=f"{name}_bn", epsilon=EPSILON[block.layout])
 
 
+def _projected(x: Tensor, block: _Block, channels: int) -> Tensor:
+    """Returns the shortcut of a block that changes size or channels."""
+    if not block.pooled:
+        return _conv_bn(
+            x, block, 0, channels=channels, kernel_size=1, stride=block.stride
+        )
+    # The average of a stride that was removed is that of every place.
+    options = {"strides": 1, "padding": "same"} if block.unstrided else {"strides": 2}
+    x = keras.layers.AveragePooling2D(2, name=f"{block.name}_0_pool", **options)(x)
+    return _conv_bn(x, block, 0, channels=channels, kernel_size=1)
+
+
 def _bottleneck(x: Tensor, block: _Block, project: bool) -> tuple[Tensor, Tensor]:
     """Returns a bottleneck's result and its reduced feature."""
     early, late = (block.stride, 1) if block.layout == "keras" else (1, block.stride)
     shortcut = x
     if project:
-        shortcut = _conv_bn(
-            x, block, 0, channels=4 * block.channels, kernel_size=1, stride=block.stride
-        )
+        shortcut = _projected(x, block, 4 * block.channels)
     x = _conv_bn(x, block, 1, channels=block.channels, kernel_size=1, stride=early)
     reduced = x = keras.layers.ReLU(name=f"{block.name}_1_relu")(x)
     x = _conv_bn(
@@ -222,9 +263,7 @@ def _basic_block(x: Tensor, block: _Block, project: bool) -> tuple[Tensor, Tenso
     shortcut = x
     # The first stage keeps size and channels: torchvision has no projection there.
     if project and block.channels != 64:
-        shortcut = _conv_bn(
-            x, block, 0, channels=block.channels, kernel_size=1, stride=block.stride
-        )
+        shortcut = _projected(x, block, block.channels)
     x = _conv_bn(
         x,
         block,

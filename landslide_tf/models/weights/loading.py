@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -14,7 +14,13 @@ from landslide_tf.models import tsmu
 from landslide_tf.models.weights.arrays import PARTS, WeightFile, read_weights
 from landslide_tf.models.weights.names import NameMap, read_names
 
-_COUNTER = "num_batches_tracked"  # of a batch norm, for momentum None
+# Arrays that follow from others or count steps; a network here has no use for them.
+_BUFFERS = (
+    "num_batches_tracked",
+    "relative_position_index",
+    "relative_coords_table",
+    "attn_mask",
+)
 
 
 def load_weights(
@@ -66,12 +72,12 @@ def load_weights(
     arrays = {
         known.plain(name): value
         for name, value in file.arrays.items()
-        if not name.endswith(_COUNTER)
+        if not name.endswith(_BUFFERS)
     }
     values: list[tuple[keras.Variable, NDArray[np.generic]]] = []
     used: set[str] = set()
     for layer, variables in _layers(_networks(model)):
-        name = _name(layer, known, arrays, path)
+        name = _name(layer, variables, known, arrays, path)
         if name is None:
             if layer in optional:
                 continue
@@ -81,7 +87,7 @@ def load_weights(
             )
         found = {}
         for part in variables:
-            key = f"{name}.{PARTS[part]}"
+            key = _key(name, part, arrays)
             if key not in arrays:
                 raise ModelError(f"`{path}` has no `{key}`: the file is not whole.")
             found[part] = arrays[key]
@@ -133,8 +139,19 @@ def _layers(
             yield from found.items()
 
 
+def _key(name: str, part: str, arrays: Collection[str]) -> str:
+    """Returns the name of an array: that of its layer alone, or with its part."""
+    if name in arrays:
+        return name
+    return ".".join(filter(None, (name, PARTS.get(part, part))))
+
+
 def _name(
-    layer: str, known: NameMap, arrays: Collection[str], path: str | Path
+    layer: str,
+    parts: Iterable[str],
+    known: NameMap,
+    arrays: Collection[str],
+    path: str | Path,
 ) -> str | None:
     """Returns the name of a layer in the file, None where the file lacks it."""
     names = known.of(layer)
@@ -143,16 +160,19 @@ def _name(
             f"`{known.title}` does not say which name the layer `{layer}` has in "
             f"`{path}`: add it to a file of names (`--names FILE`)."
         )
-    return next((name for name in names if f"{name}.weight" in arrays), None)
+    first = next(iter(parts))
+    return next((name for name in names if _key(name, first, arrays) in arrays), None)
 
 
 def _converted(
     value: NDArray[np.generic], part: str, variable: keras.Variable
 ) -> NDArray[np.generic]:
     """Returns an array with its axes in Keras's order."""
-    rank = len(variable.shape)
-    if part == "depthwise_kernel" and value.ndim == 4:
-        return value.transpose(2, 3, 0, 1)
+    if part not in PARTS:
+        return value  # its axes are those of the file
+    shape, rank = tuple(variable.shape), len(variable.shape)
+    if value.ndim == 4 and value.shape[:2] == (*shape[2:3], 1) and shape[3:] == (1,):
+        return value.transpose(2, 3, 0, 1)  # depthwise
     if value.ndim == 4 and rank == 2 and value.shape[2:] == (1, 1):
         value = value[:, :, 0, 0]  # a 1 × 1 convolution that is a dense layer here
     return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

@@ -78,6 +78,27 @@ def test_removed_strides_are_a_trous(backbone, layout, output_stride):
     )
 
 
+@pytest.mark.parametrize("backbone", ["resnet18c", "resnet18d"])
+def test_removed_strides_of_other_stems(backbone):
+    test_removed_strides_are_a_trous(backbone, "torchvision", 16)
+
+
+def test_a_shortcut_of_v1d_averages():
+    """Two by two pixels, then a 1 × 1 convolution, where the block has a stride."""
+    image = keras.Input(SHAPE)
+    features = resnet(
+        image, "resnet18d", layout="torchvision", output_stride=32, width=0.125
+    )
+    model = keras.Model(image, features)
+    inner = {v.name: v for v in model.layers}
+    assert "conv2_block1_0_pool" not in inner
+    both = keras.Model(image, [features["C2"], inner["conv3_block1_0_conv"].output])
+    feature, found = (np.asarray(v) for v in both(draw(64, 32)))
+    mean = feature.reshape(1, 8, 2, 4, 2, -1).mean((2, 4))
+    kernel = inner["conv3_block1_0_conv"].get_weights()[0][0, 0]
+    np.testing.assert_allclose(found, mean @ kernel, atol=1e-5)
+
+
 def dilations(model, prefix):
     return [
         layer.dilation_rate[0]
@@ -135,6 +156,10 @@ def test_levels(layout):
         ("resnet34", 21_797_672 - 513_000),
         ("resnet50", 25_557_032 - 2_049_000),
         ("resnet101", 44_549_160 - 2_049_000),
+        # OpenMMLab's and timm's
+        ("resnet18d", 11_708_744 - 513_000),
+        ("resnet50c", 25_576_264 - 2_049_000),
+        ("resnet50d", 25_576_264 - 2_049_000),
     ],
 )
 def test_torchvision_counts(backbone, trainable):
@@ -146,8 +171,13 @@ def test_torchvision_counts(backbone, trainable):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ({"backbone": "resnet152"}, "resnet101"),
+        ({"backbone": "resnet152"}, "resnet50"),
         ({"backbone": "resnet18"}, "torchvision"),
+        ({"backbone": "resnet50d"}, "torchvision"),
+        (
+            {"backbone": "resnet18d", "layout": "torchvision", "output_stride": 8},
+            "16 or 32",
+        ),
         ({"layout": "pytorch"}, "torchvision"),
         ({"output_stride": 4}, "8, 16, 32"),
         ({"multi_grid": (1, 2)}, "3 rates"),
