@@ -213,6 +213,7 @@ FURTHER = {
         "--recipe {recipe.yaml}", "--arrays {arrays}", "--manual-dir {own}",
     ],
     "benchmark": ["--manual-dir {own}"],
+    "changes": ["--mask {scenes/mask.tif}:1", "--within {scenes/truth.gpkg}:truth"],
     "continual matrix": [
         "--arrays {arrays}", "--data-dir {data}", "--manual-dir {own}",
     ],
