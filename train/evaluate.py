@@ -21,7 +21,7 @@ from landslide_tf.metrics import (
     decide,
     warn_of_one_class,
 )
-from landslide_tf.models.prediction import prediction_function
+from landslide_tf.models.prediction import Predict, prediction_function
 from landslide_tf.objects import ObjectCounts, object_counts
 from landslide_tf.objects.scores import Match
 from landslide_tf.pipelines import EvaluationBatches, ExampleStore, split_name
@@ -39,6 +39,7 @@ from landslide_tf.train.tasks.data import (
 from landslide_tf.train.transfer.compatibility import (
     SharedClasses,
     recipe_for,
+    selection_for,
     shared_classes,
 )
 
@@ -109,6 +110,7 @@ def evaluate_run(
     *,
     data: str | None = None,
     permute: Permutable | None = None,
+    predict: Predict | None = None,
     pictures: int = 6,
     batch_size: int = 8,
     session: Session | None = None,
@@ -120,6 +122,8 @@ def evaluate_run(
         data: `name[/config][:split]`; None takes the recipe's test split.
         permute: Gives every example this input of another one; what the scores lose
             is what the model takes from that input.
+        predict: The same model in another form, from `image` and `factors` to
+            probabilities; None takes the run's own.
         pictures: Number of examples to show.
         batch_size: Most examples a batch.
         session: Folders of data; without `arrays` it takes the run's, if it has any
@@ -144,14 +148,73 @@ def evaluate_run(
     if arrays is None and name == recipe.data.name:
         arrays = recipe.data.arrays
     store = load_split(name, split or recipe.data.test, session, arrays)
-    recipe = recipe_for(recipe, metadata, store.description)
+    selection = input_selection(recipe_for(recipe, metadata, store.description))
+    return _evaluate(
+        prediction_function(run.load_model()) if predict is None else predict,
+        metadata,
+        EvaluationBatches(store, selection, batch_size),
+        permute,
+        pictures,
+    )
+
+
+def evaluate_model(
+    predict: Predict,
+    metadata: ModelMetadata,
+    *,
+    data: str,
+    permute: Permutable | None = None,
+    pictures: int = 6,
+    batch_size: int = 8,
+    session: Session | None = None,
+) -> Evaluation:
+    """Evaluates a model of which only its metadata are known on whole examples.
+
+    Args:
+        predict: From `image` and `factors` (B, H, W, C) to probabilities
+            (B, H, W, classes), calibrated where the metadata have no temperature.
+        metadata: Its `model.json`.
+        data: `name[/config]:split`.
+        permute: As of `evaluate_run`.
+        pictures: Number of examples to show.
+        batch_size: Most examples a batch.
+        session: Folders of data.
+
+    Returns:
+        The evaluation.
+
+    Raises:
+        RunError: If the model maps no pixels.
+        DataError: If the data do not fit the model, or no split is named.
+    """
+    if metadata.task != "segmentation":
+        raise RunError(f"`{metadata.name}` gives whole images a class: it has no map.")
+    session = session or Session()
+    name, split = split_name(data)
+    if split is None:
+        raise DataError(
+            f"Name the split of the data, `{name}:test`: received `{data}`."
+        )
+    store = load_split(name, split, session, session.arrays)
+    selection = selection_for(metadata, store.description)
+    batches = EvaluationBatches(store, selection, batch_size)
+    return _evaluate(predict, metadata, batches, permute, pictures)
+
+
+def _evaluate(
+    predict: Predict,
+    metadata: ModelMetadata,
+    batches: EvaluationBatches,
+    permute: Permutable | None,
+    pictures: int,
+) -> Evaluation:
+    store = batches.store
     shared = shared_classes(metadata, store.description)
-    batches = EvaluationBatches(store, input_selection(recipe), batch_size)
     ids, matrices = [], []
     counts = {match: ObjectCounts(0, 0, 0, match) for match in get_args(Match)}
     shown = examples_to_show(store, pictures)
     drawn = []
-    predictions = _predict(run, batches, metadata, permute)
+    predictions = _predict(predict, batches, metadata, permute)
     for number, inputs, label, prediction in predictions:
         label, prediction = shared.of_data[label], shared.of_model[prediction]
         accumulator = ConfusionAccumulator(len(shared.names), IGNORE_VALUE)
@@ -173,7 +236,7 @@ def evaluate_run(
         warnings.warn(
             f"{reason} Scores of the landslide have no value (nan) or say nothing.",
             OneClassWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     else:
         warn_of_one_class(scores, f"`{full}`")
@@ -213,13 +276,13 @@ def _facts(
 
 
 def _predict(
-    run: RunFolder,
+    predict: Predict,
     batches: EvaluationBatches,
     metadata: ModelMetadata,
     permute: Permutable | None,
 ) -> Iterator[tuple[int, Inputs, NDArray[np.uint8], NDArray[np.uint8]]]:
     """Yields number, inputs, label and predicted classes of every example."""
-    predict, temperature = prediction_function(run.load_model()), _temperature(metadata)
+    temperature = _temperature(metadata)
     source = _permutation(batches.store) if permute else None
     for group in with_progress(batches.numbers(), "Evaluating"):
         inputs, labels = batches.load(group)

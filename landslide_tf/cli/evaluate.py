@@ -1,51 +1,80 @@
-"""`landslide-tf evaluate`: scores a run on a data set."""
+"""`landslide-tf evaluate`: scores a model on a data set."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from landslide_tf.cli import options, reporting
+from landslide_tf.cli.model_files import Metadata, Model, load_member
 from landslide_tf.cli.startup import start_backend
+from landslide_tf.errors import DataError
+
+if TYPE_CHECKING:
+    from landslide_tf.train import Evaluation
 
 
 def evaluate(
-    run: options.Run,
+    model: Model,
     data: Annotated[
         str | None,
         typer.Option(
-            help="name[/config][:split]", show_default="the recipe's test split"
+            help="name[/config][:split]", show_default="a run's own test split"
         ),
     ] = None,
     permute: Annotated[
         Literal["image", "factors"] | None,
         typer.Option(help="Give each example this input of another one."),
     ] = None,
-    out: Annotated[Path | None, options.folder("RUN/report/DATA")] = None,
+    metadata: Metadata = None,
+    out: Annotated[
+        Path | None, options.folder("RUN/report/DATA or evaluations/MODEL-DATA")
+    ] = None,
     overwrite: options.Overwrite = False,
     pictures: Annotated[int, typer.Option(min=0, max=60, help="Examples to show.")] = 6,
     arrays: options.Arrays = None,
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Write pixel and object scores, tables and pictures of a run."""
+    """Write pixel and object scores, tables and pictures of a model."""
     start_backend()
-    from landslide_tf.train import RunFolder, evaluate_run
+    from landslide_tf.report import check_evaluation_folder
+    from landslide_tf.train import RunFolder, evaluate_model, evaluate_run
 
-    folder, session = RunFolder(run), options.session(data_dir, manual_dir, arrays)
-    reporting.check_reports(folder, out, session, overwrite=overwrite)
-    result = evaluate_run(
-        folder,
-        data=data,
-        permute=permute,
-        pictures=pictures,
-        session=session,
-    )
-    files = reporting.write_reports(folder, result, out)
+    session = options.session(data_dir, manual_dir, arrays)
+    if (Path(model) / "recipe.yaml").is_file():
+        folder = RunFolder(Path(model))
+        reporting.check_reports(folder, out, session, metadata, overwrite=overwrite)
+        result = evaluate_run(
+            folder, data=data, permute=permute, pictures=pictures, session=session
+        )
+        files = reporting.write_reports(folder, result, out)
+    else:
+        if data is None:
+            raise DataError(
+                f"`{model}` is no run, which knows its data: give `--data` as well."
+            )
+        report = out or Path("evaluations", options.file_name(f"{model}-{data}"))
+        read = [model, metadata, *session.inputs]
+        check_evaluation_folder(report, read=read, overwrite=overwrite)
+        member = load_member(model, metadata)
+        result = evaluate_model(
+            member.predict,
+            member.metadata,
+            data=data,
+            permute=permute,
+            pictures=pictures,
+            session=session,
+        )
+        files = reporting.write_report(report, result)
+    _print(result)
+    reporting.show(files, text=False)
+
+
+def _print(result: Evaluation) -> None:
     typer.echo(
         f"{result.data}: landslide IoU {result.landslide_iou:.4f}, "
         f"mean IoU {result.scores.miou:.4f}, overall accuracy {result.scores.oa:.4f}"
     )
-    reporting.show(files, text=False)

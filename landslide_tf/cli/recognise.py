@@ -9,6 +9,7 @@ import typer
 
 from landslide_tf.cli import map as map_command
 from landslide_tf.cli import map_report, options
+from landslide_tf.cli.model_files import load_member
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _map(
     """Maps the scenes of both dates with one model."""
     from landslide_tf import mapping
 
-    members = [map_command.load_member(name, metadata) for name in model]
+    members = [load_member(name, metadata) for name in model]
     how = mapping.MapOptions(threshold=threshold)
     maps.after.parent.mkdir(parents=True, exist_ok=True)
 

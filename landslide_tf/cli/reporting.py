@@ -75,7 +75,11 @@ def show_trial(outcome: Outcome, score: str = "IoU") -> None:
 
 
 def check_reports(
-    run: RunFolder, out: Path | None, session: Session, *, overwrite: bool
+    run: RunFolder,
+    out: Path | None,
+    session: Session,
+    *more: Path | None,
+    overwrite: bool,
 ) -> None:
     """Refuses to write the evaluation of a run over what is read or is none.
 
@@ -83,6 +87,7 @@ def check_reports(
         run: The run.
         out: Folder of the evaluation; None is that of the run.
         session: Folders of data.
+        more: What else is read.
         overwrite: Whether other files of these names are replaced.
 
     Raises:
@@ -92,11 +97,22 @@ def check_reports(
     from landslide_tf.report import check_evaluation_folder
     from landslide_tf.report.run import is_run_page
 
-    read = [*run.inputs, *session.inputs]
+    read = [*run.inputs, *session.inputs, *more]
     for folder in run.report.glob("*") if out is None else [out]:
         check_evaluation_folder(folder, read=read, overwrite=overwrite)
     if out is None:
         check_own(run.page, "page", is_run_page, overwrite=overwrite)
+
+
+def write_report(folder: Path, result: Evaluation) -> dict[str, Path]:
+    """Writes an evaluation into a folder and returns its files by kind."""
+    from landslide_tf.report import write_evaluation
+
+    return write_evaluation(
+        folder,
+        title=f"{result.metadata.name} on {result.data}",
+        **result.contents(),
+    )
 
 
 def write_reports(
@@ -112,17 +128,13 @@ def write_reports(
     Returns:
         The written files by kind.
     """
-    from landslide_tf.report import write_evaluation, write_run_page
+    from landslide_tf.report import write_run_page
     from landslide_tf.train import run_facts
 
     name = file_name(result.data)
     if "permuted input" in result.facts:
         name += f"-permuted-{result.facts['permuted input']}"
-    files = write_evaluation(
-        out or run.report / name,
-        title=f"{result.metadata.name} on {result.data}",
-        **result.contents(),
-    )
+    files = write_report(out or run.report / name, result)
     if out is not None:
         return files
     found = sorted(run.report.glob("*/evaluation.json"))

@@ -225,7 +225,10 @@ FURTHER = {
     ],
     "datasets export-arrays": ["--manual-dir {own}"],
     "datasets plan": ["--inventory {events.csv}"],
-    "evaluate": ["--arrays {arrays}", "--manual-dir {own}"],
+    "evaluate": [
+        "--arrays {arrays}", "--manual-dir {own}",
+        "--metadata {transparent/model.json}",
+    ],
     "evaluate-map": ["--mask {scenes/mask.tif}:1"],
     "evidential fuse": ["--validation {branches/validation}"],
     "finetune": ["--arrays {arrays}", "--manual-dir {own}"],

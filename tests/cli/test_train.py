@@ -54,6 +54,18 @@ def test_from_a_recipe_to_an_export(command, tiny_data, tmp_path, monkeypatch):
     code, out, err = command("export", run.path, "--out", tmp_path / "e")
     assert code == 0, err
     assert out.split() == [str(tmp_path / "e" / "1")]
+
+    # The export alone is scored as the run; it does not know on which data.
+    split = record["facts"]["data"]
+    code, out, err = command("evaluate", "e", "--data", split, *data, "--pictures", 1)
+    assert code == 0, err
+    (file,) = (tmp_path / "evaluations").glob("*/evaluation.json")
+    assert json.loads(file.read_text())["scores"] == record["scores"]
+    command.refuses("evaluate", "e", *data, message="give `--data` as well")
+    command.refuses("evaluate", "none", "--data", split, message="`none`")
+    whole = split.partition(":")[0]
+    command.refuses("evaluate", "e", "--data", whole, *data, message="Name the split")
+
     command.refuses(
         "export",
         run.path,

@@ -141,6 +141,38 @@ def recipe_for(
     return changed
 
 
+def selection_for(
+    metadata: ModelMetadata, description: DataDescription
+) -> InputSelection:
+    """Returns what a model takes of a data set, where only its metadata are known.
+
+    Args:
+        metadata: The model's metadata.
+        description: The data set.
+
+    Returns:
+        The selection, with the scale of `recipe_for`.
+
+    Raises:
+        DataError: If bands or the units of factors are not the model's, or its bands
+            have scales of their own.
+    """
+    bands = {band.name: band for band in metadata.inputs}
+    units = {factor.name: factor.unit for factor in metadata.factors}
+    _check_channels(description, list(bands), units, "model")
+    scales = {band.scale for band in metadata.inputs}
+    if len(scales) > 1:
+        raise DataError(
+            f"The bands of `{metadata.name}` have a scale each ({sorted(scales)}): "
+            "evaluate the run."
+        )
+    scale = scales.pop()
+    if (metadata.dataset or "").partition(":")[0] != description.name:
+        ranges = {name: band.range for name, band in bands.items()}
+        scale = _scale(ranges, description) or scale
+    return InputSelection(tuple(bands), tuple(units), scale)
+
+
 def start_values(source: RunFolder, metadata: ModelMetadata) -> dict[str, Any]:
     """Returns the values of a recipe that begins with the network of a finished run.
 
