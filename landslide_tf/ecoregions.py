@@ -65,5 +65,19 @@ def region_name(name: str) -> str:
     return REGIONS[CODES.index(plain)] if plain in CODES else plain
 
 
+def check_one_region(region: object, regions: object) -> None:
+    """Refuses a region that is named and looked up in a file as well.
+
+    Args:
+        region: Its name, or None.
+        regions: Polygons of regions, or None.
+
+    Raises:
+        DataError: If both are given.
+    """
+    if region is not None and regions is not None:
+        raise DataError("Give `--region` or `--regions`, not both.")
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[\s\-]+", "_", name.strip().upper())

@@ -160,11 +160,10 @@ def with_progress(
 
 def _region(region: str | None, regions: str | None, image: str) -> str | None:
     """Returns the region whose decoder maps a scene, None where none is named."""
-    from landslide_tf.ecoregions import region_name
+    from landslide_tf.ecoregions import check_one_region, region_name
     from landslide_tf.inventory import region_of_raster
 
-    if region is not None and regions is not None:
-        raise DataError("Give `--region` or `--regions`, not both.")
+    check_one_region(region, regions)
     path, field = shared.region_file(regions)
     if path is not None:
         return region_of_raster(path, field, image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +11,15 @@ import typer
 from landslide_tf.cli import map as map_command
 from landslide_tf.cli import map_report, options
 from landslide_tf.cli.model_files import load_member
+from landslide_tf.cli.startup import start_backend
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
-    from landslide_tf.mapping import Outputs, SceneFiles
+    from landslide_tf.mapping import Outputs, Reference, SceneFiles
     from landslide_tf.raster.dem import DemFiles
-    from landslide_tf.recognition import Maps, Recognition, Reference, SchemeOptions
+    from landslide_tf.raster.labels import LabelOptions
+    from landslide_tf.raster.masks import MaskFiles
+    from landslide_tf.recognition import Maps, Recognition, SchemeOptions
     from landslide_tf.terrain import Grid
 
 _NO_RULES = "none"
@@ -45,6 +49,17 @@ Vegetation = Annotated[
 ReferenceFile = Annotated[
     Path | None, typer.Option(help="What is there, to score each stage.")
 ]
+Adapt = Annotated[
+    str | None,
+    typer.Option(help="Adapt MODEL to the images first: method, as of `adapt`."),
+]
+TargetIou = Annotated[
+    float | None, typer.Option(help="Search bounds where the IoU is below.")
+]
+Validation = Annotated[
+    str | None,
+    typer.Option(metavar="FILE[:LAYER]", help="Polygons: search on what lies in them."),
+]
 
 
 def recognise(
@@ -68,60 +83,141 @@ def recognise(
     keep_pre_existing: KeepPreExisting = False,
     vegetation: Vegetation = False,
     reference: ReferenceFile = None,
+    target_iou: TargetIou = None,
+    within: options.Within = None,
+    validation: Validation = None,
     layer: options.Layer = None,
     class_field: options.ClassField = None,
     positive: options.Positive = "",
     outside: options.Outside = "background",
     metadata: map_command.Metadata = None,
+    adapt: Adapt = None,
+    changes: options.Changes = None,
+    arrays: options.Arrays = None,
+    data_dir: options.DataDir = None,
+    manual_dir: options.ManualDir = None,
 ) -> None:
     """Recognise landslides: map, filter by geology, compare with before."""
     from landslide_tf import recognition
-    from landslide_tf.raster.labels import LabelOptions
     from landslide_tf.report import check_map_page
 
-    scheme = _scheme(rules, change, buffer, keep_pre_existing)
+    scheme = _scheme(rules, change, buffer, keep_pre_existing, target_iou)
     elevations = options.dem_files(dem, dem_unit, dem_nodata)
     files, files_before = (
         None if not paths else _scene(paths, elevations, bands, nodata, scale)
         for paths in (image, before)
     )
     made = _maps(model, out, map_file, map_before, probabilities, files, files_before)
-    maps = recognition.Maps(
-        *made,
-        image_before=files_before if vegetation else None,
-        image_after=files if vegetation else None,
-        dem=elevations,
+    images = (files_before, files) if vegetation else (None, None)
+    maps = recognition.Maps(*made, *images, dem=elevations)
+    part = options.mask_files(validation, None)
+    _check_together(
+        vegetation and None in images,
+        {target_iou is None, validation is None, not (validation and reference)},
+        adapt is not None and len(model or ()) != 1,
     )
-    if vegetation and (files is None or files_before is None):
-        raise DataError("`--vegetation` needs the images: `--image` and `--before`.")
-    named = None if rules == _NO_RULES else rules
-    scenes = (*(image or ()), *(before or ()))
-    read = [reference, metadata, named, *scenes, *(model or ())]
+    masks = options.mask_files(within, None)
+    read = [reference, metadata, *masks.read, *part.read, *(model or ())]
+    folders = (data_dir, manual_dir, arrays)
+    read += [] if adapt is None else [options.recipe_file(adapt), *folders]
+    read += [*(image or ()), *(before or ()), None if rules == _NO_RULES else rules]
     recognition.check_recognition(maps, out, read=read, with_maps=bool(model))
     if model and files is not None:
+        model = _adapted(model, (files, files_before), out, adapt, changes, folders)
         _map(model, metadata, maps, files, files_before, threshold)
     elif files is not None:
         check_map_page(maps.after, files.image, nodata=files.nodata)
-
-    def known(grid: Grid) -> Reference:
-        labels = LabelOptions(
-            positive=options.names(positive), outside=outside, field=class_field,
-            layer=layer,
-        )  # fmt: skip
-        return recognition.Reference(reference or "", grid, labels)
-
-    found = recognition.recognise(
-        maps, out, scheme, reference=None if reference is None else known
-    )
+    labels = _labels(positive, outside, class_field, layer)
+    found = _recognised(maps, out, scheme, reference, labels, masks, part)
     _print(found, _page(found, maps, files))
 
 
+def _labels(
+    positive: str, outside: str, field: str | None, layer: str | None
+) -> LabelOptions:
+    from landslide_tf.raster.labels import LabelOptions
+
+    named = options.names(positive)
+    return LabelOptions(positive=named, outside=outside, field=field, layer=layer)
+
+
+def _recognised(
+    maps: Maps,
+    out: Path,
+    scheme: SchemeOptions,
+    reference: Path | None,
+    labels: LabelOptions,
+    within: MaskFiles,
+    part: MaskFiles,
+) -> Recognition:
+    """Recognises landslides, with the reference where there is one."""
+    from landslide_tf import mapping, recognition
+
+    if reference is None:
+        return recognition.recognise(maps, out, scheme)
+
+    def known(masks: MaskFiles, grid: Grid) -> Reference:
+        return mapping.Reference(reference, grid, labels, masks)
+
+    return recognition.recognise(
+        maps,
+        out,
+        scheme,
+        reference=functools.partial(known, within),
+        validation=functools.partial(known, part) if part.read else None,
+    )
+
+
+def _check_together(no_images: bool, given: set[bool], several: bool) -> None:
+    """Refuses options that need others."""
+    if no_images:
+        raise DataError("`--vegetation` needs the images: `--image` and `--before`.")
+    if len(given) > 1:
+        raise DataError(
+            "`--target-iou`, `--validation` and `--reference` belong together: bounds "
+            "are searched where it is known what is there."
+        )
+    if several:
+        raise DataError("`--adapt` takes one MODEL, a run: name its folder.")
+
+
+def _adapted(
+    model: list[str],
+    scenes: tuple[SceneFiles | None, ...],
+    out: Path,
+    method: str | None,
+    changes: list[str] | None,
+    folders: tuple[Path | None, Path | None, Path | None],
+) -> list[str]:
+    """Adapts a run to the images first, where asked; returns what maps them then."""
+    if method is None:
+        return model
+    start_backend()
+    from landslide_tf.recognition.adaptation import adapt_to_images
+
+    adapted = adapt_to_images(
+        model[0],
+        [scene for scene in scenes if scene is not None],
+        out / "adapted",
+        recipe=method,
+        changes=changes or (),
+        session=options.session(*folders),
+    )
+    typer.echo(f"adapted: {adapted.path}")
+    return [str(adapted.path)]
+
+
 def _scheme(
-    rules: str | None, change: str, buffer: int, keep_pre_existing: bool
+    rules: str | None,
+    change: str,
+    buffer: int,
+    keep_pre_existing: bool,
+    target_iou: float | None,
 ) -> SchemeOptions:
     from landslide_tf.errors import check_choice
     from landslide_tf.objects import DEFAULT_RULES, Rule, read_rules
     from landslide_tf.recognition import SchemeOptions
+    from landslide_tf.recognition.options import PRE_EXISTING
 
     check_choice("--change", change, ["object", "pixel"])
     tried: tuple[Rule, ...] = DEFAULT_RULES if rules is None else ()
@@ -131,7 +227,8 @@ def _scheme(
         tried,
         change="pixel" if change == "pixel" else "object",
         buffer=buffer,
-        keep_pre_existing=keep_pre_existing,
+        pre_existing=None if keep_pre_existing else PRE_EXISTING,
+        target_iou=target_iou,
     )
 
 
@@ -235,6 +332,9 @@ def _page(found: Recognition, maps: Maps, files: SceneFiles | None) -> Path:
 
 
 def _print(found: Recognition, page: Path) -> None:
+    if found.ious:
+        values = ", ".join(f"{iou:.3f}" for iou in found.ious)
+        typer.echo(f"IoU on the validation part, before and by round: {values}")
     for stage in found.stages:
         typer.echo(stage.line())
     for rule, number in found.not_evaluated.items():

@@ -15,7 +15,7 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 
-from landslide_tf.ecoregions import region_name
+from landslide_tf.ecoregions import check_one_region, region_name
 from landslide_tf.errors import DataError, check_choice
 from landslide_tf.inventory.ground import (
     in_degrees,
@@ -127,8 +127,7 @@ class MappedScene:
                 f"The image before must be of an earlier date than {self.date}, "
                 f"received {self.before}."
             )
-        if self.region is not None and self.regions is not None:
-            raise DataError("Give `--region` or `--regions`, not both.")
+        check_one_region(self.region, self.regions)
 
 
 def read_entry(mapped: MappedScene, settings: Settings) -> tuple[Scene, Landslides]:

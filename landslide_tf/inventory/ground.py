@@ -18,13 +18,12 @@ from landslide_tf.objects import multi_polygon, outlines
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.antimeridian import Geometries, cut_at_antimeridian
 from landslide_tf.raster.cog import Layer, write_plain
-from landslide_tf.raster.grid import FilePath, Window, grid_of
+from landslide_tf.raster.grid import FilePath, grid_of, rows_of
 from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.systems import bounds_in
 from landslide_tf.raster.vector import read_shapes
 from landslide_tf.terrain import Grid
 
-_ROWS = 512
 _DEGREE = 111_319.5  # metres of the equator
 
 
@@ -112,10 +111,9 @@ def mapped_ground(path: Path, grid: Grid) -> Geometries:
         known = Path(folder, "known.tif")
 
         def rows() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-            for row in range(0, grid.height, _ROWS):
-                height = min(_ROWS, grid.height - row)
-                _, valid = raster.read(Window(row, 0, height, grid.width))
-                yield row, valid[None].astype(np.uint8)
+            for window in rows_of(grid.shape):
+                _, valid = raster.read(window)
+                yield window.row, valid[None].astype(np.uint8)
 
         write_plain(known, grid, Layer("uint8", 255, ["known"]), rows())
         found, _ = outlines(known, grid)

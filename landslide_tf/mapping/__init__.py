@@ -22,6 +22,7 @@ from landslide_tf.mapping.existing import (
 from landslide_tf.mapping.job import MapSummary, map_scene
 from landslide_tf.mapping.output import MapOptions, Outputs
 from landslide_tf.mapping.predict import Member
+from landslide_tf.mapping.reference import Reference
 from landslide_tf.mapping.scene import SceneFiles
 from landslide_tf.mapping.series import NewObject, first_step, new_objects
 from landslide_tf.mapping.shift import estimate_shift
@@ -39,6 +40,7 @@ __all__ = [
     "Member",
     "NewObject",
     "Outputs",
+    "Reference",
     "SceneFiles",
     "SizeClass",
     "check_changes",

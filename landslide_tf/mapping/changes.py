@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio.features
-import shapely
 from numpy.typing import NDArray
 from rasterio import Affine
 
@@ -29,6 +28,8 @@ from landslide_tf.mapping.series import NewObject, first_step, new_objects
 from landslide_tf.mapping.shift import estimate_shift
 from landslide_tf.mapping.styles import write_legend, write_polygon_style
 from landslide_tf.metadata import IGNORE_VALUE
+from landslide_tf.objects import measure, multi_polygon
+from landslide_tf.objects.outlines import label_outlines
 from landslide_tf.raster import cog
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.grid import (
@@ -49,6 +50,7 @@ from landslide_tf.terrain import Grid
 
 _WORTH_A_WARNING = 1.0  # pixels
 _SMALLEST = 16  # pixels of a new landslide
+_POLYGONS = "new_landslides.gpkg"
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def map_changes(
     Maps of another grid or system are brought to the first one's, north up, by nearest
     neighbours. For each date after the first are written `new_T.tif` (1 = new
     landslide) and `from_T.tif` (the class before); for all `first_step.tif` (date of
-    the first appearance, from 0), `new_landslides.gpkg` and `changes.json`. Whole maps
+    the first appearance, from 0), `new_landslides.gpkg`, measured as the polygons of
+    `map_scene`, and `changes.json`. Whole maps
     are held in memory, one byte a pixel and date.
 
     Args:
@@ -149,6 +152,7 @@ def map_changes(
     masks = masks or MaskFiles()
     check_changes(maps, out, read=masks.read, overwrite=overwrite)
     grid = grid_of(maps[0], "map")
+    polygons.check_polygons([Path(out, _POLYGONS)], grid)
     classes, landslide = _meaning(maps, landslide_class)
     counting = _masks(masks, maps[0], grid)
     arrays, shifts = _on_one_grid(maps, grid, align)
@@ -194,7 +198,7 @@ def map_changes(
             _write_rasters(result, folder, grid, arrays, landslide, steps, maps)
         _write_table(folder, result, maps)
         found = _polygons(result, grid)
-        vector = folder / "new_landslides.gpkg"
+        vector = folder / _POLYGONS
         polygons.write_landslides(found, vector, "GPKG")
         write_polygon_style(vector, named_colours(_new_names(mapped))[1][1])
     return result
@@ -326,34 +330,23 @@ def _write_table(folder: Path, result: Changes, maps: Sequence[str | Path]) -> N
 
 
 def _polygons(result: Changes, grid: Grid) -> polygons.Landslides:
-    """Returns the new landslides with date, area and what was there before."""
-    geometries = [_outline(item, grid) for item in result.objects]
-    centroids = [
-        grid.transform @ (item.centroid[1] + 0.5, item.centroid[0] + 0.5)
-        for item in result.objects
-    ]
+    """Returns the new landslides, measured, with date and what was there before."""
+    items = result.objects
+    found: list[NDArray[Any]] = []
+    for _, same in itertools.groupby(items, lambda item: item.step):
+        labels = np.zeros(grid.shape, np.int32)
+        for label, item in enumerate(same, 1):
+            labels[item.window][item.mask] = label
+        found.append(label_outlines(labels, grid))
+    outlines = np.concatenate([np.array([], object), *found])
     table: dict[str, NDArray[Any]] = {
-        "id": np.array([item.id for item in result.objects], np.int64),
-        "step": np.array([item.step for item in result.objects], np.int64),
-        "area_m2": np.array([item.area for item in result.objects], float),
-        "area_px": np.array([item.mask.sum() for item in result.objects], np.int64),
-        "centroid_x": np.array([x for x, _ in centroids], float),
-        "centroid_y": np.array([y for _, y in centroids], float),
+        "id": np.array([item.id for item in items], np.int64),
+        "step": np.array([item.step for item in items], np.int64),
+        **measure(outlines, grid),
+        "area_px": np.array([item.mask.sum() for item in items], np.int64),
     }
     for index, name in enumerate(result.classes):
-        shares = [item.previous.get(index, 0.0) for item in result.objects]
+        shares = [item.previous.get(index, 0.0) for item in items]
         table[f"was_{name}"] = np.array(shares, float)
-    return polygons.Landslides(np.array(geometries, object), table, grid)
-
-
-def _outline(item: NewObject, grid: Grid) -> Any:  # noqa: ANN401 - shapely geometries
-    rows, columns = item.window
-    part = grid.window(
-        rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start
-    )
-    mask = item.mask.astype(np.uint8)
-    shapes = rasterio.features.shapes(
-        mask, mask=item.mask, connectivity=8, transform=part.transform
-    )
-    outlines = shapely.make_valid([shapely.geometry.shape(s) for s, _ in shapes])
-    return polygons.multi_polygon(outlines)
+    shapes = [multi_polygon(outline) for outline in outlines]
+    return polygons.Landslides(np.array(shapes, object), table, grid)

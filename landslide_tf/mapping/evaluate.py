@@ -6,31 +6,32 @@ import contextlib
 import itertools
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from landslide_tf.array_types import IntArray
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
+from landslide_tf.mapping.reference import Reference
 from landslide_tf.metadata import IGNORE_VALUE
-from landslide_tf.objects import ObjectCounts, label_objects, object_counts
+from landslide_tf.objects import ObjectCounts
 from landslide_tf.objects.scores import Match
+from landslide_tf.objects.strips import Mask, StripLabels, compare_strips
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.grid import (
-    Window,
     grid_of,
     open_raster,
     row_areas,
+    rows_of,
     stored_grid,
 )
-from landslide_tf.raster.labels import LabelOptions, LabelReader, read_labels
+from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.legend import read_legend
-from landslide_tf.raster.masks import MaskFiles, MaskReader, read_masks
-from landslide_tf.raster.vector import Burner
+from landslide_tf.raster.masks import MaskFiles
 from landslide_tf.terrain import Grid
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 SIZES = (1e3, 1e4, 1e5)
 """Areas in m² between the size classes of landslides."""
 
-_ROWS = 512
 _COVERED = 0.5
 
 
@@ -124,7 +124,8 @@ def evaluate_map(
     """Compares a class map with polygons or a raster of landslides.
 
     Pixels without a class in the map or the reference count nowhere. Objects are
-    matched on the whole scene, see `objects.object_counts`.
+    matched on the whole scene, see `objects.object_counts`. Both are read strip by
+    strip, several times: memory grows with the objects, not with the pixels.
 
     Args:
         path: Class map, as `map_scene` writes it.
@@ -168,70 +169,66 @@ def evaluate_map(
 
     counted = ConfusionAccumulator(2, IGNORE_VALUE)
     landslide = read_legend(path).landslide_value(path, landslide_class)
-    grid = grid_of(path, "map")
+    grid, masks = grid_of(path, "map"), masks or MaskFiles()
     options = LabelOptions(
         positive=tuple(positive), outside=outside, field=class_field, layer=layer
     )
-    labels = read_labels(Path(reference), grid, grid, options)
     with open_raster(path, "map") as dataset:
         stored = stored_grid(dataset)
-    counting = read_masks(masks or MaskFiles(), grid, stored)
-    taken = [labels.taken] if isinstance(labels, Burner) else []
-    taken += [counting.taken] if counting is not None else []
-    truth, predicted, ignore = (np.zeros(grid.shape, bool) for _ in range(3))
     with (
+        Reference(reference, grid, options, masks, stored=stored) as there,
         contextlib.closing(AlignedRaster(path, "map", grid)) as classes,
-        contextlib.closing(LabelReader(labels, grid)) as reader,
-        MaskReader(counting, grid) as mask_reader,
     ):
-        for window in _rows_of(grid):
-            rows = slice(window.row, window.row + window.height)
-            (values,), known = classes.read(window)
-            predicted[rows] = (values == landslide) & known
-            wanted = reader.read(window)
-            wanted[~(known & mask_reader.read(window).counts)] = IGNORE_VALUE
-            truth[rows], ignore[rows] = wanted == 1, wanted == IGNORE_VALUE
-            counted.update(wanted, predicted[rows].astype(np.uint8))
-    _check_defined(path, reference, truth, predicted, ignore)
-    scores = counted.scores(class_names=("other", "landslide"))
-    if truth.any():  # else it has been warned of
-        warn_of_one_class(scores, f"the reference `{reference}`")
-    objects = {
-        rule: object_counts(truth, predicted, match=rule, ignore=ignore)
-        for rule in get_args(Match)
-    }
+
+        def compared() -> Iterator[tuple[Mask, Mask, Mask]]:
+            for window in rows_of(grid.shape):
+                truth, ignored = there.read(window)
+                (values,), known = classes.read(window)
+                counts = known & ~ignored
+                yield truth & counts, (values == landslide) & counts, ~counts
+
+        ignored = 0
+        for truth, predicted, ignore in compared():
+            wanted = np.where(ignore, IGNORE_VALUE, truth).astype(np.uint8)
+            counted.update(wanted, predicted.astype(np.uint8))
+            ignored += int(ignore.sum())
+        scores = counted.scores(class_names=("other", "landslide"))
+        _check_defined(path, reference, counted.matrix)
+        if counted.matrix[1].any():  # else it has been warned of
+            warn_of_one_class(scores, f"the reference `{reference}`")
+        (pixels,), (overlaps,), labels = compare_strips(
+            lambda: ((truth, [predicted]) for truth, predicted, _ in compared()), 1
+        )
+        sizes = _by_size(labels, compared(), grid)
     return MapEvaluation(
         scores=scores,
-        objects=objects,
-        sizes=_by_size(truth, predicted & ~ignore, grid),
-        ignored=int(ignore.sum()),
-        masked=(masks or MaskFiles()).tags(),
-        taken=tuple(filter(None, taken)),
+        objects={
+            rule: pixels if rule == "pixel" else overlaps.counts(rule)
+            for rule in get_args(Match)
+        },
+        sizes=sizes,
+        ignored=ignored,
+        masked=masks.tags(),
+        taken=there.taken,
     )
 
 
-def _check_defined(
-    path: str | Path,
-    reference: str | Path,
-    truth: NDArray[np.bool_],
-    predicted: NDArray[np.bool_],
-    ignore: NDArray[np.bool_],
-) -> None:
+def _check_defined(path: str | Path, reference: str | Path, matrix: IntArray) -> None:
     """Refuses a comparison of nothing; warns of scores that have no value."""
-    if ignore.all():
+    if not matrix.any():
         raise DataError(
             f"map `{path}` and reference `{reference}` must have a class at the same "
             "pixels, received none that both have: check `--within`, `--mask`, "
             "`--outside` and what both files hold there."
         )
-    if not truth.any():
+    if not matrix[1].any():
         warnings.warn(
             f"the reference `{reference}` holds no landslide where it is compared: "
             "recall has no value (nan) and says nothing of the map; check "
             "`--positive`.",
             stacklevel=3,
         )
-    if not (predicted & ~ignore).any():
+    if not matrix[:, 1].any():
         warnings.warn(
             f"the map `{path}` holds no landslide where it is compared: precision has "
             "no value (nan); check `--landslide-class`.",
@@ -239,25 +236,24 @@ def _check_defined(
         )
 
 
-def _rows_of(grid: Grid) -> Iterator[Window]:
-    """Yields whole rows of a grid, some hundred at a time."""
-    for row in range(0, grid.height, _ROWS):
-        yield Window(row, 0, min(_ROWS, grid.height - row), grid.width)
-
-
 def _by_size(
-    truth: NDArray[np.bool_], predicted: NDArray[np.bool_], grid: Grid
+    labels: StripLabels, strips: Iterable[tuple[Mask, Mask, Mask]], grid: Grid
 ) -> tuple[SizeClass, ...]:
-    labels, number = label_objects(truth)
-    inside = np.nonzero(labels)
-    of, weights = labels[inside], row_areas(grid)[inside[0]]
-    areas = np.bincount(of, weights, minlength=number + 1)[1:]
-    covered = np.bincount(of, weights * predicted[inside], minlength=number + 1)[1:]
-    found = covered >= _COVERED * areas
+    areas, covered = np.zeros((2, labels.number + 1))
+    cells, row = row_areas(grid), 0
+    for strip, (truth, predicted, _) in enumerate(strips):
+        own = labels.labels(strip, truth)
+        inside = np.nonzero(own)
+        weights = cells[row + inside[0]]
+        areas += np.bincount(own[inside], weights, minlength=len(areas))
+        weights = weights * predicted[inside]
+        covered += np.bincount(own[inside], weights, minlength=len(areas))
+        row += len(truth)
+    found = covered[1:] >= _COVERED * areas[1:]
     edges = (0.0, *SIZES, np.inf)
     rows = []
     for low, high in itertools.pairwise(edges):
-        here = (areas >= low) & (areas < high)
+        here = (areas[1:] >= low) & (areas[1:] < high)
         limit = None if np.isinf(high) else high
         rows.append(SizeClass(low, limit, int(here.sum()), int(found[here].sum())))
     return tuple(rows)

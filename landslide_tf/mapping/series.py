@@ -22,6 +22,7 @@ from landslide_tf.mapping.class_changes import (
 )
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import label_objects
+from landslide_tf.objects.label import large_objects
 
 
 def first_step(
@@ -216,17 +217,11 @@ def _large_objects(
     Returns:
         Labels (H, W) 1..n, 0 = none; and the area of each label, 0 included.
     """
-    if areas is None:
-        labels, _ = label_objects(mask, min_area=min_area)
-        return labels, np.bincount(labels.ravel(), minlength=1).astype(np.float64)
     labels, number = label_objects(mask, min_area=0)
     inside = np.nonzero(labels)
-    sizes = np.bincount(labels[inside], areas[inside[0]], minlength=number + 1)
-    # A sum of areas may miss a round number of square metres by rounding.
-    kept = sizes >= min_area * (1 - 1e-12)
-    kept[0] = False
-    renumber = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
-    return renumber[labels], np.concatenate(([0.0], sizes[kept]))
+    weights = np.ones(inside[0].size) if areas is None else areas[inside[0]]
+    sizes = np.bincount(labels[inside], weights, minlength=number + 1)
+    return large_objects(labels, sizes, min_area)
 
 
 def _check_min_area(min_area: float) -> None:

@@ -7,7 +7,6 @@ from landslide_tf.objects.attributes import (
     measure,
     pixel_attributes,
     shape_attributes,
-    zonal_means,
 )
 from landslide_tf.objects.density import (
     DensityGrid,
@@ -46,6 +45,7 @@ from landslide_tf.objects.sizes import (
     magnitude_interval,
     summarize_sizes,
 )
+from landslide_tf.objects.zones import zonal_means
 
 __all__ = [
     "AMALGAMATED",

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
-import rasterio.features
 import shapely
 from numpy.typing import NDArray
-from rasterio import Affine
 from scipy import ndimage
 from skimage.morphology import reconstruction
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.objects.outlines import apply, in_metres
+from landslide_tf.objects.cells import Cells, held_cells, spans
+from landslide_tf.objects.outlines import in_metres
+from landslide_tf.objects.zones import Read, Zones, zones_of
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.antimeridian import Geometries
@@ -42,10 +40,7 @@ TERRAIN = (
 AMALGAMATED = 0.5
 """Share of an object's largest half-width that a second maximum needs; ours."""
 
-_BLOCK = 1024  # rows and columns of the rasters that are read at once
 _LOBE = 1.0  # cells by which a maximum stands out of the saddles around it
-
-Read = Callable[[Window], FloatArray]
 
 
 def shape_attributes(metric: Geometries) -> dict[str, FloatArray]:
@@ -154,52 +149,15 @@ def pixel_attributes(
             readers.append(lambda window: terrain.read(window)[0])
         if not readers:
             return table
-        for number, values in _pixel_values(geometries, grid, readers):
-            row: list[float] = []
+        for zones in zones_of(geometries, grid, readers):
+            found: list[FloatArray] = []
             if probability is not None:
-                known = values[np.isfinite(values[:, 0]), 0]
-                row += [known.mean(), known.max()] if known.size else [math.nan] * 2
+                found += [zones.means()[:, 0], zones.largest()[:, 0]]
             if dem is not None:
-                row += _terrain(values[:, -3:])
-            for name, value in zip(names, row, strict=True):
-                table[name][number] = value
+                found += _terrain(zones)
+            for name, values in zip(names, found, strict=True):
+                table[name][zones.numbers] = values
     return table
-
-
-def zonal_means(
-    geometries: Geometries, grid: Grid, read: Read, channels: int
-) -> FloatArray:
-    """Averages layers inside each polygon, pixels as `pixel_attributes` takes them.
-
-    Args:
-        geometries: Polygons in the system of the grid.
-        grid: The grid of the pixels, north up.
-        read: Gives a window of the layers, float (h, w, channels), NaN = not known.
-        channels: Number of layers.
-
-    Returns:
-        float64 (N, channels), NaN where no pixel is known.
-
-    >>> import numpy as np
-    >>> import shapely
-    >>> from rasterio import Affine
-    >>> from landslide_tf.objects import zonal_means
-    >>> from landslide_tf.terrain import Grid
-    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 2, 4)
-    >>> def read(window):
-    ...     columns = np.arange(window.column, window.column + window.width)
-    ...     return np.tile(columns, (window.height, 1))[..., None]
-    >>> box = np.array([shapely.box(500_000, 4_599_980, 500_020, 4_600_000)], object)
-    >>> zonal_means(box, grid, read, 1).tolist()
-    [[0.5]]
-    """
-    means = np.full((len(geometries), channels), np.nan)
-    for number, values in _pixel_values(geometries, grid, [read]):
-        known = np.isfinite(values)
-        count = known.sum(axis=0)
-        total = np.where(known, values, 0).sum(axis=0, dtype=np.float64)
-        means[number, count > 0] = total[count > 0] / count[count > 0]
-    return means
 
 
 def _chances(path: Path, grid: Grid, stack: contextlib.ExitStack) -> Read:
@@ -213,97 +171,18 @@ def _chances(path: Path, grid: Grid, stack: contextlib.ExitStack) -> Read:
     return read
 
 
-def _pixel_values(
-    geometries: Geometries, grid: Grid, readers: list[Read]
-) -> Iterator[tuple[int, FloatArray]]:
-    """Yields number and pixel values (n, channels) of each geometry on the grid.
-
-    Rasters are read block by block; kept are the values of unfinished geometries.
-    """
-    if not len(geometries):
-        return
-    spans = _spans(geometries, grid)
-    top, left, bottom, right = spans.T
-    on_grid = (bottom > top) & (right > left)
-    waiting: dict[int, list[FloatArray]] = {}
-    for row in range(0, grid.height, _BLOCK):
-        here = np.flatnonzero(on_grid & (top < row + _BLOCK) & (bottom > row))
-        for column in range(0, grid.width, _BLOCK):
-            inside = here[(left[here] < column + _BLOCK) & (right[here] > column)]
-            if not inside.size:
-                continue
-            low = np.maximum(spans[inside, :2], (row, column))
-            high = np.minimum(spans[inside, 2:], (row + _BLOCK, column + _BLOCK))
-            first, last = low.min(axis=0), high.max(axis=0)
-            window = _window(first, last)
-            values = np.concatenate([read(window) for read in readers], axis=-1)
-            for number, start, end in zip(inside, low, high, strict=True):
-                a, b = start - first, end - first
-                burnt = _burnt(geometries[number], grid, _window(start, end))
-                part = values[a[0] : b[0], a[1] : b[1]][burnt]
-                waiting.setdefault(int(number), []).append(part)
-        for number in here[bottom[here] <= row + _BLOCK]:
-            found = np.concatenate(waiting.pop(int(number)))
-            if not len(found):
-                point = _cell(geometries[number], grid)
-                alone = [read(point) for read in readers]
-                found = np.concatenate(alone, axis=-1)[0]
-            yield int(number), found
-
-
-def _window(start: NDArray[np.int64], end: NDArray[np.int64]) -> Window:
-    (top, left), (height, width) = start.tolist(), (end - start).tolist()
-    return Window(top, left, height, width)
-
-
-def _spans(geometries: Geometries, grid: Grid) -> NDArray[np.int64]:
-    """Returns first row and column of each geometry, and those behind the last."""
-    west, south, east, north = shapely.bounds(geometries).T
-    upper = apply(~grid.transform, np.stack([west, north], axis=1))
-    lower = apply(~grid.transform, np.stack([east, south], axis=1))
-    # Outlines along pixel edges miss whole numbers by rounding.
-    upper, lower = np.floor(upper + 1e-6), np.ceil(lower - 1e-6)
-    spans = np.concatenate([upper[:, ::-1], lower[:, ::-1]], axis=1)
-    limits = np.array(grid.shape * 2)
-    return np.clip(spans, 0, limits).astype(np.int64)
-
-
-def _burnt(geometry: Any, grid: Grid, window: Window) -> NDArray[np.bool_]:  # noqa: ANN401
-    """Returns which pixels of a window have their centre in a geometry."""
-    corner = Affine.translation(window.column, window.row)
-    burnt = rasterio.features.rasterize(
-        [(geometry, 1)],
-        out_shape=(window.height, window.width),
-        transform=grid.transform @ corner,
-        dtype=np.uint8,
-    )
-    return burnt > 0
-
-
-def _cell(geometry: Any, grid: Grid) -> Window:  # noqa: ANN401 - a shapely geometry
-    """Returns the pixel in which a geometry without a pixel's centre lies."""
-    point = geometry.representative_point()
-    column, row = ~grid.transform @ (point.x, point.y)
-    inside = np.clip(np.floor((row, column)), 0, np.array(grid.shape) - 1)
-    return Window(int(inside[0]), int(inside[1]), 1, 1)
-
-
-def _terrain(values: FloatArray) -> list[float]:
-    """Returns the terrain attributes of pixels (N, [elevation, slope, aspect])."""
-    elevation, slope, aspect = values[np.isfinite(values).all(axis=1)].T
-    if not elevation.size:
-        return [math.nan] * len(TERRAIN)
-    sloping = np.radians(aspect[aspect >= 0].astype(float))
-    direction = math.nan
-    if sloping.size:
-        towards = np.sin(sloping).mean(), np.cos(sloping).mean()
-        direction = math.degrees(math.atan2(*towards))
-    low, high = float(elevation.min()), float(elevation.max())
-    numbers = (
-        low, high, elevation.mean(), high - low, slope.mean(),
-        np.percentile(slope, 90), direction % 360,
-    )  # fmt: skip
-    return [float(number) for number in numbers]
+def _terrain(zones: Zones) -> list[FloatArray]:
+    """Returns the terrain attributes; the last channels are those of elevations."""
+    known = np.isfinite(zones.values[:, -3:]).all(axis=1, keepdims=True)
+    terrain = np.where(known, zones.values[:, -3:], np.nan)
+    towards = np.radians(np.where(terrain[:, 2] >= 0, terrain[:, 2], np.nan))
+    unit = np.stack([np.sin(towards), np.cos(towards)], axis=1)
+    east, north = replace(zones, values=unit).means().T
+    zones = replace(zones, values=terrain)
+    low, high, mean = zones.smallest()[:, 0], zones.largest()[:, 0], zones.means()
+    steep = replace(zones, values=terrain[:, 1:2]).percentiles(90)
+    direction = np.degrees(np.arctan2(east, north)) % 360
+    return [low, high, mean[:, 0], high - low, mean[:, 1], steep, direction]
 
 
 def amalgamated(
@@ -343,28 +222,43 @@ def amalgamated(
     found = np.zeros(len(geometries), bool)
     if not len(geometries):
         return found
-    with rasterio.Env():
-        for number, span in enumerate(_spans(geometries, grid)):
-            if (span[2:] - span[:2]).min() < 3:
-                continue
-            burnt = _burnt(geometries[number], grid, _window(span[:2], span[2:]))
-            found[number] = _maxima(np.pad(burnt, 1), bound) > 1
+    reach = spans(geometries, grid)
+    size = reach[:, 2:] - reach[:, :2]
+    order = np.argsort(size[:, 1], kind="stable")  # of about one width together
+    order = order[size[order].min(axis=1) >= 3]
+    for cells in held_cells(geometries[order], grid, reach[order]):
+        owners, several = _with_lobes(cells, reach[order], bound)
+        found[order[owners]] = several
     return found
 
 
-def _maxima(mask: NDArray[np.bool_], bound: float) -> int:
-    """Counts the maxima of the distance to the outside that stand out."""
-    distance = ndimage.distance_transform_edt(mask)
-    largest = distance.max()
-    if largest <= 1 + _LOBE:  # a second one would be at the rim
-        return 1
+def _with_lobes(
+    cells: Cells, windows: NDArray[np.int64], bound: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Says which objects have several maxima of the distance to the outside.
+
+    All lie on one picture, one below the other, apart by a line of outside.
+    """
+    owners, starts, of = np.unique(cells.owner, return_index=True, return_inverse=True)
+    if not owners.size:
+        return owners, np.zeros(0, bool)
+    top, left, bottom, right = windows[owners].T
+    end = np.cumsum(bottom - top + 1)
+    picture = np.zeros((end[-1] + 1, (right - left).max() + 2), bool)
+    at = cells.row - bottom[of] + end[of], cells.column - left[of] + 1
+    picture[at] = True
+    distance = ndimage.distance_transform_edt(picture)
+    largest = np.maximum.reduceat(distance[at], starts)
     standing = distance - reconstruction(distance - _LOBE, distance)
     labels, number = ndimage.label(standing > 1e-6, np.ones((3, 3)))
+    owner = np.zeros(number + 1, np.int64)
+    owner[labels[at]] = of
     numbers = np.arange(1, number + 1)
     depths = ndimage.maximum(standing, labels, numbers)
     heights = ndimage.maximum(distance, labels, numbers)
-    tops = (depths >= _LOBE * (1 - 1e-6)) & (heights >= bound * largest)
-    return int(np.count_nonzero(tops))
+    tops = (depths >= _LOBE * (1 - 1e-6)) & (heights >= bound * largest[owner[1:]])
+    counts = np.bincount(owner[1:][tops], minlength=len(owners))
+    return owners, (counts > 1) & (largest > 1 + _LOBE)  # else one is at the rim
 
 
 def measure(geometries: Geometries, grid: Grid) -> dict[str, FloatArray]:

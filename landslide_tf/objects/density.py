@@ -90,7 +90,7 @@ def density_grid(
     parts = shapely.get_parts(ground)
     cells = _reached(parts, transform, shape)
     area = _covered(cells, parts, transform, shape)
-    slides = _covered(cells, shapely.intersection(landslides, ground), transform, shape)
+    slides = _covered(cells, _within(landslides, ground), transform, shape)
     counts = np.zeros(shape)
     at = shapely.get_coordinates(shapely.centroid(landslides))
     column, row = np.floor(~transform @ (at[:, 0], at[:, 1])).astype(int)
@@ -118,6 +118,15 @@ def _reached(parts: Geometries, transform: Affine, shape: tuple[int, int]) -> In
     return np.flatnonzero(found)
 
 
+def _within(geometries: Geometries, ground: shapely.Geometry) -> Geometries:
+    """Returns what of geometries lies on some ground."""
+    found = np.array(geometries, object)
+    shapely.prepare(ground)
+    apart = ~shapely.covers(ground, found)  # cutting what lies inside takes longer
+    found[apart] = shapely.intersection(found[apart], ground)
+    return found
+
+
 def _covered(
     cells: IntArray, geometries: Geometries, transform: Affine, shape: tuple[int, int]
 ) -> FloatArray:
@@ -127,7 +136,14 @@ def _covered(
     west, north = transform @ (columns, rows)
     east, south = transform @ (columns + 1, rows + 1)
     boxes = shapely.box(west, south, east, north)
-    which, where = shapely.STRtree(boxes).query(geometries, predicate="intersects")
+    tree = shapely.STRtree(boxes)
+    inner = tree.query(geometries, predicate="covers")
+    np.add.at(found, cells[inner[1]], transform.a**2)
+    reached = tree.query(geometries, predicate="intersects")
+    pairs, whole = (
+        np.ravel_multi_index(p, (len(geometries), len(boxes))) for p in (reached, inner)
+    )
+    which, where = reached[:, ~np.isin(pairs, whole)]
     shared = shapely.area(shapely.intersection(geometries[which], boxes[where]))
     np.add.at(found, cells[where], shared)
     return found.reshape(shape)

@@ -89,12 +89,38 @@ def label_objects(
         )
     structure = np.ones((3, 3), bool) if connectivity == 8 else None
     labels, _ = ndimage.label(array, structure=structure, output=np.int32)
-    areas = np.bincount(labels.ravel(), minlength=1)
-    # A product of decimal metres may miss a whole number of pixels by rounding.
-    kept = areas >= smallest * (1 - 1e-12)
-    kept[0] = False
+    found, sizes = large_objects(labels, np.bincount(labels.ravel()), smallest)
+    return found, len(sizes) - 1
+
+
+def large_objects(
+    labels: IntArray, sizes: NDArray[Any], min_size: float
+) -> tuple[IntArray, NDArray[Any]]:
+    """Keeps the objects that are large enough, and numbers them anew.
+
+    Args:
+        labels: Labels (H, W), 0 = none.
+        sizes: Size of each label, 0 included, as for instance pixels or m².
+        min_size: Smallest size kept.
+
+    Returns:
+        Labels (H, W) int32 in the order of those before, and the sizes of label 0,
+        which is 0, and of what is kept.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf.objects.label import large_objects
+        >>> labels, sizes = np.array([[1, 0, 2, 2]]), np.array([1, 1, 2])
+        >>> labels, sizes = large_objects(labels, sizes, 2)
+        >>> labels.tolist(), sizes.tolist()
+        ([[0, 0, 1, 1]], [0, 2])
+    """
+    # A sum or product of decimal metres may miss a whole number by rounding.
+    kept = np.asarray(sizes >= min_size * (1 - 1e-12))
+    kept[:1] = False
     renumber = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
-    return renumber[labels], int(kept.sum())
+    left = np.append(np.zeros(1, sizes.dtype), sizes[kept])
+    return (renumber[labels] if renumber.size else labels), left
 
 
 def _cell_area(cell_size: float | tuple[float, float] | None) -> float:

@@ -173,21 +173,90 @@ def object_counts(
     if outside is not None:
         truth, predicted = truth & ~outside, predicted & ~outside
     if match == "pixel":
-        both = int(np.count_nonzero(truth & predicted))
-        false = int(np.count_nonzero(predicted)) - both
-        return ObjectCounts(both, false, int(np.count_nonzero(truth)) - both, match)
+        return pixel_counts(truth, predicted)
     truth_labels, truth_number = label_objects(
         truth, connectivity=connectivity, min_area=min_area, cell_size=cell_size
     )
     labels, number = label_objects(
         predicted, connectivity=connectivity, min_area=min_area, cell_size=cell_size
     )
-    if match == "overlap":
-        found, false = _overlapping(truth_labels, labels, min_overlap)
-    else:
-        found = count_pairs(truth_labels, labels, iou_threshold)
-        false = number - found
-    return ObjectCounts(found, false, truth_number - found, match)
+    overlaps = Overlaps(truth_number, number)
+    overlaps.add(truth_labels, labels)
+    return overlaps.counts(match, iou_threshold=iou_threshold, min_overlap=min_overlap)
+
+
+def pixel_counts(
+    truth: NDArray[np.bool_], predicted: NDArray[np.bool_]
+) -> ObjectCounts:
+    """Counts the pixels of two masks as those of `object_counts(match="pixel")`."""
+    both = int(np.count_nonzero(truth & predicted))
+    false = int(np.count_nonzero(predicted)) - both
+    return ObjectCounts(both, false, int(np.count_nonzero(truth)) - both, "pixel")
+
+
+class Overlaps:
+    """Which objects of a reference and of a prediction share how many pixels.
+
+    Both may come in strips of rows, with labels of the whole.
+
+    Args:
+        truth: Number of objects of the reference.
+        predicted: Number of predicted objects.
+    """
+
+    def __init__(self, truth: int, predicted: int) -> None:
+        self._truth = np.zeros(truth + 1, np.int64)
+        self._predicted = np.zeros(predicted + 1, np.int64)
+        self._keys = [np.zeros(0, np.int64)]
+        self._shared = [np.zeros(0, np.int64)]
+
+    def add(self, truth: IntArray, labels: IntArray) -> None:
+        """Counts the pixels of a strip.
+
+        Args:
+            truth: Labels (h, W) of the reference objects, 0 = none.
+            labels: Labels (h, W) of the predicted objects, 0 = none.
+        """
+        for areas, found in ((self._truth, truth), (self._predicted, labels)):
+            areas += np.bincount(found.ravel(), minlength=len(areas))
+        both = (truth > 0) & (labels > 0)
+        keys, shared = np.unique(
+            truth[both].astype(np.int64) * len(self._predicted) + labels[both],
+            return_counts=True,
+        )
+        self._keys.append(keys)
+        self._shared.append(shared)
+
+    def counts(
+        self,
+        match: Match,
+        *,
+        iou_threshold: float = 0.5,
+        min_overlap: float | None = None,
+    ) -> ObjectCounts:
+        """Counts what was found, by a rule of `object_counts` other than `"pixel"`."""
+        rows, columns, shared = self._pairs()
+        truth, predicted = len(self._truth) - 1, len(self._predicted) - 1
+        if match == "overlap":
+            covered = np.bincount(rows, shared, minlength=truth + 1)[1:]
+            detected = covered > 0
+            if min_overlap is not None:
+                detected = covered / self._truth[1:] >= min_overlap
+            found = int(detected.sum())
+            false = predicted - len(np.unique(columns))
+            return ObjectCounts(found, false, truth - found, match)
+        ious = shared / (self._truth[rows] + self._predicted[columns] - shared)
+        kept = ious >= iou_threshold
+        found = _count_pairs(rows[kept], columns[kept], ious[kept])
+        return ObjectCounts(found, predicted - found, truth - found, match)
+
+    def _pairs(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Returns the pairs that share pixels: reference, predicted, how many."""
+        keys, place = np.unique(np.concatenate(self._keys), return_inverse=True)
+        weights = np.concatenate(self._shared)
+        shared = np.bincount(place, weights, minlength=len(keys)).astype(np.int64)
+        rows, columns = np.divmod(keys, len(self._predicted))
+        return rows, columns, shared
 
 
 def _check_arguments(
@@ -202,32 +271,8 @@ def _check_arguments(
             )
 
 
-def _overlapping(
-    truth: IntArray, labels: IntArray, min_overlap: float | None
-) -> tuple[int, int]:
-    """Returns detected reference objects and predicted objects that touch none."""
-    areas = np.bincount(truth.ravel())[1:]
-    covered = np.bincount(truth[labels > 0], minlength=len(areas) + 1)[1:]
-    detected = covered > 0
-    if min_overlap is not None:
-        detected = covered / areas >= min_overlap
-    number = int(labels.max(initial=0))
-    touched = np.bincount(labels[truth > 0], minlength=number + 1)[1:] > 0
-    return int(detected.sum()), int((~touched).sum())
-
-
-def count_pairs(truth: IntArray, labels: IntArray, iou_threshold: float) -> int:
-    """Counts the pairs of the one-to-one assignment with the largest total IoU.
-
-    Args:
-        truth: Labels (H, W) of the reference objects, 0 = none.
-        labels: Labels (H, W) of the predicted objects, 0 = none.
-        iou_threshold: Smallest IoU of a pair, inclusive.
-
-    Returns:
-        The number of pairs.
-    """
-    rows, columns, ious = _candidates(truth, labels, iou_threshold)
+def _count_pairs(rows: IntArray, columns: IntArray, ious: FloatArray) -> int:
+    """Counts the pairs of the one-to-one assignment with the largest total IoU."""
     if rows.size == 0:
         return 0
     # Objects that compete for each other form small groups: one assignment a group
@@ -244,22 +289,6 @@ def count_pairs(truth: IntArray, labels: IntArray, iou_threshold: float) -> int:
         1 if pairs.size == 1 else _assign(rows[pairs], columns[pairs], ious[pairs])
         for pairs in np.split(order, starts)
     )
-
-
-def _candidates(
-    truth: IntArray, labels: IntArray, iou_threshold: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], FloatArray]:
-    """Returns the pairs (reference, predicted, IoU) with enough IoU."""
-    both = (truth > 0) & (labels > 0)
-    width = int(labels.max(initial=0)) + 1
-    keys, shared = np.unique(
-        truth[both].astype(np.int64) * width + labels[both], return_counts=True
-    )
-    rows, columns = keys // width, keys % width
-    truth_areas, areas = np.bincount(truth.ravel()), np.bincount(labels.ravel())
-    ious = shared / (truth_areas[rows] + areas[columns] - shared)
-    kept = ious >= iou_threshold
-    return rows[kept], columns[kept], ious[kept]
 
 
 def _assign(rows: IntArray, columns: IntArray, ious: FloatArray) -> int:

@@ -59,6 +59,50 @@ class Window(NamedTuple):
         return RasterWindow(self.column, self.row, self.width, self.height)
 
 
+def rows_of(shape: tuple[int, int], rows: int = 512) -> Iterator[Window]:
+    """Yields whole rows of an array, some hundred at a time, from the top.
+
+    Args:
+        shape: Its rows and columns.
+        rows: Rows of a window; the last may have fewer.
+
+    Yields:
+        The windows.
+
+    >>> from landslide_tf.raster.grid import rows_of
+    >>> [(window.row, window.height) for window in rows_of((5, 3), 2)]
+    [(0, 2), (2, 2), (4, 1)]
+    """
+    height, width = shape
+    for row in range(0, height, rows):
+        yield Window(row, 0, min(rows, height - row), width)
+
+
+def around(
+    window: Window, shape: tuple[int, int], margin: int
+) -> tuple[Window, tuple[slice, slice]]:
+    """Returns a window with what lies around it, and where it lies in that.
+
+    Args:
+        window: Part of an array.
+        shape: Rows and columns of the array, which the result stays in.
+        margin: Pixels on each side.
+
+    Returns:
+        The larger window, and the rows and columns of the first in it.
+
+    >>> from landslide_tf.raster.grid import Window, around
+    >>> around(Window(2, 0, 2, 3), (9, 3), 1)[0]
+    Window(row=1, column=0, height=4, width=3)
+    """
+    top, left = max(window.row - margin, 0), max(window.column - margin, 0)
+    bottom = min(window.row + window.height + margin, shape[0])
+    right = min(window.column + window.width + margin, shape[1])
+    row, column = window.row - top, window.column - left
+    inner = slice(row, row + window.height), slice(column, column + window.width)
+    return Window(top, left, bottom - top, right - left), inner
+
+
 def open_dataset(path: FilePath, what: str) -> DatasetReader:
     """Opens a file, to be closed by the caller; otherwise as `open_raster`.
 

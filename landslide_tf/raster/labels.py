@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import Window, open_raster
+from landslide_tf.raster.grid import Window, open_raster, rows_of
 from landslide_tf.raster.ground import check_overlap
 from landslide_tf.raster.labelme import read_labelme
 from landslide_tf.raster.vector import Burner, Shapes, read_shapes
@@ -25,7 +25,6 @@ BACKGROUND, LANDSLIDE = "background", "landslide"
 BINARY = (BACKGROUND, LANDSLIDE)
 OUTSIDE = (BACKGROUND, "ignore")
 
-_ROWS = 512
 _RASTERS = (".tif", ".tiff", ".vrt", ".img", ".png", ".jp2")
 
 
@@ -317,8 +316,7 @@ def _only_unlabelled(dataset: DatasetReader) -> bool:
     if dataset.nodata == IGNORE_VALUE:
         return False
     some = False
-    for row in range(0, dataset.height, _ROWS):
-        window = Window(row, 0, min(_ROWS, dataset.height - row), dataset.width)
+    for window in rows_of(dataset.shape):
         values = dataset.read(1, window=window.box)
         no_label = values == IGNORE_VALUE
         if not ((values == 0) | no_label | (values != values)).all():

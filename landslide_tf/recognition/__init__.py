@@ -10,13 +10,12 @@ from landslide_tf.recognition.comparison import (
 from landslide_tf.recognition.files import Recognition, check_recognition
 from landslide_tf.recognition.options import Maps, SchemeOptions
 from landslide_tf.recognition.scheme import recognise
-from landslide_tf.recognition.stages import Reference, Stage
+from landslide_tf.recognition.stages import Stage
 
 __all__ = [
     "ChangeClass",
     "Maps",
     "Recognition",
-    "Reference",
     "SchemeOptions",
     "Stage",
     "VegetationIndex",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyproj
-from numpy.typing import NDArray
 
 from landslide_tf.inventory import FIELDS, Scene, Statistics, inventory_statistics
 from landslide_tf.inventory import Landslides as Stored
@@ -15,16 +15,16 @@ from landslide_tf.inventory.ground import in_degrees, mapped_ground
 from landslide_tf.inventory.schema import SYSTEM, Columns, Value
 from landslide_tf.mapping.polygons import Landslides
 from landslide_tf.objects import frequency_ratio
+from landslide_tf.objects.strips import Mask
 from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.antimeridian import cut_at_antimeridian
 from landslide_tf.raster.dem import DemFiles
-from landslide_tf.raster.grid import Window, mean_cell
+from landslide_tf.raster.grid import Window, mean_cell, rows_of
 from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.systems import system_of
 from landslide_tf.terrain import Grid
 
 _STEP, _STEEPEST = 5, 90  # degrees of a class of slopes
-_ROWS = 512
 _DIRECTIONS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW", "flat")
 
 
@@ -53,16 +53,14 @@ def statistics_of(landslides: Landslides, path: Path) -> Statistics:
 
 
 def factor_ratios(
-    landslide: NDArray[np.bool_],
-    known: NDArray[np.bool_],
+    read: Callable[[Window], tuple[Mask, Mask]],
     dem: DemFiles | None,
     grid: Grid,
 ) -> dict[str, dict[str, float | None]]:
     """Returns the frequency ratio of each class of slope and aspect.
 
     Args:
-        landslide: Landslides (H, W).
-        known: What was mapped.
+        read: Gives landslides and what was mapped in a window (h, w).
         dem: Elevations; without, nothing is known.
         grid: The grid.
 
@@ -74,14 +72,13 @@ def factor_ratios(
     slopes = [f"{low}-{low + _STEP}" for low in range(0, _STEEPEST, _STEP)]
     counts = {"slope_deg": np.zeros((2, len(slopes))), "aspect": np.zeros((2, 9))}
     with contextlib.closing(AlignedDem(dem, grid, ("slope", "aspect"))) as terrain:
-        for row in range(0, grid.height, _ROWS):
-            window = Window(row, 0, min(_ROWS, grid.height - row), grid.width)
-            rows = slice(row, row + window.height)
+        for window in rows_of(grid.shape):
+            landslide, known = read(window)
             slope, aspect = np.moveaxis(terrain.read(window)[0], -1, 0)
-            here = known[rows] & np.isfinite(slope) & np.isfinite(aspect)
+            here = known & np.isfinite(slope) & np.isfinite(aspect)
             steep = np.minimum(slope[here] // _STEP, len(slopes) - 1).astype(int)
             towards = np.where(aspect[here] < 0, 8, np.rint(aspect[here] / 45) % 8)
-            inside = landslide[rows][here]
+            inside = landslide[here]
             for classes, total in zip(
                 (steep, towards.astype(int)), counts.values(), strict=True
             ):

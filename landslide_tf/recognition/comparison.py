@@ -18,11 +18,12 @@ from landslide_tf.mapping import SceneFiles
 from landslide_tf.raster.bands import COLOURS, find_bands, known_bands
 from landslide_tf.raster.grid import Window, open_raster, stored_grid
 from landslide_tf.raster.image import AlignedBands
+from landslide_tf.recognition.options import PRE_EXISTING
 from landslide_tf.terrain import Grid, ndvi
 
 ChangeClass = Literal["new", "expanded", "pre_existing", ""]
-EXPANDED, PRE_EXISTING = 0.1, 0.5
-"""Shares of an object that were landslide before, from which it counts as such."""
+EXPANDED = 0.1
+"""Share of an object that was landslide before, from which it has but grown."""
 
 Index = Literal["ndvi", "excess green"]
 LOSS: dict[Index, float] = {"ndvi": 0.15, "excess green": 0.05}
@@ -73,15 +74,18 @@ def new_pixels(
     return np.asarray(after, bool) & ~spread(before, buffer)
 
 
-def change_classes(overlap: FloatArray) -> list[ChangeClass]:
+def change_classes(
+    overlap: FloatArray, pre_existing: float = PRE_EXISTING
+) -> list[ChangeClass]:
     """Names what objects are by the share of them that was landslide before.
 
     Args:
         overlap: Shares (N,) in [0, 1]; NaN where the map before says nothing.
+        pre_existing: Share from which an object is nothing new.
 
     Returns:
-        `"new"` below a tenth, `"expanded"` below a half, else `"pre_existing"`; `""`
-        where nothing is known.
+        `"pre_existing"` from that share on, else `"new"` below a tenth and `"expanded"`
+        from there; `""` where nothing is known.
 
     >>> import numpy as np
     >>> from landslide_tf.recognition import change_classes
@@ -92,10 +96,10 @@ def change_classes(overlap: FloatArray) -> list[ChangeClass]:
     for share in overlap:
         if np.isnan(share):
             names.append("")
-        elif share < EXPANDED:
-            names.append("new")
+        elif share >= pre_existing:
+            names.append("pre_existing")
         else:
-            names.append("expanded" if share < PRE_EXISTING else "pre_existing")
+            names.append("expanded" if share >= EXPANDED else "new")
     return names
 
 

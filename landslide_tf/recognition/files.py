@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,29 @@ from landslide_tf.mapping.polygons import Landslides
 from landslide_tf.mapping.styles import write_legend, write_polygon_style
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import write_rules
+from landslide_tf.objects.strips import Mask
 from landslide_tf.outputs import check_own_folder
 from landslide_tf.raster import cog
-from landslide_tf.raster.grid import FilePath, open_raster
+from landslide_tf.raster.grid import FilePath, Window, mean_cell, open_raster, rows_of
 from landslide_tf.raster.legend import Legend, class_layer, named_colours
 from landslide_tf.raster.outputs import check_outputs
 from landslide_tf.raster.polygons import write_polygons
 from landslide_tf.recognition.options import Maps, SchemeOptions
 from landslide_tf.recognition.stages import Stage
+from landslide_tf.terrain import Grid
 from landslide_tf.version import __version__
 
 SUMMARY = "summary.json"
 # First parts of the names of files that are written; maps have styles beside them.
-_OWN = {"mask", "landslides", "rejected", "density", "rules", "summary", "report"}
+_OWN = {"mask", "landslides", "rejected", "density", "rules", "summary", "report",
+        "adapted"}  # fmt: skip
 _OF_MAPS = {"map.tif", "probabilities.tif", "before.tif"}
 _CLASSES = ("other", "landslide")
 _REJECTED = (90, 90, 90)  # grey, to look at beside red
-_INHERITED = ("MODEL", "MODEL_VERSION", "DATA_LICENCE", "THRESHOLD", "IMAGE")
+_INHERITED = (
+    "MODEL", "MODEL_VERSION", "DATA_LICENCE", "THRESHOLD", "IMAGE", "REGION",
+)  # fmt: skip
+_AREAS = ("area_m2", "area_px")
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Recognition:
         not_evaluated: Objects that a rule could not be tried on, by rule.
         statistics: Numbers, sizes and densities of the landslides.
         ratios: Frequency ratios by factor and class; empty without elevations.
+        ious: IoU of the validation part, before the search of bounds and after each of
+            its rounds; empty without one.
 
     >>> from landslide_tf.recognition import Recognition
     >>> "stages" in Recognition.__dataclass_fields__
@@ -60,6 +68,7 @@ class Recognition:
     not_evaluated: dict[str, int]
     statistics: Statistics
     ratios: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    ious: tuple[float, ...] = ()
 
 
 def check_recognition(
@@ -99,8 +108,7 @@ def write_recognition(
     result: Recognition,
     found: Landslides,
     kept: NDArray[np.bool_],
-    left: NDArray[np.bool_],
-    known: NDArray[np.bool_],
+    left: Callable[[Window], tuple[Mask, Mask]],
     options: SchemeOptions,
     source: Path,
 ) -> None:
@@ -110,8 +118,7 @@ def write_recognition(
         result: What was recognised.
         found: All objects with their attributes.
         kept: Which of them are landslides (N,).
-        left: Their pixels (H, W).
-        known: Where the map says anything (H, W).
+        left: Gives their pixels, and where the map says anything, in a window (h, w).
         options: How it was recognised.
         source: The map; what made it is said of the result, too.
 
@@ -121,20 +128,22 @@ def write_recognition(
     folder, grid = result.folder, found.grid
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SUMMARY).unlink(missing_ok=True)  # it says that the rest is whole
-    values = left.astype(np.uint8)
-    values[~known] = IGNORE_VALUE
-    with open_raster(source, "map") as dataset:
-        said = dataset.tags()
-    tags = {name: said[name] for name in _INHERITED if name in said}
-    tags |= Legend(_CLASSES, 1).tags() | {"LANDSLIDE_TF_VERSION": __version__}
+    tags = _tags(source, grid, options)
     layer = class_layer(_CLASSES, ignored=IGNORE_VALUE, tags=tags)
+
+    def rows() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        for window in rows_of(grid.shape):
+            landslide, known = left(window)
+            values = np.where(known, landslide, IGNORE_VALUE)
+            yield window.row, values[None].astype(np.uint8)
+
     with (
         tempfile.TemporaryDirectory(prefix="landslide-tf-") as scratch,
         cog.writable(folder),
         atomic_path(folder / "mask.tif") as path,
     ):
         plain = Path(scratch, "plain.tif")
-        cog.write_cog(path, grid, layer, [(0, values[None])], scratch=plain)
+        cog.write_cog(path, grid, layer, rows(), scratch=plain)
     write_legend(folder / "mask.tif", _CLASSES)
     system = None if grid.crs is None else grid.crs.to_wkt()
     for name, driver, which in (
@@ -156,9 +165,11 @@ def write_recognition(
         "version": __version__,
         "change": options.change,
         "buffer_px": options.buffer,
-        "keep_pre_existing": options.keep_pre_existing,
+        "pre_existing": options.pre_existing,
         "min_hole_px": options.min_hole,
         "veg_loss": options.veg_loss,
+        "target_iou": options.target_iou,
+        "validation_iou": list(result.ious),
         "stages": [stage.as_dict() for stage in result.stages],
         "rejected": result.rejected,
         "not_evaluated": result.not_evaluated,
@@ -167,6 +178,20 @@ def write_recognition(
     }
     with atomic_path(folder / SUMMARY) as path:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _tags(source: Path, grid: Grid, options: SchemeOptions) -> dict[str, str]:
+    """Returns what the class map of the result says of itself."""
+    with open_raster(source, "map") as dataset:
+        said = dataset.tags()
+    smallest = [float(said.get("MIN_AREA_M2") or 0)]
+    for rule in options.rules:
+        if rule.side == "min" and not rule.where and rule.attribute in _AREAS:
+            pixel = mean_cell(grid) ** 2 if rule.attribute == "area_px" else 1.0
+            smallest.append(rule.bound * pixel)
+    tags = {name: said[name] for name in _INHERITED if name in said}
+    tags |= {"MIN_AREA_M2": f"{max(smallest):.10g}"} if max(smallest) > 0 else {}
+    return tags | Legend(_CLASSES, 1).tags() | {"LANDSLIDE_TF_VERSION": __version__}
 
 
 def choose(found: Landslides, which: NDArray[np.bool_]) -> Landslides:

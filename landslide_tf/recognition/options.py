@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from landslide_tf.errors import DataError
 from landslide_tf.mapping import SceneFiles
 from landslide_tf.objects import DEFAULT_RULES, Rule
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import FilePath
 
 Change = Literal["object", "pixel"]
+PRE_EXISTING = 0.5
+"""Share of an object that was landslide before, from which it counts as old; ours."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,14 @@ class SchemeOptions:
             whole objects are judged by it.
         buffer: Pixels by which the landslides before are widened, since maps lie off
             each other.
-        keep_pre_existing: Keeps objects that were landslide before.
+        pre_existing: Share of an object that was landslide before, from which it is
+            rejected; None keeps all.
         min_hole: Smaller holes in objects are filled, pixels.
         veg_loss: Smallest loss of the vegetation index under a landslide; None = by the
             index.
+        target_iou: IoU of landslide pixels on the validation part below which bounds
+            are searched; None = they stay as they are.
+        max_rounds: Most rounds of the search.
 
     >>> from landslide_tf.recognition import SchemeOptions
     >>> SchemeOptions().buffer
@@ -73,6 +80,18 @@ class SchemeOptions:
     rules: Sequence[Rule] = DEFAULT_RULES
     change: Change = "object"
     buffer: int = 2
-    keep_pre_existing: bool = False
+    pre_existing: float | None = PRE_EXISTING
     min_hole: int = 16
     veg_loss: float | None = None
+    target_iou: float | None = None
+    max_rounds: int = 5
+
+    def __post_init__(self) -> None:
+        """Refuses shares that are none."""
+        for name in ("pre_existing", "target_iou"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1:
+                raise DataError(
+                    f"Expected `{name}` above 0 and at most 1, received {value}; it is "
+                    "a share."
+                )

@@ -8,45 +8,36 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import rasterio.features
 from numpy.typing import NDArray
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
+from landslide_tf.mapping import Reference
 from landslide_tf.mapping.polygons import Landslides, find_landslides
 from landslide_tf.metadata import IGNORE_VALUE
-from landslide_tf.objects import (
-    Rule,
-    apply_rules,
-    label_objects,
-    zonal_means,
-)
+from landslide_tf.objects import zonal_means
+from landslide_tf.objects.cells import NumberedCells
+from landslide_tf.objects.strips import Mask, StripLabels
 from landslide_tf.raster import cog
-from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import Window, grid_of
+from landslide_tf.raster.grid import Window, grid_of, rows_of
 from landslide_tf.raster.ground import check_dem, check_overlap
-from landslide_tf.raster.legend import read_legend
 from landslide_tf.recognition.analysis import factor_ratios, statistics_of
-from landslide_tf.recognition.comparison import (
-    LOSS,
-    VEGETATED,
-    VegetationIndex,
-    change_classes,
-    new_pixels,
-    spread,
-)
+from landslide_tf.recognition.comparison import Index, VegetationIndex
 from landslide_tf.recognition.files import (
     Recognition,
     check_recognition,
     choose,
     write_recognition,
 )
+from landslide_tf.recognition.judgement import judge
+from landslide_tf.recognition.masks import MapMasks, cleaned, share_before
 from landslide_tf.recognition.options import Maps, SchemeOptions
-from landslide_tf.recognition.stages import Reference, Stage
+from landslide_tf.recognition.search import gains_of, search_bounds
+from landslide_tf.recognition.stages import check_landslides, scored
 from landslide_tf.terrain import Grid
 
 
@@ -56,20 +47,23 @@ def recognise(
     options: SchemeOptions | None = None,
     *,
     reference: Callable[[Grid], Reference] | None = None,
+    validation: Callable[[Grid], Reference] | None = None,
 ) -> Recognition:
     """Recognises landslides among the objects of a map.
 
     Holes are filled, objects measured, the rules tried, the objects compared with the
     date before, and those that nothing rejects summarised. In `out` are written
     `landslides.gpkg` and `.geojson`, `rejected.gpkg` (column `rule`: what rejected an
-    object), `mask.tif`, `density.tif`, `rules.yaml`, and last `summary.json`. The map
-    is held in memory, some bytes a pixel.
+    object), `mask.tif`, `density.tif`, `rules.yaml`, and last `summary.json`. Maps are
+    read strip by strip: memory grows with the objects, not with the pixels.
 
     Args:
         maps: What is looked at.
         out: The folder.
         options: How; None = the defaults.
         reference: Reads what is there on the map's grid, for scores of each stage.
+        validation: Reads a part of it on which bounds are searched where the IoU of
+            its pixels is below `target_iou`; scores are of the ground beyond it.
 
     Returns:
         What was recognised.
@@ -101,102 +95,106 @@ def recognise(
     """
     options = options or SchemeOptions()
     check_recognition(maps, out, with_maps=maps.after.parent == Path(out))
+    if options.target_iou is not None and validation is None:
+        raise DataError("`target_iou` needs a part with labels to search bounds on.")
     grid = grid_of(maps.after, "map")
     if maps.dem is not None:
         check_dem(maps.dem, grid, {})
-    if maps.probabilities is not None:
-        check_overlap(maps.probabilities, "probabilities", grid, "map")
-    known_truth = None if reference is None else reference(grid)
-    landslide, known = _read(maps.after, grid)
-    if not landslide.any():
-        raise DataError(
-            f"map `{maps.after}` must hold landslides to recognise, received none."
+    for path, what in (
+        (maps.probabilities, "probabilities"),
+        (maps.before, "map before"),
+    ):
+        if path is not None:
+            check_overlap(path, what, grid, "map")
+    with contextlib.ExitStack() as stack:
+        there, part = (
+            None if read is None else stack.enter_context(read(grid))
+            for read in (reference, validation)
         )
-    before = None
-    if maps.before is not None:
-        check_overlap(maps.before, "map before", grid, "map")
-        before = _read(maps.before, grid)
-    cleaned = _cleaned(landslide, known, before, options)
-    with tempfile.TemporaryDirectory(prefix="landslide-tf-") as scratch:
-        mask = Path(scratch, "mask.tif")
-        layer = cog.Layer("uint8", IGNORE_VALUE, ["landslide"])
-        cog.write_plain(mask, grid, layer, [(0, cleaned[None].astype(np.uint8))])
-        found = find_landslides(
-            mask, grid, probability=maps.probabilities, dem=maps.dem, min_area=0.0
+        if there is not None:
+            check_landslides(there, grid)
+        after = stack.enter_context(contextlib.closing(MapMasks(maps.after, grid)))
+        before = None
+        if maps.before is not None:
+            before = MapMasks(maps.before, grid)
+            stack.callback(before.close)
+        mapped, found = _objects(maps, after, before, grid, options)
+        index = _compared(found, maps, before, options)
+        cells = NumberedCells(found.geometries, grid)
+        ious: list[float] = []
+        if part is not None:
+            gains = gains_of(cells, len(found), part, grid)
+            options, ious = search_bounds(found.table, gains, options, index)
+        judged = judge(found.table, options, index)
+        if judged.change is not None:
+            found.table["change_class"] = judged.change
+        reasons = [",".join(names) for names in judged.reasons]
+        found.table["rule"] = np.array(reasons, object)
+
+        def masks(window: Window) -> list[Mask]:
+            numbers = cells.read(window)
+            kept = [np.append(False, left)[numbers] for _, left in judged.steps]
+            return [after.read(window)[0], *kept]
+
+        def left(window: Window) -> tuple[Mask, Mask]:
+            kept = np.append(False, judged.kept)[cells.read(window)]
+            return kept, after.read(window)[1]
+
+        names = [(name, int(left.sum())) for name, left in judged.steps]
+        result = Recognition(
+            Path(out),
+            tuple(scored([("map", mapped), *names], masks, there, part, grid)),
+            int((~judged.kept).sum()),
+            dict(judged.not_evaluated),
+            statistics_of(choose(found, judged.kept), maps.after),
+            factor_ratios(left, maps.dem, grid),
+            tuple(ious),
         )
-    index = _compared(found, maps, before, options)
-    filtered = apply_rules(found.table, options.rules, len(found))
-    reasons = [list(names) for names in filtered.rejected_by]
-    steps = [("rules", filtered.kept)]
-    unknown = dict(filtered.not_evaluated)
-    if "change_class" in found.table and not options.keep_pre_existing:
-        steps.append(("change", _reject_known(found, reasons)))
-    if index is not None:
-        lost = apply_rules(found.table, [_loss(index, options)], len(found))
-        unknown |= lost.not_evaluated
-        for names, more in zip(reasons, lost.rejected_by, strict=True):
-            names += more
-        steps.append(("vegetation", np.array([not names for names in reasons], bool)))
-    found.table["rule"] = np.array([",".join(names) for names in reasons], object)
-    labels = _burnt(found, grid)
-    stages = list(_stages(landslide, labels, steps, known_truth))
-    kept = steps[-1][1]
-    left = _pixels(labels, kept)
-    result = Recognition(
-        Path(out),
-        tuple(stages),
-        int((~kept).sum()),
-        unknown,
-        statistics_of(choose(found, kept), maps.after),
-        factor_ratios(left, known, maps.dem, grid),
-    )
-    write_recognition(result, found, kept, left, known, options, maps.after)
+        write_recognition(result, found, judged.kept, left, options, maps.after)
     return result
 
 
-def _read(path: Path, grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Returns where a map says landslide, and where it says anything, on a grid."""
-    value = read_legend(path).landslide_value(path)
-    with contextlib.closing(
-        AlignedRaster(path, "map", grid, kernel="nearest")
-    ) as raster:
-        (classes,), known = raster.read(Window(0, 0, *grid.shape))
-    return (classes == value) & known, known
-
-
-def _cleaned(
-    landslide: NDArray[np.bool_],
-    known: NDArray[np.bool_],
-    before: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None,
+def _objects(
+    maps: Maps,
+    after: MapMasks,
+    before: MapMasks | None,
+    grid: Grid,
     options: SchemeOptions,
-) -> NDArray[np.bool_]:
-    """Takes out what was landslide before, where asked, and fills holes."""
-    if before is not None and options.change == "pixel":
-        landslide = new_pixels(landslide, before[0], buffer=options.buffer)
-    rest = ~landslide & known
-    large, _ = label_objects(rest, connectivity=4, min_area=options.min_hole)
-    filled: NDArray[np.bool_] = landslide | (rest & (large == 0))
-    return filled
+) -> tuple[int, Landslides]:
+    """Returns how many objects the map has, and those that are looked at, measured."""
+    mapped = StripLabels()
+
+    def rows() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        for window in rows_of(grid.shape):
+            landslide, filled = cleaned(after, before, window, grid, options)
+            mapped.add(landslide)
+            yield window.row, filled[None].astype(np.uint8)
+
+    with tempfile.TemporaryDirectory(prefix="landslide-tf-") as scratch:
+        mask = Path(scratch, "mask.tif")
+        layer = cog.Layer("uint8", IGNORE_VALUE, ["landslide"])
+        cog.write_plain(mask, grid, layer, rows())
+        if not mapped.found:
+            raise DataError(
+                f"map `{maps.after}` must hold landslides to recognise, received none."
+            )
+        found = find_landslides(
+            mask, grid, probability=maps.probabilities, dem=maps.dem, min_area=0.0
+        )
+    return mapped.found, found
 
 
 def _compared(
-    found: Landslides,
-    maps: Maps,
-    before: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None,
-    options: SchemeOptions,
-) -> Literal["ndvi", "excess green"] | None:
+    found: Landslides, maps: Maps, before: MapMasks | None, options: SchemeOptions
+) -> Index | None:
     """Adds to objects what was there before; returns the vegetation index, if any."""
     if before is not None and options.change == "object":
-        share = np.where(before[1], spread(before[0], options.buffer), np.nan)
 
-        def part(window: Window) -> NDArray[np.float64]:
-            rows = slice(window.row, window.row + window.height)
-            columns = slice(window.column, window.column + window.width)
-            return share[rows, columns, None]
+        def share(window: Window) -> FloatArray:
+            return share_before(before, window, found.grid, options.buffer)
 
-        overlap = zonal_means(found.geometries, found.grid, part, 1)[:, 0]
-        found.table["pre_overlap"] = overlap
-        found.table["change_class"] = np.array(change_classes(overlap), object)
+        overlap = zonal_means(found.geometries, found.grid, share, 1)
+        found.table["pre_overlap"] = overlap[:, 0]
     if maps.image_before is None or maps.image_after is None:
         return None
     vegetation = VegetationIndex(maps.image_before, maps.image_after, found.grid)
@@ -206,46 +204,3 @@ def _compared(
         found.table["ndvi_pre"], found.table["ndvi_post"] = means.T
     found.table["veg_loss"] = means[:, 0] - means[:, 1]
     return vegetation.index
-
-
-def _loss(index: Literal["ndvi", "excess green"], options: SchemeOptions) -> Rule:
-    least = LOSS[index] if options.veg_loss is None else options.veg_loss
-    where = {"ndvi_pre": VEGETATED} if index == "ndvi" else {}
-    return Rule("min", "veg_loss", least, where)
-
-
-def _reject_known(found: Landslides, reasons: list[list[str]]) -> NDArray[np.bool_]:
-    for names, change in zip(reasons, found.table["change_class"], strict=True):
-        if change == "pre_existing":
-            names.append(change)
-    return np.array([not names for names in reasons], bool)
-
-
-def _burnt(found: Landslides, grid: Grid) -> NDArray[np.int32]:
-    """Returns the number from 1 of the object that each pixel belongs to, 0 = none."""
-    shapes = [(shape, k + 1) for k, shape in enumerate(found.geometries)]
-    if not shapes:
-        return np.zeros(grid.shape, np.int32)
-    burnt: NDArray[np.int32] = rasterio.features.rasterize(
-        shapes, out_shape=grid.shape, transform=grid.transform, dtype=np.int32
-    )
-    return burnt
-
-
-def _pixels(labels: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Returns the pixels (H, W) of the objects that are kept (N,)."""
-    return np.append(False, kept)[labels]
-
-
-def _stages(
-    landslide: NDArray[np.bool_],
-    labels: NDArray[np.int32],
-    steps: Sequence[tuple[str, NDArray[np.bool_]]],
-    reference: Reference | None,
-) -> list[Stage]:
-    _, number = label_objects(landslide, min_area=1)
-    masks = [("map", landslide, number)]
-    masks += [(name, _pixels(labels, kept), int(kept.sum())) for name, kept in steps]
-    if reference is None:
-        return [Stage(name, count, None, None) for name, _, count in masks]
-    return [reference.stage(name, mask, count) for name, mask, count in masks]

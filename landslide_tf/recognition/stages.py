@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import IGNORE_VALUE
-from landslide_tf.objects import ObjectCounts, object_counts
-from landslide_tf.raster.grid import Window
-from landslide_tf.raster.labels import LabelOptions, LabelReader, read_labels
+from landslide_tf.mapping import Reference
+from landslide_tf.objects import ObjectCounts
+from landslide_tf.objects.strips import Mask, compare_strips
+from landslide_tf.raster.grid import Window, rows_of
 from landslide_tf.terrain import Grid
 
 
@@ -60,59 +56,47 @@ class Stage:
         return found
 
 
-class Reference:
-    """What is there, on a grid.
+def scored(
+    names: Sequence[tuple[str, int]],
+    masks: Callable[[Window], list[Mask]],
+    there: Reference | None,
+    beyond: Reference | None,
+    grid: Grid,
+) -> list[Stage]:
+    """Returns the stages, with scores where it is known what is there.
 
     Args:
-        path: Polygons, or a raster of any grid.
-        grid: The grid of the map.
-        options: How they are read.
+        names: Name and objects of each stage.
+        masks: What is left after each stage, in a window (h, w).
+        there: What is there; None = not known.
+        beyond: Of this nothing counts: ground on which bounds were chosen.
+        grid: The grid.
+    """
+    if there is None:
+        return [Stage(name, number, None, None) for name, number in names]
+
+    def strips() -> Iterator[tuple[Mask, list[Mask]]]:
+        for window in rows_of(grid.shape):
+            truth, ignored = there.read(window)
+            if beyond is not None:
+                ignored |= ~beyond.read(window)[1]
+            yield truth & ~ignored, [mask & ~ignored for mask in masks(window)]
+
+    pixels, overlaps, _ = compare_strips(strips, len(names))
+    return [
+        Stage(name, number, own, overlap.counts("iou"))
+        for (name, number), own, overlap in zip(names, pixels, overlaps, strict=True)
+    ]
+
+
+def check_landslides(there: Reference, grid: Grid) -> None:
+    """Refuses a reference without a landslide.
 
     Raises:
-        DataError: If the file cannot be read, shares no ground with the map or holds no
-            landslide there.
-
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from rasterio import Affine
-    >>> from landslide_tf.raster.cog import Layer, write_plain
-    >>> from landslide_tf.recognition import Reference
-    >>> from landslide_tf.terrain import Grid
-    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 8, 8)
-    >>> values = np.zeros((1, 8, 8), np.uint8)
-    >>> values[0, 2:6, 1:6] = 1
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder, "reference.tif")
-    ...     write_plain(path, grid, Layer("uint8", 255, ["class"]), [(0, values)])
-    ...     Reference(path, grid).stage("map", values[0] > 0, 1).matched.tp
-    1
+        DataError: If there is none where the map is.
     """
-
-    def __init__(
-        self, path: str | Path, grid: Grid, options: LabelOptions | None = None
-    ) -> None:
-        labels = read_labels(Path(path), grid, grid, options or LabelOptions())
-        with contextlib.closing(LabelReader(labels, grid)) as reader:
-            values = reader.read(Window(0, 0, *grid.shape))
-        self._truth = values == 1
-        self._ignored = values == IGNORE_VALUE
-        if not self._truth.any():
-            raise DataError(
-                f"The reference `{path}` must hold landslides where the map is, "
-                "received none: recall has no value without one."
-            )
-
-    def stage(self, name: str, landslide: NDArray[np.bool_], objects: int) -> Stage:
-        """Returns a stage with its scores.
-
-        Args:
-            name: Name of the stage.
-            landslide: What is left of the map (H, W).
-            objects: How many objects that is.
-        """
-        pixels, matched = (
-            object_counts(self._truth, landslide, match=match, ignore=self._ignored)
-            for match in ("pixel", "iou")
+    if not any(there.read(window)[0].any() for window in rows_of(grid.shape)):
+        raise DataError(
+            f"The reference `{there.path}` must hold landslides where the map is, "
+            "received none: recall has no value without one."
         )
-        return Stage(name, objects, pixels, matched)

@@ -1,4 +1,4 @@
-"""Measures memory and time of outlining, measuring and keeping many landslides.
+"""Measures memory and time of what is done with many landslides.
 
     python tests/benchmarks/objects.py [--size 10000] [--number 100000] [--out FILE]
 
@@ -25,12 +25,18 @@ from rasterio import Affine
 
 from landslide_tf import objects
 from landslide_tf.inventory import MappedScene, add_scene
+from landslide_tf.mapping import Reference, evaluate_map
 from landslide_tf.mapping.polygons import find_landslides, write_landslides
 from landslide_tf.raster.cog import Layer, write_plain
 from landslide_tf.raster.dem import DemFiles
+from landslide_tf.raster.legend import Legend
+from landslide_tf.recognition import Maps, recognise
 from landslide_tf.terrain import Grid
 
-STEPS = ("outlines", "attributes", "polygons", "amalgamated", "inventory")
+STEPS = (
+    "outlines", "attributes", "polygons", "amalgamated", "inventory", "evaluate",
+    "recognise",
+)  # fmt: skip
 
 
 def grid_of(size):
@@ -62,6 +68,7 @@ def write_scene(folder, size, number):
             mask[top : top + len(rows), left : left + len(columns)] |= inside
     grid, blocks = grid_of(size), range(0, size, 500)
     tags = {"IMAGE": '["image.tif"]', "MODEL": "ellipses"}
+    tags |= Legend(("other", "landslide"), 1).tags()
     layer = Layer("uint8", 255, ["class"], tags=tags)
     write_plain(folder / "map.tif", grid, layer, [(0, mask[None])])
     chances = Layer("float32", float("nan"), ["landslide"])
@@ -94,6 +101,16 @@ def run(step, folder, size):
             date=date(2024, 5, 31), region="Alps",
         )  # fmt: skip
         return add_scene(folder / "inventory.gpkg", mapped).landslides
+    if step == "evaluate":  # with itself: every object has a pair
+        return evaluate_map(folder / "map.tif", folder / "map.tif").objects["iou"].tp
+    if step == "recognise":
+        maps = Maps(folder / "map.tif", probabilities=folder / "chances.tif", dem=dem)
+        done = recognise(
+            maps,
+            folder / "recognised",
+            reference=lambda own: Reference(folder / "map.tif", own),
+        )
+        return done.stages[0].objects
     found, _ = objects.outlines(folder / "map.tif", grid)
     if step == "attributes":
         objects.measure(found, grid)

@@ -101,6 +101,8 @@ def test_bad_input(command, scene, model, tmp_path):
         (("--map", tmp_path / "no.tif"), "no.tif"),
         (("--map", folder / "dem.tif"), "dem.tif"),
         (("--map", maps.after, "--reference", "no.gpkg"), "no.gpkg"),
+        (("--map", maps.after, "--target-iou", "0.8"), "belong together"),
+        (("--map", maps.after, "--validation", rules), "belong together"),
     ):
         command.refuses("recognise", *arguments, "--out", out, message=message)
         assert not out.exists()

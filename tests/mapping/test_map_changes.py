@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pyogrio
+import pyproj
 import pytest
 import rasterio
 import shapely
@@ -56,12 +57,21 @@ def test_the_golden_of_three_dates(tmp_path):
     assert (new == 1).sum() == 3 and new[2, 0] == 255
     previous = read(tmp_path / "out" / "from_2.tif")
     assert previous[2, 3] == 2 and previous[0, 3] == 5
-    _, _, wkb, columns = pyogrio.raw.read(tmp_path / "out" / "new_landslides.gpkg")
+    meta, _, wkb, columns = pyogrio.raw.read(tmp_path / "out" / "new_landslides.gpkg")
     shapes = shapely.from_wkb(wkb)
     assert shapely.is_valid(shapes).all()
     # Step 1: two pixels that meet at a corner; step 2: one and one and one.
     np.testing.assert_array_equal(columns[1], [1, 2, 2, 2])
     np.testing.assert_allclose(shapely.area(shapes), [200, 100, 100, 100])
+    # Measured on the ellipsoid, as the polygons of `map`.
+    table = dict(zip(meta["fields"], columns, strict=True))
+    ground = pyproj.Transformer.from_crs(files.CRS, "EPSG:4326", always_xy=True)
+    for shape, area in zip(shapes, table["area_m2"], strict=True):
+        lonlat = shapely.transform(shape, ground.transform, interleaved=False)
+        expected, _ = pyproj.Geod(ellps="WGS84").geometry_area_perimeter(lonlat)
+        assert area == pytest.approx(abs(expected), rel=1e-4)
+    assert table["area_px"].tolist() == [2, 1, 1, 1]
+    assert table["lwr"][1] == pytest.approx(1, abs=1e-3)
     content = json.loads((tmp_path / "out" / "changes.json").read_text())
     assert content["classes"] == CLASSES and content["new_landslides"] == 4
 

@@ -4,12 +4,14 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
+import rasterio.features
 import shapely
 from rasterio import Affine
+from scipy import ndimage
 from skimage import measure
 
-from landslide_tf import objects
-from landslide_tf.objects import attributes
+from landslide_tf import objects, terrain
+from landslide_tf.objects import cells, zones
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.terrain import Grid
 
@@ -65,7 +67,7 @@ def test_areas_are_those_on_the_ellipsoid():
 
 @pytest.mark.parametrize("block", [64, 1024])
 def test_pixel_values_against_regionprops(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(attributes, "_BLOCK", block)  # objects that lie in several
+    monkeypatch.setattr(zones, "_BLOCK", block)  # objects that lie in several
     rng = np.random.default_rng(0)
     smooth = rng.random(GRID.shape)
     mask = np.kron(rng.random((30, 26)) > 0.6, np.ones((10, 10))) > 0
@@ -89,6 +91,65 @@ def test_pixel_values_against_regionprops(tmp_path, monkeypatch, block):
         (table["max_prob"], "intensity_max"),
     ):
         assert got[order] == pytest.approx(expected[name][wanted], rel=1e-5), name
+
+
+def any_polygons(seed, number=40):
+    """Turned, holed and overlapping polygons, some of them beyond the grid."""
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(number):
+        x, y = random.uniform(499_900, 502_700), random.uniform(4_596_900, 4_600_100)
+        corners = random.normal((x, y), 150, (random.integers(3, 9), 2))
+        shape = shapely.convex_hull(shapely.MultiPoint(corners))
+        found.append(shape - shapely.Point(x, y).buffer(random.uniform(1, 60)))
+    # Its line holds no pixel.
+    line = shapely.LineString([(500_000, 4_599_000), (501_000, 4_599_000)])
+    return np.array([*found, shapely.GeometryCollection([found[0], line])], object)
+
+
+@pytest.mark.parametrize("at_once", [500, 2**16])
+def test_pixels_are_those_that_gdal_burns(monkeypatch, at_once):
+    monkeypatch.setattr(cells, "_AT_ONCE", at_once)
+    shapes = any_polygons(0)
+    whole = cells.spans(shapes, GRID)
+    part = np.clip(whole, (60, 70, 60, 70), (200, 180, 200, 180))
+    for windows in (whole, part):
+        found = list(cells.held_cells(shapes, GRID, windows))
+        owner, row, column = np.concatenate(found, axis=1)
+        for number, (shape, window) in enumerate(zip(shapes, windows, strict=True)):
+            areas = [g for g in shapely.get_parts(shape) if g.area > 0]
+            burnt = rasterio.features.rasterize(
+                areas, out_shape=GRID.shape, transform=GRID.transform
+            )
+            top, left, bottom, right = window
+            inside = np.argwhere(burnt[top:bottom, left:right]) + window[:2]
+            own = np.stack([row, column], axis=1)[owner == number]
+            np.testing.assert_array_equal(own, inside)
+
+
+def test_terrain_of_any_polygons_is_that_of_their_pixels(tmp_path, monkeypatch):
+    monkeypatch.setattr(zones, "_BLOCK", 96)
+    smooth = ndimage.gaussian_filter(np.random.default_rng(3).random(GRID.shape), 3)
+    dem = write(tmp_path / "dem.tif", (3000 * smooth).astype(np.float32))
+    shapes = any_polygons(4)[:-1]
+    found = objects.pixel_attributes(shapes, GRID, dem=DemFiles(dem))
+    heights = (3000 * smooth).astype(np.float32)
+    slope, aspect = terrain.slope(heights, 10), terrain.aspect(heights, 10)
+    for number, shape in enumerate(shapes):
+        inside = rasterio.features.rasterize(
+            [shape], out_shape=GRID.shape, transform=GRID.transform
+        ).astype(bool)
+        if not inside.any():
+            continue
+        direction = np.angle(np.exp(1j * np.radians(aspect[inside])).mean(), deg=True)
+        for name, value in {
+            "elev_max_m": 3000 * smooth[inside].max(),
+            "elev_mean_m": 3000 * smooth[inside].mean(),
+            "slope_mean_deg": slope[inside].mean(),
+            "slope_p90_deg": np.percentile(slope[inside], 90),
+            "aspect_mean_deg": direction % 360,
+        }.items():
+            assert found[name][number] == pytest.approx(value, rel=1e-4), name
 
 
 def test_terrain_of_a_plane(tmp_path):
@@ -144,3 +205,11 @@ def test_objects_with_several_lobes():
     found = objects.amalgamated(np.array([lobe, both, small, long]), GRID)
     assert found.tolist() == [False, True, False, False]
     assert objects.amalgamated(np.array([small]), GRID, bound=0.3).tolist() == [True]
+
+
+def test_lobes_of_one_object_say_nothing_of_another(monkeypatch):
+    shapes = any_polygons(7, 60)
+    shapes = np.array([shapely.union_all(shapes[k : k + 3]) for k in range(58)])
+    together = objects.amalgamated(shapes, GRID)
+    alone = [objects.amalgamated(shapes[k : k + 1], GRID)[0] for k in range(58)]
+    assert together.tolist() == alone and 0 < together.sum() < 58

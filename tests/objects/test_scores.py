@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as npst
 
 from landslide_tf.errors import DataError
 from landslide_tf.objects import ObjectCounts, label_objects, object_counts
-from landslide_tf.objects.scores import count_pairs
+from landslide_tf.objects.scores import Overlaps
 
 
 def mask_of(*boxes, shape=(12, 16)):
@@ -77,6 +77,12 @@ def test_overlap_share_is_inclusive():
         )
         assert (counts.tp, counts.fn) == (found, 4 - found)
         assert counts.fp == 2  # depends on contact alone
+
+
+def count_pairs(truth, labels, threshold):
+    overlaps = Overlaps(int(truth.max()), int(labels.max()))
+    overlaps.add(truth, labels)
+    return overlaps.counts("iou", iou_threshold=threshold).tp
 
 
 def test_assignment_maximises_the_total_not_the_best_pair_first():

@@ -12,13 +12,15 @@ import shapely
 
 from landslide_tf.errors import DataError
 from landslide_tf.files import sha256
+from landslide_tf.mapping import MaskFiles, Reference
 from landslide_tf.mapping.styles import is_style
 from landslide_tf.objects import DEFAULT_RULES, Rule, read_rules
 from landslide_tf.raster.cog import Layer, write_plain
 from landslide_tf.raster.dem import DemFiles
+from landslide_tf.raster.grid import rows_of
+from landslide_tf.raster.polygons import write_polygons
 from landslide_tf.recognition import (
     Maps,
-    Reference,
     SchemeOptions,
     new_pixels,
     recognise,
@@ -119,6 +121,90 @@ def test_each_false_alarm_is_rejected_by_what_it_differs_in(scenes, recognised):
     assert reasons["field"] == {"min_veg_loss"}
 
 
+@pytest.mark.parametrize("change", ["object", "pixel"])
+def test_strips_give_what_the_whole_gives(scenes, tmp_path, monkeypatch, change):
+    maps, truth, _ = scenes[1]
+    options, made = SchemeOptions(change=change), []
+    for rows in (512, 23):
+        monkeypatch.setattr(rows_of, "__defaults__", (rows,))
+        out = tmp_path / str(rows)
+        made.append(
+            recognise(maps, out, options, reference=lambda g: Reference(truth, g))
+        )
+    whole, strips = made
+    assert strips.stages == whole.stages
+    np.testing.assert_array_equal(kept(strips.folder), kept(whole.folder))
+    summaries = [json.loads((m.folder / "summary.json").read_text()) for m in made]
+    assert summaries[0] == summaries[1]
+
+
+def left_half(path):
+    extent = planted.SIDE * planted.CELL
+    box = shapely.box(500_000, 4_600_000 - extent, 500_000 + extent / 2, 4_600_000)
+    box = np.array([box], object)
+    write_polygons(path, "GPKG", box, {"id": [1]}, planted.GRID.crs.to_wkt(), layer="a")
+    return path
+
+
+def test_bounds_are_searched_on_the_validation_part_alone(scenes, tmp_path):
+    maps, truth, masks = scenes[2]
+    area = MaskFiles(left_half(tmp_path / "half.gpkg"))
+    options = SchemeOptions(
+        rules=(Rule("min", "slope_mean_deg", 0), Rule("max", "lwr", 1000)),
+        pre_existing=None, veg_loss=-1.0, target_iou=0.97,
+    )  # fmt: skip
+    found = recognise(
+        maps,
+        tmp_path / "out",
+        options,
+        reference=lambda grid: Reference(truth, grid),
+        validation=lambda grid: Reference(truth, grid, masks=area),
+    )
+    first, *_, last = found.ious
+    half = planted.SIDE // 2
+    mapped, there = kept(found.folder) == 1, masks["landslide"]
+    left = (mapped & there)[:, :half].sum() / (mapped | there)[:, :half].sum()
+    assert first < 0.6 and last == pytest.approx(left) and last >= 0.97
+    # Stages are scored where no bound was chosen.
+    counts = found.stages[-1].pixels
+    assert counts.tp + counts.fn == there[:, half:].sum()
+    assert counts.tp + counts.fp == mapped[:, half:].sum()
+    rules = read_rules(found.folder / "rules.yaml")
+    assert rules != options.rules and len(found.ious) <= 1 + options.max_rounds
+    summary = json.loads((found.folder / "summary.json").read_text())
+    assert summary["validation_iou"] == list(found.ious)
+
+
+def test_no_bound_moves_where_the_iou_will_do(scenes, tmp_path):
+    maps, truth, _ = scenes[2]
+    found = recognise(
+        maps,
+        tmp_path / "out",
+        SchemeOptions(target_iou=0.9),
+        validation=lambda grid: Reference(truth, grid),
+    )
+    assert len(found.ious) == 1 and found.ious[0] > 0.97
+    assert read_rules(found.folder / "rules.yaml") == DEFAULT_RULES
+
+
+def test_the_mask_says_what_its_map_says(scenes, tmp_path):
+    maps, _, _ = scenes[0]
+    tags = {"REGION": "ALPS", "MODEL": "net", "MIN_AREA_M2": "600", "IMAGE": '["i"]'}
+    path = tmp_path / "map.tif"
+    path.write_bytes(maps.after.read_bytes())
+    for smallest, bound, expected in (("600", 100, 600), ("", 500, 500)):
+        with rasterio.open(path, "r+") as dataset:
+            dataset.update_tags(**{**tags, "MIN_AREA_M2": smallest})
+        options = SchemeOptions(rules=[Rule("min", "area_m2", bound)])
+        found = recognise(Maps(path), tmp_path / "out", options)
+        with rasterio.open(found.folder / "mask.tif") as dataset:
+            said = dataset.tags()
+        assert float(said.pop("MIN_AREA_M2")) == expected
+        assert {k: said[k] for k in tags if k in said} == {
+            k: v for k, v in tags.items() if k != "MIN_AREA_M2"
+        }
+
+
 def test_every_object_is_either_kept_or_rejected(scenes, recognised):
     folder = recognised.folder
     both = [
@@ -166,7 +252,7 @@ def test_landslides_of_before_are_kept_where_asked(scenes, tmp_path):
     maps, _, masks = scenes[2]
     pair = Maps(maps.after, before=maps.before)
     for keep in (False, True):
-        options = SchemeOptions(rules=(), keep_pre_existing=keep)
+        options = SchemeOptions(rules=(), pre_existing=None if keep else 0.5)
         found = recognise(pair, tmp_path / str(keep), options)
         assert (kept(found.folder)[masks["old"]] == 1).all() == keep
 
