@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from landslide_tf.errors import RunError
+from landslide_tf.array_types import Tensor
+from landslide_tf.errors import ModelError, RunError
 from landslide_tf.files import atomic_path
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow_datasets as tfds
 
 SCHEMA_VERSION: Final = 2
 IGNORE_VALUE = 255
@@ -171,3 +178,139 @@ def _with_scale(band: object) -> object:
     if not (isinstance(band, dict) and found):
         return band
     return band | {"unit": found[1], "scale": float(found[2])}
+
+
+def describe(
+    model: keras.Model,
+    info: tfds.core.DatasetInfo | None = None,
+    *,
+    landslide_class: int | Literal["sigmoid"] | None = None,
+) -> ModelMetadata:
+    """Derives what `model.json` says of a model that was fitted without this package.
+
+    Args:
+        model: Functional Keras model with an input `image`, or one input of any name,
+            perhaps `factors`, and one output (or `main` or `probabilities` of several)
+            of classes in its last axis.
+        info: `builder.info` of the data that it was fitted on. Metadata of this
+            package's builders give names, units and ranges of bands and factors; of
+            other sets the names of a class label are taken.
+        landslide_class: Index of the landslide class; `"sigmoid"` where the one output
+            channel is its probability. None takes it from `info`, else `"sigmoid"` for
+            one channel and 1 for two, with a warning.
+
+    Returns:
+        The metadata; what is not known of a model is left out.
+
+    Raises:
+        ModelError: If inputs or outputs are not of this form, or nothing says which of
+            several classes is landslide.
+
+    Example:
+        >>> import keras
+        >>> from landslide_tf.metadata import describe
+        >>> image = keras.Input((None, None, 3), name="image")
+        >>> scores = keras.layers.Conv2D(4, 1, activation="softmax")(image)
+        >>> found = describe(keras.Model(image, scores), landslide_class=2)
+        >>> found.task, found.classes[found.landslide_value]
+        ('segmentation', 'class 2')
+    """
+    inputs, output = _tensors(model)
+    channels = int(output.shape[-1])
+    known = dict(getattr(info, "metadata", None) or {})
+    index = landslide_class
+    if index is None:
+        index = "sigmoid" if channels == 1 else known.get("landslide_class")
+    if index is None and channels == 2:
+        index = 1
+        warnings.warn(
+            f"class 1 of the two of `{model.name}` is taken for landslide: say so with "
+            "`metadata=landslide_tf.metadata.describe(model, landslide_class=…)`.",
+            stacklevel=2,
+        )
+    if index is None:
+        raise ModelError(
+            f"which of the {channels} classes of `{model.name}` is landslide is not "
+            "known: pass `metadata=landslide_tf.metadata.describe(model, "
+            "landslide_class=…)`."
+        )
+    fields: dict[str, object] = {
+        "name": str(model.name),
+        "builder": type(model).__name__,
+        "arguments": {},
+        "task": "segmentation" if len(output.shape) == 4 else "classification",
+        "inputs": _bands(inputs["image"], known.get("bands"), "band"),
+        "factors": _bands(inputs.get("factors"), known.get("factors"), "factor"),
+        "terrain": known.get("terrain"),
+        "cell_size": known.get("gsd") and (known["gsd"], known["gsd"]),
+        "classes": _class_names(channels, known, info),
+        "landslide_class": index,
+        "dataset": getattr(info, "full_name", None),
+        "licence": known.get("licence"),
+    }
+    try:
+        return ModelMetadata.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelError(
+            f"`{model.name}` cannot be described: {first['msg']}."
+        ) from error
+
+
+def _tensors(model: keras.Model) -> tuple[dict[str, Tensor], Tensor]:
+    """Returns the symbolic inputs by name, `image` among them, and the output."""
+    tensors = getattr(model, "inputs", None) or []
+    inputs = {t.name: t for t in tensors}
+    if len(tensors) == 1:
+        inputs = {"image": tensors[0]}
+    if "image" not in inputs:
+        raise ModelError(
+            f"`{getattr(model, 'name', type(model).__name__)}` must be a functional "
+            "Keras model with an input named `image`, received the inputs "
+            f"{', '.join(f'`{n}`' for n in inputs) or 'none'}: build it with "
+            '`keras.Input(shape, name="image")`.'
+        )
+    # A Sequential has a list alone.
+    outputs = model.outputs if len(model.outputs) == 1 else model.output
+    if isinstance(outputs, Mapping):
+        wanted = [n for n in ("main", "probabilities") if n in outputs]
+        outputs = [outputs[wanted[0]]] if wanted else []
+    if isinstance(outputs, list | tuple):
+        if len(outputs) != 1:
+            raise ModelError(
+                f"`{model.name}` must have one output, or `main` or `probabilities` in "
+                f"a dictionary of them, received {len(model.outputs)} outputs."
+            )
+        (outputs,) = outputs
+    return inputs, outputs
+
+
+def _bands(
+    tensor: Tensor | None, known: Sequence[Mapping[str, object]] | None, what: str
+) -> list[dict[str, object]]:
+    """Returns name, unit and range of each channel, as far as they are known."""
+    if tensor is None:
+        return []
+    channels = int(tensor.shape[-1])
+    if known and len(known) == channels:
+        return [
+            {k: entry[k] for k in ("name", "unit", "range") if k in entry}
+            for entry in known
+        ]
+    return [{"name": f"{what} {number}"} for number in range(1, channels + 1)]
+
+
+def _class_names(
+    channels: int, known: Mapping[str, Any], info: tfds.core.DatasetInfo | None
+) -> list[str]:
+    """Returns the names of the classes from a data set's information, or numbers."""
+    wanted = 2 if channels == 1 else channels
+    candidates = [known.get("classes")]
+    features = getattr(info, "features", None) or {}
+    candidates += [getattr(feature, "names", None) for feature in features.values()]
+    for names in candidates:
+        if names and len(names) == wanted:
+            return [str(name) for name in names]
+    if channels == 1:
+        return ["other", "landslide"]
+    return [f"class {index}" for index in range(channels)]

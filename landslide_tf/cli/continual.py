@@ -29,7 +29,7 @@ def train(
     resume: options.Resume = None,
     changes: options.Changes = None,
     export: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="Also export every step as a version into this folder."),
     ] = None,
     arrays: options.Arrays = None,
@@ -70,14 +70,15 @@ def train(
 
 
 def _export(
-    recipe: ContinualRecipe, network: keras.Model, folder: Path, version: int
+    recipe: ContinualRecipe, network: keras.Model, folder: str, version: int
 ) -> None:
     from landslide_tf import serving
     from landslide_tf.train import describe_network
 
     # It is there where a process was killed between export and state.
-    if not (folder / str(version)).exists():
-        metadata = describe_network(recipe, network, folder.name)
+    if version not in serving.versions(folder):
+        name = folder.rstrip("/").rpartition("/")[2]
+        metadata = describe_network(recipe, network, name)
         typer.echo(serving.export(network, folder, metadata=metadata, version=version))
 
 

@@ -32,7 +32,7 @@ Changes = Annotated[
     typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
 ]
 Export = Annotated[
-    Path | None, typer.Option(help="Also export: folder of the model's versions.")
+    str | None, typer.Option(help="Also export: folder of the model's versions.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Draws other trials.")]
 Seeds = Annotated[

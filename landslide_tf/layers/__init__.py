@@ -21,7 +21,7 @@ from landslide_tf.layers.evidential import (
     MultiScaleSaliency,
 )
 from landslide_tf.layers.gated_convolution import GatedConvolution
-from landslide_tf.layers.padding import CropTo, PadToStride
+from landslide_tf.layers.padding import CropTo, PadToStride, SameSize
 from landslide_tf.layers.preprocessing import (
     EncodeFactors,
     FactorKind,
@@ -66,6 +66,7 @@ __all__ = [
     "PadToStride",
     "RepVggBlock",
     "Resize2D",
+    "SameSize",
     "SelectChannels",
     "SelectRegion",
     "SelfAttention",

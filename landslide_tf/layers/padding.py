@@ -1,4 +1,4 @@
-"""Padding to a multiple of a network's stride by mirroring, and the crop back."""
+"""Sizes of maps: padding by mirroring, the crop back, and that two are of one size."""
 
 from __future__ import annotations
 
@@ -90,3 +90,50 @@ class CropTo(keras.layers.Layer):
     def compute_output_shape(self, x_shape: Shape, like_shape: Shape) -> Shape:
         """Returns the shape of `x` with the height and width of `like`."""
         return (x_shape[0], *like_shape[1:3], x_shape[3])
+
+
+@keras.saving.register_keras_serializable(package="landslide_tf")
+class SameSize(keras.layers.Layer):
+    """Passes a tensor on where its height and width are those of another.
+
+    Inputs that do not lie on each other give answers that mean nothing. Of sizes that
+    are not known before the call only TensorFlow's graphs are checked; on the other
+    backends all sizes are known.
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf.layers import SameSize
+        >>> SameSize()(np.zeros((1, 4, 5, 2)), np.zeros((1, 4, 5, 3))).shape[1:3]
+        TensorShape([4, 5])
+    """
+
+    def call(self, x: Tensor, like: Tensor) -> Tensor:
+        """Checks.
+
+        Args:
+            x: Tensor (batch, height, width, channels).
+            like: Tensor (batch, height, width, any); only its size is used.
+
+        Returns:
+            `x`.
+
+        Raises:
+            ModelError: If the sizes are known and differ.
+        """
+        ours, others = (keras.ops.shape(tensor)[1:3] for tensor in (x, like))
+        words = f"`{self.name}`: inputs must be of one height and width"
+        known = [isinstance(size, int) for size in (*ours, *others)]
+        if all(known):
+            if ours != others:
+                raise ModelError(f"{words}, received {ours} beside {others}.")
+        elif keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            check = tf.debugging.assert_equal(ours, others, f"{words}.")
+            with tf.control_dependencies([check]):
+                return tf.identity(x)
+        return x
+
+    def compute_output_shape(self, x_shape: Shape, like_shape: Shape) -> Shape:
+        """Returns the shape of `x`."""
+        return x_shape

@@ -9,7 +9,13 @@ import keras
 
 from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError, check_choice
-from landslide_tf.layers import Factors, Normalization, Resize2D, conv_bn_relu
+from landslide_tf.layers import (
+    Factors,
+    Normalization,
+    Resize2D,
+    SameSize,
+    conv_bn_relu,
+)
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem, vgg16
 from landslide_tf.models.encoder_decoder import (
@@ -115,7 +121,8 @@ def fstf_net(
     terrain = assembly.factors_input(input_shape, factors)
     stride = output_stride if fusion == "stack" else max(output_stride, FACTOR_STRIDE)
     encoded = assembly.prepared_factors(terrain, stride, factors, aspect_encoding)
-    features, x = _fused(network.prepared(image, stride), encoded, fusion, network)
+    checked = SameSize(dtype="float32", name="same_size")(image, terrain)
+    features, x = _fused(network.prepared(checked, stride), encoded, fusion, network)
     x = network.two_skip_decoder(x, features, skip_channels, decoder_dropout)
     padded = next(iter(encoded.values()))
     return network.finished([image, terrain], x, padded, head, weights, name)

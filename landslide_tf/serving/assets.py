@@ -1,6 +1,6 @@
 """The files beside an export's graph: metadata, model card, regions, warm-up.
 
-Apart from `saved_model`, which writes and checks the graph.
+Apart from `saved_model`, which writes the graph.
 """
 
 from __future__ import annotations
@@ -8,44 +8,45 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from landslide_tf.array_types import Shape
 from landslide_tf.metadata import Band, Factor, ModelMetadata
+from landslide_tf.serving import signatures
+from landslide_tf.serving.decisions import NODATA, UNITS
+from landslide_tf.serving.elevations import DERIVED
+from landslide_tf.serving.network import Network
 from landslide_tf.serving.served_model import SIGNATURE
-from landslide_tf.serving.signatures import REGION, has_regions, names, some_indices
-
-if TYPE_CHECKING:
-    import keras
+from landslide_tf.serving.warm_up import WARM_UP, write_warm_up
 
 MODEL_CARD = "README.md"
 REGION_NAMES = "regions.json"
-WARM_UP = "tf_serving_warmup_requests"
 
 
 def write_assets(
-    metadata: ModelMetadata, model: keras.Model, folder: Path, warm_up: int | None
+    network: Network, names: Sequence[str], folder: Path, warm_up: int | None
 ) -> None:
     """Writes everything that lies in an export's `assets.extra`.
 
     Args:
-        metadata: What is known of the model; what it leaves open the card says.
-        model: Its inputs and the number of its parameters are described.
+        network: What is served; what its metadata leave open the card says.
+        names: The signatures.
         folder: The export's `assets.extra`.
         warm_up: Height and width of the warm-up request in pixels, for a model of any
             size; None for no request.
     """
+    metadata = network.metadata
     # The graph applies the temperature; nobody is to apply it again.
     metadata.model_copy(update={"temperature": None}).write(folder)
-    (folder / MODEL_CARD).write_text(_text(metadata, model.count_params()))
-    if has_regions(model):
-        text = json.dumps(names(model), indent=1)
+    (folder / MODEL_CARD).write_text(_text(network, names))
+    if network.regions:
+        text = json.dumps(network.regions, indent=1)
         (folder / REGION_NAMES).write_text(text + "\n")
     if warm_up is not None:
-        _write_warm_up(metadata, model, warm_up, folder / WARM_UP)
+        write_warm_up(network, warm_up, folder / WARM_UP)
 
 
-def _text(metadata: ModelMetadata, parameters: int) -> str:
+def _text(network: Network, names: Sequence[str]) -> str:
+    metadata, parameters = network.metadata, network.model.count_params()
     lines = [
         f"# {metadata.name}",
         "",
@@ -53,8 +54,9 @@ def _text(metadata: ModelMetadata, parameters: int) -> str:
         f"{parameters:,} parameters. `model.json` beside this page says the same for "
         "programs.",
         "",
-        *_inputs(metadata),
+        *_inputs(network),
         *_outputs(metadata),
+        *_signatures(metadata, names),
         *_use(metadata),
         *_origin(metadata),
     ]
@@ -65,8 +67,12 @@ def _text(metadata: ModelMetadata, parameters: int) -> str:
     return "\n".join(lines)
 
 
-def _inputs(metadata: ModelMetadata) -> list[str]:
-    size = "any height and width" if metadata.task == "segmentation" else "its size"
+def _inputs(network: Network) -> list[str]:
+    metadata = network.metadata
+    sizes = next(iter(network.inputs.values())).shape[1:3]
+    size = f"{sizes[0]} x {sizes[1]} pixels"
+    if None in sizes:
+        size = "any height and width"
     lines = [
         "## Takes",
         "",
@@ -81,8 +87,7 @@ def _inputs(metadata: ModelMetadata) -> list[str]:
         table = ", ".join(f"{index} {name}" for index, name in enumerate(known) if name)
         lines += [
             f"`region`, int32 (batch,), is the region of each image: {table}; -1 takes "
-            "the mean of all decoders. The signatures `by_name` and `pair_uint8` take "
-            "names, `*` for none.",
+            "the mean of all decoders, as `*` does where a name is taken.",
             "",
         ]
     branches: dict[str, list[str]] = {}
@@ -143,7 +148,44 @@ def _further(metadata: ModelMetadata) -> list[str]:
         "`label`, 1 for landslide; `branch_probabilities` (batch, branches, 2), "
         "calibrated; `weights` of the branches, `conflict`, `vacuity`; `saliency` "
         "(batch, height, width). Images of one batch are of one size, at least 24 x 24 "
-        "pixels. The signature `fuse` takes `probs` (batch, branches, 2) alone.",
+        "pixels.",
+        "",
+    ]
+
+
+def _signatures(metadata: ModelMetadata, names: Sequence[str]) -> list[str]:
+    """Describes the signatures beside `serving_default`."""
+    if len(names) == 1:
+        return []
+    derived = [f.name for f in metadata.factors if f.name in DERIVED]
+    rest = [f.name for f in metadata.factors if f.name not in DERIVED]
+    further = " and the others as " + "`factors` " + ", ".join(rest) if rest else ""
+    takes = {
+        signatures.UINT8: "`image` as uint8",
+        signatures.BYTES: "`image_bytes` in place of `image`: one PNG or JPEG file, or "
+        "(batch) of them, of one size",
+        signatures.DEM: "`elevation` (batch, height, width, 1), metres, `cell_size` "
+        "(batch, 2), metres east-west and north-south, and `latitude` (batch) of the "
+        f"middle, NaN where the grid is in metres, in place of {', '.join(derived)}"
+        f"{further}",
+        signatures.BY_NAME: "`region` as text; gives `probabilities`, too",
+        signatures.PAIR: "`pre` and `post` as uint8, `region` as text",
+        signatures.FUSE: "`probs` (batch, branches, 2) alone; gives what "
+        f"`{SIGNATURE}` does of them",
+    }
+    maps = metadata.task == "segmentation"
+    decision = "`mask`, the class of each pixel" if maps else "`label`, the class"
+    if maps:
+        decision += f" ({metadata.ignore_value} where not valid)"
+    lines = ["| signature | takes |", "|---|---|"]
+    lines += [f"| `{name}` | {takes[name]} |" for name in names if name in takes]
+    return [
+        *lines,
+        "",
+        f"They give {decision}; `landslide`, its probability times {UNITS} as uint8"
+        f"{f' ({NODATA} where not valid)' if maps else ''}; and `valid`, 0 where a "
+        "pixel has no value (NaN, infinite, beyond 1e30, transparent, or without "
+        "elevations).",
         "",
     ]
 
@@ -193,62 +235,3 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             text = f"{value:.4g}" if isinstance(value, float) else str(value)
             rows.append((f"{prefix}{key}", text))
     return rows
-
-
-def _write_warm_up(
-    metadata: ModelMetadata, model: keras.Model, size: int, path: Path
-) -> None:
-    """Writes a TFRecord file with one `PredictionLog`: one example of zeros.
-
-    Args:
-        metadata: Gives the model's name.
-        model: Its inputs give names, types and channels.
-        size: Height and width in pixels, for a model of any size.
-        path: The file.
-    """
-    import tensorflow as tf
-
-    region = some_indices(model, 1)[0] if has_regions(model) else 0
-    inputs = {
-        tensor.name: tf.make_tensor_proto(  # one value and the shape: a few bytes
-            region if tensor.name == REGION else 0,
-            dtype=tensor.dtype,
-            shape=concrete_shape(tensor.shape, 1, (size, size)),
-        ).SerializeToString()
-        for tensor in model.inputs
-    }
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        writer.write(_prediction_log(metadata.name, inputs))
-
-
-def concrete_shape(shape: Shape, batch: int, size: tuple[int, int]) -> tuple[int, ...]:
-    """Returns (batch, height, width, channels) with unknown sizes filled in."""
-    filled = (batch, *size)
-    return tuple(filled[i] if s is None else s for i, s in enumerate(shape))
-
-
-def _prediction_log(name: str, inputs: dict[str, bytes]) -> bytes:
-    """Encodes TensorFlow Serving's `PredictionLog` around a `PredictRequest`.
-
-    By hand, because the package that holds the generated classes is large and bound
-    to TensorFlow versions, and the message is four nested fields (files
-    prediction_log.proto, predict.proto and model.proto of TensorFlow Serving).
-    """
-    model_spec = _field(1, name.encode()) + _field(3, SIGNATURE.encode())
-    request = _field(1, model_spec)
-    for key, tensor in inputs.items():
-        request += _field(2, _field(1, key.encode()) + _field(2, tensor))
-    return _field(6, _field(1, request))
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    """Encodes a protocol buffer field of the wire type "length and bytes"."""
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*encoded, value])

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_tf.errors import ModelError, RunError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.serving.versions import versions
+from landslide_tf.serving.versions import GRAPH_FILE, versions
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 SIGNATURE = "serving_default"
-GRAPH_FILE = "saved_model.pb"
 EXTRA = "assets.extra"
 
 
@@ -54,7 +57,11 @@ class ServedModel:
                 f"`{folder}` must have the signature `{SIGNATURE}`, received "
                 f"{sorted(self._loaded.signatures)}: export the model again."
             )
+        # Signatures leave the rank open, to check it in the graph; a network does not.
+        network = getattr(self._loaded, "network", None)
         specs = self._specs(SIGNATURE)
+        if network is not None:
+            ((specs,), _) = network.structured_input_signature
         self.input_shapes = {
             name: tuple(spec.shape) for name, spec in sorted(specs.items())
         }
@@ -96,19 +103,18 @@ class ServedModel:
             )
         tensors = {}
         for name, spec in specs.items():
-            array = np.asarray(inputs[name])
+            array = _array(inputs[name], spec.dtype, name)
             if not spec.shape.is_compatible_with(array.shape):
                 raise ModelError(
                     f"input `{name}` of `{self.folder}` must have the shape "
                     f"{tuple(spec.shape)} (None = any), received {array.shape}."
                 )
-            tensors[name] = tf.constant(array.astype(spec.dtype.as_numpy_dtype))
+            tensors[name] = tf.constant(array, spec.dtype)
         try:
             outputs = self._loaded.signatures[signature](**tensors)
         except tf.errors.InvalidArgumentError as error:
-            refused = " ".join(error.message.split()).removeprefix("assertion failed: ")
             raise ModelError(
-                f"`{self.folder}` refuses its inputs: {refused}"
+                f"`{self.folder}` refuses its inputs: {_sentence(error.message)}"
             ) from error
         return {name: value.numpy() for name, value in outputs.items()}
 
@@ -143,6 +149,27 @@ def load(folder: str | Path) -> ServedModel:
             )
         folder = folder / str(max(found))
     return ServedModel(folder)
+
+
+def _array(value: ArrayLike, dtype: tf.DType, name: str) -> NDArray[Any]:
+    """Returns a value as the type that a signature takes, where it can hold it."""
+    wanted = np.dtype(dtype.as_numpy_dtype)
+    # As objects: NumPy's own texts lose zero bytes at the end of a file.
+    array = np.asarray(value, object if wanted.kind == "O" else None)
+    found = array.astype(wanted)
+    if wanted.kind in "iu" and not np.array_equal(found, array):
+        raise ModelError(
+            f"input `{name}` must hold whole numbers that {wanted} can hold, received "
+            f"others as {array.dtype}."
+        )
+    return found
+
+
+def _sentence(message: str) -> str:
+    """Returns what a check in the graph says, without where TensorFlow met it."""
+    text = " ".join(message.split())
+    found = re.search(r"assertion failed: \[(.*?)\](?: \[\[|$)", text)
+    return found[1] if found else text
 
 
 def _listed(names: Mapping[str, Any]) -> str:

@@ -1,158 +1,295 @@
-"""What an export serves beside `serving_default`: regions by name, the fusion alone."""
+"""What an export answers: signatures over one copy of the network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
-from landslide_tf.array_types import IntArray, Tensor
-from landslide_tf.ecoregions import ANY, CODES, NO_REGION, REGIONS
-from landslide_tf.metadata import ModelMetadata
+from landslide_tf.array_types import Shape, Tensor
+from landslide_tf.errors import ModelError, did_you_mean
+from landslide_tf.metadata import Terrain
+from landslide_tf.serving import elevations, image_bytes, requests
+from landslide_tf.serving.decisions import decided
+from landslide_tf.serving.network import (
+    FACTORS,
+    IMAGE,
+    PROBABILITIES,
+    REGION,
+    Network,
+)
+from landslide_tf.serving.regions import RegionNames
+from landslide_tf.serving.served_model import SIGNATURE
 
 if TYPE_CHECKING:
-    import keras
     import tensorflow as tf
 
     from landslide_tf.layers import EvidentialFusion
 
-REGION = "region"  # the input
+UINT8, BYTES, DEM = "predict_uint8", "predict_image_bytes", "predict_dem"
 BY_NAME, PAIR, FUSE = "by_name", "pair_uint8", "fuse"
-MASK = "mask"
-_UNKNOWN = -2
-_THRESHOLD = 0.5
+
 _PAIR_BANDS = 6
 
-Serve = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+Tensors: TypeAlias = dict[str, Tensor]
+Answer: TypeAlias = Callable[[Tensors], Tensors]
 
 
-def has_regions(model: keras.Model) -> bool:
-    """Says whether a model takes a region with each image."""
-    return REGION in [tensor.name for tensor in model.inputs]
-
-
-def names(model: keras.Model) -> dict[int, str]:
-    """Returns the regions of a model by index; removed ones are left out."""
-    from landslide_tf.models import tsmu
-
-    return {k: name for k, name in enumerate(tsmu.regions(model)) if name is not None}
-
-
-def some_indices(model: keras.Model, count: int) -> IntArray:
-    """Returns indices that the model knows, the newest region's first."""
-    return np.resize(np.array(list(names(model))[::-1], np.int32), count)
-
-
-def with_mask(outputs: dict[str, Tensor], metadata: ModelMetadata) -> dict[str, Tensor]:
-    """Adds the decision to served probabilities, uint8, 1 = landslide."""
-    import tensorflow as tf
-
-    limit = _THRESHOLD if metadata.threshold is None else metadata.threshold
-    return {**outputs, MASK: tf.cast(outputs["probabilities"] >= limit, tf.uint8)}
-
-
-def further_signatures(
-    model: keras.Model, serve: Serve, module: tf.Module
-) -> dict[str, Callable[..., Tensor]]:
-    """Returns the signatures beside `serving_default`.
+def chosen(network: Network, wanted: Iterable[str] | None) -> list[str]:
+    """Returns the signatures that an export gets, `serving_default` first.
 
     Args:
-        model: The model.
-        serve: The function of `serving_default`.
-        module: What is saved; keeps the table of names.
+        network: The network.
+        wanted: Names; None = all that the network can have.
 
-    Returns:
-        Concrete functions by name: those of `_by_region` where the model takes a
-        region with each image, and that of `_fusion` where it fuses branches.
+    Raises:
+        ModelError: If the network cannot have one of them.
     """
-    from landslide_tf.layers import EvidentialFusion  # Keras is for exporting alone
+    possible = _possible(network)
+    if wanted is None:
+        return possible
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in names:
+        if name not in possible:
+            raise ModelError(
+                f"`{network.name}` cannot have the signature `{name}`."
+                f"{did_you_mean(name, possible)}"
+            )
+    return [name for name in possible if name in names or name == SIGNATURE]
 
-    found = _by_region(model, serve, module) if has_regions(model) else {}
-    for layer in model.layers:
+
+def _possible(network: Network) -> list[str]:
+    names = [SIGNATURE]
+    inputs = network.inputs
+    if network.gives_probabilities and set(inputs) <= {IMAGE, FACTORS, REGION}:
+        bands = inputs[IMAGE].shape[-1]
+        names.append(UINT8)
+        if bands in image_bytes.BANDS:
+            names.append(BYTES)
+        if _from_elevations(network):
+            names.append(DEM)
+        if network.regions:
+            names.append(BY_NAME)
+            if bands == _PAIR_BANDS:
+                names.append(PAIR)
+    if _fusion(network) is not None:
+        names.append(FUSE)
+    return names
+
+
+def _from_elevations(network: Network) -> list[str]:
+    """Returns the factors of a network that elevations give."""
+    factors = [factor.name for factor in network.metadata.factors]
+    return [name for name in factors if name in elevations.DERIVED]
+
+
+def _fusion(network: Network) -> EvidentialFusion | None:
+    from landslide_tf.layers import EvidentialFusion
+
+    for layer in network.model.layers:
         if isinstance(layer, EvidentialFusion):
-            found |= _fusion(layer)
-    return found
+            return layer
+    return None
 
 
-def _by_region(
-    model: keras.Model, serve: Serve, module: tf.Module
-) -> dict[str, Callable[..., Tensor]]:
-    """Returns the signatures that take regions by name.
+class Signatures:
+    """Makes the signatures of an export.
 
     Args:
-        model: A model of `tsmu_net`.
-        serve: The function of `serving_default`.
-        module: What is saved; keeps the table of names.
-
-    Returns:
-        Concrete functions: `by_name` (`image`, `region` as text: a name or code in any
-        case, `*` for no region) and, where the model takes pairs, `pair_uint8` (`pre`
-        and `post`, uint8, and `region`). An unknown name is an `InvalidArgument` error.
+        network: What is served.
+        module: What is saved; keeps what the graph needs.
+        max_pixels: Most pixels of a request; None = any number.
     """
-    import tensorflow as tf
 
-    known = {name: index for index, name in names(model).items()}
-    codes = {c: known[r] for r, c in zip(REGIONS, CODES, strict=True) if r in known}
-    known = {**codes, **known, ANY: NO_REGION}
-    module.regions = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(
-            list(known), list(known.values()), tf.string, tf.int32
-        ),
-        _UNKNOWN,
-    )
-    words = f"`region` must be one of {', '.join(known)}, received:"
+    def __init__(
+        self, network: Network, module: tf.Module, max_pixels: int | None
+    ) -> None:
+        import tensorflow as tf
 
-    def indices(region: Tensor) -> Tensor:
-        plain = tf.strings.upper(tf.strings.strip(region))
-        plain = tf.strings.regex_replace(plain, r"[\s\-]+", "_")
-        found = module.regions.lookup(plain)
-        missing = tf.boolean_mask(region, found == _UNKNOWN)
-        check = tf.debugging.Assert(tf.size(missing) == 0, [words, missing])
-        with tf.control_dependencies([check]):
-            return tf.identity(found)
+        self.network = network
+        self.limits = requests.Limits(network.smallest, max_pixels)
+        self._module = module
+        self._shapes: dict[str, Shape] = {
+            name: (None, *tensor.shape[1:]) for name, tensor in network.inputs.items()
+        }
+        specs = {
+            name: tf.TensorSpec(shape, network.inputs[name].dtype, name=name)
+            for name, shape in self._shapes.items()
+        }
+        # Every signature calls this one graph, so that the network is written once.
+        self.run = tf.function(
+            network.__call__, input_signature=[specs], autograph=False
+        ).get_concrete_function()
 
-    bands = next(t.shape[-1] for t in model.inputs if t.name != REGION)
-    text = tf.TensorSpec((None,), tf.string, name=REGION)
-    image = tf.TensorSpec((None, None, None, bands), tf.float32, name="image")
+    def made(self, names: Iterable[str]) -> dict[str, Answer]:
+        """Returns concrete functions by name."""
+        make = {
+            SIGNATURE: self._by_number,
+            UINT8: self._of_bytes,
+            BYTES: self._of_files,
+            DEM: self._of_elevations,
+            BY_NAME: self._by_name,
+            PAIR: self._of_pairs,
+            FUSE: self._of_branches,
+        }
+        return {name: make[name]() for name in names}
 
-    @tf.function(input_signature=[{"image": image, REGION: text}], autograph=False)
-    def by_name(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        return serve({**inputs, REGION: indices(inputs[REGION])})
+    def _concrete(self, dtypes: Mapping[str, str], answer: Answer) -> Answer:
+        """Returns the function of a signature, whose inputs have no known rank."""
+        import tensorflow as tf
 
-    made = {BY_NAME: by_name.get_concrete_function()}
-    if bands == _PAIR_BANDS:
-        half = (None, None, None, bands // 2)
-        pre, post = (tf.TensorSpec(half, tf.uint8, name=n) for n in ("pre", "post"))
-        specs = {"pre": pre, "post": post, REGION: text}
+        specs = {name: requests.placeholder(name, t) for name, t in dtypes.items()}
+        function = tf.function(answer, input_signature=[specs], autograph=False)
+        return function.get_concrete_function()
 
-        @tf.function(input_signature=[specs], autograph=False)
-        def pair(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-            both = tf.concat([inputs["pre"], inputs["post"]], axis=-1)
-            return by_name({"image": tf.cast(both, tf.float32), REGION: inputs[REGION]})
+    def _dtypes(self, **changes: str) -> dict[str, str]:
+        """Returns the type of each input of the network, some in another form."""
+        known = {name: t.dtype for name, t in self.network.inputs.items()}
+        return {**known, **changes}
 
-        made[PAIR] = pair.get_concrete_function()
-    return made
+    def _checked(self, inputs: Tensors, **shapes: Shape) -> Tensors:
+        known = {name: self._shapes.get(name, ()) for name in inputs}
+        return requests.checked(inputs, {**known, **shapes}, self.limits)
 
+    def _answered(self, inputs: Tensors) -> tuple[Tensors, Tensor]:
+        """Runs the network on inputs that fit; returns outputs and valid pixels."""
+        import tensorflow as tf
 
-def _fusion(layer: EvidentialFusion) -> dict[str, Callable[..., Tensor]]:
-    """Returns the signature that fuses probabilities from anywhere.
+        given = dict(inputs)
+        valid = tf.constant(True)
+        if IMAGE in given and given[IMAGE].dtype.is_floating:
+            given[IMAGE], valid = requests.filled(given[IMAGE])
+        elif IMAGE in given:
+            valid = tf.ones_like(given[IMAGE][..., :1], tf.bool)
+        if FACTORS in given:
+            missing = float("nan") if self.network.encodes_missing else 0.0
+            given[FACTORS] = requests.known_factors(given[FACTORS], missing)
+        return self.run(given), valid
 
-    Args:
-        layer: The model's fusion.
+    def _decided(self, inputs: Tensors, valid: Tensor | None = None) -> Tensors:
+        """Runs the network and decides; pixels that are not `valid` count as others."""
+        outputs, filled = self._answered(inputs)
+        valid = filled if valid is None else filled & valid
+        small = decided(outputs.pop(PROBABILITIES), self.network.metadata, valid)
+        return {**outputs, **small}
 
-    Returns:
-        The concrete function `fuse`: `probs` (batch, branches, 2), calibrated softmax
-        values of (non-landslide, landslide) of each branch, to `probabilities`,
-        `label`, `weights`, `conflict` and `vacuity`.
-    """
-    import tensorflow as tf
+    def _by_number(self) -> Answer:
+        def serve(inputs: Tensors) -> Tensors:
+            return self._answered(self._checked(inputs))[0]
 
-    branches = layer.input.shape[1]
-    spec = tf.TensorSpec((None, branches, 2), tf.float32, name="probs")
+        return self._concrete(self._dtypes(), serve)
 
-    @tf.function(input_signature=[{"probs": spec}], autograph=False)
-    def fuse(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        return layer(inputs["probs"])
+    def _of_bytes(self) -> Answer:
+        import tensorflow as tf
 
-    return {FUSE: fuse.get_concrete_function()}
+        def serve(inputs: Tensors) -> Tensors:
+            fit = self._checked(inputs)
+            fit[IMAGE] = tf.cast(fit[IMAGE], self.network.inputs[IMAGE].dtype)
+            return self._decided(fit)
+
+        return self._concrete(self._dtypes(image="uint8"), serve)
+
+    def _of_files(self) -> Answer:
+        import tensorflow as tf
+
+        bands = self.network.inputs[IMAGE].shape[-1]
+
+        def serve(inputs: Tensors) -> Tensors:
+            given = dict(inputs)
+            files = given.pop(image_bytes.IMAGE_BYTES)
+            image, opaque = image_bytes.decoded(files, bands, self.limits)
+            given = {IMAGE: tf.cast(image, self.network.inputs[IMAGE].dtype), **given}
+            return self._decided(self._checked(given), opaque)
+
+        dtypes = {image_bytes.IMAGE_BYTES: "string", **self._dtypes()}
+        del dtypes[IMAGE]
+        return self._concrete(dtypes, serve)
+
+    def _of_elevations(self) -> Answer:
+        import tensorflow as tf
+
+        factors = [factor.name for factor in self.network.metadata.factors]
+        made = _from_elevations(self.network)
+        rest = [name for name in factors if name not in made]
+        terrain = self.network.metadata.terrain or Terrain()
+        shapes: dict[str, Shape] = {
+            elevations.ELEVATION: (None, None, None, 1),
+            elevations.CELL_SIZE: (None, 2),
+            elevations.LATITUDE: (None,),
+        }
+        dtypes = self._dtypes(**dict.fromkeys(shapes, "float32"))
+        if rest:
+            shapes[FACTORS] = (None, None, None, len(rest))
+        else:
+            del dtypes[FACTORS]
+
+        def serve(inputs: Tensors) -> Tensors:
+            fit = self._checked(inputs, **shapes)
+            checks = elevations.check_cells(fit, terrain.edges)
+            with tf.control_dependencies(checks):
+                fit = {name: tf.identity(tensor) for name, tensor in fit.items()}
+            relief, known = elevations.derived(fit, made, terrain)
+            others = tf.unstack(fit[FACTORS], num=len(rest), axis=-1) if rest else ()
+            layers = dict(zip(rest, (o[..., None] for o in others), strict=True))
+            layers |= relief
+            fit[FACTORS] = tf.concat([layers[name] for name in factors], axis=-1)
+            return self._decided({n: fit[n] for n in self._shapes}, known)
+
+        return self._concrete(dtypes, serve)
+
+    def _by_name(self) -> Answer:
+        table = self._table
+
+        def serve(inputs: Tensors) -> Tensors:
+            fit = self._checked(inputs)
+            fit[REGION] = table.indices(fit[REGION])
+            outputs, valid = self._answered(fit)
+            small = decided(outputs[PROBABILITIES], self.network.metadata, valid)
+            return {**outputs, **small}
+
+        return self._concrete(self._dtypes(region="string"), serve)
+
+    def _of_pairs(self) -> Answer:
+        import tensorflow as tf
+
+        table = self._table
+        half = (*self._shapes[IMAGE][:3], _PAIR_BANDS // 2)
+
+        def serve(inputs: Tensors) -> Tensors:
+            fit = self._checked(inputs, pre=half, post=half)
+            both = tf.concat([fit["pre"], fit["post"]], axis=-1)
+            image = tf.cast(both, self.network.inputs[IMAGE].dtype)
+            return self._decided({IMAGE: image, REGION: table.indices(fit[REGION])})
+
+        return self._concrete(
+            {"pre": "uint8", "post": "uint8", REGION: "string"}, serve
+        )
+
+    @cached_property
+    def _table(self) -> RegionNames:
+        return RegionNames(self.network.regions, self._module)
+
+    def _of_branches(self) -> Answer:
+        """Fuses probabilities from anywhere.
+
+        `probs` (batch, branches, 2), calibrated softmax values of (non-landslide,
+        landslide) of each branch, to `probabilities`, `label`, `weights`, `conflict`
+        and `vacuity`.
+        """
+        import tensorflow as tf
+
+        layer = _fusion(self.network)
+        assert layer is not None  # or `_possible` had not named it
+        branches = layer.input.shape[1]
+
+        def fuse(inputs: Tensors) -> Tensors:
+            probs = self._checked(inputs, probs=(None, branches, 2))["probs"]
+            in_range = tf.reduce_all((probs >= 0) & (probs <= 1))
+            words = "`probs` must be softmax values from 0 to 1, received {} to {}."
+            check = requests.refuse(
+                in_range, words, tf.reduce_min(probs), tf.reduce_max(probs)
+            )
+            with tf.control_dependencies([check]):
+                return layer(tf.identity(probs))
+
+        return self._concrete({"probs": "float32"}, fuse)

@@ -38,7 +38,7 @@ def _sum_differences(
 
 # West minus east and south minus north of the window z0..z8, row by row from the
 # north-west; the third entry is the divisor K in cells.
-_STENCILS: dict[
+STENCILS: dict[
     str, tuple[tuple[tuple[int, int, int], ...], tuple[tuple[int, int, int], ...], int]
 ] = {
     "horn": (
@@ -257,7 +257,7 @@ def gradient_blocks(
         DataError: An argument is not valid, or fewer than 2 × 2 cells with
             `edges="compute"`.
     """
-    check_choice("method", method, tuple(_STENCILS))
+    check_choice("method", method, tuple(STENCILS))
     check_choice("edges", edges, ("compute", "nodata"))
     height, width = dem.shape
     if edges == "compute" and min(height, width) < 2:
@@ -266,7 +266,7 @@ def gradient_blocks(
             f" {dem.shape}; take a larger window of the elevation model."
         )
     east, north = cell_columns(cell, height)
-    east_pairs, north_pairs, divisor = _STENCILS[method]
+    east_pairs, north_pairs, divisor = STENCILS[method]
 
     def difference(window: Window, gx: FloatArray, gy: FloatArray) -> None:
         _sum_differences(window, east_pairs, gx)

@@ -6,6 +6,7 @@ import tensorflow as tf
 from landslide_tf.datasets.synthetic_landslides import generate_tile
 from landslide_tf.errors import ModelError
 from landslide_tf.models import fstf_net, rae_d
+from landslide_tf.models.prediction import prediction_function
 from tests.contracts.segmentation_model import draw_inputs, loss_of, settle
 
 SMALL = {
@@ -270,3 +271,15 @@ def test_one_class_with_sigmoid():
     y = model(draw_inputs(model, 1, 37, 53)).numpy()
     assert y.shape == (1, 37, 53, 1)
     assert ((y > 0) & (y < 1)).all()
+
+
+def test_image_and_factors_of_two_sizes_are_refused():
+    model = made()
+    inputs = draw_inputs(model, 1, 37, 53)
+    other = {**inputs, "factors": inputs["factors"][:, :33]}
+    with pytest.raises(ModelError, match=r"one height and width.*37, 53.*33, 53"):
+        model(other)
+    with pytest.raises(ModelError, match=r"one height and width"):
+        model.predict(other, verbose=0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one height and width"):
+        prediction_function(model)({k: np.asarray(v) for k, v in other.items()})

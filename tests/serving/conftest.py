@@ -7,16 +7,16 @@ from landslide_tf import serving
 from landslide_tf.metadata import Band, Factor, ModelMetadata, Terrain
 
 
-def toy_model(activation="softmax", classes=3, name="toy"):
+def toy_model(activation="softmax", classes=3, name="toy", with_factors=True):
     """Three layers over image and factors, any size; `.name` of the output tells."""
     image = keras.Input((None, None, 3), name="image")
     factors = keras.Input((None, None, 2), name="factors")
     scaled = keras.layers.Rescaling(1 / 255)(image)
-    x = keras.layers.Concatenate()([scaled, factors])
+    x = keras.layers.Concatenate()([scaled, factors]) if with_factors else scaled
     x = keras.layers.Conv2D(5, 3, padding="same", activation="relu")(x)
     output = "probabilities" if activation else "logits"
     x = keras.layers.Conv2D(classes, 1, activation=activation, name=output)(x)
-    return keras.Model([image, factors], x, name=name)
+    return keras.Model([image, factors] if with_factors else image, x, name=name)
 
 
 def toy_metadata(**changes):

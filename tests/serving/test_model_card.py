@@ -2,12 +2,15 @@
 
 from landslide_tf.metadata import Factor
 from landslide_tf.serving.assets import write_assets
+from landslide_tf.serving.network import Network
+from landslide_tf.serving.signatures import chosen
 
 from .conftest import toy_metadata, toy_model
 
 
 def card(tmp_path, model=None, **changes):
-    write_assets(toy_metadata(**changes), model or toy_model(), tmp_path, None)
+    network = Network(model or toy_model(), toy_metadata(**changes))
+    write_assets(network, chosen(network, None), tmp_path, None)
     path = tmp_path / "README.md"
     return path.read_text()
 
@@ -36,12 +39,16 @@ def test_decisions_by_threshold(tmp_path):
     rule = "landslide where its probability is at least "
     assert rule + "0.3." in card(tmp_path, threshold=0.3)
     assert rule + "0.5." in card(
-        tmp_path, classes=["landslide"], landslide_class="sigmoid"
+        tmp_path,
+        toy_model(classes=1),
+        classes=["landslide"],
+        landslide_class="sigmoid",
     )
 
 
 def test_a_model_without_factors_or_metrics_says_nothing_of_them(tmp_path):
-    text = card(tmp_path, factors=[], terrain=None, metrics={})
+    model = toy_model(with_factors=False)
+    text = card(tmp_path, model, factors=[], terrain=None, metrics={})
     assert "factors" not in text
     assert "Measured" not in text
     assert '({"image": image})' in text

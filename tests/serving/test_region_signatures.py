@@ -43,14 +43,17 @@ def test_by_number(model, served):
     image, region = draw(model, 4), np.array([2, 0, -1, 1])
     found = served({"image": image, "region": region})
     expected = call(model, image, region)
+    assert list(found) == ["probabilities"]
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-6)
-    assert found["mask"].dtype == np.uint8
-    np.testing.assert_array_equal(found["mask"], found["probabilities"] >= 0.5)
+    small = served({"image": image.astype("uint8"), "region": region}, "predict_uint8")
+    assert small["mask"].dtype == np.uint8
+    np.testing.assert_array_equal(small["mask"], found["probabilities"] >= 0.5)
 
 
 def test_by_name_and_as_pair(model, served):
     image = draw(model, 4)
-    expected = served({"image": image, "region": np.array([1, 2, 0, -1])})
+    given = {"image": image, "region": np.array([1, 2, 0, -1])}
+    expected = served({**given, "image": image.astype("uint8")}, "predict_uint8")
     names = np.array(["eastern  temperate-forests", "NEW_PLACE", " nad", "*"])
     found = served({"image": image, "region": names}, "by_name")
     pair = {
@@ -61,12 +64,38 @@ def test_by_name_and_as_pair(model, served):
     for outputs in (found, served(pair, "pair_uint8")):
         for key, values in expected.items():
             np.testing.assert_array_equal(outputs[key], values, err_msg=key)
+    np.testing.assert_array_equal(
+        found["probabilities"], served(given)["probabilities"]
+    )
+
+
+def test_pairs_of_two_sizes_are_refused(model, served):
+    image = draw(model, 1).astype("uint8")
+    pair = {"pre": image[..., :3], "post": image[:, :-1, :, 3:], "region": ["ETF"]}
+    with pytest.raises(ModelError, match="`post` must have the size of `pre`"):
+        served(pair, "pair_uint8")
+
+
+def test_pixels_without_a_value_are_told(model, served):
+    image = draw(model, 2)
+    holes, filled = image.copy(), image.copy()
+    holes[0, 2:4, :, 5] = np.nan
+    filled[0, 2:4] = 0
+    names = np.array(["ETF", "NAD"])
+    found = served({"image": holes, "region": names}, "by_name")
+    wanted = served({"image": filled, "region": names}, "by_name")
+    np.testing.assert_array_equal(found["probabilities"], wanted["probabilities"])
+    valid = np.ones_like(wanted["valid"])
+    valid[0, 2:4] = 0
+    np.testing.assert_array_equal(found["valid"], valid)
+    assert (found["mask"][valid == 0] == 255).all()
+    np.testing.assert_array_equal(found["mask"][valid == 1], wanted["mask"][valid == 1])
 
 
 @pytest.mark.parametrize(
     ("region", "signature", "words"),
     [
-        (np.array([0, 3]), "serving_default", r"received.*\[3\]"),
+        (np.array([0, 3]), "serving_default", r"received.*3"),
         (np.array(["ETF", "MWCF"]), "by_name", r"received.*MWCF"),
         (np.array(["ETF", ""]), "by_name", "must be one of"),
     ],
@@ -108,6 +137,9 @@ def test_partition_post_only_and_a_removed_region(tmp_path):
         found["probabilities"], call(net, image, [1, 1]), atol=1e-6
     )
     np.testing.assert_array_equal(found["mask"], found["probabilities"] >= 0.3)
+    np.testing.assert_allclose(
+        found["landslide"] / 250, found["probabilities"], atol=1 / 250
+    )
     for name in ("NAD", "*"):
         with pytest.raises(ModelError, match="region"):
             served({"image": image, "region": np.array([name, "ETF"])}, "by_name")

@@ -18,7 +18,7 @@ from landslide_tf import models, serving
 from landslide_tf.errors import ModelError, RunError
 from landslide_tf.layers.conv import Conv2D
 from landslide_tf.metadata import Band, Factor, ModelMetadata
-from landslide_tf.serving.saved_model import operations
+from landslide_tf.serving.verification import operations
 
 from .conftest import toy_metadata, toy_model
 
@@ -67,11 +67,11 @@ def test_serves_the_keras_values_at_any_size_and_batch(exported, model, size):
 
 def test_the_signature_names_inputs_and_leaves_sizes_open(exported):
     loaded = tf.saved_model.load(exported / "1")
-    assert list(loaded.signatures) == ["serving_default"]
     _, specs = loaded.signatures["serving_default"].structured_input_signature
-    assert {n: s.shape.as_list() for n, s in specs.items()} == {
-        "image": [None, None, None, 3],
-        "factors": [None, None, None, 2],
+    # A known rank would let TensorFlow remove the checks of the request.
+    assert {n: s.shape.rank for n, s in specs.items()} == {
+        "image": None,
+        "factors": None,
     }
 
 
@@ -205,8 +205,8 @@ def image_model(outputs, shape=(None, None, 3)):
     ("build", "message"),
     [
         (
-            lambda: image_model(keras.layers.Conv2D(3, 1), shape=(64, 64, 3)),
-            r"unknown height and width .* received \(None, 64, 64, 3\)",
+            lambda: image_model(keras.layers.Dense(3), shape=(3,)),
+            r"must be \(batch, height, width, channels\) .* received \(None, 3\)",
         ),
         (
             lambda: image_model(lambda x: [x, x]),
@@ -218,7 +218,7 @@ def image_model(outputs, shape=(None, None, 3)):
         ),
         (lambda: keras.Sequential([keras.layers.Conv2D(3, 1)]), "functional"),
     ],
-    ids=["fixed size", "list", "not probabilities", "no inputs"],
+    ids=["no image", "list", "not probabilities", "no inputs"],
 )
 def test_models_that_cannot_be_served_are_refused(tmp_path, build, message):
     with pytest.raises(ModelError, match=message) as caught:
@@ -316,7 +316,7 @@ def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 if moment == "while comparing":
-    saved_model._compare = kill
+    saved_model.compare = kill
 else:
     os.replace = kill
 image = keras.Input((None, None, 3), name="image")
@@ -435,7 +435,7 @@ def test_saved_model_cli_shows_and_runs(real, tmp_path):
     for expected in (
         "inputs['image']",
         "inputs['factors']",
-        "(-1, -1, -1, 3)",
+        "shape: unknown_rank",
         "outputs['probabilities']",
         "(-1, -1, -1, 6)",
     ):

@@ -166,7 +166,7 @@ def test_one_network_serves_what_the_branches_predict(folder, data, tmp_path):
             outputs["probabilities"][0], expected.probabilities[place], atol=1e-3
         )
     card = (written / "assets.extra" / "README.md").read_text()
-    assert "signature `fuse`" in card and "`branch_probabilities`" in card
+    assert "| `fuse` |" in card and "`branch_probabilities`" in card
     alone = served({"probs": table.probabilities}, "fuse")
     np.testing.assert_allclose(
         alone["probabilities"], expected.probabilities, atol=1e-6

@@ -1,0 +1,106 @@
+"""What was written is what the Keras model computes, and runs on any server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from landslide_tf.array_types import FloatArray, IntArray, Tensor
+from landslide_tf.errors import ModelError, RunError
+from landslide_tf.serving.network import LOGITS, PROBABILITIES, Network
+from landslide_tf.serving.served_model import load
+from landslide_tf.serving.versions import GRAPH_FILE
+
+# How far the served values may be from Keras's. Sixteen-bit types: graph and eager
+# execution fuse, hence round, differently.
+_TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2}
+_FULL_TOLERANCE = 1e-5
+
+
+def refuse_foreign_operations(folder: Path) -> None:
+    """Raises where a server without this process's Python could not run the graph."""
+    import tensorflow as tf
+
+    foreign = sorted(
+        name
+        for name in set(operations(folder))
+        if "PyFunc" in name or not hasattr(tf.raw_ops, name)
+    )
+    if foreign:
+        raise ModelError(
+            "an export may hold operations of core TensorFlow only, received "
+            f"{', '.join(f'`{n}`' for n in foreign)}: a layer calls Python or a custom "
+            "operation; use `keras.ops`."
+        )
+
+
+def operations(folder: str | Path) -> Iterator[str]:
+    """Yields the type of every operation in a SavedModel, its functions' included.
+
+    Args:
+        folder: The version's folder, which holds `saved_model.pb`.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((Path(folder) / GRAPH_FILE).read_bytes())
+    for graph in (m.graph_def for m in saved.meta_graphs):
+        called = {function.signature.name for function in graph.library.function}
+        for nodes in (graph.node, *(f.node_def for f in graph.library.function)):
+            yield from (node.op for node in nodes if node.op not in called)
+
+
+def compare(network: Network, folder: Path) -> None:
+    """Raises unless the written model gives the values of the Keras model."""
+    inputs = network.random_inputs()
+    served = load(folder)(inputs)
+    keras_values = _compiled_outputs(network, inputs)
+    types = network.compute_dtypes
+    tolerance = max((_TOLERANCE.get(t, _FULL_TOLERANCE) for t in types), default=0.0)
+    for name, wanted in keras_values.items():
+        got = served[name]
+        if not np.isfinite(wanted).all():
+            raise RunError(
+                f"output `{name}` of `{network.name}` must be finite, received NaN or "
+                "infinity on a random batch: its weights are broken; train it again."
+            )
+        scale = max(1.0, float(np.abs(wanted).max()))
+        off = np.inf
+        if got.shape == wanted.shape:
+            off = float(np.abs(got - wanted).max()) / scale
+        if off > tolerance:
+            raise RunError(
+                f"output `{name}` of the written model must equal that of "
+                f"`{network.name}` to {tolerance:g}, received {off:.3g} on a random "
+                "batch: a layer computes otherwise where sizes are unknown; nothing "
+                "was exported."
+            )
+    if list(keras_values) == [PROBABILITIES]:
+        values = keras_values[PROBABILITIES]
+        if values.min() < -_FULL_TOLERANCE or values.max() > 1 + _FULL_TOLERANCE:
+            raise ModelError(
+                f"the output of `{network.name}` must be probabilities, received "
+                f"values from {values.min():.3g} to {values.max():.3g}: name the "
+                f"output layer `{LOGITS}` and export adds the softmax."
+            )
+
+
+def _compiled_outputs(
+    network: Network, inputs: Mapping[str, FloatArray | IntArray]
+) -> dict[str, FloatArray]:
+    """Runs the model as `predict` does, compiled for this very size.
+
+    Not layer by layer: large logits then differ by rounding alone by more than the
+    tolerance, and neither training nor prediction runs so.
+    """
+    import tensorflow as tf
+
+    @tf.function(autograph=False)
+    def run(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return network(tensors)
+
+    tensors = {name: tf.constant(array) for name, array in inputs.items()}
+    outputs = run.get_concrete_function(tensors)(tensors)
+    return {name: np.asarray(value) for name, value in outputs.items()}
