@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.contracts.command import Command
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -33,3 +35,9 @@ def tiny_data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tfds")
     build(find_builder("synthetic_landslides/tiny", data_dir=folder))
     return folder
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs the command line in this process."""
+    return Command(monkeypatch, capsys)

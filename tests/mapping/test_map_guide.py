@@ -12,7 +12,6 @@ import pyogrio
 import pytest
 import rasterio
 
-from tests.contracts.command import Command
 from tests.mapping import map_files as files
 
 PAGE = (Path(__file__).parents[2] / "docs" / "map.md").read_text(encoding="utf-8")
@@ -21,11 +20,6 @@ COMMANDS = [
     for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines()
 ]
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    return Command(monkeypatch, capsys)
 
 
 @pytest.mark.filterwarnings("default:the model was trained on cells:UserWarning")

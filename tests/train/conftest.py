@@ -18,10 +18,9 @@ data:
   validation: validation[:8]
   test: test[:8]
   image: [red, green, blue]
-  factors: [slope, aspect, ndvi]
 model:
-  name: fstf_net
-  arguments: {width: 0.125, backbone: resnet18, backbone_layout: torchvision}
+  name: unet
+  arguments: {width: 0.0625}
 optimizer: {name: adam, learning_rate: 0.003}
 schedule: {kind: cosine}
 augmentation: {dihedral: true, brightness: 0.1, contrast: 0.1}

@@ -26,7 +26,15 @@ def assert_same(whole, broken):
             np.testing.assert_array_equal(value, other.arrays[key])
 
 
-def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(trainer, tiny_data):
+def test_a_run_builds_its_data_and_holds_what_is_read(trainer, tiny_data):
+    whole, own_data = trainer.folder / "whole", trainer.folder / "data"
+    code, output = trainer.run(trainer.recipe, "--out", whole, data_dir=own_data)
+    assert code == 0, output
+    check_run(RunFolder(whole), tiny_data)
+
+
+@pytest.mark.slow  # a kill within the loop is in `run/test_restart.py`
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(trainer):
     whole, broken = trainer.folder / "whole", trainer.folder / "broken"
     # This run builds its data itself, which must not change its numbers.
     own_data = trainer.folder / "data"
@@ -40,7 +48,6 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(trainer, tiny_data
     code, output = trainer.run("--resume", broken)
     assert code == 0, output
     assert_same(whole, broken)
-    check_run(RunFolder(whole), tiny_data)
 
 
 @pytest.mark.slow
@@ -67,10 +74,10 @@ def check_run(run, data_dir):
         assert path.is_file(), path
     assert list(run.tensorboard.rglob("events.out.tfevents.*"))
     metadata = run.read_metadata()
-    assert metadata.builder == "fstf_net"
+    assert metadata.builder == "unet"
     assert metadata.classes[metadata.landslide_class] == "landslide"
     assert metadata.stride == 16 and metadata.tile == 32
-    assert [f.name for f in metadata.factors] == ["slope", "aspect", "ndvi"]
+    assert [band.name for band in metadata.inputs] == ["red", "green", "blue"]
     assert metadata.dataset == "synthetic_landslides/tiny:1.0.0"
     assert metadata.command.startswith("landslide-tf train")
     facts = json.loads(run.environment.read_text())
@@ -102,12 +109,10 @@ def test_training_stops_when_patience_is_over_and_stays_stopped(trainer):
     assert len(rows(run)) == count
 
 
-def test_a_folder_in_use_is_not_overwritten(trainer):
+def test_a_folder_in_use_is_not_overwritten(trainer, command):
     run = trainer.folder / "run"
     run.mkdir()
     (run / "mine.txt").write_text("keep")
-    code, output = trainer.run(trainer.recipe, "--out", run)
-    assert code == 2 and "--resume" in output
+    command.refuses("train", trainer.recipe, "--out", run, message="--resume")
     assert [p.name for p in run.iterdir()] == ["mine.txt"]
-    code, output = trainer.run("--resume", run)
-    assert code == 2 and "is not a run folder" in output
+    command.refuses("train", "--resume", run, message="is not a run folder")

@@ -103,8 +103,8 @@ def prepare_weights(model: keras.Model, recipe: Recipe, store: ExampleStore) -> 
     """Sets first weights, frozen layers and the classifier's bias as a recipe says.
 
     Raises:
-        RecipeError: If a pattern of `model.freeze` fits no layer, or the run to start
-            from is of another network.
+        RecipeError: If a pattern of `model.freeze` fits no layer, the network has no
+            layer for `model.prior_bias`, or the run to start from is of another one.
         RunError: If the run to start from has not ended.
     """
     if recipe.model.start is not None:
@@ -119,6 +119,11 @@ def prepare_weights(model: keras.Model, recipe: Recipe, store: ExampleStore) -> 
         for layer in batch_norms(model):
             layer.trainable = False
     if recipe.model.prior_bias:
+        if CLASSIFIER not in {layer.name for layer in model.layers}:
+            raise RecipeError(
+                f"`model.prior_bias` sets the bias of the layer `{CLASSIFIER}`, which "
+                f"`{recipe.model.name}` has not: leave it out."
+            )
         # A weighted loss drives the scores to the weighted shares.
         shares = class_shares(store) * np.asarray(recipe.loss.class_weights or 1.0)
         model.get_layer(CLASSIFIER).bias.assign(prior_bias(shares))

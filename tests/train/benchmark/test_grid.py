@@ -42,8 +42,8 @@ data:
   test: test[:6]
   image: [red, green, blue]
 model:
-  name: rae_d
-  arguments: {width: 0.125, backbone: resnet18, backbone_layout: torchvision}
+  name: basic_fcn
+  arguments: {width: 0.0625}
 training: {batch_size: 4, patch: 32}
 """
 

@@ -201,12 +201,10 @@ def test_what_cannot_go_on_is_refused(first_step, folders, tmp_path):
         resume_continual(target, QUIET)
 
 
-def test_every_step_becomes_a_version(command_line, first_step, folders, tmp_path):
+def test_every_step_becomes_a_version(command, first_step, folders, tmp_path):
     target = grown(first_step, folders, tmp_path / "run", stages=["warmup"])
     out = tmp_path / "served"
-    code, text, _ = command_line(
-        "continual", "train", "--resume", target, "--export", out
-    )
+    code, text, _ = command("continual", "train", "--resume", target, "--export", out)
     assert code == 0
     assert "step 1: B is done" in text
     assert "IoU after every step: A, B" in text
@@ -215,38 +213,31 @@ def test_every_step_becomes_a_version(command_line, first_step, folders, tmp_pat
     found = served({"image": image, "region": np.array(["b"])}, "by_name")
     assert found["probabilities"].shape == (1, 8, 8, 1)
     # The run's own model, and one region of it.
-    code, text, _ = command_line("export", target, "--out", out)
+    code, text, _ = command("export", target, "--out", out)
     assert code == 0 and text.strip() == str(out / "3")
     one = tmp_path / "one"
-    code, _, _ = command_line("export", target, "--out", one, "--region", "b")
+    code, _, _ = command("export", target, "--out", one, "--region", "b")
     assert code == 0
     alone = serving.load(one)
     assert alone.metadata.name == "run-B"
     np.testing.assert_allclose(
         alone({"image": image})["probabilities"], found["probabilities"], atol=1e-6
     )
-    command_line.refuses(
+    command.refuses(
         "export", target, "--out", one, "--region", "c", message="no region `c`"
     )
     scene = ("map", out, "--image", tmp_path / "no.tif", "--out", tmp_path / "m.tif")
-    command_line.refuses(*scene, message="--region NAME")
+    command.refuses(*scene, message="--region NAME")
 
 
-@pytest.fixture
-def command_line(monkeypatch, capsys):
-    from tests.contracts.command import Command
-
-    return Command(monkeypatch, capsys)
-
-
-def test_the_command_refuses_bad_input(command_line, tmp_path, folders):
+def test_the_command_refuses_bad_input(command, tmp_path, folders):
     file = write_recipe(tmp_path / "r.yaml", folders)
     train = ("continual", "train")
-    command_line.refuses(*train, message="recipe or `--resume")
-    command_line.refuses(*train, "tsmu_ecoregion", message="tsmu_ecoregions")
-    command_line.refuses(*train, file, "--resume", tmp_path, message="either")
-    command_line.refuses(*train, "--resume", tmp_path, message="continual training")
-    command_line.refuses(
+    command.refuses(*train, message="recipe or `--resume")
+    command.refuses(*train, "tsmu_ecoregion", message="tsmu_ecoregions")
+    command.refuses(*train, file, "--resume", tmp_path, message="either")
+    command.refuses(*train, "--resume", tmp_path, message="continual training")
+    command.refuses(
         *train,
         file,
         "--set",
@@ -292,10 +283,10 @@ def test_orders(tmp_path, folders):
     assert names == ["MARINE", "NORTH", "NORTHWESTERN", "EASTERN"]
 
 
-def test_the_command_lists_and_shows_the_shipped_recipes(command_line):
-    code, text, _ = command_line("recipes", "list")
+def test_the_command_lists_and_shows_the_shipped_recipes(command):
+    code, text, _ = command("recipes", "list")
     assert code == 0 and "tsmu_synthetic" in text.split("continual train")[1]
-    code, text, _ = command_line("recipes", "show", "tsmu_synthetic")
+    code, text, _ = command("recipes", "show", "tsmu_synthetic")
     assert code == 0 and "bn_policy: frozen" in text
 
 

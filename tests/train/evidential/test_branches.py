@@ -24,7 +24,6 @@ from landslide_tf.train import (
 from landslide_tf.train.evidential.branches import load_part
 from landslide_tf.train.evidential.fusion import calibrated, fit_temperatures
 from landslide_tf.train.search.space import SearchSpace
-from tests.contracts.command import Command
 from tests.train.evidential.branch_folders import Data
 
 SMALL_BRANCHES = ("h", "s", "v")
@@ -202,11 +201,6 @@ def test_a_network_that_sees_the_centre_is_not_exported(folder, data, tmp_path):
 
 
 # The commands
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    return Command(monkeypatch, capsys)
 
 
 def test_commands_fuse_and_evaluate(folder, data, command, tmp_path):

@@ -164,8 +164,8 @@ def batches(variant):
     return PairedTraining(training, target), PairedValidation(examples, others)
 
 
-def main(folder, variant, kill_at):
-    devices = 2 if variant.startswith("devices") else 1
+def start(devices):
+    """Sets what a process of TensorFlow can set once."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -174,6 +174,10 @@ def main(folder, variant, kill_at):
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
         tf.config.experimental.enable_op_determinism()
+
+
+def train(folder, variant, kill_at, devices=1):
+    """Trains a variant, or goes on with it, and returns the number of events."""
     with replicated(devices):
         model = compiled(variant)
     training, examples = batches(variant)
@@ -203,8 +207,14 @@ def main(folder, variant, kill_at):
         validation=validation,
         verbose=0,
     )
-    print(events.count)
+    return events.count
+
+
+def main(folder, variant, kill_at=None):
+    devices = 2 if variant.startswith("devices") else 1
+    start(devices)
+    print(train(folder, variant, kill_at and int(kill_at), devices))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]) if sys.argv[3:] else None)
+    main(*sys.argv[1:])

@@ -42,9 +42,7 @@ def trained(jax_trainer):
 @pytest.fixture
 def inputs():
     rng = np.random.default_rng(0)
-    image = rng.uniform(0, 255, (2, 48, 40, 3)).astype(np.float32)
-    factors = rng.uniform(0, 40, (2, 48, 40, 3)).astype(np.float32)
-    return {"image": image, "factors": factors}
+    return {"image": rng.uniform(0, 255, (2, 48, 40, 3)).astype(np.float32)}
 
 
 def predicted(run, inputs):

@@ -37,7 +37,6 @@ from tests.train.run.killable import store, two_cpus
 # two devices.
 CHANGES = [
     "model={name: basic_fcn, arguments: {width: 0.0625, dropout: 0.0}}",
-    "data.factors=[]",
     "data.train='train[:8]'",
     "data.validation='validation[:5]'",
     "optimizer={name: coupled_sgd, learning_rate: 0.0001}",

@@ -74,11 +74,17 @@ def test_another_folder_is_refused(tmp_path):
         run_facts(RunFolder(tmp_path))
 
 
-def test_training_and_evaluation_write_the_page(trainer, tiny_data):
+@pytest.mark.filterwarnings(
+    "ignore::landslide_tf.train.run.recorder.NoLandslideWarning"
+)
+def test_training_and_evaluation_write_the_page(trainer, command, tiny_data):
     folder = trainer.folder / "run"
     changes = ("--set=training.epochs=1", "--set=training.pictures=1")
-    code, output = trainer.run(trainer.recipe, "--out", folder, *changes, report=True)
-    assert code == 0, output
+    # In this process TensorFlow has started: its threads and determinism are set.
+    changes += ("--set=training.threads=null", "--set=training.deterministic=false")
+    place = ("--out", folder, "--data-dir", tiny_data)
+    code, output, err = command("train", trainer.recipe, *place, *changes)
+    assert code == 0, err
     run = RunFolder(folder)
     assert f"report: {run.page}" in output
     assert list((run.tensorboard / "pictures").glob("events.out.tfevents.*"))

@@ -9,7 +9,6 @@ import pytest
 from landslide_tf.metrics import OneClassWarning
 from landslide_tf.pipelines import load
 from landslide_tf.train import RunFolder, Session, evaluate_run, load_recipe, task_of
-from tests.contracts.command import Command
 from tests.datasets import scene_files as files
 from tests.datasets.land_cover_pairs import write_pairs
 
@@ -79,11 +78,6 @@ def test_one_class_in_the_reference_is_warned_of(run, tmp_path):
         OneClassWarning, match="`jiuzhaigou/binary:test` holds one class"
     ):
         evaluate_run(run, data="jiuzhaigou:test", session=session, pictures=0)
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    return Command(monkeypatch, capsys)
 
 
 def test_the_zero_shot_score_needs_test_scenes_only(run, folder, command, tmp_path):
