@@ -1,6 +1,7 @@
-"""The demonstration, once, as a new user runs it."""
+"""The demonstration: in a few steps, and (slow) as a new user runs it."""
 
 import csv
+import functools
 import json
 import os
 import re
@@ -11,16 +12,69 @@ import numpy as np
 import pytest
 import rasterio
 
+from landslide_tf import demo as demonstration
 from landslide_tf.datasets.synthetic_landslides.generate import generate_tile
-from landslide_tf.demo import separation
+from landslide_tf.demo import run_demo, separation
+from landslide_tf.errors import DataError
 from landslide_tf.metrics import ConfusionAccumulator, Scores, decide
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.pipelines import EvaluationBatches, load, read_batches
-from landslide_tf.train import RunFolder, Session, evaluate_run
+from landslide_tf.train import RunFolder, Session, evaluate_run, load_recipe
 from landslide_tf.train.tasks.data import input_selection
 
 PAIR = ("landslide", "bare")
 BOTH = ("fstf_net_synthetic", "rae_d_synthetic")
+# A few steps of smaller networks; TensorFlow has started in this process.
+BRIEFLY = [
+    "data.train=train[:16]",
+    "data.validation=validation[:4]",
+    "data.test=test[:4]",
+    "training={epochs: 2, batch_size: 8, deterministic: false}",
+    "model.arguments.backbone=resnet18",
+    "model.arguments.backbone_layout=torchvision",
+]
+
+
+@pytest.fixture(scope="module")
+def brief(tiny_data, tmp_path_factory):
+    """The demonstration with recipes of a few steps, in this process."""
+    out = tmp_path_factory.mktemp("brief") / "out"
+    out.mkdir()
+    (out / "data").symlink_to(tiny_data)
+    with pytest.MonkeyPatch.context() as patch:
+        shorter = functools.partial(load_recipe, changes=BRIEFLY)
+        patch.setattr(demonstration, "load_recipe", shorter)
+        assert run_demo(out) == out / "index.html"
+    return out
+
+
+def test_the_page_and_the_export_are_complete(brief):
+    page = (brief / "index.html").read_text()
+    for word in ("FSTF-Net", "RAE-D", "separation", "<table", "data:image/png"):
+        assert word in page
+    assert 'src="http' not in page
+    titles = re.findall(r'<text class="title"[^>]*>(\w+)<', page)
+    assert titles == 2 * ["loss", "landslide_iou", "miou"]
+    (version,) = brief.glob("export/*/*")
+    assert version.name == "1" and (version / "saved_model.pb").is_file()
+    assert not list(brief.rglob(".tmp-*"))
+
+
+def test_the_scene_becomes_a_map_with_a_page(brief):
+    assert 'href="map/map.html"' in (brief / "index.html").read_text()
+    page = (brief / "map" / "map.html").read_text()
+    assert page.count("data:image/png;base64,") == 4
+    assert page.count("<path ") == page.count('<tr data-object="')
+    with rasterio.open(brief / "map" / "map.tif") as dataset:
+        assert dataset.shape == (256, 256)
+    assert not list((brief / "map").glob("*.parts"))
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(DataError, match="the demonstration"):
+        run_demo(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +115,7 @@ def test_separation_looks_at_two_classes_alone():
     assert separation(Scores.from_matrix(coin, class_names=names), *PAIR) == 0.5
 
 
+@pytest.mark.slow
 def test_only_the_model_that_sees_terrain_tells_landslide_from_bare_ground(demo):
     fused, image_only = (scores(demo, r) for r in BOTH)
     assert separation(fused, *PAIR) > 0.90
@@ -69,6 +124,7 @@ def test_only_the_model_that_sees_terrain_tells_landslide_from_bare_ground(demo)
     assert gain >= 0.2
 
 
+@pytest.mark.slow
 def test_factors_of_other_tiles_remove_the_gain(demo):
     run = RunFolder(demo / "runs" / "fstf_net_synthetic")
     own = scores(demo, "fstf_net_synthetic")
@@ -79,6 +135,7 @@ def test_factors_of_other_tiles_remove_the_gain(demo):
     assert own.of_class(0)["iou"] - permuted.landslide_iou >= 0.2
 
 
+@pytest.mark.slow
 def test_images_of_other_tiles_ruin_everything_else(demo):
     run = RunFolder(demo / "runs" / "fstf_net_synthetic")
     own = scores(demo, "fstf_net_synthetic")
@@ -89,6 +146,7 @@ def test_images_of_other_tiles_ruin_everything_else(demo):
     assert permuted.scores.miou < own.miou / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, np.nan], ids=["zero", "missing"])
 def test_factors_without_terrain_remove_the_gain_too(demo, value):
     run = RunFolder(demo / "runs" / "fstf_net_synthetic")
@@ -123,28 +181,20 @@ def test_the_same_command_trains_nothing_twice(demo, start):
     assert len([*demo.glob("export/*/*")]) == 1
 
 
-def test_the_scene_becomes_a_map_with_a_page(demo):
-    assert 'href="map/map.html"' in (demo / "index.html").read_text()
+@pytest.mark.slow
+def test_the_map_finds_the_landslides_of_the_scene(demo):
     page = (demo / "map" / "map.html").read_text()
-    assert page.count("data:image/png;base64,") == 4
     assert 0 < page.count("<path ") == page.count('<tr data-object="')
     truth = generate_tile(20, 0, "test", 0, size=256, cell=2.0)["mask"] == 0
     with rasterio.open(demo / "map" / "map.tif") as dataset:
         found = dataset.read(1) == 0
     assert (found & truth).sum() / (found | truth).sum() > 0.5
-    assert not list((demo / "map").glob("*.parts"))
 
 
-def test_the_page_and_the_export_are_complete(demo):
-    page = (demo / "index.html").read_text()
-    for word in ("FSTF-Net", "RAE-D", "separation", "<table", "data:image/png"):
-        assert word in page
-    assert 'src="http' not in page
-    titles = re.findall(r'<text class="title"[^>]*>(\w+)<', page)
-    assert titles == 2 * ["loss", "landslide_iou", "miou"]
+@pytest.mark.slow
+def test_the_model_that_sees_terrain_is_exported_and_both_learn(demo):
     versions = [p.name for p in (demo / "export" / "fstf_net_synthetic").iterdir()]
     assert versions == ["1"]
-    assert not list(demo.rglob(".tmp-*"))
     with (demo / "runs" / "rae_d_synthetic" / "metrics.csv").open() as stream:
         losses = [float(row["loss"]) for row in csv.DictReader(stream)]
     assert losses[-1] < losses[0] / 2

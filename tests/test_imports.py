@@ -206,7 +206,7 @@ def python(code: str, **options) -> str:
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         **options,
     )
     assert done.returncode == 0, done.stderr

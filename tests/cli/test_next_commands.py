@@ -26,6 +26,10 @@ SMALL = (
     "--set=training={epochs: 1, batch_size: 4, patch: 32, deterministic: false}",
 )
 QUICK = ("--set=training.deterministic=false", "--set=training.epochs=1")
+SMALLER = (
+    "--set=model.arguments.backbone=resnet18",
+    "--set=model.arguments.backbone_layout=torchvision",
+)
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def test_from_a_scene_to_its_evaluation(shell, command, tmp_path):
     given = ("--image", scene / "image.tif", "--labels", scene / "polygons.geojson")
     (train,) = shell("prepare", *given, "--tile", "32", "--out", "my set")
     assert train[0] == "train"
-    (evaluate,) = shell(*train, *QUICK, "--out", "my run")
+    (evaluate,) = shell(*train, *QUICK, *SMALLER, "--out", "my run")
     assert evaluate[:2] == ["evaluate", "my run"]
     assert shell(*evaluate) == []
     shutil.rmtree("my run")

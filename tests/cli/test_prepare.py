@@ -16,7 +16,12 @@ from tests.datasets import scene_files as files
 
 GUIDE = Path(__file__).parents[2] / "docs" / "own_scenes.md"
 # Training in this process: TensorFlow has started, its threads are set.
-QUICK = ("--set=training.deterministic=false", "--set=training.epochs=1")
+QUICK = (
+    "--set=training.deterministic=false",
+    "--set=training.epochs=1",
+    "--set=model.arguments.backbone=resnet18",
+    "--set=model.arguments.backbone_layout=torchvision",
+)
 
 
 def test_the_guide_leads_from_a_scene_to_a_trained_model(

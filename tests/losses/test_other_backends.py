@@ -58,8 +58,7 @@ def fitted_model():
 """
 PRINT = "\nprint('RESULT' + json.dumps(result))\n"
 
-ONE_REPLICA = "JIT = False" + SETUP + "result = fitted_model()" + PRINT
-TWO_REPLICAS = (
+REPLICAS = (
     """
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
@@ -69,8 +68,9 @@ JIT = False
 """
     + SETUP
     + """
+result = {"one": fitted_model()}
 with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-    result = fitted_model()
+    result["two"] = fitted_model()
 """
     + PRINT
 )
@@ -148,15 +148,15 @@ def assert_same_run(received, expected):
 
 
 @pytest.fixture(scope="module")
-def one_replica():
-    result = run(ONE_REPLICA, "tensorflow")
-    assert np.sum(result["matrix"]) == 8 * 32
-    assert result["loss"][-1] < result["loss"][0]
-    return result
+def replicas():
+    return run(REPLICAS, "tensorflow")
 
 
-def test_two_replicas_train_and_count_as_one(one_replica):
-    assert_same_run(run(TWO_REPLICAS, "tensorflow"), one_replica)
+def test_two_replicas_train_and_count_as_one(replicas):
+    one = replicas["one"]
+    assert np.sum(one["matrix"]) == 8 * 32
+    assert one["loss"][-1] < one["loss"][0]
+    assert_same_run(replicas["two"], one)
 
 
 @pytest.fixture(scope="module")
@@ -164,10 +164,10 @@ def on_jax():
     return run(JAX, "jax")
 
 
-def test_jax_without_tensorflow_trains_and_counts_alike(one_replica, on_jax):
+def test_jax_without_tensorflow_trains_and_counts_alike(replicas, on_jax):
     result = on_jax
     assert result["backend"] == "jax"
-    assert_same_run(result, one_replica)
+    assert_same_run(result, replicas["one"])
     assert result["golden"] == pytest.approx(0.72009485, abs=1e-7)
     assert result["ignored"] == 0.0
     assert result["unknown"] == result["unknown_label"] == "nan"

@@ -31,13 +31,13 @@ def stopped_after(image, folder, strips, by=signal.SIGKILL, mask=None):
     )
     try:
         wanted = folder / "map.tif.parts" / f"strip_{strips - 1:06d}.npz"
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not wanted.exists():
             assert process.poll() is None, "it ended by itself"
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(by)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
     finally:
         process.kill()
         process.wait()

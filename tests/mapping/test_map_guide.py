@@ -36,7 +36,7 @@ def test_the_guide_works_on_a_real_scene(shared, command, tmp_path, monkeypatch)
     files.write(plain / "image.tif", values)
     for folder in (plain, tmp_path):
         subprocess.run(
-            [sys.executable, "-c", rio, *calc[1:]], check=True, timeout=120, cwd=folder
+            [sys.executable, "-c", rio, *calc[1:]], check=True, timeout=600, cwd=folder
         )
     with rasterio.open(plain / "ndvi.tif") as dataset:
         np.testing.assert_allclose(dataset.read(1), [[0.5, 0.5]])

@@ -15,11 +15,25 @@ from tests.contracts.segmentation_model import (
 SMALL = {"backbone": "resnet18", "backbone_layout": "torchvision"}
 
 
+class FormOfAnother:
+    """A network whose export and mixed precision another form of it proves fast."""
+
+    @pytest.mark.slow
+    def test_export_serves_any_batch_and_size(self, model, tmp_path):
+        super().test_export_serves_any_batch_and_size(model, tmp_path)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+    def test_mixed_precision(self, policy, logits_model):
+        super().test_mixed_precision(policy, logits_model)
+
+
 class TestFstfNet(SegmentationModelContract):
     builder = "fstf_net"
+    arguments: ClassVar = SMALL
 
 
-class TestFstfNetStack(SegmentationModelContract):
+class TestFstfNetStack(FormOfAnother, SegmentationModelContract):
     builder = "fstf_net"
     arguments: ClassVar = {"fusion": "stack", **SMALL}
 
@@ -48,7 +62,7 @@ class TestAsppNet(SegmentationModelContract):
     }
 
 
-class TestFcn8s(SegmentationModelContract):
+class TestFcn8s(FormOfAnother, SegmentationModelContract):
     builder = "fcn_8s"
 
 
@@ -57,7 +71,7 @@ class TestFcn8sAsPublished(SegmentationModelContract):
     arguments: ClassVar = {"batch_norm": False, "upsampling": "transposed"}
 
 
-class TestBasicFcn(SegmentationModelContract):
+class TestBasicFcn(FormOfAnother, SegmentationModelContract):
     builder = "basic_fcn"
 
 
@@ -66,7 +80,7 @@ class TestUnet(SegmentationModelContract):
     arguments: ClassVar = {"dropout": 0.5}
 
 
-class TestUnetOnResnet(SegmentationModelContract):
+class TestUnetOnResnet(FormOfAnother, SegmentationModelContract):
     builder = "unet"
     arguments: ClassVar = {"dropout": 0.1, **SMALL}
 
@@ -79,20 +93,11 @@ class TestMffeNet(SegmentationModelContract):
     }
 
 
-class TestAdaNet(SegmentationModelContract):
+class TestAdaNet(FormOfAnother, SegmentationModelContract):
     """MFFENet and a second output: what the first shares with it is proved above."""
 
     builder = "ada_net"
     arguments: ClassVar = TestMffeNet.arguments
-
-    @pytest.mark.slow
-    def test_export_serves_any_batch_and_size(self, model, tmp_path):
-        super().test_export_serves_any_batch_and_size(model, tmp_path)
-
-    @pytest.mark.slow
-    @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-    def test_mixed_precision(self, policy, logits_model):
-        super().test_mixed_precision(policy, logits_model)
 
 
 CASES = SegmentationModelContract.__subclasses__()

@@ -190,7 +190,7 @@ def test_fit_of_unknown_sizes_from_a_dataset():
 
 def two_tiles():
     """Raw inputs and labels of two generated tiles, where slope parts two classes."""
-    tiles = [generate_tile(11, 0, "train", index, size=96) for index in range(2)]
+    tiles = [generate_tile(11, 0, "train", index, size=64) for index in range(2)]
     factors = [[tile[name] for name in ("slope", "aspect", "ndvi")] for tile in tiles]
     inputs = {
         "image": np.stack([tile["image"] for tile in tiles]).astype("float32"),
@@ -201,7 +201,9 @@ def two_tiles():
 
 def test_overfits_two_tiles():
     keras.utils.set_random_seed(2)
-    model = fstf_net(6, width=0.125, dropout=0, classifier_activation=None)
+    model = fstf_net(
+        **{**SMALL, "num_classes": 6, "dropout": 0, "classifier_activation": None}
+    )
     optimizer = keras.optimizers.Adam(3e-3)
     optimizer.build(model.trainable_variables)
     inputs, labels = two_tiles()

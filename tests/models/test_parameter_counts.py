@@ -130,7 +130,11 @@ def count(variables):
 @pytest.mark.parametrize(
     ("name", "arguments", "width", "trainable", "total"),
     [
-        (name, dict([pair] if pair else []), *row)
+        pytest.param(
+            *(name, dict([pair] if pair else []), *row),
+            # The least and the full width show what any between them would.
+            marks=[pytest.mark.slow] if row[0] in (0.25, 0.5) else [],
+        )
         for (name, pair), rows in WIDTHS.items()
         for row in rows
     ],

@@ -27,12 +27,7 @@ def left(form, way):
 
 
 @pytest.mark.parametrize(
-    ("form", "way"),
-    [
-        ("prefetch", "exception"),
-        ("parallel", "end"),
-        ("fit", "interrupt"),
-    ],
+    ("form", "way"), [("prefetch", "exception"), ("fit", "interrupt")]
 )
 def test_a_process_leaves_an_open_stream(form, way):
     left(form, way)

@@ -63,7 +63,7 @@ class Trainer:
     def kill_when(self, condition, *arguments):
         """Starts training and ends it with SIGKILL once `condition()` holds."""
         process = self.start(*arguments)
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while not condition():
             assert process.poll() is None, process.communicate()[0]
             assert time.monotonic() < deadline

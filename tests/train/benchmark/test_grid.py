@@ -436,7 +436,7 @@ def test_a_killed_benchmark_goes_on_where_it_was(grid, tiny_data, tmp_path):
     out = tmp_path / "out"
     records = out / "records.jsonl"
     process = start(grid, out, tiny_data)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not records.is_file() or not records.read_bytes():
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline

@@ -56,7 +56,7 @@ def test_killed_branches_end_as_uninterrupted_ones(data, tmp_path):
     broken = tmp_path / "broken"
     for branch in ("h", "v"):
         process = program.start(*command, "--out", broken)
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while not list((broken / branch).glob("checkpoints/state-*")):
             assert process.poll() is None, process.communicate()[0]
             assert time.monotonic() < deadline

@@ -423,7 +423,7 @@ def curves(folder):
 def test_a_search_killed_in_a_trial_ends_as_one_that_was_not(tuner, whole):
     broken = tuner.folder / "broken"
     process = tuner.search(broken)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     # In the first trial, once it has something to go on from.
     while not list(broken.glob("trials/*/checkpoints/state-*")):
         assert process.poll() is None, process.communicate()[0]
