@@ -16,33 +16,57 @@ from tests.contracts.jax_process import ON_JAX
 from tests.models.weights.released_networks import OPTIONS, some_generator
 from tests.models.weights.torch_writer import write_zip
 
-PREDICT = """
+TRAIN_AND_PREDICT = """
 import sys
 from pathlib import Path
 import numpy as np
+from landslide_tf.cli.main import main
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.train import RunFolder
-inputs = dict(np.load(sys.argv[2]))
-predict = prediction_function(RunFolder(Path(sys.argv[1])).load_model())
-np.save(sys.argv[3], predict(inputs))
+
+run, inputs, out, *arguments = sys.argv[1:]
+sys.argv = ["landslide-tf", "train", *arguments, "--out", run]
+try:
+    main()
+except SystemExit as stop:
+    if stop.code:
+        raise
+predict = prediction_function(RunFolder(Path(run)).load_model())
+np.save(out, predict(dict(np.load(inputs))))
 """
 
 
 @pytest.fixture(scope="module")
-def trained(jax_trainer):
-    """Folders of a run on JAX and of the arrays it was trained from."""
-    run, arrays = jax_trainer.folder / "run", jax_trainer.folder / "arrays"
-    changes = ("--set=training.epochs=1", "--set=decision.threshold=true")
-    where = ("--arrays", arrays, "--out", run)
-    code, output = jax_trainer.run(jax_trainer.recipe, *where, *changes)
-    assert code == 0, output
-    return run, arrays
-
-
-@pytest.fixture
 def inputs():
     rng = np.random.default_rng(0)
     return {"image": rng.uniform(0, 255, (2, 48, 40, 3)).astype(np.float32)}
+
+
+@pytest.fixture(scope="module")
+def on_jax(jax_trainer, inputs):
+    """A run on JAX, the arrays it was trained from, and what it predicts there."""
+    folder = jax_trainer.folder
+    run, arrays = folder / "run", folder / "arrays"
+    np.savez(folder / "inputs.npz", **inputs)
+    files = (run, folder / "inputs.npz", folder / "p.npy")
+    changes = ("--set=training.epochs=1", "--set=decision.threshold=true")
+    arguments = (jax_trainer.recipe, "--arrays", arrays, "--no-report", *changes)
+    result = subprocess.run(
+        [sys.executable, "-c", TRAIN_AND_PREDICT, *map(str, (*files, *arguments))],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=ON_JAX,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stderr
+    return run, arrays, np.load(folder / "p.npy")
+
+
+@pytest.fixture(scope="module")
+def trained(on_jax):
+    """Folders of the run and of its arrays."""
+    return on_jax[:2]
 
 
 def predicted(run, inputs):
@@ -61,17 +85,12 @@ def test_the_run_says_where_it_comes_from(trained):
 
 
 def test_imported_weights_predict_as_they_did_on_jax(
-    trained, inputs, tiny_data, tmp_path
+    on_jax, trained, inputs, tiny_data, tmp_path
 ):
-    np.savez(tmp_path / "inputs.npz", **inputs)
-    (tmp_path / "predict.py").write_text(PREDICT)
-    files = (trained[0], tmp_path / "inputs.npz", tmp_path / "p.npy")
-    command = [sys.executable, tmp_path / "predict.py", *files]
-    subprocess.run(command, env=ON_JAX, timeout=300, check=True)
     run = import_weights(trained[0], tmp_path / "run", command="a command")
     found = predicted(run, inputs)
     assert keras.backend.backend() == "tensorflow"
-    np.testing.assert_allclose(found, np.load(tmp_path / "p.npy"), atol=1e-4)
+    np.testing.assert_allclose(found, on_jax[2], atol=1e-4)
     assert np.ptp(found) > 0.1
     before, after = RunFolder(trained[0]).read_metadata(), run.read_metadata()
     assert after.name == "run" and after.command == "a command"
