@@ -1,5 +1,6 @@
 """Fixtures that every test may use, and one thread a worker."""
 
+import gc
 import os
 
 # Two pytest workers share two cores; one thread each is faster and repeatable.
@@ -16,6 +17,12 @@ import pytest
 from tests.contracts.command import Command
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish():
+    """Half a million objects of modules stay: no search for garbage need see them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -328,7 +328,10 @@ serving.export(keras.Model(image, x), folder, metadata=metadata)
 """
 
 
-@pytest.mark.parametrize("moment", ["while comparing", "before the rename"])
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param("while comparing", marks=pytest.mark.slow), "before the rename"],
+)
 def test_a_killed_export_is_never_visible_and_swept_up(
     tmp_path, model, metadata, moment
 ):
