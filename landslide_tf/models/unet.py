@@ -15,13 +15,13 @@ from landslide_tf.layers import (
     scaled_channels,
 )
 from landslide_tf.models import assembly
-from landslide_tf.models.backbones import Stem, check_resnet, resnet
+from landslide_tf.models.backbones import Stem, check_encoder, encoder
 from landslide_tf.models.backbones.applications import (
-    NORMALIZATIONS,
     application_encoder,
     check_application,
 )
-from landslide_tf.models.backbones.resnet import DEPTHS
+from landslide_tf.models.backbones.encoders import ENCODERS
+from landslide_tf.models.backbones.pretrained import effective_normalization
 from landslide_tf.models.registry import register
 
 PLAIN_CHANNELS = (64, 128, 256, 512, 1024)
@@ -59,7 +59,7 @@ def unet(
         normalization: `"imagenet"` (RGB in 0..255, in the form that `backbone_weights`
             expect), `"caffe"` or (mean, std, scale).
         backbone: None; `"resnet18"`, `"resnet34"`, `"resnet50"` or `"resnet101"` (also
-            with `c`, `d` behind it); or a
+            with `c`, `d` behind it); `"efficientnet_lite0"` to `2`; or a
             name in `keras.applications` such as `"MobileNetV2"`.
         backbone_layout: Of a ResNet: `"keras"`, or `"torchvision"` (stride on the
             3 × 3).
@@ -68,7 +68,8 @@ def unet(
         dropout: Rate before the classifier.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
-        backbone_weights: None, `"imagenet"` or a file of `keras.applications`.
+        backbone_weights: None, `"imagenet"` or a file of `keras.applications`, for
+            EfficientNet-Lite one of PyTorch.
         stem: How `backbone_weights` serve other bands than red, green, blue:
             `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
         name: Name of the model.
@@ -89,14 +90,14 @@ def unet(
     """
     head = assembly.Head(num_classes, classifier_activation, dropout)
     image = assembly.image_input(input_shape)
-    if backbone is not None and backbone not in DEPTHS:
+    if backbone is not None and backbone not in ENCODERS:
         padded = _application_image(
             image, backbone, normalization, backbone_weights, stem
         )
         features = application_encoder(padded, backbone, backbone_weights)
     else:
         if backbone is not None:
-            check_resnet(backbone, backbone_layout, 32, None)
+            check_encoder(backbone, backbone_layout, 32, None)
         padded = assembly.pretrained_image(
             image,
             16 if backbone is None else 32,
@@ -109,8 +110,8 @@ def unet(
             stem=stem,
         )
         features = {}
-    if backbone in DEPTHS:
-        features = resnet(
+    if backbone in ENCODERS:
+        features = encoder(
             padded, backbone, layout=backbone_layout, output_stride=32, width=width
         )
     x = _decoded(features, padded, width) if features else _plain(padded, width)
@@ -123,7 +124,7 @@ def unet(
         outputs,
         name,
         weights,
-        backbone=backbone if backbone in DEPTHS else None,
+        backbone=backbone if backbone in ENCODERS else None,
         backbone_weights=backbone_weights,
         stem=stem,
     )
@@ -140,11 +141,11 @@ def _application_image(
     check_application(backbone, image.shape[-1], backbone_weights)
     if stem is not None:
         raise ModelError(
-            f"`stem` needs a ResNet backbone, received `backbone={backbone!r}`."
+            "`stem` needs a ResNet or EfficientNet-Lite backbone, received "
+            f"`backbone={backbone!r}`."
         )
-    if normalization == "imagenet" and backbone_weights is not None:
-        normalization = NORMALIZATIONS[backbone]
-    return assembly.prepared_image(image, 32, normalization)
+    form = effective_normalization(normalization, backbone, backbone_weights)
+    return assembly.prepared_image(image, 32, form)
 
 
 def _twice(x: Tensor, filters: int, name: str) -> Tensor:

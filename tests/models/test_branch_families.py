@@ -21,6 +21,10 @@ class TestHorNet(Slow):
     arguments: ClassVar = {"backbone": "hornet_tiny", "width": 0.125}
 
 
+class TestEfficientNetLite(Slow):
+    arguments: ClassVar = {"backbone": "efficientnet_lite0", "width": 0.25}
+
+
 class TestSwin(Slow):
     arguments: ClassVar = {"backbone": "swin_tiny", "width": 0.125}
 

@@ -85,6 +85,18 @@ class TestUnetOnResnet(FormOfAnother, SegmentationModelContract):
     arguments: ClassVar = {"dropout": 0.1, **SMALL}
 
 
+@pytest.mark.slow
+class TestFstfNetOnEfficientNetLite(SegmentationModelContract):
+    builder = "fstf_net"
+    arguments: ClassVar = {"backbone": "efficientnet_lite0"}
+
+
+@pytest.mark.slow
+class TestUnetOnEfficientNetLite(SegmentationModelContract):
+    builder = "unet"
+    arguments: ClassVar = {"backbone": "efficientnet_lite0"}
+
+
 class TestMffeNet(SegmentationModelContract):
     builder = "mffe_net"
     arguments: ClassVar = {

@@ -22,14 +22,18 @@ from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.folder import RunFolder, versions
 
 CLASSIFIER = "logits_conv"
-_STAGES = {
-    f"stage{n}": (f"conv{n}_*", f"vgg_conv{n}_*", f"enc{n}_*") for n in range(1, 6)
+_STAGES: dict[str, tuple[str, ...]] = {
+    f"stage{n}": (f"conv{n}_*", f"vgg_conv{n}_*", f"enc{n}_*", f"stage{n}_*")
+    for n in range(1, 6)
 }
+_STAGES["stage1"] += ("stem*",)
+# Of encoders of whole images: patches, tokens and blocks without stages, the last norm.
+_WHOLE = ("patch_*", "tokens*", "block*", "norm*", "head_conv*", "head_bn*")
 # Names of layers, with shell wildcards: each stage of an encoder, all of it, and the
 # branch of the factors.
 LAYER_GROUPS = {
     **_STAGES,
-    "encoder": tuple(pattern for patterns in _STAGES.values() for pattern in patterns),
+    "encoder": (*(p for patterns in _STAGES.values() for p in patterns), *_WHOLE),
     "factors": ("fac_*",),
 }
 

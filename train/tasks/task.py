@@ -175,8 +175,11 @@ class Task(ABC):
         result = without_start(arguments)
         start = arguments.get("backbone_weights")
         if start is not None:
-            given = arguments.get("normalization", "imagenet")
-            result["normalization"] = effective_normalization(given, start)
+            result["normalization"] = effective_normalization(
+                arguments.get("normalization", "imagenet"),
+                arguments.get("backbone"),
+                start,
+            )
         return result
 
     def facts(self) -> dict[str, Any]:

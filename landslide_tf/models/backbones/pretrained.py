@@ -1,4 +1,4 @@
-"""Weights of `keras.applications` for our encoders, and their first convolution."""
+"""Published weights for our encoders, and their first convolution."""
 
 from __future__ import annotations
 
@@ -13,12 +13,22 @@ import numpy as np
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.layers import Normalization
+from landslide_tf.models.backbones.applications import NORMALIZATIONS
+from landslide_tf.models.backbones.efficientnet_lite import (
+    LITES,
+    NORMALIZATION,
+    classifying_lite,
+    imagenet_file,
+)
 from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
+from landslide_tf.models.weights import load_weights
 
 COLOURS = ("red", "green", "blue")
 RULES = ("repeat", "zero")
 # A rule, or the colour (None: nothing) that each band takes its weights from.
 Stem: TypeAlias = str | Sequence[str | None]
+# Of a reference with its classifier: an encoder has no place for them.
+HEAD_LAYERS = ("head_conv", "head_bn", "logits")
 REFERENCES = {"resnet50": "ResNet50", "resnet101": "ResNet101", "vgg16": "VGG16"}
 
 
@@ -33,14 +43,14 @@ def check_backbone_weights(
     stem: Stem | None,
     normalization: Normalization,
 ) -> None:
-    """Refuses a network that cannot take weights of `keras.applications`.
+    """Refuses a network that cannot take published weights.
 
     Args:
         backbone_weights: As in `load_backbone_weights`; None is always fine.
         backbone: Name of the encoder.
         width: Width multiplier.
         bands: Bands of the image.
-        fits: Whether the encoder has the layers of `keras.applications`.
+        fits: Whether a ResNet or VGG has the layers of `keras.applications`.
         needs: The argument that makes it fit, for the message.
         stem: How the weights serve other bands, as in `stem_kernel`.
         normalization: The builder's argument.
@@ -51,17 +61,21 @@ def check_backbone_weights(
     """
     if backbone_weights is None:
         return
-    if backbone not in REFERENCES:
+    known = (*REFERENCES, *LITES)
+    if backbone not in known:
         raise ModelError(
-            f"`backbone_weights` needs a backbone of {tuple(REFERENCES)}, received "
+            f"`backbone_weights` needs a backbone of {known}, received "
             f"`backbone={backbone!r}`."
         )
-    if not fits:
+    if backbone in REFERENCES and not fits:
         raise ModelError(f"`backbone_weights` needs {needs}: the weights are for it.")
     if width != 1:
         raise ModelError(f"`backbone_weights` needs `width=1`, received {width}.")
     check_stem(stem, bands, normalization)
-    if backbone_weights != "imagenet" and not Path(backbone_weights).is_file():
+    if backbone_weights == "imagenet":
+        if backbone in LITES:
+            imagenet_file(backbone)  # refuses where it is not installed
+    elif not Path(backbone_weights).is_file():
         raise ModelError(
             "`backbone_weights` must be None, 'imagenet' or a weight file, received "
             f"`{backbone_weights}`, which does not exist."
@@ -76,17 +90,18 @@ def load_backbone_weights(
     prefix: str = "vgg",
     stem: Stem | None = None,
 ) -> None:
-    """Copies an encoder's weights from `keras.applications` by layer name.
+    """Copies an encoder's published weights by layer name.
 
     Channels of the first convolution beyond the image's bands start at zero, so that
     the network at first does what the published one does.
 
     Args:
         model: The network that holds the encoder, width 1, its image the first input.
-        backbone: `"resnet50"`, `"resnet101"` or `"vgg16"`.
-        backbone_weights: `"imagenet"` (downloaded by `keras.applications`), or a file
-            that `keras.applications` or its `save_weights` wrote (`.weights.h5` or
-            legacy `.h5`, with or without the classifier).
+        backbone: `"resnet50"`, `"resnet101"`, `"vgg16"` or an EfficientNet-Lite.
+        backbone_weights: `"imagenet"` (downloaded by `keras.applications`, installed
+            for EfficientNet-Lite), or a file that `keras.applications` or its
+            `save_weights` wrote (`.weights.h5` or legacy `.h5`, with or without the
+            classifier), for EfficientNet-Lite one as `models.weights` reads it.
         prefix: Start of the layer names of a VGG encoder.
         stem: How the first convolution serves the image's bands, as in `stem_kernel`;
             None is for red, green, blue.
@@ -98,17 +113,18 @@ def load_backbone_weights(
     reference = _reference(backbone, backbone_weights)
     for source in reference.layers:
         weights = source.get_weights()
-        if not weights:
-            continue
         name = source.name
+        if not weights or name in HEAD_LAYERS:
+            continue
         if backbone == "vgg16":
             block, conv = name.removeprefix("block").split("_conv")
             name = f"{prefix}_conv{block}_{conv}_conv"
         target = model.get_layer(name)
-        first = source.name in ("conv1_conv", "block1_conv1")
+        first = source.name in ("conv1_conv", "block1_conv1", "stem_conv")
         if first and stem is not None:
-            # The files are for blue, green, red, and `stem` for bands in any order.
-            weights[0] = stem_kernel(weights[0][:, :, ::-1], bands, stem)
+            # Those of `keras.applications` are for blue, green, red.
+            rgb = weights[0] if backbone in LITES else weights[0][:, :, ::-1]
+            weights[0] = stem_kernel(rgb, bands, stem)
         missing = target.kernel.shape[2] - weights[0].shape[2] if first else 0
         if missing:
             weights[0] = np.pad(weights[0], ((0, 0), (0, 0), (0, missing), (0, 0)))
@@ -116,7 +132,18 @@ def load_backbone_weights(
 
 
 def _reference(backbone: str, backbone_weights: str | Path) -> keras.Model:
-    """Returns the encoder of `keras.applications` with the weights asked for."""
+    """Returns the published encoder with the weights asked for."""
+    if backbone in LITES:
+        reference = classifying_lite(backbone)
+        if backbone_weights == "imagenet":
+            backbone_weights = imagenet_file(backbone)
+        load_weights(
+            reference,
+            backbone_weights,
+            names="landslide_classifier",
+            optional=HEAD_LAYERS,
+        )
+        return reference
     build = getattr(keras.applications, REFERENCES[backbone])
     shape = (None, None, 3)
     if backbone_weights == "imagenet":
@@ -224,13 +251,28 @@ def stem_kernel(rgb: FloatArray, bands: int, stem: Stem) -> FloatArray:
 
 
 def effective_normalization(
-    normalization: Normalization, backbone_weights: str | Path | None
+    normalization: Normalization,
+    backbone: str | None,
+    backbone_weights: str | Path | None,
 ) -> Normalization:
-    """Returns the form of `"imagenet"` that pretrained weights expect.
+    """Returns the form of `"imagenet"` that an encoder expects.
 
-    The ImageNet weights of `keras.applications` were trained with Caffe's form;
-    without them the common form (x / 255 - mean) / std is used.
+    The ImageNet weights of `keras.applications` were trained with forms of their own
+    (Caffe's for ResNet and VGG); without them the common form (x / 255 - mean) / std
+    is used. EfficientNet-Lite has its own with and without weights.
+
+    Args:
+        normalization: The builder's argument.
+        backbone: Name of the encoder, or None.
+        backbone_weights: The builder's argument.
+
+    Returns:
+        The form, which may be `normalization` itself.
     """
-    if normalization == "imagenet" and backbone_weights is not None:
-        return "caffe"
-    return normalization
+    if normalization != "imagenet":
+        return normalization
+    if backbone in LITES:
+        return NORMALIZATION
+    if backbone_weights is None:
+        return normalization
+    return NORMALIZATIONS.get(str(backbone), "caffe")

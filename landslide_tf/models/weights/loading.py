@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.errors import ModelError
-from landslide_tf.models import tsmu
+from landslide_tf.models import tsmu_parts
 from landslide_tf.models.weights.arrays import PARTS, WeightFile, read_weights
 from landslide_tf.models.weights.names import NameMap, read_names
 
@@ -119,9 +119,9 @@ def _networks(model: keras.Model) -> dict[str, keras.Model]:
     """
     if "region" not in [tensor.name for tensor in model.inputs]:
         return {"": model}
-    decoders = tsmu.decoders(model).values()
+    decoders = tsmu_parts.decoders(model).values()
     numbered = {f"decoder{n}/": decoder for n, decoder in enumerate(decoders, start=1)}
-    return {"trunk/": tsmu.trunk(model), **numbered}
+    return {"trunk/": tsmu_parts.trunk(model), **numbered}
 
 
 def _layers(
