@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
@@ -49,19 +48,28 @@ def shell(command, tmp_path, monkeypatch):
     return run
 
 
-def test_from_a_scene_to_its_evaluation(shell, command, tmp_path):
+@pytest.fixture
+def prepared(shell, tmp_path):
+    """The command that `prepare` prints, which trains on `my set`."""
     scene = files.write_scene(tmp_path / "my scene", size=(420, 72))
     given = ("--image", scene / "image.tif", "--labels", scene / "polygons.geojson")
     (train,) = shell("prepare", *given, "--tile", "32", "--out", "my set")
     assert train[0] == "train"
-    (evaluate,) = shell(*train, *QUICK, *SMALLER, "--out", "my run")
+    return train
+
+
+@pytest.mark.slow  # `test_prepare.py` trains and evaluates as the guide says
+def test_from_a_scene_to_its_evaluation(shell, prepared):
+    (evaluate,) = shell(*prepared, *QUICK, *SMALLER, "--out", "my run")
     assert evaluate[:2] == ["evaluate", "my run"]
     assert shell(*evaluate) == []
-    shutil.rmtree("my run")
-    # The set is found by `--data-dir` alone; without it nothing is left behind.
+
+
+def test_a_prepared_set_is_found_by_its_folder_alone(command, prepared, tmp_path):
+    """Where it is not, nothing is left behind."""
     elsewhere = tmp_path / "elsewhere"
     command.refuses(
-        *("train", train[1], "--data-dir", elsewhere, *QUICK),
+        *("train", prepared[1], "--data-dir", elsewhere, *QUICK),
         message=f"`{elsewhere / 'landslide_scenes' / 'prepared' / '2.0.0'}` must hold",
     )
     assert not elsewhere.exists()

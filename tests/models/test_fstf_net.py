@@ -178,6 +178,29 @@ def test_raw_values_are_read_in_float32_under_a_mixed_policy():
     assert float(encoded[0, 0, 0, 1]) == pytest.approx(359 / 360, abs=1e-6)
 
 
+def test_a_graph_of_unknown_sizes_has_finite_gradients():
+    model = made(classifier_activation=None)
+    inputs = draw_inputs(model, 2, 37, 53)
+    labels = tf.constant(np.random.default_rng(2).integers(0, 3, (2, 37, 53)))
+    unknown = {
+        name: tf.TensorSpec((None, None, None, value.shape[-1]))
+        for name, value in inputs.items()
+    }
+
+    @tf.function(
+        autograph=False,
+        input_signature=[unknown, tf.TensorSpec((None, None, None), labels.dtype)],
+    )
+    def gradients(inputs, labels):
+        values = [v.value for v in model.trainable_variables]
+        with tf.GradientTape() as tape:
+            loss = loss_of(model(inputs, training=True), labels)
+        return tape.gradient(loss, values)
+
+    assert all(np.isfinite(found).all() for found in gradients(inputs, labels))
+
+
+@pytest.mark.slow  # the graph above, as `fit` makes it
 def test_fit_of_unknown_sizes_from_a_dataset():
     model = made(classifier_activation=None)
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))

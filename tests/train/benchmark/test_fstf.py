@@ -69,7 +69,7 @@ def test_six_methods_have_one_recipe_and_the_published_rows():
 def test_one_network_on_generated_pairs(manual, tmp_path, monkeypatch):
     # In this process: that a run has one of its own is tested with the grids.
     monkeypatch.setattr(module, "run_apart", module.train_and_evaluate)
-    grid, planned = load_grid("fstf", GridChoice(("FSTF-Net",), (), (0,), SMALL))
+    grid, planned = load_grid("fstf", GridChoice(("Basic FCN",), (), (0,), SMALL))
     session = Session(tmp_path / "data", manual, verbose=0)
     list(run_grid(planned, tmp_path / "out", session))
     summary = summarize_grid(planned, tmp_path / "out", grid.tables)
@@ -78,7 +78,7 @@ def test_one_network_on_generated_pairs(manual, tmp_path, monkeypatch):
     classes, objects = (table["rows"][0] for table in summary["tables"])
     assert classes["mean"]["overall accuracy"] == scores["oa"]
     assert classes["mean"]["mean recall"] == scores["mean_recall"]
-    assert classes["published"]["landslide"] == pytest.approx(0.86)
+    assert classes["published"]["landslide"] == pytest.approx(0.69)
     assert objects["mean"]["DP"] == pytest.approx(1 - objects["mean"]["OE"])
 
 
