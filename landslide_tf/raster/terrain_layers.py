@@ -22,7 +22,13 @@ from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.bands import find_bands
 from landslide_tf.raster.cog import BLOCK, Layer, write_cog
 from landslide_tf.raster.dem import DemFiles, open_dem
-from landslide_tf.raster.grid import Window, grid_of, open_raster, upright_grid
+from landslide_tf.raster.grid import (
+    Window,
+    grid_of,
+    open_raster,
+    rows_of,
+    upright_grid,
+)
 from landslide_tf.raster.ground import check_dem
 from landslide_tf.raster.outputs import check_outputs
 from landslide_tf.raster.scene import NDVI, Scene, SceneReader, make_scene
@@ -265,9 +271,8 @@ def _strips(
     grid: Grid, read: Read, layer: Layer, name: str
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yields strips of rows (1, h, W), each computed window by window."""
-    starts = range(0, grid.height, BLOCK)
-    for row in with_progress(starts, f"Computing {name}"):
-        height = min(BLOCK, grid.height - row)
+    strips = list(rows_of(grid.shape, BLOCK))
+    for row, _, height, _ in with_progress(strips, f"Computing {name}"):
         strip = np.empty((1, height, grid.width), layer.dtype)
         for column in range(0, grid.width, _COLUMNS):
             width = min(_COLUMNS, grid.width - column)
