@@ -1,0 +1,228 @@
+"""A server of one SavedModel for tests: gRPC and REST, over TensorFlow's C++ session.
+
+It speaks the protocols of TensorFlow Serving (`PredictionService`, and REST as
+`v1/models/…:predict`) and runs neither Keras nor this package. As a command it prints
+its two ports and serves until its input ends:
+
+    python -m tests.serving.server FOLDER/VERSION
+"""
+
+import base64
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from concurrent import futures
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+LARGEST = 1 << 30  # bytes of a message
+THREADS = 32
+
+
+class Model:
+    """A SavedModel in a session of its own.
+
+    Args:
+        folder: The version's folder.
+    """
+
+    def __init__(self, folder):
+        v1 = tf.compat.v1
+        self._session = v1.Session(graph=tf.Graph())
+        with self._session.graph.as_default():
+            graph = v1.saved_model.load(self._session, ["serve"], str(folder))
+        self.signatures = dict(graph.signature_def)
+        self._calls = {}
+        self._lock = threading.Lock()
+
+    def _call(self, name, outputs):
+        """Returns a prepared call of a signature; `run` would look everything up."""
+        with self._lock:
+            if (name, outputs) not in self._calls:
+                signature = self.signatures[name]
+                order = sorted(signature.inputs)
+                function = self._session.make_callable(
+                    [signature.outputs[key].name for key in outputs],
+                    [signature.inputs[key].name for key in order],
+                )
+                self._calls[name, outputs] = order, function
+            return self._calls[name, outputs]
+
+    def predict(self, name, inputs, wanted=()):
+        """Returns the outputs of a signature by name.
+
+        Raises:
+            InvalidArgumentError: If the request does not fit the signature.
+        """
+        refused = tf.errors.InvalidArgumentError
+        if name not in self.signatures:
+            raise refused(None, None, f"no signature {name}")
+        signature = self.signatures[name]
+        outputs = tuple(wanted) or tuple(sorted(signature.outputs))
+        if set(inputs) != set(signature.inputs) or set(outputs) - set(
+            signature.outputs
+        ):
+            raise refused(None, None, f"{name} takes {sorted(signature.inputs)}")
+        for key, array in inputs.items():
+            dtype = tf.dtypes.as_dtype(signature.inputs[key].dtype)
+            found = tf.dtypes.as_dtype(
+                array.dtype if array.dtype.kind != "S" else object
+            )
+            if found != dtype:
+                raise refused(None, None, f"{key} must be {dtype.name}")
+        order, call = self._call(name, outputs)
+        return dict(zip(outputs, call(*(inputs[key] for key in order)), strict=True))
+
+
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """`Predict` of TensorFlow Serving."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def Predict(self, request, context):
+        """Answers one request."""
+        try:
+            inputs = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
+            name = request.model_spec.signature_name or "serving_default"
+            found = self.model.predict(name, inputs, request.output_filter)
+        except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error)[:1000])
+        answer = predict_pb2.PredictResponse()
+        for key, array in found.items():
+            answer.outputs[key].CopyFrom(tf.make_tensor_proto(array))
+        return answer
+
+
+def handler(model):
+    """Returns the class that answers `POST /v1/models/NAME:predict`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            try:
+                status, answer = 200, {"outputs": rest(model, json.loads(body))}
+            except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
+                status, answer = 400, {"error": str(error)[:1000]}
+            content = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    return Handler
+
+
+def rest(model, request):
+    """Runs a request in columns (`inputs`), files as `{"b64": …}`."""
+    name = request.get("signature_name", "serving_default")
+    signature = model.signatures.get(name)
+    inputs = {}
+    for key, value in request["inputs"].items():
+        known = signature.inputs.get(key) if signature else None
+        dtype = tf.dtypes.as_dtype(known.dtype).as_numpy_dtype if known else None
+        inputs[key] = np.array(decoded(value), dtype)
+    found = model.predict(name, inputs)
+    return {key: array.tolist() for key, array in found.items()}
+
+
+def decoded(value):
+    if isinstance(value, dict):
+        return base64.b64decode(value["b64"])
+    return [decoded(v) for v in value] if isinstance(value, list) else value
+
+
+class Server:
+    """Serves a version on two free ports of this machine until it is closed."""
+
+    def __init__(self, folder):
+        model = Model(folder)
+        options = [
+            ("grpc.max_receive_message_length", LARGEST),
+            ("grpc.max_send_message_length", LARGEST),
+        ]
+        self._grpc = grpc.server(futures.ThreadPoolExecutor(THREADS), options=options)
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(model), self._grpc
+        )
+        self.grpc_port = self._grpc.add_insecure_port("localhost:0")
+        self._grpc.start()
+        self._http = ThreadingHTTPServer(("localhost", 0), handler(model))
+        self.rest_port = self._http.server_address[1]
+        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self):
+        """Stops both."""
+        self._http.shutdown()
+        self._http.server_close()
+        self._grpc.stop(None).wait()
+
+
+@contextlib.contextmanager
+def running(folder):
+    """Runs a server in a process of its own.
+
+    Yields:
+        The process, its gRPC stub and the address of its REST interface.
+    """
+    command = [sys.executable, "-m", "tests.serving.server", str(folder)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        grpc_port, rest_port = json.loads(process.stdout.readline())
+        options = [
+            ("grpc.max_receive_message_length", LARGEST),
+            ("grpc.max_send_message_length", LARGEST),
+        ]
+        address = f"localhost:{grpc_port}"
+        with grpc.insecure_channel(address, options=options) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            yield process, stub, f"http://localhost:{rest_port}/v1/models/m:predict"
+        process.stdin.close()
+
+
+def asked(stub, signature, inputs, wanted=()):
+    """Sends a request over gRPC.
+
+    Args:
+        stub: Of `running`.
+        signature: Its name.
+        inputs: Arrays or finished protocol buffers by name.
+        wanted: Names of outputs; none = all.
+
+    Returns:
+        Arrays by name.
+    """
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "m"
+    request.model_spec.signature_name = signature
+    request.output_filter.extend(wanted)
+    for name, value in inputs.items():
+        if not isinstance(value, tensor_pb2.TensorProto):
+            value = tf.make_tensor_proto(value)
+        request.inputs[name].CopyFrom(value)
+    answer = stub.Predict(request, timeout=300)
+    return {name: tf.make_ndarray(value) for name, value in answer.outputs.items()}
+
+
+def main():
+    """Serves until the standard input ends."""
+    server = Server(sys.argv[1])
+    print(json.dumps([server.grpc_port, server.rest_port]), flush=True)
+    sys.stdin.read()
+    server.close()
+
+
+if __name__ == "__main__":
+    main()
