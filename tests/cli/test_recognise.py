@@ -102,6 +102,9 @@ def test_bad_input(command, scene, model, tmp_path):
         (("--map", folder / "dem.tif"), "dem.tif"),
         (("--map", maps.after, "--reference", "no.gpkg"), "no.gpkg"),
         (("--map", maps.after, "--target-iou", "0.8"), "belong together"),
+        (("--map", maps.after, "--adapt", "ada_net"), "takes one MODEL"),
+        ((model, *image, "--adapt", "ada_nett"), "Did you mean `ada_net`"),
+        ((model, *image, "--adapt", "ada_net"), "was imported without a recipe"),
         (("--map", maps.after, "--validation", rules), "belong together"),
     ):
         command.refuses("recognise", *arguments, "--out", out, message=message)
