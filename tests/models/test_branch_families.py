@@ -10,7 +10,11 @@ from tests.contracts.classifier import ClassifierContract
 
 
 class Slow(ClassifierContract):
-    """The contract, its longest test among the long proofs."""
+    """The contract, its longest tests among the long proofs."""
+
+    @pytest.mark.slow
+    def test_mixed_precision(self, logits_model):
+        super().test_mixed_precision(logits_model)
 
     @pytest.mark.slow
     def test_saves_and_exports(self, model, tmp_path):

@@ -94,7 +94,7 @@ class TestFstfNetOnEfficientNetLite(SegmentationModelContract):
 @pytest.mark.slow
 class TestUnetOnEfficientNetLite(SegmentationModelContract):
     builder = "unet"
-    arguments: ClassVar = {"backbone": "efficientnet_lite0"}
+    arguments: ClassVar = {"backbone": "efficientnet_lite0", "dropout": 0.1}
 
 
 class TestMffeNet(SegmentationModelContract):
