@@ -2,6 +2,7 @@
 
 import gc
 import os
+import random
 
 # Two pytest workers share two cores; one thread each is faster and repeatable.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
@@ -23,6 +24,12 @@ def pytest_collection_finish():
     """Half a million objects of modules stay: no search for garbage need see them."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Every run of a test draws the same weights: Keras takes its seeds from here."""
+    random.seed(item.nodeid)
 
 
 @pytest.fixture(scope="session")
