@@ -69,8 +69,16 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def _register_keras_classes(_keras: ModuleType) -> None:
-    for name in ("layers", "losses", "metrics", "train.optimizers"):
+def _register_keras_classes(keras: ModuleType) -> None:
+    if keras.backend.backend() not in ("tensorflow", "jax"):
+        return  # they refuse it; what needs no Keras works beside it
+    for name in (
+        "layers",
+        "layers.image_model",
+        "losses",
+        "metrics",
+        "train.optimizers",
+    ):
         importlib.import_module(f"landslide_tf.{name}")
 
 

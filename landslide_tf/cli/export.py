@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,15 +44,24 @@ def export(
             min=0, help="Side of the warm-up request's tile, pixels; 0 = no request."
         ),
     ] = 512,
+    kit: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for what TensorFlow Serving is started with: its "
+            "configuration, Compose and Kubernetes files; warm-up requests."
+        ),
+    ] = None,
 ) -> None:
     """Write a numbered SavedModel that TensorFlow Serving loads."""
     start_tensorflow()
-    from landslide_tf.serving import MAX_PIXELS, check_export
+    from landslide_tf.serving import MAX_PIXELS, check_export, check_kit, write_kit
     from landslide_tf.serving import export as export_model
     from landslide_tf.train import RunFolder
 
     folder = RunFolder(run)
     check_export(out, read=[run])
+    if kit is not None:
+        check_kit(kit, read=[run, out])
     metadata, model = folder.read_metadata(), folder.load_model()
     if region is not None:
         from landslide_tf.train import of_region
@@ -67,3 +77,6 @@ def export(
         max_pixels=MAX_PIXELS if max_pixels is None else max_pixels or None,
     )
     typer.echo(path)
+    if kit is not None:
+        for file in write_kit(out, kit):
+            typer.echo(file)

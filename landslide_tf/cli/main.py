@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from typing import TextIO
+from typing import Annotated, TextIO
 
 # TensorFlow reads this when it is first imported. Its C++ log is notes about the
 # machine, "errors" such as the absence of a GPU among them; what fails raises.
@@ -41,15 +41,23 @@ from landslide_tf.cli import (
 )
 from landslide_tf.cli.startup import start_backend
 from landslide_tf.errors import LandslideTFError
+from landslide_tf.version import __version__
 
 app = typer.Typer(
     name="landslide-tf",
-    help="Landslide mapping with Keras and TensorFlow.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # square brackets in help texts are square brackets
     add_completion=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"landslide-tf {__version__}")
+        raise typer.Exit
+
+
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
     "doctor": doctor.doctor,
@@ -75,6 +83,23 @@ _GROUPS = {
     "inventory": inventory.app,
     "recipes": recipes.app,
 }
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and end.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Landslide mapping with Keras and TensorFlow."""
+
+
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 for _name, _group in _GROUPS.items():

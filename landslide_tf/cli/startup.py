@@ -15,6 +15,10 @@ def start_tensorflow() -> None:
     TensorFlow 2.21 writes notes to standard error before any log level holds, and they
     would surround the one line a user has to read. What fails raises all the same.
     """
+    if os.environ.get("KERAS_BACKEND", "") not in ("", "tensorflow", "jax"):
+        # PyTorch beside it hangs or worse: refused while it is alone.
+        start_backend()
+        importlib.import_module("landslide_tf.keras_backend")
     if importlib.util.find_spec("tensorflow") is not None:
         _import_quietly("tensorflow")
 

@@ -1,5 +1,6 @@
 """Keras layers that several networks share."""
 
+import landslide_tf.keras_backend  # noqa: F401 - refuses other backends
 from landslide_tf.layers.attention import (
     MergePatches,
     SelfAttention,

@@ -110,8 +110,13 @@ class _SaliencyInGraph(SaliencyStages):
         return keras.ops.ifft2(parts)
 
     def counts(self, levels: Tensor) -> Tensor:
-        counts = keras.ops.bincount(keras.ops.cast(levels, "int32"), minlength=256)
-        return keras.ops.cast(counts, self.dtype)
+        # Not `bincount`: under JAX's tracer it does not know how long its result is.
+        ops = keras.ops
+        rows = ops.shape(levels)[0]
+        cells = ops.cast(levels, "int32") + 256 * ops.arange(rows)[:, None]
+        cells = ops.reshape(cells, (-1,))
+        counts = ops.segment_sum(ops.ones_like(cells), cells, num_segments=256 * rows)
+        return ops.cast(ops.reshape(counts, (-1, 256)), self.dtype)
 
     def resized(
         self, values: Tensor, height: Tensor | int, width: Tensor | int

@@ -1,5 +1,6 @@
 """Keras losses."""
 
+import landslide_tf.keras_backend  # noqa: F401 - refuses other backends
 from landslide_tf.losses.cross_entropy import (
     BoundaryLoss,
     FocalLoss,

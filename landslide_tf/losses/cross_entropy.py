@@ -13,7 +13,6 @@ from landslide_tf.losses.segmentation import (
     Pixels,
     SegmentationLoss,
     check_number,
-    weighted_mean,
 )
 
 # Keeps the slope of (1 − p)^γ finite at p = 1 where γ < 1.
@@ -60,6 +59,8 @@ class SegmentationCrossEntropy(SegmentationLoss):
         0.2201
     """
 
+    weighs = "pixels"
+
     def __init__(
         self,
         ignore_class: int | None = 255,
@@ -71,7 +72,7 @@ class SegmentationCrossEntropy(SegmentationLoss):
 
     def of_pixels(self, pixels: Pixels) -> Tensor:
         """Returns Σ w·ce / Σ w."""
-        return weighted_mean(pixels.entropy(), pixels.weights(self.class_weights))
+        return pixels.mean(pixels.entropy(), pixels.weights(self.class_weights))
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
@@ -107,6 +108,8 @@ class FocalLoss(SegmentationLoss):
         0.0122
     """
 
+    weighs = "pixels"
+
     def __init__(
         self,
         gamma: float = 2.0,
@@ -128,7 +131,7 @@ class FocalLoss(SegmentationLoss):
         # 1 − exp(−ce) loses every digit of the error where the pixel is right.
         error = keras.ops.maximum(-keras.ops.expm1(-entropy), SMALLEST_ERROR)
         focal = keras.ops.power(error, self.gamma) * entropy
-        loss = weighted_mean(focal, pixels.weights(self.class_weights))
+        loss = pixels.mean(focal, pixels.weights(self.class_weights))
         return loss if self.alpha is None else self.alpha * loss
 
     def get_config(self) -> dict[str, Any]:
@@ -228,6 +231,8 @@ class BoundaryLoss(SegmentationLoss):
         (0.1913, 0.1268)
     """
 
+    weighs = "pixels"
+
     def __init__(
         self,
         floor: float = 0.5,
@@ -244,7 +249,7 @@ class BoundaryLoss(SegmentationLoss):
     def of_pixels(self, pixels: Pixels) -> Tensor:
         """Returns Σ w·ce / Σ w."""
         weights = pixels.weights(self.class_weights) * self.boundary_weights(pixels)
-        return weighted_mean(pixels.entropy(), weights)
+        return pixels.mean(pixels.entropy(), weights)
 
     def boundary_weights(self, pixels: Pixels) -> Tensor:
         """Returns the weight w of every pixel, float32 (batch, height, width)."""

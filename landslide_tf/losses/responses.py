@@ -8,7 +8,12 @@ import keras
 
 from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError, check_choice
-from landslide_tf.losses.segmentation import Pixels, SegmentationLoss, check_number
+from landslide_tf.losses.segmentation import (
+    Pixels,
+    SegmentationLoss,
+    check_number,
+    of_each,
+)
 
 FORMS = ("mse", "kd_kl", "kd_bce")
 _CLIP = 1e-6
@@ -25,7 +30,8 @@ class SoftDiceLoss(SegmentationLoss):
 
     Args:
         smooth: s > 0.
-        per_image: Whether the quotient is taken image by image and then averaged.
+        per_image: Whether the quotient is taken image by image and then averaged;
+            then `fit` may weigh the images.
         ignore_class: Label of pixels without a class; None ignores nothing.
         from_logits: Whether predictions are logits; False takes probabilities.
         name: Name of the loss.
@@ -53,6 +59,7 @@ class SoftDiceLoss(SegmentationLoss):
         super().__init__(ignore_class, None, from_logits, name)
         self.smooth = check_number("smooth", smooth, positive=True)
         self.per_image = per_image
+        self.weighs = "examples" if per_image else None
 
     def of_pixels(self, pixels: Pixels) -> Tensor:
         """Returns one minus the coefficient."""
@@ -63,7 +70,10 @@ class SoftDiceLoss(SegmentationLoss):
         areas = image_sums(predicted) + image_sums(truth)
         if not self.per_image:
             hits, areas = ops.sum(hits), ops.sum(areas)
-        return ops.mean(1.0 - (2.0 * hits + self.smooth) / (areas + self.smooth))
+        loss = 1.0 - (2.0 * hits + self.smooth) / (areas + self.smooth)
+        if pixels.sample_weight is not None:
+            loss = loss * ops.reshape(pixels.sample_weight, (-1,))
+        return ops.mean(loss)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments as JSON values."""
@@ -118,14 +128,36 @@ class ResponsePreservationLoss(keras.losses.Loss):
         self.form = form
         self.temperature = check_number("temperature", temperature, positive=True)
 
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Returns the loss of each image, (B,).
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        """Computes the loss of a batch.
 
         Args:
             y_true: Recorded probabilities, (B, H, W, 1).
             y_pred: Present probabilities, (B, H, W, 1).
+            sample_weight: Weights of images, (B,), or of pixels, (B, H, W) or
+                (B, H, W, 1).
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            ModelError: If the weights do not fit.
+        """
+        if sample_weight is None:
+            return super().__call__(y_true, y_pred)
+        return super().__call__((y_true, sample_weight), y_pred)
+
+    def call(self, y_true: Tensor | tuple[Tensor, Tensor], y_pred: Tensor) -> Tensor:
+        """Returns the loss of each image, (B,).
+
+        Args:
+            y_true: Recorded probabilities, (B, H, W, 1), or these and the weights.
+            y_pred: Present probabilities, (B, H, W, 1).
         """
         ops = keras.ops
+        y_true, weight = y_true if isinstance(y_true, tuple) else (y_true, None)
         if self.form == "mse":
             values = ops.square(y_true - y_pred)
         else:
@@ -136,6 +168,9 @@ class ResponsePreservationLoss(keras.losses.Loss):
             gain = _log_sigmoid(old, entropy) - ops.log_sigmoid(new)
             loss = _log_sigmoid(-old, entropy) - ops.log_sigmoid(-new)
             values = share * gain + (1.0 - share) * loss
+        if weight is not None:
+            weight = of_each(weight, y_true[..., 0], type(self).__name__)
+            values = values * weight[..., None]
         return ops.mean(values, axis=(1, 2, 3))
 
     def _logits(self, probabilities: Tensor) -> Tensor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import keras
 
@@ -22,12 +22,15 @@ class Pixels:
         scores: float32 logits or probabilities, (B, H, W, C) with C ≥ 2.
         valid: float32 (B, H, W): 1, 0 where ignored, NaN where the label is unknown.
         from_logits: Whether `scores` are logits.
+        sample_weight: float32 (B, H, W) or (B, 1, 1), the weights that `fit` gives
+            pixels or examples; None weighs all alike.
     """
 
     labels: Tensor
     scores: Tensor
     valid: Tensor
     from_logits: bool
+    sample_weight: Tensor | None = None
 
     @property
     def classes(self) -> int:
@@ -55,6 +58,18 @@ class Pixels:
         weights = keras.ops.take(table, index, axis=0)
         return keras.ops.where(self.valid == 1.0, weights, self.valid)
 
+    def mean(self, values: Tensor, weights: Tensor) -> Tensor:
+        """Returns Σ s·w·v / Σ w, with the weights s of `fit`, as Keras averages.
+
+        Args:
+            values: float32 (B, H, W).
+            weights: float32 (B, H, W).
+        """
+        if self.sample_weight is not None:
+            # An ignored pixel may have any weight.
+            values = keras.ops.where(weights == 0.0, 0.0, values * self.sample_weight)
+        return weighted_mean(values, weights)
+
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     """Returns Σ w·v / Σ w, 0 where all weights are 0."""
@@ -62,8 +77,63 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     return ops.divide_no_nan(ops.sum(weights * values), ops.sum(weights))
 
 
+def of_each(
+    weight: Tensor,
+    pixels: Tensor,
+    loss: str,
+    weighs: Literal["pixels", "examples"] | None = "pixels",
+) -> Tensor:
+    """Returns weights of `fit` so that they multiply values of pixels.
+
+    Args:
+        weight: One for each example, (B,), or for each pixel, (B, H, W) or
+            (B, H, W, 1); a scalar weighs all alike.
+        pixels: Values of pixels, (B, H, W), or of examples, (B,).
+        loss: Name of the loss, for the message.
+        weighs: What it can weigh: `"pixels"` (and examples), `"examples"` or None.
+
+    Returns:
+        float32 of the rank of `pixels`.
+
+    Raises:
+        ModelError: If the loss cannot weigh so.
+    """
+    ops = keras.ops
+    if weighs is None:
+        raise ModelError(
+            f"Expected no `sample_weight` or `class_weight` in `fit` with `{loss}`, "
+            "which is of the batch as a whole, received one; use `class_weights=` of "
+            "the loss and the ignore label."
+        )
+    weight = ops.cast(weight, "float32")
+    rank, given = len(pixels.shape), tuple(weight.shape)
+    if len(given) == rank + 1 and given[-1] == 1:
+        weight = ops.squeeze(weight, -1)
+    own = tuple(weight.shape)
+    if len(own) not in {0, 1, rank if weighs == "pixels" else 1} or any(
+        None not in sizes and sizes[0] != sizes[1]
+        for sizes in zip(own, pixels.shape, strict=False)
+    ):
+        shapes = [tuple(pixels.shape[:1])]
+        if weighs == "pixels":
+            shapes.append(tuple(pixels.shape))
+        raise ModelError(
+            f"Expected `sample_weight` of shape {' or '.join(map(str, shapes))} in "
+            f"`{loss}`, received {given}; `class_weight` in `fit` needs labels "
+            "(B, H, W, 1) in a `tf.data.Dataset`."
+        )
+    if len(own) == rank:
+        return weight
+    return ops.reshape(weight, (-1, *[1] * (rank - 1)))
+
+
 class SegmentationLoss(keras.losses.Loss):
     """Base of the losses over the labelled pixels of a batch.
+
+    `weighs` says what a loss can weigh by the `sample_weight` and `class_weight` of
+    `fit`: `"pixels"` (and examples), `"examples"`, or None for a loss of the whole
+    batch. Weights s give Σ s·l / Σ 1 where no weights give Σ l / Σ 1: as with Keras's
+    losses, all weights doubled double the loss.
 
     A model with one output channel is a sigmoid model: its channel is the landslide
     class, label 1 against label 0, and `class_weights` has two entries.
@@ -77,6 +147,8 @@ class SegmentationLoss(keras.losses.Loss):
     Raises:
         ModelError: If a weight is negative or not finite, or all are 0.
     """
+
+    weighs: Literal["pixels", "examples"] | None = None
 
     def __init__(
         self,
@@ -106,33 +178,36 @@ class SegmentationLoss(keras.losses.Loss):
         Args:
             y_true: Integer labels, (B, H, W) or (B, H, W, 1).
             y_pred: Logits or probabilities, (B, H, W, classes).
-            sample_weight: Must be None: the loss has no use for it.
+            sample_weight: Weights of examples, (B,), or of pixels, (B, H, W) or
+                (B, H, W, 1), where the loss has them.
 
         Returns:
             A float32 scalar.
 
         Raises:
-            ModelError: If `sample_weight` is given or the shapes do not fit.
+            ModelError: If the loss does not weigh so or the shapes do not fit.
         """
-        if sample_weight is not None:
-            raise ModelError(
-                "Expected no `sample_weight` or `class_weight` in `fit` with "
-                f"`{type(self).__name__}`, received one; use `class_weights=` of the "
-                "loss and the ignore label."
-            )
-        return super().__call__(y_true, y_pred)
+        if sample_weight is None:
+            return super().__call__(y_true, y_pred)
+        # Keras multiplies what `call` returns, which here is one value a batch.
+        return super().__call__((y_true, sample_weight), y_pred)
 
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+    def call(self, y_true: Tensor | tuple[Tensor, Tensor], y_pred: Tensor) -> Tensor:
         """Returns the loss as a tensor of shape (1,).
 
         One element, not a scalar: Keras averages what `call` returns, and only in that
         step does it divide by the number of replicas.
 
         Args:
-            y_true: Labels, (B, H, W) or (B, H, W, 1).
+            y_true: Labels, (B, H, W) or (B, H, W, 1), or these and the weights.
             y_pred: float32 logits or probabilities, (B, H, W, classes).
         """
-        return keras.ops.reshape(self.of_pixels(self._pixels(y_true, y_pred)), (1,))
+        labels, weight = y_true if isinstance(y_true, tuple) else (y_true, None)
+        pixels = self._pixels(labels, y_pred)
+        if weight is not None:
+            weight = of_each(weight, pixels.labels, type(self).__name__, self.weighs)
+            pixels = replace(pixels, sample_weight=weight)
+        return keras.ops.reshape(self.of_pixels(pixels), (1,))
 
     def of_pixels(self, pixels: Pixels) -> Tensor:
         """Returns the loss of a batch as a float32 scalar."""

@@ -191,7 +191,11 @@ def map_changes(
         "" if counting is None else counting.taken,
     )  # fmt: skip
     steps = first_step(
-        arrays, landslide, persist=persist, min_area=min_area, cell_area=areas
+        arrays,
+        landslide_class=landslide,
+        persist=persist,
+        min_area=min_area,
+        cell_area=areas,
     )
     with atomic_folder(out, replace=True) as folder:
         with cog.writable(folder):

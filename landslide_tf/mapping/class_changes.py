@@ -85,7 +85,7 @@ def new_landslides(
     before: ArrayLike,
     after: ArrayLike,
     *,
-    landslide_class: int = 0,
+    landslide_class: int,
     ignore: int = IGNORE_VALUE,
 ) -> NDArray[np.bool_]:
     """Finds the pixels that became landslide (Xia et al. 2021, section 4.2).
@@ -103,7 +103,7 @@ def new_landslides(
         DataError: If the maps are no class maps of one shape.
 
     >>> from landslide_tf.mapping import new_landslides
-    >>> new_landslides([[0, 1], [1, 255]], [[0, 0], [1, 0]]).tolist()
+    >>> new_landslides([[0, 1], [1, 255]], [[0, 0], [1, 0]], landslide_class=0).tolist()
     [[False, True], [False, False]]
     """
     check_landslide_class(landslide_class, ignore)
@@ -115,7 +115,7 @@ def vanished(
     before: ArrayLike,
     after: ArrayLike,
     *,
-    landslide_class: int = 0,
+    landslide_class: int,
     ignore: int = IGNORE_VALUE,
 ) -> NDArray[np.bool_]:
     """Finds the pixels that are landslide no more (Xia et al. 2021, section 4.2).
@@ -133,7 +133,7 @@ def vanished(
         DataError: If the maps are no class maps of one shape.
 
     >>> from landslide_tf.mapping import vanished
-    >>> vanished([[0, 1], [0, 255]], [[0, 0], [1, 0]]).tolist()
+    >>> vanished([[0, 1], [0, 255]], [[0, 0], [1, 0]], landslide_class=0).tolist()
     [[False, False], [True, False]]
     """
     return new_landslides(after, before, landslide_class=landslide_class, ignore=ignore)
@@ -143,7 +143,7 @@ def stable(
     before: ArrayLike,
     after: ArrayLike,
     *,
-    landslide_class: int = 0,
+    landslide_class: int,
     ignore: int = IGNORE_VALUE,
 ) -> NDArray[np.bool_]:
     """Finds the pixels that were and are landslide (Xia et al. 2021, section 4.2).
@@ -161,7 +161,7 @@ def stable(
         DataError: If the maps are no class maps of one shape.
 
     >>> from landslide_tf.mapping import stable
-    >>> stable([[0, 1], [0, 255]], [[0, 0], [1, 0]]).tolist()
+    >>> stable([[0, 1], [0, 255]], [[0, 0], [1, 0]], landslide_class=0).tolist()
     [[True, False], [False, False]]
     """
     check_landslide_class(landslide_class, ignore)
@@ -173,7 +173,7 @@ def from_class(
     before: ArrayLike,
     after: ArrayLike,
     *,
-    landslide_class: int = 0,
+    landslide_class: int,
     ignore: int = IGNORE_VALUE,
 ) -> NDArray[np.uint8]:
     """Says what new landslides were before (Xia et al. 2021, section 4.2).
@@ -191,7 +191,7 @@ def from_class(
         DataError: If the maps are no class maps of one shape.
 
     >>> from landslide_tf.mapping import from_class
-    >>> from_class([[0, 2], [1, 255]], [[0, 0], [1, 0]]).tolist()
+    >>> from_class([[0, 2], [1, 255]], [[0, 0], [1, 0]], landslide_class=0).tolist()
     [[255, 2], [255, 255]]
     """
     new = new_landslides(before, after, landslide_class=landslide_class, ignore=ignore)

@@ -27,8 +27,8 @@ from landslide_tf.objects.label import large_objects
 
 def first_step(
     maps: Sequence[ArrayLike],
-    landslide_class: int = 0,
     *,
+    landslide_class: int,
     ignore: int = IGNORE_VALUE,
     persist: int = 1,
     min_area: float = 0,
@@ -58,7 +58,8 @@ def first_step(
             valid.
 
     >>> from landslide_tf.mapping import first_step
-    >>> first_step([[[1, 1, 0]], [[0, 1, 0]], [[0, 1, 255]]]).tolist()
+    >>> maps = [[[1, 1, 0]], [[0, 1, 0]], [[0, 1, 255]]]
+    >>> first_step(maps, landslide_class=0).tolist()
     [[1, -1, 0]]
     """
     checked = checked_maps(maps, 1, landslide_class, ignore)
@@ -107,7 +108,7 @@ class NewObject:
 def new_objects(
     maps: Sequence[ArrayLike],
     *,
-    landslide_class: int = 0,
+    landslide_class: int,
     ignore: int = IGNORE_VALUE,
     persist: int = 1,
     min_area: float = 0,
@@ -139,7 +140,7 @@ def new_objects(
     >>> from landslide_tf.mapping import new_objects
     >>> maps = [np.full((3, 4), 1), np.full((3, 4), 1)]
     >>> maps[1][1:, 2:] = 0
-    >>> (found,) = new_objects(maps, cell_area=100.0)
+    >>> (found,) = new_objects(maps, cell_area=100.0, landslide_class=0)
     >>> found.step, found.area, found.centroid, found.previous
     (1, 400.0, (1.5, 2.5), {1: 1.0})
     """

@@ -1,5 +1,6 @@
 """Streaming metrics, the scores made from them, and what follows from scores."""
 
+import landslide_tf.keras_backend  # noqa: F401 - refuses other backends
 from landslide_tf.metrics.bootstrap import (
     Interval,
     paired_bootstrap,

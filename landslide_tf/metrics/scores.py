@@ -319,7 +319,7 @@ def _without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[:-1] if len(shape) > 2 and shape[-1] == 1 else shape
 
 
-def cas_scores(scores: Scores, landslide: int = 1) -> dict[str, float]:
+def cas_scores(scores: Scores, *, landslide: int) -> dict[str, float]:
     """Returns what the CAS Landslide benchmark prints, in percent.
 
     In its table (Xu et al. 2024, Scientific Data 11, 12; the data set's repository)
@@ -342,7 +342,7 @@ def cas_scores(scores: Scores, landslide: int = 1) -> dict[str, float]:
     Example:
         >>> from landslide_tf import metrics
         >>> scores = metrics.Scores.from_matrix([[90, 2], [3, 5]])
-        >>> round(metrics.cas_scores(scores)["iou"], 1)
+        >>> round(metrics.cas_scores(scores, landslide=1)["iou"], 1)
         50.0
     """
     classes = len(scores.class_names)

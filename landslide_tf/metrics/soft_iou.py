@@ -83,7 +83,7 @@ class SoftIoU(keras.metrics.Metric):
         return {"ignore_class": self.ignore_class, "name": self.name}
 
 
-def mean_image_scores(matrices: ArrayLike, landslide: int = 1) -> dict[str, float]:
+def mean_image_scores(matrices: ArrayLike, *, landslide: int) -> dict[str, float]:
     """Averages scores of landslide over images.
 
     Args:
@@ -97,7 +97,7 @@ def mean_image_scores(matrices: ArrayLike, landslide: int = 1) -> dict[str, floa
     Example:
         >>> from landslide_tf import metrics
         >>> matrices = [[[90, 2], [3, 5]], [[100, 0], [0, 0]]]  # the second has none
-        >>> scores = metrics.mean_image_scores(matrices)
+        >>> scores = metrics.mean_image_scores(matrices, landslide=1)
         >>> scores["mean_image_iou"]
         0.75
     """

@@ -1,5 +1,6 @@
 """Networks: one a file, built by a public function of the same name."""
 
+import landslide_tf.keras_backend  # noqa: F401 - refuses other backends
 from landslide_tf.models import tsmu, weights
 from landslide_tf.models.ada_net import ada_net, with_auxiliary
 from landslide_tf.models.aspp_net import aspp_net
@@ -12,6 +13,7 @@ from landslide_tf.models.fcn_8s import fcn_8s
 from landslide_tf.models.fstf_net import fstf_net
 from landslide_tf.models.grad_cam import grad_cam
 from landslide_tf.models.landslide_classifier import landslide_classifier
+from landslide_tf.models.layer_groups import freeze
 from landslide_tf.models.mffe_net import mffe_net
 from landslide_tf.models.output_space_discriminator import (
     output_space_discriminator,
@@ -29,6 +31,7 @@ __all__ = [
     "deployed",
     "evidential_net",
     "fcn_8s",
+    "freeze",
     "fstf_net",
     "get",
     "grad_cam",

@@ -39,6 +39,7 @@ def ada_net(
     align_corners: bool = True,
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
+    skip_head: bool = False,
     backbone_weights: str | Path | None = None,
     stem: Stem | None = None,
     name: str = "ada_net",
@@ -67,6 +68,8 @@ def ada_net(
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits, of both
             outputs.
         weights: `.weights.h5` or `.keras` file of the whole network.
+        skip_head: Whether `weights` leave what scores the classes as it is here, so
+            that they may be of other classes.
         backbone_weights: As in `mffe_net`.
         stem: As in `mffe_net`.
         name: Name of the model.
@@ -108,7 +111,7 @@ def ada_net(
     model = with_auxiliary(
         network, AUX_LAYER, classifier_activation=classifier_activation
     )
-    assembly.load_whole_weights(model, weights)
+    assembly.load_whole_weights(model, weights, skip_head)
     return model
 
 
@@ -164,6 +167,5 @@ def with_auxiliary(
         x = keras.layers.Activation(
             classifier_activation, dtype="float32", name="aux_probabilities"
         )(x)
-    return keras.Model(
-        network.inputs, {AUX: x, MAIN: network.output}, name=network.name
-    )
+    outputs = {AUX: x, MAIN: network.output}
+    return assembly.functional(network.inputs, outputs, network.name)

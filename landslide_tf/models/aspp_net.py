@@ -31,6 +31,7 @@ def aspp_net(
     align_corners: bool = False,
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
+    skip_head: bool = False,
     backbone_weights: str | Path | None = None,
     stem: Stem | None = None,
     name: str = "aspp_net",
@@ -54,6 +55,8 @@ def aspp_net(
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
+        skip_head: Whether `weights` leave what scores the classes as it is here, so
+            that they may be of other classes.
         backbone_weights: `"imagenet"` or a file of `keras.applications` (for
             EfficientNet-Lite: of PyTorch); `normalization="imagenet"` then means the
             form that they expect.
@@ -96,4 +99,4 @@ def aspp_net(
     image = assembly.image_input(input_shape)
     padded = network.prepared(image, output_stride)
     _, x = network.encoded(padded)
-    return network.finished([image], x, padded, head, weights, name)
+    return network.finished([image], x, padded, head, weights, skip_head, name)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import keras
@@ -23,13 +24,15 @@ from landslide_tf.layers import (
     Resize2D,
     SelectChannels,
 )
+from landslide_tf.layers.image_model import ImageModel
 from landslide_tf.models.backbones import Stem
-from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
 from landslide_tf.models.backbones.pretrained import (
     check_backbone_weights,
     effective_normalization,
     load_backbone_weights,
 )
+from landslide_tf.models.layer_groups import layers_of
+from landslide_tf.models.weight_files import UNREADABLE, load_strictly, one_line
 
 ACTIVATIONS = ("softmax", "sigmoid", None)
 
@@ -46,14 +49,20 @@ def image_input(input_shape: Shape) -> Tensor:
     Raises:
         ModelError: If the shape has not three entries or no number of bands.
     """
-    shape = tuple(input_shape)
+    shape = tuple(input_shape) if isinstance(input_shape, Iterable) else ()
     sizes = [v for v in shape if v is not None]
-    if len(shape) != 3 or shape[2] is None or not all(int(v) == v > 0 for v in sizes):
+    whole = all(isinstance(v, Integral) and v > 0 for v in sizes)
+    if len(shape) != 3 or shape[2] is None or not whole:
         raise ModelError(
             "`input_shape` must be (height, width, bands), height and width may be "
             f"None, received {input_shape!r}."
         )
-    return keras.Input(shape, name="image", dtype="float32")
+    return keras.Input(_of_keras(shape), name="image", dtype="float32")
+
+
+def _of_keras(shape: Iterable[int | None]) -> Shape:
+    """Returns a shape without the numbers of NumPy, which Keras does not write."""
+    return tuple(None if size is None else int(size) for size in shape)
 
 
 def factor_branches(factors: Factors) -> dict[str, Sequence[FactorKind]]:
@@ -95,7 +104,7 @@ def factors_input(input_shape: Shape, factors: Factors) -> Tensor:
     """
     count = sum(len(kinds) for kinds in factor_branches(factors).values())
     shape = (*tuple(input_shape)[:2], count)
-    return keras.Input(shape, name="factors", dtype="float32")
+    return keras.Input(_of_keras(shape), name="factors", dtype="float32")
 
 
 def prepared_image(image: Tensor, stride: int, normalization: Normalization) -> Tensor:
@@ -194,10 +203,12 @@ class Head:
     dropout: float
 
     def __post_init__(self) -> None:
-        if not isinstance(self.num_classes, int) or self.num_classes < 1:
+        if not isinstance(self.num_classes, Integral) or self.num_classes < 1:
             raise ModelError(
                 f"`num_classes` must be an integer >= 1, received {self.num_classes!r}."
             )
+        # Keras writes no NumPy numbers.
+        object.__setattr__(self, "num_classes", int(self.num_classes))
         check_choice("classifier_activation", self.activation, ACTIVATIONS, ModelError)
         if self.activation == "softmax" and self.num_classes == 1:
             raise ModelError(
@@ -256,11 +267,20 @@ def cropped_output(
     )(logits)
 
 
+def functional(
+    inputs: Sequence[Tensor], outputs: Tensor | Mapping[str, Tensor], name: str
+) -> keras.Model:
+    """Returns the model between tensors, the inputs by their names."""
+    kind = ImageModel if len(inputs) == 1 else keras.Model
+    return kind(list(inputs), outputs, name=name)
+
+
 def finished(
     inputs: Sequence[Tensor],
     outputs: Tensor | Mapping[str, Tensor],
     name: str,
     weights: str | Path | None,
+    skip_head: bool = False,
     *,
     backbone: str | None = None,
     backbone_weights: str | Path | None = None,
@@ -273,6 +293,7 @@ def finished(
         outputs: The output, or outputs by name.
         name: Name of the model.
         weights: `.weights.h5` or `.keras` file of the whole network, or None.
+        skip_head: Whether it leaves the head as it is.
         backbone: Encoder that `backbone_weights` are for.
         backbone_weights: As in `load_backbone_weights`, or None.
         stem: As in `load_backbone_weights`.
@@ -283,19 +304,22 @@ def finished(
     Raises:
         ModelError: If a file is missing or does not fit the network.
     """
-    model = keras.Model(inputs, outputs, name=name)
+    model = functional(inputs, outputs, name)
     if backbone is not None and backbone_weights is not None:
         load_backbone_weights(model, backbone, backbone_weights, stem=stem)
-    load_whole_weights(model, weights)
+    load_whole_weights(model, weights, skip_head)
     return model
 
 
-def load_whole_weights(model: keras.Model, weights: str | Path | None) -> None:
+def load_whole_weights(
+    model: keras.Model, weights: str | Path | None, skip_head: bool = False
+) -> None:
     """Loads the weights of a whole network from a file.
 
     Args:
         model: The network.
         weights: Path of a `.weights.h5` or `.keras` file, or None.
+        skip_head: Whether the layers that score the classes keep their own weights.
 
     Raises:
         ModelError: If the file is missing or does not fit the network.
@@ -311,12 +335,15 @@ def load_whole_weights(model: keras.Model, weights: str | Path | None) -> None:
     if not path.is_file():
         raise ModelError(f"`weights` must be an existing file, received `{weights}`.")
     try:
-        load_strictly(model, path)
+        load_strictly(model, path, layers_of(model, "head") if skip_head else ())
+    except ModelError:
+        raise
     except UNREADABLE as error:
+        otherwise = "" if skip_head else ", or give `skip_head=True` for other classes"
         raise ModelError(
             f"`weights` must fit `{model.name}` as it was built here, received "
             f"`{weights}`: {one_line(error)}. Build it with the arguments that the "
-            "file was trained with."
+            f"file was trained with{otherwise}."
         ) from error
 
 

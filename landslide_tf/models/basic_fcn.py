@@ -27,6 +27,7 @@ def basic_fcn(
     align_corners: bool = False,
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
+    skip_head: bool = False,
     backbone_weights: str | Path | None = None,
     stem: Stem | None = None,
     name: str = "basic_fcn",
@@ -46,6 +47,8 @@ def basic_fcn(
         align_corners: Whether the last resize aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
+        skip_head: Whether `weights` leave what scores the classes as it is here, so
+            that they may be of other classes.
         backbone_weights: `"imagenet"` or a file of `keras.applications.VGG16`.
         stem: How `backbone_weights` serve other bands than red, green, blue:
             `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
@@ -76,6 +79,7 @@ def basic_fcn(
         width=width,
         align_corners=align_corners,
         weights=weights,
+        skip_head=skip_head,
         backbone_weights=backbone_weights,
         stem=stem,
         name=name,

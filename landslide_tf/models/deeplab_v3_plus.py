@@ -39,6 +39,7 @@ def deeplab_v3_plus(
     align_corners: bool = False,
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
+    skip_head: bool = False,
     backbone_weights: str | Path | None = None,
     stem: Stem | None = None,
     name: str = "deeplab_v3_plus",
@@ -66,6 +67,8 @@ def deeplab_v3_plus(
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
+        skip_head: Whether `weights` leave what scores the classes as it is here, so
+            that they may be of other classes.
         backbone_weights: `"imagenet"` or a file of `keras.applications` (for
             EfficientNet-Lite: of PyTorch); `normalization="imagenet"` then means the
             form that they expect.
@@ -116,4 +119,4 @@ def deeplab_v3_plus(
     x = convolution(x, filters, 3, name="dec_a")
     x = assembly.dropped(x, decoder_dropout, "dec_a_dropout")
     x = convolution(x, filters, 3, name="dec_b")
-    return network.finished([image], x, padded, head, weights, name)
+    return network.finished([image], x, padded, head, weights, skip_head, name)

@@ -140,6 +140,7 @@ class ContextNetwork:
         padded: Tensor,
         head: assembly.Head,
         weights: str | Path | None,
+        skip_head: bool,
         name: str,
     ) -> keras.Model:
         """Adds the head (Xia et al. 2021, section 2.3), makes the model, loads weights.
@@ -150,6 +151,7 @@ class ContextNetwork:
             padded: A tensor of the padded image's size.
             head: What to score.
             weights: File of the whole network, or None.
+            skip_head: Whether it leaves the head as it is.
             name: Name of the model.
 
         Returns:
@@ -164,6 +166,7 @@ class ContextNetwork:
             outputs,
             name,
             weights,
+            skip_head,
             backbone=self.backbone,
             backbone_weights=self.backbone_weights,
             stem=self.stem,

@@ -37,6 +37,7 @@ def fcn_8s(
     align_corners: bool = False,
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
+    skip_head: bool = False,
     backbone_weights: str | Path | None = None,
     stem: Stem | None = None,
     name: str = "fcn_8s",
@@ -57,6 +58,8 @@ def fcn_8s(
         align_corners: Whether the last, bilinear resize aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
+        skip_head: Whether `weights` leave what scores the classes as it is here, so
+            that they may be of other classes.
         backbone_weights: `"imagenet"` or a file of `keras.applications.VGG16`.
         stem: How `backbone_weights` serve other bands than red, green, blue:
             `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
@@ -88,6 +91,7 @@ def fcn_8s(
         width=width,
         align_corners=align_corners,
         weights=weights,
+        skip_head=skip_head,
         backbone_weights=backbone_weights,
         stem=stem,
         name=name,
@@ -106,6 +110,7 @@ def fully_convolutional(
     width: float,
     align_corners: bool,
     weights: str | Path | None,
+    skip_head: bool,
     backbone_weights: str | Path | None,
     stem: Stem | None,
     name: str,
@@ -123,6 +128,7 @@ def fully_convolutional(
         width: Multiplier of every channel count.
         align_corners: Whether the last, bilinear resize aligns corner pixels.
         weights: File of the whole network, or None.
+        skip_head: Whether it leaves the head as it is.
         backbone_weights: Weights of VGG-16, or None.
         stem: How they serve other bands than red, green, blue.
         name: Name of the model.
@@ -167,6 +173,7 @@ def fully_convolutional(
         outputs,
         name,
         weights,
+        skip_head,
         backbone="vgg16",
         backbone_weights=backbone_weights,
         stem=stem,

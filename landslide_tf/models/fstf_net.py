@@ -51,6 +51,7 @@ def fstf_net(
     align_corners: bool = False,
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
+    skip_head: bool = False,
     backbone_weights: str | Path | None = None,
     stem: Stem | None = None,
     name: str = "fstf_net",
@@ -81,6 +82,8 @@ def fstf_net(
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
+        skip_head: Whether `weights` leave what scores the classes as it is here, so
+            that they may be of other classes.
         backbone_weights: As in `rae_d`.
         stem: How `backbone_weights` serve other bands than red, green, blue:
             `"repeat"`, `"zero"` or a colour for each, as in `backbones.stem_kernel`.
@@ -127,7 +130,7 @@ def fstf_net(
     features, x = _fused(network.prepared(checked, stride), encoded, fusion, network)
     x = network.two_skip_decoder(x, features, skip_channels, decoder_dropout)
     padded = next(iter(encoded.values()))
-    return network.finished([image, terrain], x, padded, head, weights, name)
+    return network.finished([image, terrain], x, padded, head, weights, skip_head, name)
 
 
 def _fused(

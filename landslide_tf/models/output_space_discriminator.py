@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import keras
 
 from landslide_tf.array_types import Tensor
@@ -50,8 +52,10 @@ def output_space_discriminator(
         ("num_classes", num_classes, 2),
         ("filters", filters, 1),
     ):
-        if not isinstance(value, int) or value < least:
+        if not isinstance(value, Integral) or value < least:
             raise ModelError(f"`{what}` must be an integer >= {least}, got {value!r}.")
+
+    num_classes, filters = int(num_classes), int(filters)  # Keras writes no NumPy
 
     def convolved(x: Tensor, channels: int, number: str) -> Tensor:
         # Keras's own "same" would give ⌈n / 2⌉ and pad odd sizes on one side only.

@@ -33,6 +33,7 @@ def rae_d(
     align_corners: bool = False,
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
+    skip_head: bool = False,
     backbone_weights: str | Path | None = None,
     stem: Stem | None = None,
     name: str = "rae_d",
@@ -58,6 +59,8 @@ def rae_d(
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
+        skip_head: Whether `weights` leave what scores the classes as it is here, so
+            that they may be of other classes.
         backbone_weights: `"imagenet"` or a file of `keras.applications` (for
             EfficientNet-Lite: of PyTorch); `normalization="imagenet"` then means the
             form that they expect.
@@ -101,4 +104,4 @@ def rae_d(
     padded = network.prepared(image, output_stride)
     features, x = network.encoded(padded)
     x = network.two_skip_decoder(x, features, skip_channels, decoder_dropout)
-    return network.finished([image], x, padded, head, weights, name)
+    return network.finished([image], x, padded, head, weights, skip_head, name)

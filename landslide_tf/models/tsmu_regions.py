@@ -273,7 +273,7 @@ def for_region(model: keras.Model, name: str) -> keras.Model:
     padded = assembly.prepared_image(image, parts.stride, UNIT_RANGE)
     scored = decoders(model)[region](trunk(model)(padded))
     outputs = CropTo(dtype="float32", name="probabilities")(scored, image)
-    return keras.Model([image], outputs, name=f"{model.name}_{region}")
+    return assembly.functional([image], outputs, f"{model.name}_{region}")
 
 
 def copy(model: keras.Model) -> keras.Model:

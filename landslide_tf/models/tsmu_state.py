@@ -10,11 +10,11 @@ from typing import Any, Literal
 import keras
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from landslide_tf.errors import RunError
+from landslide_tf.errors import ModelError, RunError
 from landslide_tf.files import atomic_path, remove_leftovers, sha256
 from landslide_tf.models import tsmu_regions
-from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
 from landslide_tf.models.tsmu_net import Network, assembled
+from landslide_tf.models.weight_files import UNREADABLE, load_strictly, one_line
 from landslide_tf.version import __version__
 
 STATE, DECODERS, SUFFIX = "state.json", "decoders", ".weights.h5"
@@ -213,6 +213,10 @@ def read_state(folder: str | Path) -> StateRecord:
         raise RunError(f"`{path}` is damaged: {one_line(error)}") from error
     for record in (state.trunk, *filter(None, state.regions)):
         file = Path(folder) / record.file
+        if not file.resolve().is_relative_to(Path(folder).resolve()):
+            raise RunError(
+                f"`{path}` names `{record.file}`, which lies out of its folder."
+            )
         if not file.is_file() or sha256(file) != record.sha256:
             raise RunError(
                 f"`{file}` is missing, damaged or of another step than `{path}`: "
@@ -263,6 +267,8 @@ def load_state(folder: str | Path) -> keras.Model:
     ):
         try:
             load_strictly(part, folder / record.file)
+        except ModelError:
+            raise
         except UNREADABLE as error:
             raise RunError(
                 f"`{folder / record.file}` does not fit the network of `{STATE}`: "

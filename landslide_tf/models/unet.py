@@ -41,6 +41,7 @@ def unet(
     dropout: float = 0.0,
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
+    skip_head: bool = False,
     backbone_weights: str | Path | None = None,
     stem: Stem | None = None,
     name: str = "unet",
@@ -68,6 +69,8 @@ def unet(
         dropout: Rate before the classifier.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
+        skip_head: Whether `weights` leave what scores the classes as it is here, so
+            that they may be of other classes.
         backbone_weights: None, `"imagenet"` or a file of `keras.applications`, for
             EfficientNet-Lite one of PyTorch.
         stem: How `backbone_weights` serve other bands than red, green, blue:
@@ -124,6 +127,7 @@ def unet(
         outputs,
         name,
         weights,
+        skip_head,
         backbone=backbone if backbone in ENCODERS else None,
         backbone_weights=backbone_weights,
         stem=stem,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic
 
 import keras
 
+import landslide_tf.keras_backend  # noqa: F401 - refuses other backends
 from landslide_tf.pipelines.batches import (
     AHEAD,
     AnyBatch,

@@ -16,10 +16,9 @@ from landslide_tf.serving.decisions import NODATA, UNITS
 from landslide_tf.serving.elevations import DERIVED
 from landslide_tf.serving.network import Network
 from landslide_tf.serving.served_model import SIGNATURE
-from landslide_tf.serving.warm_up import WARM_UP, write_warm_up
+from landslide_tf.serving.warm_up import REGION_NAMES, WARM_UP, write_warm_up
 
 MODEL_CARD = "README.md"
-REGION_NAMES = "regions.json"
 
 
 def write_assets(

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from landslide_tf.errors import ModelError, RunError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
+from landslide_tf.serving.safety import check_graph
 from landslide_tf.serving.versions import GRAPH_FILE, versions
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class ServedModel:
     Attributes:
         folder: The version's folder.
         metadata: The export's `model.json`.
+        signatures: Their names.
         input_shapes: (batch, height, width, channels) by name; None = any.
 
     Example:
@@ -45,6 +47,7 @@ class ServedModel:
         self.folder = folder
         self.metadata = ModelMetadata.read(folder / EXTRA)
         try:
+            check_graph(folder / GRAPH_FILE)
             # The loaded object owns the variables: the signature alone does not.
             self._loaded = tf.saved_model.load(str(folder))
         except (OSError, IndexError, DecodeError, tf.errors.OpError) as error:
@@ -57,17 +60,25 @@ class ServedModel:
                 f"`{folder}` must have the signature `{SIGNATURE}`, received "
                 f"{sorted(self._loaded.signatures)}: export the model again."
             )
+        self.signatures = tuple(sorted(self._loaded.signatures))
         # Signatures leave the rank open, to check it in the graph; a network does not.
         network = getattr(self._loaded, "network", None)
-        specs = self._specs(SIGNATURE)
+        specs = self.specs(SIGNATURE)
         if network is not None:
             ((specs,), _) = network.structured_input_signature
         self.input_shapes = {
             name: tuple(spec.shape) for name, spec in sorted(specs.items())
         }
 
-    def _specs(self, signature: str) -> dict[str, Any]:
-        """Returns the `tf.TensorSpec` of every input of a signature, by name."""
+    def specs(self, signature: str) -> dict[str, Any]:
+        """Returns the `tf.TensorSpec` of every input of a signature, by name.
+
+        Args:
+            signature: One of `signatures`.
+
+        Raises:
+            ModelError: If there is no such signature.
+        """
         known = self._loaded.signatures
         if signature not in known:
             raise ModelError(
@@ -95,7 +106,7 @@ class ServedModel:
         """
         import tensorflow as tf
 
-        specs = self._specs(signature)
+        specs = self.specs(signature)
         if set(inputs) != set(specs):
             raise ModelError(
                 f"`{self.folder}` takes the inputs {_listed(specs)}, received "
@@ -129,6 +140,7 @@ def load(folder: str | Path) -> ServedModel:
         The model; it needs TensorFlow, not Keras.
 
     Raises:
+        ModelError: If its graph reads or writes files, or calls Python.
         RunError: If there is no SavedModel, or it is not whole.
 
     Example:

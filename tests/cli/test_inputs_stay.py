@@ -271,7 +271,7 @@ WRITTEN = {
     "evidential evaluate": {"--out": "report"},
     "evidential fuse": {"--out": "fused.csv", "--export": "served"},
     "evidential train": {"--out": "branches"},
-    "export": {"--out": "served"},
+    "export": {"--out": "served", "--kit": "server"},
     "finetune": {"--out": "fine"},
     "import-weights": {"--out": "imported"},
     "inventory add": {"database": "slides.gpkg"},

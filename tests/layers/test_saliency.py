@@ -170,13 +170,16 @@ def test_what_cannot_be_used_is_refused(call, words):
 
 JAX = """
 import sys
-import keras, numpy as np
+import jax, keras, numpy as np
 from landslide_tf import layers
 from landslide_tf.errors import ModelError
 
 assert keras.backend.backend() == "jax"
 data = np.load(sys.argv[1])
-saliency = layers.MultiScaleSaliency()(data["image"])
+layer = layers.MultiScaleSaliency()
+saliency = layer(data["image"])
+compiled = jax.jit(lambda image: layer(image))(data["image"])
+np.testing.assert_allclose(compiled, saliency, rtol=0, atol=1e-3)
 fused = layers.ChannelSaliencyFusion("s")(data["image"], saliency)
 found = layers.EvidentialFusion()(data["branches"])
 try:

@@ -130,8 +130,6 @@ def test_fit_and_evaluate_report_it():
     assert before == pytest.approx(reference(labels, logits, weights), rel=1e-5)
     model.fit(images, labels[..., None], batch_size=2, epochs=3, verbose=0)
     assert model.evaluate(images, labels, batch_size=4, verbose=0) < before
-    with pytest.raises(ModelError, match="sample_weight"):
-        model.fit(images, labels, sample_weight=np.ones(4), verbose=0)
 
 
 def test_unknown_labels_are_loud():

@@ -39,7 +39,7 @@ def fitted_model():
     )
     model = keras.Model(image, head(image))
     loss = SegmentationCrossEntropy(class_weights=[1, 2, 3, 4])
-    metric = ConfusionMatrix(4)
+    metric = ConfusionMatrix(4, landslide_class=0)
     rate = make_schedule("step", 0.5, steps=3)
     optimizer = CoupledSGD(rate, 0.9, 0.01)
     model.compile(optimizer, loss, metrics=[metric], jit_compile=JIT)

@@ -219,7 +219,7 @@ def test_wrong_input_is_refused(case):
     with pytest.raises(ModelError, match="class indices, not one-hot"):
         make(case)(np.eye(5)[labels % 5], logits)
     with pytest.raises(ModelError, match=f"sample_weight.*`{CASES[case][0].__name__}`"):
-        make(case)(labels, logits, sample_weight=np.ones(3))
+        make(case)(labels, logits, sample_weight=np.ones(1 + len(labels)))
 
 
 @LOSSES

@@ -50,17 +50,17 @@ def test_transitions_of_the_worked_example():
 
 
 def test_masks_of_the_worked_example():
-    assert new_landslides(T0, T1).sum() == 2
-    new = new_landslides(T1, T2)
+    assert new_landslides(T0, T1, landslide_class=0).sum() == 2
+    new = new_landslides(T1, T2, landslide_class=0)
     expected = [[0, 0, 0, 1], [1, 0, 0, 0], [0, 0, 0, 1]]
     np.testing.assert_array_equal(new, np.array(expected, bool))
-    previous = from_class(T1, T2)
+    previous = from_class(T1, T2, landslide_class=0)
     expected = [[255, 255, 255, 5], [5, 255, 255, 255], [255, 255, 255, 2]]
     np.testing.assert_array_equal(previous, expected)
     assert previous.dtype == np.uint8
-    assert stable(T1, T2).sum() == 4
-    assert not vanished(T1, T2).any()
-    np.testing.assert_array_equal(vanished(T2, T1), new)
+    assert stable(T1, T2, landslide_class=0).sum() == 4
+    assert not vanished(T1, T2, landslide_class=0).any()
+    np.testing.assert_array_equal(vanished(T2, T1, landslide_class=0), new)
 
 
 def test_the_published_sequences():
@@ -70,7 +70,10 @@ def test_the_published_sequences():
     half[:, :2] = 0
     for series, growth in (((bare, half, slid), (4, 4)), ((bare, bare, slid), (0, 8))):
         pairs = list(itertools.pairwise(series))
-        assert tuple(new_landslides(*pair).sum() for pair in pairs) == growth
+        assert (
+            tuple(new_landslides(*pair, landslide_class=0).sum() for pair in pairs)
+            == growth
+        )
         assert transition_matrix(series[0], series[-1], 6)[5, 0] == 8
 
 
@@ -182,5 +185,5 @@ def test_bad_input_of_the_matrix(before, after, options, words):
 )
 def test_bad_input_of_the_masks(function, after, options, words):
     with pytest.raises(DataError, match=words) as caught:
-        function(T0, after, **options)
+        function(T0, after, **({"landslide_class": 0} | options))
     assert "\n" not in str(caught.value)

@@ -46,7 +46,7 @@ ROWS = {
 @pytest.mark.parametrize("row", ROWS)
 def test_golden_matrices_give_the_published_rows(row):
     (tn, fp, fn, tp), exact, printed, f1 = ROWS[row]
-    table = cas_scores(Scores.from_matrix([[tn, fp], [fn, tp]]))
+    table = cas_scores(Scores.from_matrix([[tn, fp], [fn, tp]]), landslide=1)
     values = [table[name] for name in CAS_COLUMNS]
     assert list(table)[: len(CAS_COLUMNS)] == list(CAS_COLUMNS)
     np.testing.assert_allclose(values, exact, atol=6e-5)
@@ -66,15 +66,17 @@ def test_ignored_pixels_do_not_count_and_perfect_is_100():
     labels = np.array([[0, 1, 255], [1, 255, 0]])
     counts = ConfusionAccumulator(2)
     counts.update(labels, np.where(labels == 255, 1, labels))
-    assert set(cas_scores(counts.scores()).values()) == {100.0}
+    assert set(cas_scores(counts.scores(), landslide=1).values()) == {100.0}
 
 
 def test_an_absent_class_is_nan_not_0():
-    table = cas_scores(Scores.from_matrix([[5, 0], [0, 0]]))
+    table = cas_scores(Scores.from_matrix([[5, 0], [0, 0]]), landslide=1)
     for name in ("precision", "recall", "iou", "f1_landslide"):
         assert math.isnan(table[name])
     assert table["oa"] == table["miou"] == table["f1"] == table["fwiou"] == 100.0
-    assert all(math.isnan(v) for v in cas_scores(counts_of_nothing()).values())
+    assert all(
+        math.isnan(v) for v in cas_scores(counts_of_nothing(), landslide=1).values()
+    )
 
 
 def counts_of_nothing():

@@ -1,3 +1,4 @@
+import inspect
 import json
 import math
 
@@ -5,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from landslide_tf import mapping, metrics
 from landslide_tf.errors import DataError, ModelError
 from landslide_tf.metrics import ConfusionMatrix, Scores
 
@@ -49,7 +51,10 @@ def test_result_equals_the_host_scores(absent):
 
 def test_labels_with_a_channel_probabilities_and_batches_make_no_difference():
     labels, logits = random_batch(1, shape=(4, 6, 5))
-    whole, parts = ConfusionMatrix(4), ConfusionMatrix(4)
+    whole, parts = (
+        ConfusionMatrix(4, landslide_class=0),
+        ConfusionMatrix(4, landslide_class=0),
+    )
     whole.update_state(labels, logits)
     probabilities = keras.ops.softmax(logits)
     for index in (2, 0, 3, 1):
@@ -60,7 +65,7 @@ def test_labels_with_a_channel_probabilities_and_batches_make_no_difference():
 
 def test_ignored_pixels_never_count_and_nothing_counted_is_nan():
     labels, logits = random_batch(2)
-    metric = ConfusionMatrix(4)
+    metric = ConfusionMatrix(4, landslide_class=0)
     metric.update_state(np.full_like(labels, 255), logits)
     assert all(math.isnan(value) for value in scores_of(metric).values())
     assert not metric.matrix().any()
@@ -81,7 +86,7 @@ def test_a_class_may_be_ignored():
 def test_unknown_labels_poison_the_result_and_are_named():
     labels, logits = random_batch(3)
     labels[0, 0, :3] = 7
-    metric = ConfusionMatrix(4)
+    metric = ConfusionMatrix(4, landslide_class=0)
     metric.update_state(labels, logits)
     assert all(math.isnan(value) for value in scores_of(metric).values())
     with pytest.raises(DataError, match="0 to 3 or 255, received 3 pixels"):
@@ -93,7 +98,7 @@ def test_unknown_labels_poison_the_result_and_are_named():
 
 def test_every_integer_of_a_large_count_is_kept():
     # float32 loses single pixels here.
-    metric = ConfusionMatrix(2)
+    metric = ConfusionMatrix(2, landslide_class=0)
     start = np.zeros((3, 2), np.int64)
     start[1, 1] = 2**31 + 2**24
     metric.counts.assign(start)
@@ -103,7 +108,9 @@ def test_every_integer_of_a_large_count_is_kept():
 
 def test_class_names_add_their_iou():
     labels, logits = random_batch(4)
-    metric = ConfusionMatrix(4, class_names=["landslide", "road", "water", "bare"])
+    metric = ConfusionMatrix(
+        4, class_names=["landslide", "road", "water", "bare"], landslide_class=0
+    )
     metric.update_state(labels, logits)
     received = scores_of(metric)
     host = Scores.from_matrix(metric.matrix())
@@ -145,7 +152,7 @@ def test_fit_logs_scores_of_the_whole_epoch(policy):
     keras.config.set_dtype_policy(policy)
     try:
         model = tiny_model()
-        metric = ConfusionMatrix(4)
+        metric = ConfusionMatrix(4, landslide_class=0)
         model.compile(
             optimizer=keras.optimizers.SGD(0.0),
             loss=keras.losses.SparseCategoricalCrossentropy(True, ignore_class=255),
@@ -192,8 +199,11 @@ def test_config_survives_json():
         ({"num_classes": 3, "landslide_class": 3}, "0 to 2, received 3"),
         ({"num_classes": 3, "landslide_class": -1}, "0 to 2, received -1"),
         ({"num_classes": 3, "landslide_class": "sigmoid"}, "num_classes=2.*received 3"),
-        ({"num_classes": 3, "class_names": ["a"]}, "Expected 3 `class_names`"),
-        ({"num_classes": 3, "threshold": 1.0}, "threshold"),
+        (
+            {"num_classes": 3, "landslide_class": 1, "class_names": ["a"]},
+            "Expected 3 `class_names`",
+        ),
+        ({"num_classes": 3, "landslide_class": 1, "threshold": 1.0}, "threshold"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
@@ -204,6 +214,26 @@ def test_bad_arguments_are_refused(arguments, message):
 def test_wrong_channels_and_weights_are_refused():
     labels, logits = random_batch(9)
     with pytest.raises(ModelError, match=r"Expected 6 output channels.*received 4"):
-        ConfusionMatrix(6).update_state(labels, logits)
+        ConfusionMatrix(6, landslide_class=0).update_state(labels, logits)
     with pytest.raises(ModelError, match="sample_weight"):
-        ConfusionMatrix(4).update_state(labels, logits, np.ones(2))
+        ConfusionMatrix(4, landslide_class=0).update_state(labels, logits, np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        ConfusionMatrix,
+        metrics.cas_scores,
+        metrics.mean_image_scores,
+        mapping.first_step,
+        mapping.from_class,
+        mapping.new_landslides,
+        mapping.new_objects,
+        mapping.stable,
+        mapping.vanished,
+    ],
+)
+def test_which_class_is_landslide_is_never_guessed(function):
+    taken = inspect.signature(function).parameters
+    own = taken["landslide_class" if "landslide_class" in taken else "landslide"]
+    assert own.default is inspect.Parameter.empty

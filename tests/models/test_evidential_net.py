@@ -125,6 +125,11 @@ net = models.evidential_net(
 outputs = net({"image": image})
 assert outputs["saliency"].shape == image.shape[:3]
 assert np.isfinite(outputs["probabilities"]).all()
+net.compile(jit_compile=True)
+compiled = net.predict({"image": image.astype("float32")}, verbose=0)
+np.testing.assert_allclose(
+    compiled["probabilities"], outputs["probabilities"], atol=1e-3
+)
 classifier = models.landslide_classifier(width=0.05, weights=sys.argv[1])
 single = models.deployed(classifier)
 small = {"image": image.astype("float32")}

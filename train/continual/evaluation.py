@@ -76,7 +76,7 @@ def cell(ids: Sequence[str], counts: IntArray) -> Cell:
         "ids": list(ids),
         "counts": np.array(by_image).tolist(),
         **{name: scores[name] for name in ("iou", "f1", "precision", "recall")},
-        **mean_image_scores(counts),
+        **mean_image_scores(counts, landslide=1),
     }
 
 

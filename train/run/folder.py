@@ -19,6 +19,7 @@ import keras
 from landslide_tf.errors import RunError
 from landslide_tf.files import atomic_path, remove_leftovers
 from landslide_tf.metadata import ModelMetadata
+from landslide_tf.models.weight_files import check_weight_file
 from landslide_tf.train.recipe.schema import Recipe, load_recipe
 
 PACKAGES = ("landslide_tf", "keras", "tensorflow-datasets", "numpy")
@@ -170,12 +171,18 @@ def load_network(path: Path) -> keras.Model:
     """Loads a `.keras` file, on any backend of Keras.
 
     Raises:
+        ModelError: If the file holds code, or what else no network needs.
         RunError: If the file is damaged.
     """
+    check_weight_file(path)
     try:
-        return keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        line = str(error).strip().splitlines()[0]
+        # Keras tells within a model's error that of its layer.
+        inner: BaseException = error
+        while isinstance(inner, TypeError) and isinstance(inner.__context__, TypeError):
+            inner = inner.__context__
+        line = str(inner).strip().splitlines()[0]
         raise RunError(f"`{path}` cannot be loaded: {line}") from error
 
 

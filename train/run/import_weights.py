@@ -16,6 +16,8 @@ from landslide_tf.errors import LandslideTFError, RunError
 from landslide_tf.files import atomic_folder
 from landslide_tf.metadata import Band, ModelMetadata
 from landslide_tf.models.ada_net import MAIN
+from landslide_tf.models.assembly import functional
+from landslide_tf.models.weight_files import check_weight_file
 from landslide_tf.models.weights import (
     WeightFile,
     load_weights,
@@ -54,7 +56,7 @@ class _Template:
         """Returns the network that a run keeps: without ADANet's second output."""
         if isinstance(self.network.output, dict):
             main = self.network.output[MAIN]
-            return keras.Model(self.network.inputs, main, name=self.network.name)
+            return functional(self.network.inputs, main, self.network.name)
         return self.network
 
 
@@ -223,6 +225,7 @@ def _load_keras(model: keras.Model, path: Path) -> None:
     if not path.is_file():
         raise RunError(f"`{path}` does not exist: expected a run folder or a file.")
     other = load_network(path) if path.suffix == ".keras" else None
+    check_weight_file(path)
     try:
         if other is not None:
             model.set_weights(other.get_weights())

@@ -14,6 +14,7 @@ from landslide_tf.errors import DataError, RecipeError, RunError
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.models import output_space_discriminator, with_auxiliary
 from landslide_tf.models.ada_net import AUX, MAIN
+from landslide_tf.models.layer_groups import batch_norms
 from landslide_tf.pipelines import EvaluationBatches, ExampleStore, split_name
 from landslide_tf.train.optimizers import SplitOptimizer
 from landslide_tf.train.recipe.adaptation import AdaptationSection, Selection
@@ -29,7 +30,6 @@ from landslide_tf.train.tasks.compilation import (
     make_rate,
 )
 from landslide_tf.train.tasks.data import RunData, load_split
-from landslide_tf.train.tasks.network import batch_norms
 from landslide_tf.train.tasks.segmentation import Segmentation
 from landslide_tf.train.tasks.task import Row
 from landslide_tf.train.transfer.adversarial import AdversarialModel, InferenceAfter

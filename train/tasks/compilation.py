@@ -18,10 +18,10 @@ from landslide_tf.losses import (
     TverskyLoss,
 )
 from landslide_tf.metrics import ConfusionMatrix
+from landslide_tf.models.layer_groups import LAYER_GROUPS
 from landslide_tf.pipelines import DataDescription
 from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer, make_schedule
 from landslide_tf.train.recipe.schema import Recipe
-from landslide_tf.train.tasks.network import LAYER_GROUPS
 
 LOSSES: dict[str, type[keras.losses.Loss]] = {
     "cross_entropy": SegmentationCrossEntropy,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,30 +11,17 @@ import keras
 import numpy as np
 
 from landslide_tf import models
-from landslide_tf.errors import LandslideTFError, RecipeError, did_you_mean
+from landslide_tf.errors import LandslideTFError, ModelError, RecipeError, did_you_mean
 from landslide_tf.layers import FactorKind
 from landslide_tf.metadata import Band, Factor, ModelMetadata, Terrain
 from landslide_tf.metrics import prior_bias
 from landslide_tf.models.backbones import Stem
+from landslide_tf.models.layer_groups import NORMS
 from landslide_tf.pipelines import ExampleStore, class_shares
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.folder import RunFolder, versions
 
 CLASSIFIER = "logits_conv"
-_STAGES: dict[str, tuple[str, ...]] = {
-    f"stage{n}": (f"conv{n}_*", f"vgg_conv{n}_*", f"enc{n}_*", f"stage{n}_*")
-    for n in range(1, 6)
-}
-_STAGES["stage1"] += ("stem*",)
-# Of encoders of whole images: patches, tokens and blocks without stages, the last norm.
-_WHOLE = ("patch_*", "tokens*", "block*", "norm*", "head_conv*", "head_bn*")
-# Names of layers, with shell wildcards: each stage of an encoder, all of it, and the
-# branch of the factors.
-LAYER_GROUPS = {
-    **_STAGES,
-    "encoder": (*(p for patterns in _STAGES.values() for p in patterns), *_WHOLE),
-    "factors": ("fac_*",),
-}
 
 
 def builder_arguments(recipe: Recipe, num_classes: int) -> dict[str, Any]:
@@ -114,14 +100,12 @@ def prepare_weights(model: keras.Model, recipe: Recipe, store: ExampleStore) -> 
     if recipe.model.start is not None:
         _start_from(model, recipe, RunFolder(Path(recipe.model.start)))
     for pattern in recipe.model.freeze:
-        found = [x for x in model.layers if fnmatch.fnmatch(x.name, pattern)]
-        if not found:
-            raise RecipeError(f"`model.freeze`: no layer fits `{pattern}`.")
-        for layer in found:
-            layer.trainable = False
+        try:
+            models.freeze(model, pattern)
+        except ModelError as error:
+            raise RecipeError(f"`model.freeze`: {error}") from error
     if recipe.model.freeze_norms:
-        for layer in batch_norms(model):
-            layer.trainable = False
+        models.freeze(model, NORMS)
     if recipe.model.prior_bias:
         if CLASSIFIER not in {layer.name for layer in model.layers}:
             raise RecipeError(
@@ -131,12 +115,6 @@ def prepare_weights(model: keras.Model, recipe: Recipe, store: ExampleStore) -> 
         # A weighted loss drives the scores to the weighted shares.
         shares = class_shares(store) * np.asarray(recipe.loss.class_weights or 1.0)
         model.get_layer(CLASSIFIER).bias.assign(prior_bias(shares))
-
-
-def batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """Returns the batch norms of a model, those within other layers too."""
-    norm = keras.layers.BatchNormalization
-    return [x for x in model._flatten_layers() if isinstance(x, norm)]
 
 
 def _start_from(model: keras.Model, recipe: Recipe, source: RunFolder) -> None:

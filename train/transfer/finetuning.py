@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from landslide_tf.errors import RecipeError, RunError, did_you_mean
+from landslide_tf.models.layer_groups import LAYER_GROUPS, NORMS
 from landslide_tf.outputs import check_own_folder
 from landslide_tf.pipelines import DataDescription, describe, split_name
 from landslide_tf.pipelines.arrays import load_arrays
@@ -22,14 +23,13 @@ from landslide_tf.train.recipe.schema import Recipe, change_recipe
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.session import Session
 from landslide_tf.train.tasks.data import load_stores
-from landslide_tf.train.tasks.network import LAYER_GROUPS
 from landslide_tf.train.transfer.compatibility import (
     check_classes,
     recipe_for,
     start_values,
 )
 
-NORMS, NOTHING = "bn", "none"
+NOTHING = "none"
 # Below so many samples batch statistics are those of hardly more than one place.
 FEW = 4
 LEARNING_RATE_FACTOR = 0.1

@@ -11,7 +11,12 @@ import keras
 from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.layers import Normalization
-from landslide_tf.models.backbones.files import UNREADABLE, one_line
+from landslide_tf.models.weight_files import (
+    UNREADABLE,
+    check_application_file,
+    check_weight_file,
+    one_line,
+)
 
 # Raw 0..255 to the range that the ImageNet weights of each network expect.
 _SIGNED = (1.0, 1.0, 127.5)
@@ -69,11 +74,7 @@ def check_application(
             "`backbone_weights` needs an image of 3 bands (red, green, blue), received "
             f"{bands}."
         )
-    if backbone_weights != "imagenet" and not Path(backbone_weights).is_file():
-        raise ModelError(
-            "`backbone_weights` must be None, 'imagenet' or a weight file, received "
-            f"`{backbone_weights}`, which does not exist."
-        )
+    check_application_file(backbone_weights)
 
 
 def application_encoder(
@@ -143,6 +144,9 @@ def _built(
             "take a smaller network of the family, or a RepVGG or MobileNet."
         )
     weights = None if backbone_weights is None else str(backbone_weights)
+    if weights not in (None, "imagenet"):
+        check_application_file(weights)
+        check_weight_file(Path(weights))
     try:
         return build(include_top=False, weights=weights, **options)
     except Exception as error:  # Keras's downloader raises a bare Exception

@@ -20,7 +20,13 @@ from landslide_tf.models.backbones.efficientnet_lite import (
     classifying_lite,
     imagenet_file,
 )
-from landslide_tf.models.backbones.files import UNREADABLE, load_strictly, one_line
+from landslide_tf.models.weight_files import (
+    UNREADABLE,
+    check_application_file,
+    check_weight_file,
+    load_strictly,
+    one_line,
+)
 from landslide_tf.models.weights import load_weights
 
 COLOURS = ("red", "green", "blue")
@@ -72,9 +78,10 @@ def check_backbone_weights(
     if width != 1:
         raise ModelError(f"`backbone_weights` needs `width=1`, received {width}.")
     check_stem(stem, bands, normalization)
-    if backbone_weights == "imagenet":
-        if backbone in LITES:
-            imagenet_file(backbone)  # refuses where it is not installed
+    if backbone not in LITES:
+        check_application_file(backbone_weights)
+    elif backbone_weights == "imagenet":
+        imagenet_file(backbone)  # refuses where it is not installed
     elif not Path(backbone_weights).is_file():
         raise ModelError(
             "`backbone_weights` must be None, 'imagenet' or a weight file, received "
@@ -162,6 +169,8 @@ def _reference(backbone: str, backbone_weights: str | Path) -> keras.Model:
             load_strictly(reference, path)
         else:
             _load_legacy(reference, path)
+    except ModelError:
+        raise
     except UNREADABLE as error:
         raise ModelError(
             f"`backbone_weights` must be a file of `keras.applications."
@@ -172,6 +181,7 @@ def _reference(backbone: str, backbone_weights: str | Path) -> keras.Model:
 
 def _load_legacy(reference: keras.Model, path: Path) -> None:
     """Loads a legacy `.h5` file, in which layers are found by name."""
+    check_weight_file(path)
     with h5py.File(path, "r") as file:
         group = file.get("model_weights", file)
         present = set(group)

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.errors import ModelError
+from landslide_tf.models.weight_files import check_archive, check_growth, check_hdf5
 from landslide_tf.models.weights import torch_file
 
-# An archive may grow so many times when it is unpacked, where it grows beyond a size.
-EXPANSION, LEAST = 100, 2**30
 # Name in PyTorch of each weight of a layer of Keras.
 PARTS = {
     "kernel": "weight",
@@ -115,7 +114,7 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
         return torch_file.read_legacy(path)
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
-        _check_size(path, sum(entry.file_size for entry in entries))
+        check_archive(archive, path.stat().st_size)
         if any(entry.filename.endswith(".npy") for entry in entries):
             with np.load(path, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
@@ -126,6 +125,7 @@ def _read_layers(path: Path) -> dict[str, NDArray[np.generic]]:
     """Reads the layers that Keras 2 saved by name, alone or with their model."""
     found = {}
     with h5py.File(path, "r") as file:
+        check_hdf5(file, path.stat().st_size)
         layers = file.get("model_weights", file)
         if "layer_names" not in layers.attrs:
             raise ValueError("an HDF5 file without layers by name")
@@ -134,7 +134,9 @@ def _read_layers(path: Path) -> dict[str, NDArray[np.generic]]:
             for layer in _texts(layers.attrs["layer_names"])
             for name in _texts(layers[layer].attrs["weight_names"])
         }
-        _check_size(path, sum(dataset.nbytes for dataset in datasets.values()))
+        check_growth(
+            path.stat().st_size, sum(dataset.nbytes for dataset in datasets.values())
+        )
         for (layer, name), dataset in datasets.items():
             part = name.rsplit("/", 1)[-1].split(":")[0]
             found[f"{layer}.{PARTS.get(part, part)}"] = dataset[()]
@@ -143,12 +145,3 @@ def _read_layers(path: Path) -> dict[str, NDArray[np.generic]]:
 
 def _texts(values: Iterable[bytes | str]) -> list[str]:
     return [v.decode() if isinstance(v, bytes) else v for v in values]
-
-
-def _check_size(path: Path, unpacked: int) -> None:
-    """Refuses a small file that would fill the memory."""
-    if unpacked > LEAST and unpacked > EXPANSION * path.stat().st_size:
-        raise ModelError(
-            f"it would unpack to {unpacked / 2**30:.1f} GiB, more than {EXPANSION} "
-            "times its size"
-        )

@@ -132,7 +132,7 @@ def test_a_mixed_run_ends_as_a_float32_model(run, precision):
     ("changes", "message"),
     [
         (["loss.arguments={gamma: 2}"], "no argument `gamma`"),
-        (["model.freeze=['encoder*']"], "no layer fits `encoder"),
+        (["model.freeze=['encoder*']"], r"`encoder\*` fits no layer"),
         (["model.name=fcn_8s", "model.prior_bias=true"], "`fcn_8s` has not"),
         (["training.steps_per_execution=4"], "must divide the 6 steps"),
         (
