@@ -191,12 +191,9 @@ def map_changes(
         "" if counting is None else counting.taken,
     )  # fmt: skip
     steps = first_step(
-        arrays,
-        landslide_class=landslide,
-        persist=persist,
-        min_area=min_area,
+        arrays, landslide_class=landslide, persist=persist, min_area=min_area,
         cell_area=areas,
-    )
+    )  # fmt: skip
     with atomic_folder(out, replace=True) as folder:
         with cog.writable(folder):
             _write_rasters(result, folder, grid, arrays, landslide, steps, maps)

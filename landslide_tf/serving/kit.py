@@ -235,11 +235,10 @@ def _compose(service: str, name: str, source: str) -> str:
     return yaml.safe_dump(content, sort_keys=False)
 
 
-def _kubernetes(app: str, name: str, config: Mapping[str, str]) -> str:
-    labels = {"app": app}
+def _container(name: str) -> dict[str, Any]:
     # The server answers it once the version with the label is loaded and warm.
     ready = {"path": f"/v1/models/{name}/labels/stable/metadata", "port": _REST}
-    container = {
+    return {
         "name": "serving",
         "image": IMAGE,
         "args": list(_FLAGS),
@@ -255,6 +254,10 @@ def _kubernetes(app: str, name: str, config: Mapping[str, str]) -> str:
             {"name": "model", "mountPath": f"/models/{name}", "readOnly": True},
         ],
     }
+
+
+def _kubernetes(app: str, name: str, config: Mapping[str, str]) -> str:
+    labels = {"app": app}
     scrape = {
         "prometheus.io/scrape": "true",
         "prometheus.io/port": str(_REST),
@@ -263,7 +266,7 @@ def _kubernetes(app: str, name: str, config: Mapping[str, str]) -> str:
     pod = {
         "metadata": {"labels": labels, "annotations": scrape},
         "spec": {
-            "containers": [container],
+            "containers": [_container(name)],
             "volumes": [
                 {"name": "config", "configMap": {"name": f"{app}-config"}},
                 {
