@@ -38,7 +38,12 @@ if TYPE_CHECKING:
     from landslide_tf.train.continual.search import tune_continual
     from landslide_tf.train.continual.summary import summarize_matrix
     from landslide_tf.train.engine import resume, train
-    from landslide_tf.train.evaluate import Evaluation, evaluate_model, evaluate_run
+    from landslide_tf.train.evaluate import (
+        Evaluation,
+        evaluate_model,
+        evaluate_run,
+        example_inputs,
+    )
     from landslide_tf.train.evidential.branches import BranchFolder, train_branches
     from landslide_tf.train.evidential.evaluation import (
         EvidentialEvaluation,

@@ -136,26 +136,55 @@ def evaluate_run(
         RunError: If the run has no model, or one that maps no pixels.
         DataError: If the data do not fit the model.
     """
-    recipe, metadata = run.read_recipe(), run.read_metadata()
+    batches = _batches_of(run, data, batch_size, session or Session())
+    return _evaluate(
+        prediction_function(run.load_model()) if predict is None else predict,
+        run.read_metadata(),
+        batches,
+        permute,
+        pictures,
+    )
+
+
+def example_inputs(
+    run: RunFolder, data: str, *, count: int, session: Session | None = None
+) -> list[Inputs]:
+    """Returns what a run's model takes of some examples, spread over a data set.
+
+    Args:
+        run: The run.
+        data: `name[/config][:split]`.
+        count: Their number, at most.
+        session: Folders of data, as of `evaluate_run`.
+
+    Returns:
+        Inputs by name, float32 (1, H, W, C), of each example.
+
+    Raises:
+        DataError: If the data do not fit the model.
+    """
+    batches = _batches_of(run, data, 1, session or Session())
+    total = len(batches.store)
+    chosen = np.linspace(0, total - 1, min(count, total)).astype(int)
+    return [batches.load([int(number)])[0] for number in chosen]
+
+
+def _batches_of(
+    run: RunFolder, data: str | None, batch_size: int, session: Session
+) -> EvaluationBatches:
+    recipe = run.read_recipe()
     if task_of(recipe).kind != "segmentation":
         raise RunError(
             f"`{run.path}` gives whole images a class: evaluate the folder of its "
             "branches with `landslide-tf evidential evaluate`."
         )
-    session = session or Session()
     name, split = split_name(data or f"{recipe.data.name}:{recipe.data.test}")
     arrays = session.arrays
     if arrays is None and name == recipe.data.name:
         arrays = recipe.data.arrays
     store = load_split(name, split or recipe.data.test, session, arrays)
-    selection = input_selection(recipe_for(recipe, metadata, store.description))
-    return _evaluate(
-        prediction_function(run.load_model()) if predict is None else predict,
-        metadata,
-        EvaluationBatches(store, selection, batch_size),
-        permute,
-        pictures,
-    )
+    fitting = recipe_for(recipe, run.read_metadata(), store.description)
+    return EvaluationBatches(store, input_selection(fitting), batch_size)
 
 
 def evaluate_model(

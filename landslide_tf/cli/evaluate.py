@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from landslide_tf.cli import options, reporting
-from landslide_tf.cli.model_files import Metadata, Model, load_member
+from landslide_tf.cli.model_files import Metadata, Model, Runtime, load_member
 from landslide_tf.cli.startup import start_backend
 from landslide_tf.errors import DataError
 
@@ -29,6 +29,7 @@ def evaluate(
         typer.Option(help="Give each example this input of another one."),
     ] = None,
     metadata: Metadata = None,
+    runtime: Runtime = None,
     out: Annotated[
         Path | None, options.folder("RUN/report/DATA or evaluations/MODEL-DATA")
     ] = None,
@@ -59,7 +60,7 @@ def evaluate(
         report = out or Path("evaluations", options.file_name(f"{model}-{data}"))
         read = [model, metadata, *session.inputs]
         check_evaluation_folder(report, read=read, overwrite=overwrite)
-        member = load_member(model, metadata)
+        member = load_member(model, metadata, runtime=runtime)
         result = evaluate_model(
             member.predict,
             member.metadata,

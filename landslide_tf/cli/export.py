@@ -1,72 +1,120 @@
-"""`landslide-tf export`: a run becomes a SavedModel."""
+"""`landslide-tf export`: a run becomes a SavedModel, or a file of another runtime."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from landslide_tf.cli import options
 from landslide_tf.cli.startup import start_tensorflow
+from landslide_tf.errors import ModelError
+
+if TYPE_CHECKING:
+    from landslide_tf.train import RunFolder, Session
+
+_CALIBRATED = 64  # examples that int8 takes the ranges of values from
+
+
+Out = Annotated[
+    str, typer.Option(help="Folder of the model's versions; also gs:// and others.")
+]
+Version = Annotated[
+    int | None, typer.Option(min=1, help="Version.", show_default="the next")
+]
+Region = Annotated[
+    str | None,
+    typer.Option(help="Of a model of several regions, the one to export alone."),
+]
+Signature = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Signature beside `serving_default`, repeatable.",
+        show_default="all that the model can have",
+    ),
+]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Most pixels of a request, batch x height x width; 0 = any number.",
+        show_default="4096 x 4096",
+    ),
+]
+WarmUp = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Side of the warm-up request's tile, pixels; 0 = no request."
+    ),
+]
+Kit = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for what TensorFlow Serving is started with: its configuration, "
+        "Compose and Kubernetes files; warm-up requests."
+    ),
+]
+Format = Annotated[
+    Literal["saved_model", "onnx", "openvino", "litert", "deepness"],
+    typer.Option(help="Of TensorFlow Serving, or of another runtime."),
+]
+Precision = Annotated[
+    Literal["float32", "float16", "bfloat16", "int8"],
+    typer.Option(help="Of another runtime's weights and arithmetic."),
+]
+Size = Annotated[
+    tuple[int, int] | None,
+    typer.Option(
+        min=1, metavar="H W", help="Pixels of a fixed graph.", show_default="any"
+    ),
+]
+Calibrate = Annotated[str | None, typer.Option(help="For int8: name[/config]:split.")]
 
 
 def export(
     run: options.Run,
-    out: Annotated[
-        str, typer.Option(help="Folder of the model's versions; also gs:// and others.")
-    ],
-    version: Annotated[
-        int | None, typer.Option(min=1, help="Version.", show_default="the next")
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(help="Of a model of several regions, the one to export alone."),
-    ] = None,
-    signature: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Signature beside `serving_default`, repeatable.",
-            show_default="all that the model can have",
-        ),
-    ] = None,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Most pixels of a request, batch x height x width; 0 = any number.",
-            show_default="4096 x 4096",
-        ),
-    ] = None,
-    warm_up: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Side of the warm-up request's tile, pixels; 0 = no request."
-        ),
-    ] = 512,
-    kit: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for what TensorFlow Serving is started with: its "
-            "configuration, Compose and Kubernetes files; warm-up requests."
-        ),
-    ] = None,
+    out: Out,
+    version: Version = None,
+    region: Region = None,
+    signature: Signature = None,
+    max_pixels: MaxPixels = None,
+    warm_up: WarmUp = 512,
+    kit: Kit = None,
+    format: Format = "saved_model",
+    precision: Precision = "float32",
+    size: Size = None,
+    calibrate: Calibrate = None,
+    arrays: options.Arrays = None,
+    data_dir: options.DataDir = None,
+    manual_dir: options.ManualDir = None,
 ) -> None:
-    """Write a numbered SavedModel that TensorFlow Serving loads."""
+    """Write a numbered version: a SavedModel, or a file of another runtime."""
     start_tensorflow()
     from landslide_tf.serving import MAX_PIXELS, check_export, check_kit, write_kit
     from landslide_tf.serving import export as export_model
-    from landslide_tf.train import RunFolder
+    from landslide_tf.train import RunFolder, example_inputs
 
     folder = RunFolder(run)
-    check_export(out, read=[run])
+    session = options.session(data_dir, manual_dir, arrays)
+    check_export(out, read=[run, *session.inputs])
     if kit is not None:
-        check_kit(kit, read=[run, out])
+        if format != "saved_model":
+            raise ModelError(
+                f"TensorFlow Serving takes a SavedModel, not `{format}`: leave out "
+                "`--kit` or `--format`."
+            )
+        check_kit(kit, read=[run, out, *session.inputs])
     metadata, model = folder.read_metadata(), folder.load_model()
     if region is not None:
         from landslide_tf.train import of_region
 
         metadata, model = of_region(metadata, model, region)
+    calibration = []
+    if calibrate is not None:
+        calibration = example_inputs(
+            folder, calibrate, count=_CALIBRATED, session=session
+        )
     path = export_model(
         model,
         out,
@@ -75,8 +123,33 @@ def export(
         warm_up=warm_up or None,
         signatures=signature,
         max_pixels=MAX_PIXELS if max_pixels is None else max_pixels or None,
+        format=format,
+        precision=precision,
+        size=size,
+        calibration=calibration,
     )
     typer.echo(path)
     if kit is not None:
         for file in write_kit(out, kit):
             typer.echo(file)
+    if precision == "int8" and format != "deepness":
+        _show_loss(folder, str(path), session)
+
+
+def _show_loss(run: RunFolder, exported: str, session: Session) -> None:
+    """Prints what the test split's landslide IoU is before and after."""
+    from landslide_tf import serving
+    from landslide_tf.train import evaluate_run
+
+    model = serving.load(exported)
+    before = evaluate_run(run, session=session, pictures=0)
+    after = evaluate_run(
+        run,
+        predict=lambda inputs: model(inputs)["probabilities"],
+        session=session,
+        pictures=0,
+    )
+    typer.echo(
+        f"{before.data}: landslide IoU {before.landslide_iou:.4f} before, "
+        f"{after.landslide_iou:.4f} after"
+    )

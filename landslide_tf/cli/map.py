@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from landslide_tf.cli import map_report
 from landslide_tf.cli import options as shared
-from landslide_tf.cli.model_files import Metadata, Models, load_member
+from landslide_tf.cli.model_files import Metadata, Models, Runtime, load_member
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -76,11 +76,12 @@ def map_scene(
     allow_no_crs: Annotated[bool, typer.Option("--allow-no-crs")] = False,
     strict: Strict = False,
     metadata: Metadata = None,
+    runtime: Runtime = None,
     region: Region = None,
     regions: shared.Regions = None,
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Map landslides in a scene. The same command resumes it after an interruption."""
+    """Map landslides in a scene; given again, the command resumes."""
     map_report.check_report(report)
     from landslide_tf import mapping
 
@@ -104,7 +105,7 @@ def map_scene(
     models = [*model, metadata, shared.region_file(regions)[0]]
     mapping.check_map(outputs, files, report=report, models=models)
     decoder = _region(region, regions, image[0])
-    members = [load_member(name, metadata, decoder) for name in model]
+    members = [load_member(name, metadata, decoder, runtime) for name in model]
     with map_report.with_layers(outputs, report) as layers:
         made = with_progress(
             lambda show: mapping.map_scene(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,22 +15,33 @@ if TYPE_CHECKING:
     from landslide_tf.mapping import Member
     from landslide_tf.metadata import ModelMetadata
 
-Model = Annotated[str, typer.Argument(help="Run, export, shipped name or `.keras`.")]
-Models = Annotated[
-    list[str], typer.Argument(help="Run, export, shipped name or `.keras`.")
+_SUFFIXES = (".keras", ".onnx", ".xml", ".tflite")
+_HELP = "Run, export, shipped name, or model file."
+
+Model = Annotated[str, typer.Argument(help=_HELP)]
+Models = Annotated[list[str], typer.Argument(help=_HELP)]
+_Runtime = Literal["onnxruntime", "openvino", "litert"]
+Runtime = Annotated[
+    _Runtime | None,
+    typer.Option(metavar="NAME", help="Runs .onnx: onnxruntime, openvino."),
 ]
 Metadata = Annotated[Path | None, typer.Option(help="model.json of a `.keras`.")]
 
 
 def load_member(
-    name: str, metadata: Path | None = None, region: str | None = None
+    name: str,
+    metadata: Path | None = None,
+    region: str | None = None,
+    runtime: _Runtime | None = None,
 ) -> Member:
     """Loads what a command calls MODEL.
 
     Args:
-        name: Run folder, SavedModel folder, shipped name, or `.keras` file.
+        name: Run folder, export, shipped name, `.keras` file, or file of another
+            runtime with its `model.json` beside it.
         metadata: `model.json` of a `.keras` file that has none beside it.
         region: Of a model with a decoder for each of several regions, the one to take.
+        runtime: What runs a file that several runtimes can.
 
     Returns:
         The model, ready to map.
@@ -46,14 +57,14 @@ def load_member(
         return _keras_member(path, metadata, region)
     if (path / "model.keras").is_file():
         return _keras_member(path / "model.keras", path, region)
-    if path.is_dir():
-        return _served_member(path, region)
-    if path.suffix == ".keras" or "/" in name:
+    if path.exists():
+        return _served_member(path, region, runtime)
+    if path.suffix in _SUFFIXES or "/" in name:
         raise RunError(
             f"`{name}` does not exist: name a run folder, an export, a shipped model or"
-            " a `.keras` file."
+            " a file of a model."
         )
-    return _served_member(saved_models.path(name), region)
+    return _served_member(saved_models.path(name), region, runtime)
 
 
 def _keras_member(path: Path, metadata: Path | None, region: str | None) -> Member:
@@ -79,20 +90,28 @@ def _keras_member(path: Path, metadata: Path | None, region: str | None) -> Memb
     return Member(prediction_function(network), known, identity)
 
 
-def _served_member(folder: Path, region: str | None) -> Member:
-    start_tensorflow()
+def _served_member(
+    folder: Path, region: str | None, runtime: _Runtime | None
+) -> Member:
+    if not folder.suffix:
+        start_tensorflow()  # only the files of other runtimes do without
     from landslide_tf import serving
     from landslide_tf.mapping import Member
 
-    served = serving.load(folder)
+    served = serving.load(folder, runtime=runtime)
     if region is not None:
         _check_regions(served.metadata, region)
         raise RunError(
             f"`{folder}` serves all regions: name the run, or export one region with "
             f"`landslide-tf export RUN --region {region}`."
         )
-    files = [p for p in served.folder.rglob("*") if p.is_file()]
     names = list(served.input_shapes)
+    if not {"image", "factors"}.issuperset(names):
+        raise RunError(
+            f"`{folder}` takes {', '.join(f'`{n}`' for n in names)}, not an image and "
+            "factors: export the model again, in another format."
+        )
+    files = [p for p in served.folder.rglob("*") if p.is_file()]
     return Member(
         lambda inputs: served({name: inputs[name] for name in names})["probabilities"],
         served.metadata,

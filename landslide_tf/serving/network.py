@@ -128,8 +128,14 @@ class Network:
         asked = concrete_shape(shape, 1, (warm_up or 1, warm_up or 1))
         return max(math.prod(size[:3]) for size in (compared, asked))
 
-    def random_inputs(self) -> dict[str, FloatArray | IntArray]:
-        """Two examples within the bands' ranges, of a size that no stride divides."""
+    def random_inputs(
+        self, size: tuple[int, int] = _COMPARED
+    ) -> dict[str, FloatArray | IntArray]:
+        """Two examples within the bands' ranges.
+
+        Args:
+            size: Height and width in pixels, for a model of any size.
+        """
         random = np.random.default_rng(0)
         known = _channels(self.metadata)
         found: dict[str, FloatArray | IntArray] = {}
@@ -138,7 +144,7 @@ class Network:
                 newest_first = list(self.regions)[::-1]
                 found[name] = np.resize(np.array(newest_first, np.int32), 2)
                 continue
-            shape = concrete_shape(tensor.shape, 2, _COMPARED)
+            shape = concrete_shape(tensor.shape, 2, size)
             default = _IMAGE_RANGE if name == IMAGE else _FACTOR_RANGE
             ranges = [c.range or default for c in known.get(name, [])]
             low, high = np.transpose(ranges or [default])

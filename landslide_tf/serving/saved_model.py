@@ -1,17 +1,19 @@
-"""A Keras model as a SavedModel version that TensorFlow Serving can pick up."""
+"""A Keras model as a numbered version: a SavedModel, or a file of another runtime."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from landslide_tf.errors import ModelError, RunError
 from landslide_tf.files import atomic_folder, remove_leftovers
 from landslide_tf.metadata import ModelMetadata, describe
 from landslide_tf.serving.assets import write_assets
+from landslide_tf.serving.conversion import Arrays, Format, Precision
 from landslide_tf.serving.network import Network
+from landslide_tf.serving.portable import check_portable, write_portable
 from landslide_tf.serving.served_model import EXTRA
 from landslide_tf.serving.signatures import Signatures, chosen
 from landslide_tf.serving.verification import compare, refuse_foreign_operations
@@ -37,6 +39,10 @@ def export(
     warm_up: int | None = 512,
     signatures: Iterable[str] | None = None,
     max_pixels: int | None = MAX_PIXELS,
+    format: Literal["saved_model"] | Format = "saved_model",
+    precision: Precision = "float32",
+    size: tuple[int, int] | None = None,
+    calibration: Sequence[Arrays] = (),
 ) -> str | Path:
     """Writes a model as `folder/<version>/`, complete or not at all.
 
@@ -72,6 +78,16 @@ def export(
             can have.
         max_pixels: Most pixels of a request, batch x height x width, the batch as the
             server has put it together; None = any number.
+        format: `saved_model`, or of another runtime: `onnx`, `openvino`, `litert`, or
+            `deepness`, ONNX as the QGIS plug-in of that name takes it. The version then
+            holds the file and `model.json`, and `warm_up`, `signatures` and
+            `max_pixels` have no meaning.
+        precision: Of another runtime's weights, and of its arithmetic where it has
+            such: `float32`, `float16`, `bfloat16` (OpenVINO), `int8`. A SavedModel
+            keeps the model's own types.
+        size: Height and width in pixels of another runtime's graph; None keeps any.
+        calibration: Inputs by name, arrays (batch, height, width, channels), from which
+            `int8` takes the ranges of values.
 
     Returns:
         The version's folder, an address as text.
@@ -102,12 +118,19 @@ def export(
             "`landslide_tf.metadata.describe`."
         )
     network = Network(model, metadata)
-    names = chosen(network, signatures)
-    _check_max_pixels(max_pixels, network, warm_up)
+    if format == "saved_model":
+        _check_saved_model(precision, size, calibration)
+        names = chosen(network, signatures)
+        _check_max_pixels(max_pixels, network, warm_up)
+    else:
+        check_portable(network, format, precision, size, calibration)
     check_export(folder)
     number = free_version(folder, version)
 
     def fill(temporary: Path) -> None:
+        if format != "saved_model":
+            write_portable(network, temporary, format, precision, size, calibration)
+            return
         _write_graph(network, names, max_pixels, temporary)
         refuse_foreign_operations(temporary)
         extra = temporary / EXTRA
@@ -132,6 +155,16 @@ def export(
             "exported; free or name another place."
         ) from error
     return target
+
+
+def _check_saved_model(
+    precision: Precision, size: tuple[int, int] | None, calibration: Sequence[Arrays]
+) -> None:
+    if precision != "float32" or size is not None or len(calibration):
+        raise ModelError(
+            "A SavedModel keeps the model's types and takes any size: `precision`, "
+            "`size` and `calibration` are for other formats."
+        )
 
 
 def _check_max_pixels(value: int | None, network: Network, warm_up: int | None) -> None:

@@ -12,6 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from landslide_tf.errors import ModelError, RunError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
+from landslide_tf.serving.runtimes import (
+    ConvertedModel,
+    Runtime,
+    is_model_file,
+    model_file,
+)
 from landslide_tf.serving.safety import check_graph
 from landslide_tf.serving.versions import GRAPH_FILE, versions
 
@@ -130,18 +136,24 @@ class ServedModel:
         return {name: value.numpy() for name, value in outputs.items()}
 
 
-def load(folder: str | Path) -> ServedModel:
-    """Loads a SavedModel that `export` wrote.
+def load(
+    folder: str | Path, *, runtime: Runtime | None = None
+) -> ServedModel | ConvertedModel:
+    """Loads what `export` wrote.
 
     Args:
-        folder: The model's folder, for its newest version, or one version's folder.
+        folder: The model's folder, for its newest version, one version's folder, or a
+            file of another runtime with its `model.json` beside it.
+        runtime: What runs a file that several can: `onnxruntime` or `openvino` for
+            ONNX; None takes the first of them that is installed.
 
     Returns:
-        The model; it needs TensorFlow, not Keras.
+        The model. A SavedModel needs TensorFlow, a file the package of its runtime,
+        neither needs Keras.
 
     Raises:
         ModelError: If its graph reads or writes files, or calls Python.
-        RunError: If there is no SavedModel, or it is not whole.
+        RunError: If there is no such model, or it is not whole.
 
     Example:
         >>> from landslide_tf import saved_models, serving
@@ -150,17 +162,27 @@ def load(folder: str | Path) -> ServedModel:
         (['factors', 'image'], '1')
     """
     folder = Path(folder)
-    if not (folder / GRAPH_FILE).is_file():
-        found = [
-            v for v in versions(folder) if (folder / str(v) / GRAPH_FILE).is_file()
-        ]
+    if is_model_file(folder):
+        return ConvertedModel(folder, runtime)
+    if not _holds_model(folder):
+        found = [v for v in versions(folder) if _holds_model(folder / str(v))]
         if not found:
             raise RunError(
-                f"`{folder}` must be a SavedModel folder or hold numbered versions, "
+                f"`{folder}` must be an export's folder or hold numbered versions, "
                 "received neither: name the folder that `landslide-tf export` wrote."
             )
         folder = folder / str(max(found))
+    if (file := model_file(folder)) is not None:
+        return ConvertedModel(file, runtime)
+    if runtime is not None:
+        raise RunError(
+            f"`{folder}` is a SavedModel, which TensorFlow runs: leave out `runtime`."
+        )
     return ServedModel(folder)
+
+
+def _holds_model(folder: Path) -> bool:
+    return (folder / GRAPH_FILE).is_file() or model_file(folder) is not None
 
 
 def _array(value: ArrayLike, dtype: tf.DType, name: str) -> NDArray[Any]:

@@ -56,7 +56,7 @@ def compare(network: Network, folder: Path) -> None:
     """Raises unless the written model gives the values of the Keras model."""
     inputs = network.random_inputs()
     served = load(folder)(inputs)
-    keras_values = _compiled_outputs(network, inputs)
+    keras_values = compiled_outputs(network, inputs)
     types = network.compute_dtypes
     tolerance = max((_TOLERANCE.get(t, _FULL_TOLERANCE) for t in types), default=0.0)
     for name, wanted in keras_values.items():
@@ -87,7 +87,7 @@ def compare(network: Network, folder: Path) -> None:
             )
 
 
-def _compiled_outputs(
+def compiled_outputs(
     network: Network, inputs: Mapping[str, FloatArray | IntArray]
 ) -> dict[str, FloatArray]:
     """Runs the model as `predict` does, compiled for this very size.

@@ -1,0 +1,178 @@
+"""A network as a file of another runtime, compared with what Keras computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from landslide_tf.array_types import FloatArray, IntArray, Tensor
+from landslide_tf.errors import ModelError, RunError
+from landslide_tf.serving.conversion import (
+    FILES,
+    Arrays,
+    Format,
+    Precision,
+    add_deepness_entries,
+    check_format,
+    convert,
+    deepness_function,
+)
+from landslide_tf.serving.network import FACTORS, IMAGE, PROBABILITIES, Network
+from landslide_tf.serving.runtimes import ConvertedModel
+from landslide_tf.serving.verification import compiled_outputs
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Kernels of other runtimes add in another order; a deep network amplifies it.
+_TOLERANCE = 1e-3
+_FINITE = float(np.finfo(np.float32).max)
+_COMPARED = ((37, 43), (64, 96))
+_TILE = 512  # of the plug-in, where the training's is not known
+
+
+def check_portable(
+    network: Network,
+    format: Format,
+    precision: Precision,
+    size: tuple[int, int] | None,
+    calibration: Sequence[Arrays],
+) -> None:
+    """Refuses what cannot be written, before anything is.
+
+    Args:
+        network: What is exported.
+        format: The format.
+        precision: Of weights and arithmetic.
+        size: Height and width of a graph of fixed size, pixels.
+        calibration: Inputs by name, for `int8`.
+
+    Raises:
+        ModelError: If one of them does not fit the others.
+    """
+    if format not in FILES:
+        raise ModelError(
+            f"`format` must be one of saved_model, {', '.join(FILES)}, received "
+            f"`{format}`."
+        )
+    check_format(format, precision)
+    if (precision == "int8") != bool(len(calibration)):
+        raise ModelError(
+            "Precision `int8` needs inputs to calibrate with, and no other takes them "
+            f"(`calibration`): received {len(calibration)} for `{precision}`."
+        )
+    if size is not None and min(size) < network.smallest:
+        raise ModelError(
+            f"`size` must be at least {network.smallest} x {network.smallest} pixels, "
+            f"received {size[0]} x {size[1]}."
+        )
+    if format != "deepness":
+        return
+    if set(network.inputs) - {IMAGE, FACTORS} or not network.gives_probabilities:
+        raise ModelError(
+            f"`{network.name}` cannot be run by Deepness, which takes one image and "
+            "shows its probabilities: export it as `onnx`."
+        )
+    if size is not None and size[0] != size[1]:
+        raise ModelError(f"Deepness takes squares, received {size[0]} x {size[1]}.")
+
+
+def write_portable(
+    network: Network,
+    folder: Path,
+    format: Format,
+    precision: Precision = "float32",
+    size: tuple[int, int] | None = None,
+    calibration: Sequence[Arrays] = (),
+) -> None:
+    """Writes a network and its `model.json` in the format of another runtime.
+
+    Args:
+        network: What is exported.
+        folder: An existing folder.
+        format: The format.
+        precision: Of weights and arithmetic.
+        size: Height and width of a graph of fixed size in pixels; None keeps any size.
+        calibration: Inputs by name, for `int8`.
+
+    Raises:
+        RunError: If the file does not give the network's values.
+    """
+    if format == "deepness" and size is None:
+        size = (network.metadata.tile or _TILE,) * 2
+    specs = _specs(network, size)
+    if format == "deepness":
+        assert size is not None
+        serve = deepness_function(network, specs, size[0])
+        calibration = [_for_deepness(batch) for batch in calibration]
+    else:
+        serve = _function(network, specs)
+    path = convert(serve, folder, format, precision, calibration)
+    if format == "deepness":
+        add_deepness_entries(path, network.metadata)
+    # The graph applies the temperature; nobody is to apply it again.
+    network.metadata.model_copy(update={"temperature": None}).write(folder)
+    _compare(network, ConvertedModel(path), precision, size)
+
+
+def _specs(network: Network, size: tuple[int, int] | None) -> dict[str, tf.TensorSpec]:
+    import tensorflow as tf
+
+    found = {}
+    for name, tensor in network.inputs.items():
+        shape = (None, *tensor.shape[1:])
+        if size is not None and len(shape) == 4:
+            shape = (None, *size, shape[-1])
+        found[name] = tf.TensorSpec(shape, tensor.dtype, name=name)
+    return found
+
+
+def _function(
+    network: Network, specs: dict[str, tf.TensorSpec]
+) -> tf.types.experimental.PolymorphicFunction:
+    import tensorflow as tf
+
+    @tf.function(input_signature=[specs], autograph=False)
+    def serve(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        return network(inputs)
+
+    return serve
+
+
+def _for_deepness(inputs: Arrays) -> dict[str, FloatArray | IntArray]:
+    """Returns inputs by name as the plug-in gives them."""
+    parts = [inputs[name] for name in (IMAGE, FACTORS) if name in inputs]
+    values = np.concatenate(parts, axis=-1, dtype=np.float32) / 255
+    return {"input": np.moveaxis(values, -1, 1)}
+
+
+def _compare(
+    network: Network,
+    written: ConvertedModel,
+    precision: Precision,
+    size: tuple[int, int] | None,
+) -> None:
+    for compared in _COMPARED if size is None else (size,):
+        inputs = network.random_inputs(compared)
+        wanted = compiled_outputs(network, inputs)
+        if set(written.input_shapes) != set(inputs):
+            found = written(_for_deepness(inputs))
+            found = {PROBABILITIES: np.moveaxis(found[PROBABILITIES], 1, -1)}
+        else:
+            found = written(inputs)
+        for name, values in wanted.items():
+            off = np.inf
+            if name in found and found[name].shape == values.shape:
+                scale = max(1.0, float(np.abs(values).max()))
+                off = float(np.abs(found[name] - values).max()) / scale
+            # Fewer bits change values as much as the network amplifies them.
+            if off <= (_TOLERANCE if precision == "float32" else _FINITE):
+                continue
+            raise RunError(
+                f"output `{name}` of `{written.path.name}` must equal that of "
+                f"`{network.name}` to {_TOLERANCE:g}, received {off:.3g} on a random "
+                f"batch of {compared[0]} x {compared[1]} pixels: nothing was exported."
+            )
