@@ -10,6 +10,7 @@ its two ports and serves until its input ends:
 import base64
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -170,15 +171,23 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(folder):
+def running(folder, **environment):
     """Runs a server in a process of its own.
+
+    Args:
+        folder: The version's folder.
+        **environment: Variables of the process beside ours.
 
     Yields:
         The process, its gRPC stub and the address of its REST interface.
     """
     command = [sys.executable, "-m", "tests.serving.server", str(folder)]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
     ) as process:
         grpc_port, rest_port = json.loads(process.stdout.readline())
         options = [
