@@ -121,6 +121,11 @@ def write_kit(
     sizes = _checked_sizes(batch_sizes)
     labels = _labels(export, stable)
     model = load(export / str(max(labels.values())))
+    if not isinstance(model, ServedModel):
+        raise RunError(
+            f"`{model.path}` is not a SavedModel, which TensorFlow Serving takes: export "
+            "the model again, in its own format."
+        )
     write_requests(model, _size(model, tile), sizes)
     # The host's folder is found from the file that names it.
     source = os.path.relpath(export.resolve(), folder.resolve())
