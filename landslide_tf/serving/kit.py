@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from landslide_tf.errors import DataError, ModelError
+from landslide_tf.errors import DataError, ModelError, RunError
 from landslide_tf.files import atomic_path
 from landslide_tf.outputs import check_apart, check_own_folder
 from landslide_tf.serving.served_model import ServedModel, load
@@ -123,8 +123,8 @@ def write_kit(
     model = load(export / str(max(labels.values())))
     if not isinstance(model, ServedModel):
         raise RunError(
-            f"`{model.path}` is not a SavedModel, which TensorFlow Serving takes: export "
-            "the model again, in its own format."
+            f"`{model.path}` is not a SavedModel, which TensorFlow Serving takes: "
+            "export the model again, in its own format."
         )
     write_requests(model, _size(model, tile), sizes)
     # The host's folder is found from the file that names it.
