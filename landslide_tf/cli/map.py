@@ -81,7 +81,7 @@ def map_scene(
     regions: shared.Regions = None,
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Map landslides in a scene; given again, the command resumes."""
+    """Map a scene. The same command resumes it after an interruption."""
     map_report.check_report(report)
     from landslide_tf import mapping
 

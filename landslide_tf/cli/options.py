@@ -49,7 +49,7 @@ DataDir = Annotated[
         "--data-dir",
         envvar="TFDS_DATA_DIR",
         help="Folder of built data sets.",
-        show_default="TFDS's own",
+        show_default=False,
     ),
 ]
 ManualDir = Annotated[
@@ -58,6 +58,7 @@ ManualDir = Annotated[
         "--manual-dir",
         envvar="LANDSLIDE_TF_MANUAL_DIR",
         help="Folder with files you have to provide.",
+        show_envvar=False,  # the line would break
     ),
 ]
 Arrays = Annotated[
@@ -114,7 +115,10 @@ Masks = Annotated[
         help="What does not count: VALUE, or all but 0.",
     ),
 ]
-Outside = Annotated[str, typer.Option(help="Beyond polygons: background or ignore.")]
+Outside = Annotated[
+    str,
+    typer.Option(help="Beyond polygons: background, or ignore.", show_default=False),
+]
 
 
 Overwrite = Annotated[

@@ -51,14 +51,14 @@ ReferenceFile = Annotated[
 ]
 Adapt = Annotated[
     str | None,
-    typer.Option(help="Adapt MODEL to the images first: method, as of `adapt`."),
+    typer.Option(help="Adapt MODEL to the images first: method."),
 ]
 TargetIou = Annotated[
     float | None, typer.Option(help="Search bounds where the IoU is below.")
 ]
 Validation = Annotated[
     str | None,
-    typer.Option(metavar="FILE[:LAYER]", help="Polygons: search on what lies in them."),
+    typer.Option(metavar="FILE", help="Polygons: search on what lies in them."),
 ]
 
 
@@ -93,7 +93,6 @@ def recognise(
     metadata: map_command.Metadata = None,
     adapt: Adapt = None,
     changes: options.Changes = None,
-    arrays: options.Arrays = None,
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
@@ -118,7 +117,7 @@ def recognise(
     )
     masks = options.mask_files(within, None)
     read = [reference, metadata, *masks.read, *part.read, *(model or ())]
-    folders = (data_dir, manual_dir, arrays)
+    folders = (data_dir, manual_dir)
     read += [] if adapt is None else [options.recipe_file(adapt), *folders]
     read += [*(image or ()), *(before or ()), None if rules == _NO_RULES else rules]
     recognition.check_recognition(maps, out, read=read, with_maps=bool(model))
