@@ -186,7 +186,7 @@ def _adapted(
     out: Path,
     method: str | None,
     changes: list[str] | None,
-    folders: tuple[Path | None, Path | None, Path | None],
+    folders: tuple[Path | None, Path | None],
 ) -> list[str]:
     """Adapts a run to the images first, where asked; returns what maps them then."""
     if method is None:
