@@ -343,7 +343,7 @@ def test_a_killed_export_is_never_visible_and_swept_up(
     (leftover,) = names(folder)
     assert leftover.startswith(".tmp-")
     assert (folder / leftover / "saved_model.pb").is_file()
-    with pytest.raises(RunError, match="must be a SavedModel folder or hold"):
+    with pytest.raises(RunError, match="must be an export's folder or hold"):
         serving.load(folder)
     serving.export(model, folder, metadata=metadata, version=7, warm_up=None)
     assert names(folder) == ["7"]

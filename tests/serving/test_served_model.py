@@ -68,7 +68,7 @@ def test_the_newest_version_is_the_largest_number(exported, tmp_path):
 def test_a_folder_without_a_model_is_refused(tmp_path, name):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="must be a SavedModel folder or hold"):
+    with pytest.raises(RunError, match="must be an export's folder or hold"):
         serving.load(tmp_path / name)
 
 
