@@ -106,7 +106,7 @@ def _served_member(
             f"`landslide-tf export RUN --region {region}`."
         )
     names = list(served.input_shapes)
-    if not {"image", "factors"}.issuperset(names):
+    if not {"image", "factors", "region"}.issuperset(names):
         raise RunError(
             f"`{folder}` takes {', '.join(f'`{n}`' for n in names)}, not an image and "
             "factors: export the model again, in another format."

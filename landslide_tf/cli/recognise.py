@@ -110,17 +110,17 @@ def recognise(
     images = (files_before, files) if vegetation else (None, None)
     maps = recognition.Maps(*made, *images, dem=elevations)
     part = options.mask_files(validation, None)
-    _check_together(
-        vegetation and None in images,
-        {target_iou is None, validation is None, not (validation and reference)},
-        adapt is not None and len(model or ()) != 1,
-    )
     masks = options.mask_files(within, None)
     read = [reference, metadata, *masks.read, *part.read, *(model or ())]
     folders = (data_dir, manual_dir)
     read += [] if adapt is None else [options.recipe_file(adapt), *folders]
     read += [*(image or ()), *(before or ()), None if rules == _NO_RULES else rules]
     recognition.check_recognition(maps, out, read=read, with_maps=bool(model))
+    _check_together(
+        vegetation and None in images,
+        {target_iou is None, validation is None, not (validation and reference)},
+        adapt is not None and len(model or ()) != 1,
+    )
     if model and files is not None:
         model = _adapted(model, (files, files_before), out, adapt, changes, folders)
         _map(model, metadata, maps, files, files_before, threshold)

@@ -62,6 +62,19 @@ class ConvertedModel:
         metadata: What `model.json` says.
         input_shapes: (batch, height, width, channels) by name; None = any.
         runtime: What runs it.
+
+    Example:
+        >>> import keras
+        >>> from landslide_tf import serving
+        >>> image = keras.Input((None, None, 3), name="image")
+        >>> scores = keras.layers.Conv2D(1, 1, activation="sigmoid")(image)
+        >>> model = keras.Model(image, scores)
+        >>> path = serving.export(model, "onnx", format="onnx")
+        >>> loaded = serving.load("onnx")
+        >>> type(loaded).__name__, loaded.runtime, loaded.input_shapes
+        ('ConvertedModel', 'onnxruntime', {'image': (None, None, None, 3)})
+        >>> loaded({"image": [[[[20, 90, 60]]]]})["probabilities"].shape
+        (1, 1, 1, 1)
     """
 
     def __init__(self, path: Path, runtime: Runtime | None = None) -> None:

@@ -57,8 +57,8 @@ EVENTS = (
 )
 # Options and arguments that name files or folders which a command reads.
 READ = {
-    "--area", "--arrays", "--before of recognise", "--data-dir", "--dem", "--factor",
-    "--image", "--inventory", "--labels", "--like", "--manual-dir", "--map",
+    "--adapt", "--area", "--arrays", "--before of recognise", "--data-dir", "--dem",
+    "--factor", "--image", "--inventory", "--labels", "--like", "--manual-dir", "--map",
     "--map-before", "--mask", "--metadata", "--names", "--ndvi of prepare", "--points",
     "--probabilities of inventory add", "--probabilities of recognise",
     "--recipe of adapt", "--reference", "--regions of inventory add",
@@ -70,13 +70,13 @@ READ = {
 # Options and arguments whose text names no file.
 WORDS = {
     "--argument", "--aux-layer", "--bands", "--beam-runner",
-    "--before of inventory add", "--box", "--change", "--class-field", "--classes",
-    "--confidence", "--data", "--date", "--dem-unit", "--devices", "--distances",
-    "--edges", "--freeze", "--from", "--layer", "--method", "--methods", "--model",
-    "--models", "--outside", "--patches", "--points-layer", "--positive", "--region",
-    "--regions of datasets plan", "--sampling", "--scale", "--scene", "--sensor",
-    "--set", "--target", "--to", "--trigger", "--type", "--vary", "--volume-law",
-    "data",
+    "--before of inventory add", "--box", "--calibrate", "--change", "--class-field",
+    "--classes", "--confidence", "--data", "--date", "--dem-unit", "--devices",
+    "--distances", "--edges", "--freeze", "--from", "--layer", "--method", "--methods",
+    "--model", "--models", "--outside", "--patches", "--points-layer", "--positive",
+    "--region", "--regions of datasets plan", "--sampling", "--scale", "--scene",
+    "--sensor", "--set", "--signature", "--target", "--to", "--trigger", "--type",
+    "--vary", "--volume-law", "data",
 }  # fmt: skip
 REFUSED = (
     "cannot be written over", " holds `", "must be a new or an empty folder",
@@ -230,6 +230,7 @@ FURTHER = {
         "--metadata {transparent/model.json}",
     ],
     "evaluate-map": ["--mask {scenes/mask.tif}:1"],
+    "export": ["--arrays {arrays}", "--data-dir {data}", "--manual-dir {own}"],
     "evidential fuse": ["--validation {branches/validation}"],
     "finetune": ["--arrays {arrays}", "--manual-dir {own}"],
     "import-weights": ["--names {names.yaml}"],
@@ -247,10 +248,12 @@ FURTHER = {
         "--points {scenes/truth.shp}", "--within {scenes/truth.gpkg}:truth",
     ],
     "recognise": [
-        "--before {scenes/scene.tif}", "--dem {scenes/dem.tif}",
+        "--adapt {recipe.yaml}", "--before {scenes/scene.tif}",
+        "--data-dir {data}", "--dem {scenes/dem.tif}", "--manual-dir {own}",
         "--image {scenes/outer.vrt}", "--map-before {scenes/map1.tif}",
         "--metadata {transparent/model.json}", "--probabilities {scenes/dem.tif}",
         "--reference {scenes/truth.shp}", "--rules {rules.yaml}",
+        "--validation {scenes/truth.gpkg}:truth", "--within {scenes/truth.gpkg}:truth",
     ],
     "train": ["--manual-dir {own}"],
     "tune": ["--data-dir {data}", "--manual-dir {own}"],
