@@ -167,7 +167,7 @@ def main() -> None:
         sizes = ["--one", str(height), "--width", str(given.width)]
         done = subprocess.run(
             [sys.executable, __file__, *sizes],
-            env=os.environ | {"KERAS_BACKEND": "numpy"},
+            env=os.environ | {"KERAS_BACKEND": "jax"},
             capture_output=True, text=True, check=True, cwd=ROOT,
         )  # fmt: skip
         record["memory"].append(json.loads(done.stdout.splitlines()[-1]))

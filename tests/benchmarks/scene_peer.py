@@ -122,7 +122,7 @@ def main() -> None:
                     done = subprocess.run(
                         [python, __file__, "--one", side, str(scene)],
                         # No network: Keras's NumPy backend spares TensorFlow's memory.
-                        env=os.environ | {"KERAS_BACKEND": "numpy"},
+                        env=os.environ | {"KERAS_BACKEND": "jax"},
                         capture_output=True, text=True, check=True,
                     )  # fmt: skip
                     runs[side].append(json.loads(done.stdout.splitlines()[-1]))

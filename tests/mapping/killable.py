@@ -34,7 +34,7 @@ def run(image, folder, predict, mask=None):
 
 if __name__ == "__main__":
     # No test of networks: the model is a function, and TensorFlow need not start.
-    os.environ["KERAS_BACKEND"] = "numpy"
+    os.environ["KERAS_BACKEND"] = "jax"
     from landslide_tf.cli import main, map
 
     image, folder = sys.argv[1], Path(sys.argv[2])

@@ -6,9 +6,10 @@ import pytest
 
 from landslide_tf import models
 from landslide_tf.errors import RecipeError
+from landslide_tf.models.layer_groups import LAYER_GROUPS
 from landslide_tf.train import load_recipe
 from landslide_tf.train.tasks import task_of
-from landslide_tf.train.tasks.network import LAYER_GROUPS, builder_arguments
+from landslide_tf.train.tasks.network import builder_arguments
 
 BANDS = "data.image=[nir, red, green, swir]"
 
