@@ -32,6 +32,18 @@ class RunError(LandslideTFError):
     """A run folder, checkpoint or export cannot be used."""
 
 
+def first_line(error: BaseException) -> str:
+    """Returns the first line of what an exception says.
+
+    Args:
+        error: An exception of another library, whose text may have any form.
+
+    Returns:
+        The line; the exception's class where it says nothing.
+    """
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns the end of an error message that suggests near names.
 

@@ -9,8 +9,8 @@ import platform
 import secrets
 import shutil
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from landslide_tf.errors import DataError, RunError
@@ -169,6 +169,25 @@ def sha256(path: str | Path) -> str:
     """Returns the SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_states(paths: Iterable[str | Path]) -> list[list[str | int]]:
+    """Returns what tells that files have changed, without reading them.
+
+    Args:
+        paths: Files; others, such as names of parts of a file that GDAL opens, have no
+            state but their name.
+
+    Returns:
+        Path, bytes and time of change (nanoseconds) of each file, as JSON values.
+    """
+    found: list[list[str | int]] = []
+    for path in paths:
+        found.append([str(path)])
+        with suppress(OSError):
+            state = os.stat(path)
+            found[-1] += [state.st_size, state.st_mtime_ns]
+    return found
 
 
 def _prepare(target: Path) -> Path:

@@ -10,6 +10,7 @@ from landslide_tf.errors import (
     ModelError,
     check_choice,
     did_you_mean,
+    first_line,
 )
 
 WORDS = ("median_frequency", "log", None)
@@ -60,3 +61,8 @@ def test_the_caller_chooses_the_error_and_any_iterable():
         check_choice("name", "c", (letter for letter in "ab"), ModelError)
     with pytest.raises(DataError, match="cannot be `None`"):
         check_choice("name", None, "ab")
+
+
+def test_the_first_line_of_an_exception_is_its_class_where_it_says_nothing():
+    assert first_line(ValueError("\n\n  no such band\nat line 3")) == "no such band"
+    assert first_line(IndexError()) == "IndexError"

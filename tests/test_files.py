@@ -1,5 +1,6 @@
 """Atomic files and folders: complete or absent, also for a killed process."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from landslide_tf.errors import DataError, RunError
-from landslide_tf.files import atomic_folder, atomic_path, locked, remove_leftovers
+from landslide_tf.files import (
+    atomic_folder,
+    atomic_path,
+    file_states,
+    locked,
+    remove_leftovers,
+)
 
 
 def names(folder: Path) -> set[str]:
@@ -160,3 +167,13 @@ def test_a_lock_keeps_others_out_and_ends_with_its_process(tmp_path):
                 pass
     with locked(folder, "in use"):
         assert names(folder) == {".lock"}
+
+
+def test_states_tell_a_file_of_other_content_and_pass_over_what_is_none(tmp_path):
+    path = tmp_path / "image.tif"
+    path.write_bytes(b"abc")
+    before = file_states([path, "NETCDF:image.nc:red"])
+    path.write_bytes(b"xyz")
+    os.utime(path, ns=(0, 5))
+    assert file_states([path]) == [[str(path), 3, 5]] != before[:1]
+    assert before[1] == ["NETCDF:image.nc:red"]

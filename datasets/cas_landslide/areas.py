@@ -15,7 +15,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio import Affine
 
 from landslide_tf.datasets.cas_landslide.subsets import SUBSETS, plain_name
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, first_line
 from landslide_tf.raster.vector import read_shapes
 from landslide_tf.raster.vector_layer import vector_path
 from landslide_tf.terrain import Grid
@@ -81,7 +81,7 @@ def _name_field(file: Path) -> str | None:
     except (DataSourceError, DataLayerError) as error:
         raise DataError(
             f"outlines `{file}` must be a shapefile that can be read, received: "
-            f"{str(error).splitlines()[0]}; check that all of its files are there."
+            f"{first_line(error)}; check that all of its files are there."
         ) from error
     kinds = zip(info["fields"], info["dtypes"], strict=True)
     text = [str(field) for field, dtype in kinds if dtype == "object"]

@@ -93,11 +93,19 @@ def export(
     start_tensorflow()
     from landslide_tf.serving import MAX_PIXELS, check_export, check_kit, write_kit
     from landslide_tf.serving import export as export_model
+    from landslide_tf.serving.conversion import check_format
     from landslide_tf.train import RunFolder, example_inputs
 
     folder = RunFolder(run)
     session = options.session(data_dir, manual_dir, arrays)
     check_export(out, read=[run, *session.inputs])
+    if format != "saved_model":
+        check_format(format, precision)
+    if (precision == "int8") != (calibrate is not None):
+        raise ModelError(
+            "`--precision int8` and `--calibrate` belong together: the data give the "
+            "ranges of values."
+        )
     if kit is not None:
         if format != "saved_model":
             raise ModelError(
@@ -132,11 +140,12 @@ def export(
     if kit is not None:
         for file in write_kit(out, kit):
             typer.echo(file)
-    if precision == "int8" and format != "deepness":
-        _show_loss(folder, str(path), session)
+    # Deepness alone runs its files, and addresses are not read.
+    if precision == "int8" and format != "deepness" and isinstance(path, Path):
+        _show_loss(folder, path, session)
 
 
-def _show_loss(run: RunFolder, exported: str, session: Session) -> None:
+def _show_loss(run: RunFolder, exported: Path, session: Session) -> None:
     """Prints what the test split's landslide IoU is before and after."""
     from landslide_tf import serving
     from landslide_tf.train import evaluate_run

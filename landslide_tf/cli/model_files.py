@@ -93,7 +93,7 @@ def _keras_member(path: Path, metadata: Path | None, region: str | None) -> Memb
 def _served_member(
     folder: Path, region: str | None, runtime: _Runtime | None
 ) -> Member:
-    if not folder.suffix:
+    if folder.is_dir():
         start_tensorflow()  # only the files of other runtimes do without
     from landslide_tf import serving
     from landslide_tf.mapping import Member
@@ -111,11 +111,10 @@ def _served_member(
             f"`{folder}` takes {', '.join(f'`{n}`' for n in names)}, not an image and "
             "factors: export the model again, in another format."
         )
-    files = [p for p in served.folder.rglob("*") if p.is_file()]
     return Member(
         lambda inputs: served({name: inputs[name] for name in names})["probabilities"],
         served.metadata,
-        _digest(sorted(files)),
+        _digest(served.files),
     )
 
 

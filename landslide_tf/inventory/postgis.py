@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import shapely
 
-from landslide_tf.errors import DataError, RunError
+from landslide_tf.errors import DataError, RunError, first_line
 from landslide_tf.inventory.schema import FIELDS, SCENE_FIELDS, Settings, Value
 from landslide_tf.inventory.store import Row, Store, columns_sql
 
@@ -76,7 +76,7 @@ class PostGIS(Store):
             yield
         except self._error as error:
             raise DataError(
-                f"`{self.name}` cannot be used: {str(error).splitlines()[0]}."
+                f"`{self.name}` cannot be used: {first_line(error)}."
             ) from error
 
     def execute(self, sql: str, rows: Iterable[Mapping[str, Value | bytes]]) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import math
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +17,7 @@ import numpy as np
 import rasterio
 
 from landslide_tf.errors import DataError, LandslideTFError
-from landslide_tf.files import atomic_path
+from landslide_tf.files import atomic_path, file_states
 from landslide_tf.mapping.existing import IMAGE, check_map, image_names
 from landslide_tf.mapping.output import (
     Arrays,
@@ -258,11 +257,6 @@ def _job(
 ) -> dict[str, Any]:
     """Returns what the strips depend on."""
     files = scene.files
-    states = []
-    for path in files.read:
-        with contextlib.suppress(OSError):
-            state = os.stat(path)
-            states.append([path, state.st_size, state.st_mtime_ns])
     models = [[m.identity, m.metadata.model_dump_json()] for m in members]
     digest = hashlib.sha256(json.dumps(models).encode()).hexdigest()
     how = asdict(options)
@@ -271,7 +265,7 @@ def _job(
     return {
         "version": __version__,
         "models": digest,
-        "files": states,
+        "files": file_states(files.read),
         "scene": [*files.image, files.dem and asdict(files.dem), dict(files.factor)],
         "bands": [*scene.scene.bands, *scene.scene.ndvi_bands],
         "scale": [scene.scale, scene.scene.calibrated],

@@ -11,6 +11,7 @@ import stat
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -20,7 +21,15 @@ import keras
 from landslide_tf.errors import ModelError
 
 # What Keras, h5py and zipfile raise for files that are corrupt or do not fit.
-UNREADABLE = (ValueError, KeyError, OSError, zipfile.BadZipFile)
+UNREADABLE = (
+    ValueError,
+    KeyError,
+    OSError,
+    EOFError,
+    RuntimeError,  # of HDF5, and of archives with a password
+    zipfile.BadZipFile,
+    zlib.error,
+)
 # A file may grow so many times when it is unpacked, where it grows beyond a size.
 EXPANSION, LEAST = 100, 2**30
 _WEIGHTS = "model.weights.h5"  # in a `.keras` file
@@ -106,7 +115,7 @@ def check_weight_file(path: Path) -> None:
                 check_hdf5(file, path.stat().st_size)
     except ModelError as error:
         raise ModelError(f"`{path}` is refused: {error}.") from error
-    except (*UNREADABLE, RecursionError) as error:
+    except UNREADABLE as error:
         said = one_line(error) or type(error).__name__
         raise ModelError(f"`{path}` is damaged: {said}.") from error
 
@@ -123,7 +132,8 @@ def check_archive(archive: zipfile.ZipFile, size: int) -> None:
     """
     for entry in archive.infolist():
         path = PurePosixPath(entry.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        drive = any(":" in part for part in path.parts[:1])  # an entry may be nameless
+        if path.is_absolute() or ".." in path.parts or drive:
             raise ModelError(f"its entry `{entry.filename}` lies out of its folder")
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise ModelError(f"its entry `{entry.filename}` is a link")

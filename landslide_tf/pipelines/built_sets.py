@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError, did_you_mean, first_line
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.pipelines.store import (
     ChosenExamples,
@@ -262,7 +262,7 @@ def _records_of(
     try:
         parts = builder.info.splits[split].file_instructions
     except ValueError as error:  # TFDS's word for a slice that the split has not
-        line = str(error).strip().splitlines()[0]
+        line = first_line(error)
         raise DataError(f"Data set `{name}`, split `{split}`: {line}") from error
     whole = builder.info.splits[split.split("[")[0]]
     files = [Path(path) for path in whole.filepaths]
@@ -395,5 +395,5 @@ def build(
     try:
         builder.download_and_prepare(download_config=config)
     except (AssertionError, OSError) as error:
-        line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        line = first_line(error)
         raise DataError(f"Data set `{builder.name}` cannot be built: {line}") from error

@@ -21,7 +21,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, first_line
 from landslide_tf.raster.grid import Window
 from landslide_tf.terrain import Grid
 
@@ -87,7 +87,7 @@ def writable(path: Path) -> Iterator[None]:
     try:
         yield
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise NotWritten(
             f"`{path}` cannot be written ({reason}): free space or name another place, "
             "and run the same command again; finished strips are kept."

@@ -20,7 +20,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOEr
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, first_line
 from landslide_tf.terrain import Grid, cell_size
 from landslide_tf.terrain.elevation import check_placed
 
@@ -120,7 +120,7 @@ def open_dataset(path: FilePath, what: str) -> DatasetReader:
         others = " and what it refers to" if str(path).lower().endswith(".vrt") else ""
         raise DataError(
             f"{what} `{path}` must be a raster that can be read, received: "
-            f"{str(error).splitlines()[0]}; check that the file{others} is there and "
+            f"{first_line(error)}; check that the file{others} is there and "
             "whole."
         ) from error
     # A VRT opens without its sources and fails where the first is read.
@@ -180,7 +180,7 @@ def readable(path: FilePath, what: str) -> Iterator[None]:
     try:
         yield
     except RasterioIOError as error:
-        reason = str(error.__cause__ or error).splitlines()[0]  # rasterio's says less
+        reason = first_line(error.__cause__ or error)  # rasterio's says less
         raise DataError(
             f"{what} `{path}` must be a whole raster, received: {reason}; the file is "
             "truncated or corrupt."

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from pyproj.exceptions import CRSError
 
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, first_line
 from landslide_tf.raster.antimeridian import Geometries, cut_at_antimeridian
 from landslide_tf.raster.cog import NotWritten
 from landslide_tf.raster.reprojection import reprojected
@@ -155,7 +155,7 @@ def write_polygons(
                 vector_path(path), layer=layer, force_feature_count=True
             )
         except (OSError, DataSourceError, DataLayerError, FeatureError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise NotWritten(f"`{path}` cannot be written: {reason}.") from error
     # On a full disk GDAL leaves out the spatial index and says nothing.
     lacks_index = (

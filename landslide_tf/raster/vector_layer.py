@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FieldError, GeometryError
 
-from landslide_tf.errors import LISTED, DataError
+from landslide_tf.errors import LISTED, DataError, first_line
 from landslide_tf.raster.antimeridian import Geometries
 
 _PYOGRIO = (DataSourceError, DataLayerError, FieldError, GeometryError)
@@ -89,7 +89,7 @@ def read_layer(
     except _PYOGRIO as error:
         raise DataError(
             f"{what} must be a vector file that can be read, received: "
-            f"{str(error).splitlines()[0]}; check that the file is there and whole."
+            f"{first_line(error)}; check that the file is there and whole."
         ) from error
     kind, missing = str(meta["geometry_type"]), wkb is None  # a table has none
     geometries = np.atleast_1d(shapely.from_wkb([] if missing else wkb, "ignore"))

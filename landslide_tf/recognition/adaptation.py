@@ -7,7 +7,6 @@ examples without labels here, cut as the model looks at them.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from landslide_tf.errors import DataError, RunError
-from landslide_tf.files import atomic_path, sha256
+from landslide_tf.files import atomic_path, file_states, sha256
 from landslide_tf.mapping import SceneFiles
 from landslide_tf.mapping.scene import ModelScene, open_scene
 from landslide_tf.metadata import FILE_NAME, IGNORE_VALUE, ModelMetadata
@@ -96,16 +95,11 @@ def _made_of(
     source: RunFolder, scenes: Sequence[SceneFiles], recipe: Recipe
 ) -> dict[str, Any]:
     """Returns what an adaptation depends on, as JSON values."""
-    files = []
-    for name in (name for scene in scenes for name in scene.read):
-        path, size = os.path.abspath(name), None
-        with contextlib.suppress(OSError):  # what GDAL opens need not be a file
-            size = os.path.getsize(path)
-        files.append([path, size])
-    settings = [repr((scene.bands, scene.nodata, scene.scale)) for scene in scenes]
+    files = [os.path.abspath(name) for scene in scenes for name in scene.read]
+    settings = [repr((s.bands, s.nodata, s.scale, s.dem)) for s in scenes]
     return {
         "run": sha256(source.model),
-        "files": files,
+        "files": file_states(files),
         "settings": settings,
         "recipe": recipe.model_dump(mode="json"),
     }

@@ -33,6 +33,7 @@ COMPOSE, KUBERNETES = "compose.yaml", "kubernetes.yaml"
 _FILES = (MODELS, BATCHING, MONITORING, COMPOSE, KUBERNETES)
 _CONFIG, _METRICS = "/config", "/monitoring/prometheus/metrics"
 _GRPC, _REST = 8500, 8501
+_LONGEST = 50  # letters of a service's name: 63 are allowed, and some get an ending
 _FLAGS = (
     f"--model_config_file={_CONFIG}/{MODELS}",
     # Read anew, so that labels move without a restart.
@@ -58,7 +59,8 @@ def check_kit(folder: str | Path, read: Iterable[str | Path | None] = ()) -> Non
         read: Files and folders that are read, the model's among them.
 
     Raises:
-        DataError: If it is of such a kind.
+        DataError: If it is read, lies in the model's folder or on another file system,
+            or holds anything but such files.
 
     Example:
         >>> from landslide_tf import serving
@@ -72,6 +74,14 @@ def check_kit(folder: str | Path, read: Iterable[str | Path | None] = ()) -> Non
                 "folder of versions; export to one, and copy both."
             )
     check_apart([folder], read)
+    inside = Path(os.path.realpath(folder))
+    for path in (Path(path) for path in read if path is not None):
+        holds_versions = not path.exists() or versions(path)
+        if holds_versions and inside.is_relative_to(os.path.realpath(path)):
+            raise DataError(
+                f"`{folder}` lies in `{path}`, which holds versions of a model alone: "
+                "name a folder beside it."
+            )
     check_own_folder(folder, "files of a server", lambda path: path.name in _FILES)
 
 
@@ -129,7 +139,7 @@ def write_kit(
     write_requests(model, _size(model, tile), sizes)
     # The host's folder is found from the file that names it.
     source = os.path.relpath(export.resolve(), folder.resolve())
-    name = re.sub(r"[^a-z0-9]+", "-", model.metadata.name.lower()).strip("-") or "model"
+    name = _service_name(model.metadata.name)
     config = {
         MODELS: _models(model.metadata.name, labels),
         BATCHING: _batching(sizes),
@@ -146,6 +156,13 @@ def write_kit(
         with atomic_path(folder / file) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return [folder / file for file in texts]
+
+
+def _service_name(name: str) -> str:
+    """Returns a model's name as Kubernetes takes names of services (RFC 1035)."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    plain = plain if plain[:1].isalpha() else f"model-{plain}"
+    return plain[:_LONGEST].strip("-")
 
 
 def _size(model: ServedModel, tile: int | None) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from landslide_tf.serving.conversion import (
     deepness_function,
 )
 from landslide_tf.serving.network import FACTORS, IMAGE, PROBABILITIES, Network
-from landslide_tf.serving.runtimes import ConvertedModel
+from landslide_tf.serving.runtimes import ConvertedModel, listed
 from landslide_tf.serving.verification import compiled_outputs
 
 if TYPE_CHECKING:
@@ -64,20 +64,51 @@ def check_portable(
             "Precision `int8` needs inputs to calibrate with, and no other takes them "
             f"(`calibration`): received {len(calibration)} for `{precision}`."
         )
-    if size is not None and min(size) < network.smallest:
-        raise ModelError(
-            f"`size` must be at least {network.smallest} x {network.smallest} pixels, "
-            f"received {size[0]} x {size[1]}."
-        )
-    if format != "deepness":
-        return
-    if set(network.inputs) - {IMAGE, FACTORS} or not network.gives_probabilities:
+    for batch in calibration:
+        if set(batch) != set(network.inputs):
+            raise ModelError(
+                f"`calibration` must hold the inputs {listed(network.inputs)} of "
+                f"`{network.name}`, received {listed(batch)}."
+            )
+    if format == "deepness" and (
+        set(network.inputs) - {IMAGE, FACTORS} or not network.gives_probabilities
+    ):
         raise ModelError(
             f"`{network.name}` cannot be run by Deepness, which takes one image and "
             "shows its probabilities: export it as `onnx`."
         )
-    if size is not None and size[0] != size[1]:
-        raise ModelError(f"Deepness takes squares, received {size[0]} x {size[1]}.")
+    _size_of_graph(network, format, size)
+
+
+def _size_of_graph(
+    network: Network, format: Format, size: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    """Returns height and width of the graph that is written, None for any size.
+
+    Raises:
+        ModelError: If the network or the format does not take the size.
+    """
+    shapes = [tensor.shape for tensor in network.inputs.values()]
+    own = next((shape[1:3] for shape in shapes if len(shape) == 4), (None, None))
+    if size is None and format == "deepness":
+        tile = network.metadata.tile or _TILE
+        size = own[0] or tile, own[1] or tile
+    if size is None:
+        return None
+    asked = f"{size[0]} x {size[1]}"
+    if min(size) < network.smallest:
+        raise ModelError(
+            f"`size` must be at least {network.smallest} x {network.smallest} pixels, "
+            f"received {asked}."
+        )
+    if any(known not in (None, n) for known, n in zip(own, size, strict=True)):
+        raise ModelError(
+            f"`{network.name}` takes images of {own[0]} x {own[1]} pixels (None = any) "
+            f"alone, received `size` {asked}: leave it out."
+        )
+    if format == "deepness" and size[0] != size[1]:
+        raise ModelError(f"Deepness takes squares, received {asked}.")
+    return size
 
 
 def write_portable(
@@ -101,9 +132,12 @@ def write_portable(
     Raises:
         RunError: If the file does not give the network's values.
     """
-    if format == "deepness" and size is None:
-        size = (network.metadata.tile or _TILE,) * 2
+    size = _size_of_graph(network, format, size)
     specs = _specs(network, size)
+    calibration = [
+        {name: np.asarray(batch[name], t.dtype) for name, t in network.inputs.items()}
+        for batch in calibration
+    ]
     if format == "deepness":
         assert size is not None
         serve = deepness_function(network, specs, size[0])

@@ -6,7 +6,7 @@ neither TensorFlow nor Keras.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,12 +15,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from landslide_tf.errors import ModelError, RunError
-from landslide_tf.metadata import ModelMetadata
+from landslide_tf.errors import ModelError, RunError, first_line
+from landslide_tf.metadata import FILE_NAME, ModelMetadata
 from landslide_tf.serving.conversion import ARITHMETIC, FILES
 
 Runtime = Literal["onnxruntime", "openvino", "litert"]
 Shape = tuple[int | None, ...]
+Specs = Mapping[str, tuple[Shape | None, np.dtype[Any]]]
 
 # The runtimes of each kind of file, the one that is taken first in front.
 _OF_SUFFIX: dict[str, tuple[Runtime, ...]] = {
@@ -89,13 +90,20 @@ class ConvertedModel:
         try:
             self._engine = load(path)
         except Exception as error:  # each runtime has classes of its own, some plain
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise RunError(
-                f"`{path}` cannot be loaded by {self.runtime}: {line}"
+                f"`{path}` cannot be loaded by {self.runtime}: {first_line(error)}"
             ) from error
         self.input_shapes = {
             name: shape for name, (shape, _) in sorted(self._engine.inputs.items())
         }
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that the model is read from."""
+        found = [self.path, self.folder / FILE_NAME]
+        if self.path.suffix == ".xml":  # OpenVINO's weights lie beside its graph
+            found.append(self.path.with_suffix(".bin"))
+        return found
 
     def __call__(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
         """Runs the model.
@@ -108,30 +116,57 @@ class ConvertedModel:
             classes), float32 in [0, 1].
 
         Raises:
-            ModelError: If a name is missing or unknown, or a shape does not fit.
+            ModelError: If a name is missing or unknown, a shape does not fit, or the
+                runtime refuses a value.
         """
-        known = self._engine.inputs
-        if set(inputs) != set(known):
-            raise ModelError(
-                f"`{self.path}` takes the inputs {_listed(known)}, received "
-                f"{_listed(inputs)}: pass exactly those."
-            )
-        arrays = {}
-        for name, (shape, dtype) in known.items():
-            array = np.asarray(inputs[name])
-            if not _fits(array.shape, shape):
-                raise ModelError(
-                    f"input `{name}` of `{self.path}` must have the shape {shape} "
-                    f"(None = any, at least 1), received {array.shape}."
-                )
-            arrays[name] = np.ascontiguousarray(array, dtype)
+        arrays = fitting_arrays(inputs, self._engine.inputs, self.path)
         sizes = {array.shape[:3] for array in arrays.values() if array.ndim == 4}
         if len(sizes) > 1:
             raise ModelError(
                 f"the inputs of `{self.path}` must be of one size, received "
                 f"{ {name: array.shape for name, array in arrays.items()} }."
             )
-        return self._engine.run(arrays)
+        try:
+            return self._engine.run(arrays)
+        except Exception as error:  # each runtime has classes of its own, some plain
+            raise ModelError(
+                f"`{self.path}` cannot be run by {self.runtime}: {first_line(error)}"
+            ) from error
+
+
+def fitting_arrays(
+    inputs: Mapping[str, ArrayLike], known: Specs, model: Path
+) -> dict[str, NDArray[Any]]:
+    """Returns inputs as arrays of the types that a model takes.
+
+    Args:
+        inputs: One array a name.
+        known: Shape and type of each input that the model has; no shape where the
+            model itself checks it.
+        model: Its file or folder, for messages.
+
+    Returns:
+        Contiguous arrays by name.
+
+    Raises:
+        ModelError: If a name is missing or unknown, a shape does not fit, or a value is
+            no whole number where one is needed.
+    """
+    if set(inputs) != set(known):
+        raise ModelError(
+            f"`{model}` takes the inputs {listed(known)}, received "
+            f"{listed(inputs)}: pass exactly those."
+        )
+    arrays = {}
+    for name, (shape, dtype) in known.items():
+        array = _array(inputs[name], dtype, name)
+        if shape is not None and not _fits(array.shape, shape):
+            raise ModelError(
+                f"input `{name}` of `{model}` must have the shape {shape} "
+                f"(None = any, at least 1), received {array.shape}."
+            )
+        arrays[name] = array
+    return arrays
 
 
 def model_file(folder: Path) -> Path | None:
@@ -170,7 +205,21 @@ def _fits(found: tuple[int, ...], wanted: Shape) -> bool:
     )
 
 
-def _listed(names: Mapping[str, Any]) -> str:
+def _array(value: ArrayLike, wanted: np.dtype[Any], name: str) -> NDArray[Any]:
+    """Returns a value as the type that a model takes, where it can hold it."""
+    # As objects: NumPy's own texts lose zero bytes at the end of a file.
+    array = np.asarray(value, object if wanted.kind == "O" else None)
+    found = np.asarray(array, wanted, order="C")
+    if wanted.kind in "iu" and not np.array_equal(found, array):
+        raise ModelError(
+            f"input `{name}` must hold whole numbers that {wanted} can hold, received "
+            f"others as {array.dtype}."
+        )
+    return found
+
+
+def listed(names: Iterable[str]) -> str:
+    """Returns names in backticks, for a message."""
     return ", ".join(f"`{n}`" for n in sorted(names)) or "none"
 
 
@@ -181,6 +230,9 @@ def _onnxruntime(path: Path) -> Engine:
         str(path), providers=onnxruntime.get_available_providers()
     )
     types = {"tensor(float)": np.float32, "tensor(int32)": np.int32}
+    for given in session.get_inputs():
+        if given.type not in types:
+            raise ValueError(f"its input `{given.name}` is of the type {given.type}")
     inputs = {
         i.name: (
             tuple(size if isinstance(size, int) else None for size in i.shape),

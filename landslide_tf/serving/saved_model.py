@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from landslide_tf.errors import ModelError, RunError
+from landslide_tf.errors import ModelError, RunError, first_line
 from landslide_tf.files import atomic_folder, remove_leftovers
 from landslide_tf.metadata import ModelMetadata, describe
 from landslide_tf.serving.assets import write_assets
@@ -93,6 +93,7 @@ def export(
         The version's folder, an address as text.
 
     Raises:
+        DataError: If the folder holds anything but versions.
         ModelError: If the model and its metadata do not fit each other or serving.
         RunError: If the version exists, the folder cannot be written, or the written
             model does not give the values of `model`.
@@ -198,9 +199,5 @@ def _write_graph(
     except tf.errors.OpError as error:
         raise RunError(
             f"the graph of `{network.name}` cannot be written to `{folder.parent}` "
-            f"({_first_line(error)}): nothing was exported; free or name another place."
+            f"({first_line(error)}): nothing was exported; free or name another place."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

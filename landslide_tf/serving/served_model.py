@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from landslide_tf.errors import ModelError, RunError, did_you_mean
+from landslide_tf.errors import ModelError, RunError, did_you_mean, first_line
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.serving.runtimes import (
     ConvertedModel,
     Runtime,
+    fitting_arrays,
     is_model_file,
     model_file,
 )
 from landslide_tf.serving.safety import check_graph
-from landslide_tf.serving.versions import GRAPH_FILE, versions
+from landslide_tf.serving.versions import GRAPH_FILE, is_remote, versions
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    pass
 
 SIGNATURE = "serving_default"
 EXTRA = "assets.extra"
@@ -58,7 +59,7 @@ class ServedModel:
             self._loaded = tf.saved_model.load(str(folder))
         except (OSError, IndexError, DecodeError, tf.errors.OpError) as error:
             raise RunError(
-                f"`{folder}` is not a whole SavedModel ({str(error).splitlines()[0]}): "
+                f"`{folder}` is not a whole SavedModel ({first_line(error)}): "
                 "export the model again."
             ) from error
         if SIGNATURE not in self._loaded.signatures:
@@ -75,6 +76,11 @@ class ServedModel:
         self.input_shapes = {
             name: tuple(spec.shape) for name, spec in sorted(specs.items())
         }
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that the model is read from."""
+        return sorted(path for path in self.folder.rglob("*") if path.is_file())
 
     def specs(self, signature: str) -> dict[str, Any]:
         """Returns the `tf.TensorSpec` of every input of a signature, by name.
@@ -113,20 +119,17 @@ class ServedModel:
         import tensorflow as tf
 
         specs = self.specs(signature)
-        if set(inputs) != set(specs):
-            raise ModelError(
-                f"`{self.folder}` takes the inputs {_listed(specs)}, received "
-                f"{_listed(inputs)}: pass exactly those."
+        known = {
+            name: (
+                None if spec.shape.rank is None else tuple(spec.shape),
+                np.dtype(spec.dtype.as_numpy_dtype),
             )
-        tensors = {}
-        for name, spec in specs.items():
-            array = _array(inputs[name], spec.dtype, name)
-            if not spec.shape.is_compatible_with(array.shape):
-                raise ModelError(
-                    f"input `{name}` of `{self.folder}` must have the shape "
-                    f"{tuple(spec.shape)} (None = any), received {array.shape}."
-                )
-            tensors[name] = tf.constant(array, spec.dtype)
+            for name, spec in specs.items()
+        }
+        arrays = fitting_arrays(inputs, known, self.folder)
+        tensors = {
+            name: tf.constant(arrays[name], spec.dtype) for name, spec in specs.items()
+        }
         try:
             outputs = self._loaded.signatures[signature](**tensors)
         except tf.errors.InvalidArgumentError as error:
@@ -161,6 +164,11 @@ def load(
         >>> list(model.input_shapes), model.folder.name  # the newest version
         (['factors', 'image'], '1')
     """
+    if is_remote(folder):
+        raise RunError(
+            f"`{folder}` is of another file system, and models are loaded from local "
+            "folders: copy the version, or load it with `tf.saved_model.load`."
+        )
     folder = Path(folder)
     if is_model_file(folder):
         return ConvertedModel(folder, runtime)
@@ -185,26 +193,8 @@ def _holds_model(folder: Path) -> bool:
     return (folder / GRAPH_FILE).is_file() or model_file(folder) is not None
 
 
-def _array(value: ArrayLike, dtype: tf.DType, name: str) -> NDArray[Any]:
-    """Returns a value as the type that a signature takes, where it can hold it."""
-    wanted = np.dtype(dtype.as_numpy_dtype)
-    # As objects: NumPy's own texts lose zero bytes at the end of a file.
-    array = np.asarray(value, object if wanted.kind == "O" else None)
-    found = array.astype(wanted)
-    if wanted.kind in "iu" and not np.array_equal(found, array):
-        raise ModelError(
-            f"input `{name}` must hold whole numbers that {wanted} can hold, received "
-            f"others as {array.dtype}."
-        )
-    return found
-
-
 def _sentence(message: str) -> str:
     """Returns what a check in the graph says, without where TensorFlow met it."""
     text = " ".join(message.split())
     found = re.search(r"assertion failed: \[(.*?)\](?: \[\[|$)", text)
     return found[1] if found else text
-
-
-def _listed(names: Mapping[str, Any]) -> str:
-    return ", ".join(f"`{n}`" for n in sorted(names)) or "none"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from landslide_tf.errors import DataError, RunError
+from landslide_tf.errors import DataError, RunError, first_line
 from landslide_tf.outputs import check_apart, check_own_folder
 
 GRAPH_FILE = "saved_model.pb"
@@ -53,10 +53,10 @@ def told(folder: str | Path, doing: str) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        why = (error.message.splitlines() or [type(error).__name__])[0]
         raise RunError(
-            f"`{folder}` cannot be {doing} ({why}): check the address, the rights and "
-            "that TensorFlow has its file system, or name a local folder."
+            f"`{folder}` cannot be {doing} ({first_line(error)}): check the address, "
+            "the rights and that TensorFlow has its file system, or name another "
+            "folder."
         ) from error
 
 
@@ -135,8 +135,9 @@ def check_export(folder: str | Path, read: Iterable[str | Path | None] = ()) -> 
         DataError: If it is read, or holds anything but versions.
         RunError: If its file system cannot be reached.
 
-    >>> from landslide_tf import serving
-    >>> serving.check_export("new")
+    Example:
+        >>> from landslide_tf import serving
+        >>> serving.check_export("new")
     """
     if is_remote(folder):
         for name in _names(str(folder)):

@@ -19,7 +19,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, first_line
 from landslide_tf.terrain.gradient import missing_to_nan, real_array
 from landslide_tf.terrain.grid import Grid, aligned_offset
 from landslide_tf.terrain.resampling import to_crs
@@ -207,7 +207,7 @@ def _read_raster(
             with rasterio.open(dem) as dataset:
                 return _read_dataset(dataset, name, target, nodata, z_unit)
     except RasterioIOError as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise DataError(
             f"{name} must be a raster that can be read, got: {reason}; check that the"
             " file is there and whole."

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from landslide_tf.errors import ModelError
+from landslide_tf.errors import LandslideTFError, ModelError
 from landslide_tf.models import tsmu, tsmu_net, unet, weights
 from landslide_tf.models.backbones.pretrained import load_backbone_weights
 from landslide_tf.models.weight_files import check_weight_file
@@ -195,6 +195,30 @@ def test_an_entry_out_of_the_folder(archive, name):
     for read in (load_network, lambda path: unet(**SMALL, weights=path)):
         with pytest.raises(ModelError, match="lies out of its folder"):
             read(archive)
+
+
+@pytest.mark.parametrize("name", ["", ".", "./"])
+def test_an_entry_without_a_name_harms_nothing(archive, name):
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr(name, "")
+    check_weight_file(archive)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
+def test_an_archive_that_cannot_be_unpacked_is_one_line(archive, name):
+    with zipfile.ZipFile(archive) as file:
+        entries = {entry: file.read(entry) for entry in file.namelist()}
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for entry, content in entries.items():
+            file.writestr(entry, content)
+        start = file.getinfo(name).header_offset + 30 + len(name)
+    data = bytearray(archive.read_bytes())
+    data[start] = 0xFF  # a block of no known type
+    archive.write_bytes(data)
+    for read in (load_network, lambda path: unet(**SMALL, weights=path)):
+        with pytest.raises(LandslideTFError, match="invalid block type") as caught:
+            read(archive)
+        assert "\n" not in str(caught.value)
 
 
 def test_a_link_in_an_archive(archive):

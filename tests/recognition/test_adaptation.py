@@ -83,6 +83,10 @@ def test_a_run_adapts_to_images_once_and_goes_on_after_a_stop(
     with pytest.raises(RunError, match="other images or by other settings"):
         adapt_to_images(*given, changes=[*FEW, "training.epochs=2"], **how)
     assert json.loads((out / "adaptation.json").read_text())["files"][0][0] == str(path)
+    with rasterio.open(path, "r+") as dataset:  # as many bytes, another image
+        dataset.write(values[::-1])
+    with pytest.raises(RunError, match="other images or by other settings"):
+        adapt_to_images(*given, changes=FEW, **how)
 
 
 def _killed(*_):

@@ -86,6 +86,20 @@ def test_a_command_takes_the_file(folders, dilated, name):
     assert member.metadata.threshold == 0.4 and member.identity
 
 
+def test_a_file_is_told_by_what_it_is_read_from(folders, tmp_path):
+    """Not by what lies beside it, such as the map that is written."""
+    for name in ("model.xml", "model.bin", "model.json"):
+        (tmp_path / name).write_bytes((folders["openvino"] / "1" / name).read_bytes())
+    before = load_member(str(tmp_path / "model.xml")).identity
+    (tmp_path / "map.tif").write_bytes(b"half a map")
+    assert load_member(str(tmp_path / "model.xml")).identity == before
+    weights = tmp_path / "model.bin"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert load_member(str(tmp_path / "model.xml")).identity != before
+
+
 def test_either_runtime_runs_onnx(folders):
     inputs = random_inputs(1, 16, 24)
     found = [
@@ -144,6 +158,26 @@ def test_a_fixed_size_takes_no_other(dilated, metadata, tmp_path, name):
         loaded(random_inputs(1, 40, 24))
 
 
+@pytest.fixture
+def square():
+    """A network of images of 16 x 16 pixels alone."""
+    image = keras.Input((16, 16, 3), name="image")
+    x = keras.layers.Conv2D(3, 1, activation="softmax", name="probabilities")(image)
+    return keras.Model(image, x, name="square")
+
+
+def test_a_network_of_one_size_is_written_at_that_size(square, tmp_path):
+    metadata = toy_metadata(factors=[], tile=32)
+    with pytest.raises(ModelError, match=r"takes images of 16 x 16 .* `size` 24 x 24"):
+        serving.export(
+            square, tmp_path, metadata=metadata, format="onnx", size=(24, 24)
+        )
+    assert list(tmp_path.iterdir()) == []
+    folder = serving.export(square, tmp_path, metadata=metadata, format="deepness")
+    session = onnxruntime.InferenceSession(folder / "deepness.onnx")
+    assert session.get_inputs()[0].shape[1:] == [3, 16, 16]
+
+
 def test_deepness_reads_its_entries_and_the_model_its_tiles(
     dilated, metadata, tmp_path
 ):
@@ -195,6 +229,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     refused("at least 1 x 1", format="onnx", size=(0, 8))
     refused("are for other formats", precision="float16")
     refused("are for other formats", size=(32, 32))
+    refused("`factors`, `image` of `dilated`, received `image`", format="onnx",
+            precision="int8", calibration=[{"image": np.zeros(3)}])  # fmt: skip
     refused("one of saved_model, onnx", format="pickle")
 
 

@@ -1,5 +1,6 @@
 """What a server is started with, read with the server's own messages."""
 
+import json
 import os
 import shutil
 
@@ -174,6 +175,23 @@ def test_kubernetes_refers_to_what_it_makes(kit):
     assert {p["targetPort"] for p in by_kind["Service"]["spec"]["ports"]} == ports
 
 
+@pytest.mark.parametrize(
+    ("name", "service"),
+    [
+        ("Para 2024", "para-2024"),
+        ("2024 Pará", "model-2024-par"),
+        ("a" * 80, "a" * 50),
+    ],
+)
+def test_kubernetes_takes_the_names(versions, tmp_path, name, service):
+    path = versions / "2" / "assets.extra" / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"name": name}))
+    serving.write_kit(versions, tmp_path / "kit", tile=24, batch_sizes=[1])
+    text = (tmp_path / "kit" / "kubernetes.yaml").read_text()
+    names = [document["metadata"]["name"] for document in yaml.safe_load_all(text)]
+    assert names == [f"{service}-config", service, service]
+
+
 def requests(folder):
     from tensorflow_serving.apis import prediction_log_pb2
 
@@ -307,6 +325,9 @@ def test_other_folders_are_refused(versions, tmp_path):
         serving.write_kit(tmp_path / "none", tmp_path / "kit")
     with pytest.raises(DataError):
         serving.write_kit(versions, versions / "1")
+    for model in (versions, tmp_path / "later"):
+        with pytest.raises(DataError, match=r"lies in .* beside it"):
+            serving.check_kit(model / "kit", [model])
     (tmp_path / "kit").mkdir()
     (tmp_path / "kit" / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match=r"`notes\.txt` is there"):

@@ -72,6 +72,11 @@ def test_a_folder_without_a_model_is_refused(tmp_path, name):
         serving.load(tmp_path / name)
 
 
+def test_an_address_is_refused_as_what_it_is():
+    with pytest.raises(RunError, match="`gs://bucket/model` is of another file system"):
+        serving.load("gs://bucket/model")
+
+
 def flip(path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF

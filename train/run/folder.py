@@ -16,10 +16,10 @@ from typing import Any
 
 import keras
 
-from landslide_tf.errors import RunError
+from landslide_tf.errors import RunError, first_line
 from landslide_tf.files import atomic_path, remove_leftovers
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.models.weight_files import check_weight_file
+from landslide_tf.models.weight_files import UNREADABLE, check_weight_file
 from landslide_tf.train.recipe.schema import Recipe, load_recipe
 
 PACKAGES = ("landslide_tf", "keras", "tensorflow-datasets", "numpy")
@@ -177,13 +177,12 @@ def load_network(path: Path) -> keras.Model:
     check_weight_file(path)
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (*UNREADABLE, TypeError) as error:
         # Keras tells within a model's error that of its layer.
         inner: BaseException = error
         while isinstance(inner, TypeError) and isinstance(inner.__context__, TypeError):
             inner = inner.__context__
-        line = str(inner).strip().splitlines()[0]
-        raise RunError(f"`{path}` cannot be loaded: {line}") from error
+        raise RunError(f"`{path}` cannot be loaded: {first_line(inner)}") from error
 
 
 def require_unused(folder: Path, otherwise: str = "") -> None:

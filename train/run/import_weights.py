@@ -12,12 +12,12 @@ from typing import Any
 import keras
 
 from landslide_tf import models
-from landslide_tf.errors import LandslideTFError, RunError
+from landslide_tf.errors import LandslideTFError, RunError, first_line
 from landslide_tf.files import atomic_folder
 from landslide_tf.metadata import Band, ModelMetadata
 from landslide_tf.models.ada_net import MAIN
 from landslide_tf.models.assembly import functional
-from landslide_tf.models.weight_files import check_weight_file
+from landslide_tf.models.weight_files import UNREADABLE, check_weight_file
 from landslide_tf.models.weights import (
     WeightFile,
     load_weights,
@@ -170,7 +170,7 @@ def _of_name(name: str, changes: Sequence[str]) -> _Template:
     except LandslideTFError:
         raise
     except (TypeError, ValueError) as error:
-        line = str(error).strip().splitlines()[0]
+        line = first_line(error)
         raise RunError(f"Model `{name}`: {line}") from error
     template = _Template(network, name, None)
     inputs = {tensor.name: tensor for tensor in network.inputs}
@@ -234,10 +234,9 @@ def _load_keras(model: keras.Model, path: Path) -> None:
             # Keras only warns of layers that the file does not have.
             warnings.simplefilter("error", UserWarning)
             model.load_weights(path)
-    except (OSError, ValueError, KeyError, UserWarning) as error:
-        line = str(error).strip().splitlines()[0]
+    except (*UNREADABLE, UserWarning) as error:
         raise RunError(
-            f"`{path}` does not fit the network of `{model.name}`: {line}"
+            f"`{path}` does not fit the network of `{model.name}`: {first_line(error)}"
         ) from error
 
 

@@ -11,7 +11,13 @@ import keras
 import numpy as np
 
 from landslide_tf import models
-from landslide_tf.errors import LandslideTFError, ModelError, RecipeError, did_you_mean
+from landslide_tf.errors import (
+    LandslideTFError,
+    ModelError,
+    RecipeError,
+    did_you_mean,
+    first_line,
+)
 from landslide_tf.layers import FactorKind
 from landslide_tf.metadata import Band, Factor, ModelMetadata, Terrain
 from landslide_tf.metrics import prior_bias
@@ -85,7 +91,7 @@ def build_model(
     except LandslideTFError:
         raise
     except (TypeError, ValueError) as error:
-        line = str(error).strip().splitlines()[0]
+        line = first_line(error)
         raise RecipeError(f"Model `{name}`: {line}") from error
 
 

@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.errors import ModelError
-from landslide_tf.models.weight_files import check_archive, check_growth, check_hdf5
+from landslide_tf.models.weight_files import (
+    UNREADABLE,
+    check_archive,
+    check_growth,
+    check_hdf5,
+)
 from landslide_tf.models.weights import torch_file
 
 # Name in PyTorch of each weight of a layer of Keras.
@@ -26,19 +31,8 @@ PARTS = {
     "moving_variance": "running_var",
 }
 _ZIP = b"PK"  # the first bytes of an archive, whose directory is at the end
-# What zipfile, NumPy and a pickle that ends too early raise besides ValueError.
-_DAMAGED = (
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OSError,
-    EOFError,
-    MemoryError,
-    OverflowError,
-    RuntimeError,
-    zipfile.BadZipFile,
-)
+# What NumPy and a pickle that ends too early raise besides.
+_DAMAGED = (*UNREADABLE, IndexError, TypeError, MemoryError, OverflowError)
 
 
 @dataclass(frozen=True)
