@@ -47,7 +47,7 @@ def check_graph(path: Path) -> None:
         ModelError: If it has an operation that reads or writes files, reaches the
             network, calls Python or is unknown, or names a file out of its folder.
     """
-    for graph in _graphs(path):
+    for graph in meta_graphs(path):
         for asset in graph.asset_file_def:
             name = PurePosixPath(asset.filename.replace("\\", "/"))
             if name.is_absolute() or ".." in name.parts or ":" in asset.filename:
@@ -55,7 +55,7 @@ def check_graph(path: Path) -> None:
                     f"`{path.parent}` is refused: it names `{asset.filename}`, which "
                     "lies out of its folder."
                 )
-        for operation in sorted({n.op for n in _nodes(graph, _saver(graph))}):
+        for operation in sorted({n.op for n in nodes_of(graph, _saver(graph))}):
             if not _is_harmless(operation, graph):
                 raise ModelError(
                     f"`{path.parent}` is refused: its operation `{operation}` may do "
@@ -63,7 +63,8 @@ def check_graph(path: Path) -> None:
                 )
 
 
-def _graphs(path: Path) -> Iterable[MetaGraphDef]:
+def meta_graphs(path: Path) -> Iterable[MetaGraphDef]:
+    """Reads the graphs of a `saved_model.pb` without loading them."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()
@@ -71,7 +72,7 @@ def _graphs(path: Path) -> Iterable[MetaGraphDef]:
     return saved.meta_graphs
 
 
-def _nodes(graph: MetaGraphDef, without: Iterable[str] = ()) -> Iterator[NodeDef]:
+def nodes_of(graph: MetaGraphDef, without: Iterable[str] = ()) -> Iterator[NodeDef]:
     """Yields the operations of a graph and of its functions but some."""
     yield from graph.graph_def.node
     for function in graph.graph_def.library.function:

@@ -10,6 +10,7 @@ import numpy as np
 from landslide_tf.array_types import FloatArray, IntArray, Tensor
 from landslide_tf.errors import ModelError, RunError
 from landslide_tf.serving.network import LOGITS, PROBABILITIES, Network
+from landslide_tf.serving.safety import meta_graphs, nodes_of
 from landslide_tf.serving.served_model import load
 from landslide_tf.serving.versions import GRAPH_FILE
 
@@ -42,14 +43,9 @@ def operations(folder: str | Path) -> Iterator[str]:
     Args:
         folder: The version's folder, which holds `saved_model.pb`.
     """
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((Path(folder) / GRAPH_FILE).read_bytes())
-    for graph in (m.graph_def for m in saved.meta_graphs):
-        called = {function.signature.name for function in graph.library.function}
-        for nodes in (graph.node, *(f.node_def for f in graph.library.function)):
-            yield from (node.op for node in nodes if node.op not in called)
+    for graph in meta_graphs(Path(folder) / GRAPH_FILE):
+        called = {f.signature.name for f in graph.graph_def.library.function}
+        yield from (node.op for node in nodes_of(graph) if node.op not in called)
 
 
 def compare(network: Network, folder: Path) -> None:
