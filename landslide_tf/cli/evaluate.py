@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from landslide_tf.cli import options, reporting
-from landslide_tf.cli.model_files import Metadata, Model, Runtime, load_member
+from landslide_tf.cli.model_files import (
+    Metadata,
+    Model,
+    Runtime,
+    check_runtime,
+    load_member,
+)
 from landslide_tf.cli.startup import start_backend
 from landslide_tf.errors import DataError
 
@@ -46,6 +52,7 @@ def evaluate(
 
     session = options.session(data_dir, manual_dir, arrays)
     if (Path(model) / "recipe.yaml").is_file():
+        check_runtime(model, runtime)
         folder = RunFolder(Path(model))
         reporting.check_reports(folder, out, session, metadata, overwrite=overwrite)
         result = evaluate_run(

@@ -54,8 +54,10 @@ def load_member(
 
     path = Path(name)
     if path.suffix == ".keras" and path.is_file():
+        check_runtime(name, runtime)
         return _keras_member(path, metadata, region)
     if (path / "model.keras").is_file():
+        check_runtime(name, runtime)
         return _keras_member(path / "model.keras", path, region)
     if path.exists():
         return _served_member(path, region, runtime)
@@ -65,6 +67,12 @@ def load_member(
             " a file of a model."
         )
     return _served_member(saved_models.path(name), region, runtime)
+
+
+def check_runtime(name: str, runtime: _Runtime | None) -> None:
+    """Refuses a runtime for a model that Keras runs."""
+    if runtime is not None:
+        raise RunError(f"`{name}` is run by Keras: leave out `--runtime`.")
 
 
 def _keras_member(path: Path, metadata: Path | None, region: str | None) -> Member:

@@ -337,7 +337,7 @@ def _print(found: Recognition, page: Path) -> None:
     for stage in found.stages:
         typer.echo(stage.line())
     for rule, number in found.not_evaluated.items():
-        typer.echo(f"{rule}: not tried on {number} objects, of which it is not known")
+        typer.echo(f"{rule}: not tried on {number} objects that lack the attribute")
     for line in found.statistics.lines():
         typer.echo(line)
     typer.echo(found.folder)

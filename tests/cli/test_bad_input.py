@@ -127,3 +127,16 @@ def test_a_harmed_run(command, run, tmp_path, tiny_data, name, content):
     finally:
         path.write_bytes(whole)
     assert RunFolder(run.path).read_metadata().builder == "rae_d"
+
+
+def test_options_for_other_models_and_formats(command, run, tmp_path):
+    message = "is run by Keras: leave out `--runtime`"
+    command.refuses("evaluate", run.path, "--runtime", "openvino", message=message)
+    out = tmp_path / "export"
+    for options, message in (
+        (("--format=onnx", "--precision=int8"), "`--calibrate` belong together"),
+        (("--calibrate=mmls:train",), "`--calibrate` belong together"),
+        (("--format=onnx", "--precision=bfloat16"), "has the precisions float32"),
+    ):
+        command.refuses("export", run.path, "--out", out, *options, message=message)
+    assert not out.exists()
