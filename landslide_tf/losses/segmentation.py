@@ -66,8 +66,9 @@ class Pixels:
             weights: float32 (B, H, W).
         """
         if self.sample_weight is not None:
-            # An ignored pixel may have any weight.
-            values = keras.ops.where(weights == 0.0, 0.0, values * self.sample_weight)
+            # An ignored pixel may have any weight. Chosen before the product: the
+            # gradient of a choice after it would be 0 times what is not a number.
+            values *= keras.ops.where(weights == 0.0, 0.0, self.sample_weight)
         return weighted_mean(values, weights)
 
 

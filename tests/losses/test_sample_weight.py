@@ -89,9 +89,15 @@ def test_the_weight_of_an_ignored_pixel_does_not_matter(batch):
     labels, logits = batch
     weight = np.where(labels == 255, np.nan, 1).astype(np.float32)
     loss = losses.SegmentationCrossEntropy()
-    assert float(loss(labels, logits, weight)) == pytest.approx(
-        float(loss(labels, logits)), rel=1e-6
-    )
+    found = []
+    for given in (weight, None):
+        scores = tf.Variable(logits)
+        with tf.GradientTape() as tape:
+            value = loss(labels, scores, given)
+        found.append((float(value), tape.gradient(value, scores)))
+    (weighed, slopes), (plain, wanted) = found
+    assert weighed == pytest.approx(plain, rel=1e-6)
+    np.testing.assert_allclose(slopes, wanted, atol=1e-7)
 
 
 @KINDS
