@@ -21,11 +21,11 @@ Out = Annotated[
     str, typer.Option(help="Folder of the model's versions; also gs:// and others.")
 ]
 Version = Annotated[
-    int | None, typer.Option(min=1, help="Version.", show_default="the next")
+    int | None, typer.Option(min=1, help="Version number.", show_default="the next")
 ]
 Region = Annotated[
     str | None,
-    typer.Option(help="Of a model of several regions, the one to export alone."),
+    typer.Option(help="Of several regions, the one to export alone."),
 ]
 Signature = Annotated[
     list[str] | None,
@@ -57,19 +57,21 @@ Kit = Annotated[
 ]
 Format = Annotated[
     Literal["saved_model", "onnx", "openvino", "litert", "deepness"],
-    typer.Option(help="Of TensorFlow Serving, or of another runtime."),
+    typer.Option(help="SavedModel for TensorFlow Serving, or another runtime's."),
 ]
 Precision = Annotated[
     Literal["float32", "float16", "bfloat16", "int8"],
-    typer.Option(help="Of another runtime's weights and arithmetic."),
+    typer.Option(help="Numbers in another runtime's file."),
 ]
 Size = Annotated[
     tuple[int, int] | None,
     typer.Option(
-        min=1, metavar="H W", help="Pixels of a fixed graph.", show_default="any"
+        min=1, metavar="H W", help="Fix height and width, pixels.", show_default="any"
     ),
 ]
-Calibrate = Annotated[str | None, typer.Option(help="For int8: name[/config]:split.")]
+Calibrate = Annotated[
+    str | None, typer.Option(help="Data for int8: name[/config]:split.")
+]
 
 
 def export(
