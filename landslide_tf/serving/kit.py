@@ -17,8 +17,8 @@ import yaml
 from landslide_tf.errors import DataError, ModelError, RunError
 from landslide_tf.files import atomic_path
 from landslide_tf.outputs import check_apart, check_own_folder
-from landslide_tf.serving.served_model import ServedModel, load
-from landslide_tf.serving.versions import is_remote, versions
+from landslide_tf.serving.served_model import ServedModel
+from landslide_tf.serving.versions import GRAPH_FILE, is_remote, versions
 from landslide_tf.serving.warm_up import write_requests
 
 IMAGE = "tensorflow/serving:2.19.1"
@@ -115,7 +115,7 @@ def write_kit(
     Raises:
         DataError: If the folder holds something else.
         ModelError: If a signature takes what is not known, or a number is out of range.
-        RunError: If there is no export.
+        RunError: If a version is no SavedModel, or not whole.
 
     Example:
         >>> import shutil
@@ -130,12 +130,13 @@ def write_kit(
     export, folder = Path(export), Path(folder)
     sizes = _checked_sizes(batch_sizes)
     labels = _labels(export, stable)
-    model = load(export / str(max(labels.values())))
-    if not isinstance(model, ServedModel):
-        raise RunError(
-            f"`{model.path}` is not a SavedModel, which TensorFlow Serving takes: "
-            "export the model again, in its own format."
-        )
+    for path in (export / str(version) for version in labels.values()):
+        if not (path / GRAPH_FILE).is_file():
+            raise RunError(
+                f"`{path}` is not a SavedModel, which TensorFlow Serving takes: "
+                "export the model again, in its own format."
+            )
+    model = ServedModel(export / str(max(labels.values())))
     write_requests(model, _size(model, tile), sizes)
     # The host's folder is found from the file that names it.
     source = os.path.relpath(export.resolve(), folder.resolve())

@@ -112,7 +112,12 @@ class Network:
         )
         outputs = self.model(given, training=False)
         if isinstance(outputs, Mapping):
-            return dict(outputs)
+            found = dict(outputs)
+            # A temperature a branch is that of layers before the fusion.
+            single = isinstance(self.metadata.temperature, float)
+            if single and PROBABILITIES in found:
+                found[PROBABILITIES] = _calibrated(found[PROBABILITIES], self.metadata)
+            return found
         if isinstance(outputs, list | tuple):
             (outputs,) = outputs
         outputs = keras.ops.cast(outputs, "float32")

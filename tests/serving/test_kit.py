@@ -18,7 +18,7 @@ from google.protobuf import (
 )
 
 from landslide_tf import models, serving
-from landslide_tf.errors import DataError, ModelError
+from landslide_tf.errors import DataError, ModelError, RunError
 from landslide_tf.metadata import Band, ModelMetadata
 from landslide_tf.models import tsmu
 from tests.models.tsmu_small import small
@@ -317,6 +317,14 @@ def test_an_unknown_input_is_told(tmp_path, exported):
 def test_other_numbers_are_refused(exported, tmp_path, arguments, message):
     with pytest.raises(ModelError, match=message):
         serving.write_kit(exported, tmp_path / "kit", **arguments)
+    assert not (tmp_path / "kit").exists()
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_versions_of_other_runtimes_are_refused(versions, tmp_path, version):
+    (versions / version / "saved_model.pb").rename(versions / version / "model.onnx")
+    with pytest.raises(RunError, match=f"/{version}` is not a SavedModel"):
+        serving.write_kit(versions, tmp_path / "kit", tile=24, batch_sizes=[1])
     assert not (tmp_path / "kit").exists()
 
 

@@ -129,6 +129,20 @@ def test_a_dictionary_of_outputs_keeps_its_keys(tmp_path, model):
         np.testing.assert_allclose(seen[name], wanted[name], atol=1e-5)
 
 
+def test_a_temperature_is_applied_to_probabilities_among_others(tmp_path):
+    network = toy_model(activation=None)
+    logits, image = network.output, network.inputs
+    outputs = {"probabilities": keras.layers.Softmax()(logits), "scores": logits}
+    metadata = toy_metadata(temperature=1.7)
+    path = serving.export(keras.Model(image, outputs), tmp_path, metadata=metadata)
+    x = inputs()
+    seen, scores = serving.load(path)(x), network(x)
+    np.testing.assert_allclose(
+        seen["probabilities"], ops.softmax(scores / 1.7), atol=1e-5
+    )
+    np.testing.assert_allclose(seen["scores"], scores, atol=1e-5)
+
+
 def test_a_classifier_may_have_a_size_of_its_own(tmp_path):
     image = keras.Input((32, 40, 3), name="image")
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(image))
