@@ -73,7 +73,7 @@ def choose(store: ExampleStore, numbers: Sequence[int]) -> ExampleStore:
         description = store.description
         raise DataError(
             f"`{description.name}:{description.split}` has no example that was asked "
-            f"for; its ids are such as `{store.ids[0]}`: mend the patterns."
+            f"for; its ids are such as `{store.ids[0]}`: correct the patterns."
         )
     return store.subset(numbers)
 

@@ -208,12 +208,12 @@ def _check_inputs(inputs: Mapping[str, Tensor], metadata: ModelMetadata) -> None
             names = ", ".join(f"`{c.name}`" for c in channels) or "none"
             raise ModelError(
                 f"input `{name}` of `{metadata.name}` has {shape[-1]} channels, "
-                f"its metadata names {len(channels)} ({names}): mend the metadata."
+                f"its metadata names {len(channels)} ({names}): correct the metadata."
             )
     if metadata.factors and FACTORS not in inputs:
         raise ModelError(
             f"the metadata of `{metadata.name}` names factors, its inputs are "
-            f"{', '.join(f'`{n}`' for n in inputs)}: mend the metadata."
+            f"{', '.join(f'`{n}`' for n in inputs)}: correct the metadata."
         )
 
 
@@ -232,7 +232,7 @@ def _check_outputs(model: keras.Model, metadata: ModelMetadata) -> None:
         raise ModelError(
             f"the output of `{model.name}` has {channels} channels, its metadata names "
             f"{wanted} (landslide_class `{metadata.landslide_class}`, classes "
-            f"{', '.join(metadata.classes)}): mend the metadata."
+            f"{', '.join(metadata.classes)}): correct the metadata."
         )
 
 

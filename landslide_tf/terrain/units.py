@@ -128,8 +128,8 @@ def elevation_unit(
             said = ", ".join(text for text, _ in found)
             raise DataError(
                 f"{name} must have elevations in the unit that is given, `{given}`, "
-                f"received {said}; leave `--dem-unit` (`z_unit`) out, or mend the file "
-                "(`rio edit-info --bidx 1 --units …`, `gdal_edit.py -a_srs …`)."
+                f"received {said}; leave `--dem-unit` (`z_unit`) out, or correct the "
+                "file (`rio edit-info --bidx 1 --units …`, `gdal_edit.py -a_srs …`)."
             )
         return fitting[0] if fitting else wanted
     if any(not _same(metres, found[0][1]) for _, metres in found):

@@ -27,7 +27,7 @@ def check_encoder(
 
     Args:
         backbone: One of `ENCODERS`.
-        layout: As in `resnet`; the others have one layout and pass over it.
+        layout: As in `resnet`; other encoders have one layout and ignore it.
         output_stride: As in `resnet`.
         multi_grid: As in `resnet`; the others have none.
 
