@@ -1,6 +1,8 @@
 """Exports for ONNX Runtime, OpenVINO and LiteRT give what the Keras model gives."""
 
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -84,6 +86,27 @@ def test_a_command_takes_the_file(folders, dilated, name):
     found = member.predict(inputs)
     np.testing.assert_allclose(found, calibrated(dilated, inputs), atol=1e-5)
     assert member.metadata.threshold == 0.4 and member.identity
+
+
+WITHOUT = """
+import sys
+sys.modules["keras"] = sys.modules["tensorflow"] = None  # as if not installed
+import numpy as np
+from landslide_tf import serving
+inputs = {"image": np.ones((1, 6, 7, 3)), "factors": np.ones((1, 6, 7, 2))}
+for folder in sys.argv[1:]:
+    print(serving.load(folder)(inputs)["probabilities"].shape)
+"""
+
+
+def test_files_are_run_without_keras_and_tensorflow(folders):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *map(str, folders.values())],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split("\n")[:3] == ["(1, 6, 7, 3)"] * 3
 
 
 def test_a_file_is_told_by_what_it_is_read_from(folders, tmp_path):
