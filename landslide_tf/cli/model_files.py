@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from landslide_tf.metadata import ModelMetadata
 
 _SUFFIXES = (".keras", ".onnx", ".xml", ".tflite")
-_HELP = "Run, export, shipped name, or model file."
+_HELP = "Run, export, shipped name, file or server."
 
 Model = Annotated[str, typer.Argument(help=_HELP)]
 Models = Annotated[list[str], typer.Argument(help=_HELP)]
@@ -25,7 +25,7 @@ Runtime = Annotated[
     _Runtime | None,
     typer.Option(metavar="NAME", help="Runs .onnx: onnxruntime, openvino."),
 ]
-Metadata = Annotated[Path | None, typer.Option(help="model.json of a `.keras`.")]
+Metadata = Annotated[Path | None, typer.Option(help="model.json of a file or server.")]
 
 
 def load_member(
@@ -38,8 +38,10 @@ def load_member(
 
     Args:
         name: Run folder, export, shipped name, `.keras` file, or file of another
-            runtime with its `model.json` beside it.
-        metadata: `model.json` of a `.keras` file that has none beside it.
+            runtime with its `model.json` beside it, or the address of a model on a
+            server.
+        metadata: `model.json` of a `.keras` file that has none beside it, or of a model
+            on a server.
         region: Of a model with a decoder for each of several regions, the one to take.
         runtime: What runs a file that several runtimes can.
 
@@ -51,7 +53,11 @@ def load_member(
         RunError: If it is none of these or not whole.
     """
     from landslide_tf import saved_models
+    from landslide_tf.serving.address import is_address
 
+    if is_address(name):
+        check_runtime(name, runtime, by="its server")
+        return _remote_member(name, metadata, region)
     path = Path(name)
     if path.suffix == ".keras" and path.is_file():
         check_runtime(name, runtime)
@@ -69,10 +75,10 @@ def load_member(
     return _served_member(saved_models.path(name), region, runtime)
 
 
-def check_runtime(name: str, runtime: _Runtime | None) -> None:
-    """Refuses a runtime for a model that Keras runs."""
+def check_runtime(name: str, runtime: _Runtime | None, by: str = "Keras") -> None:
+    """Refuses a runtime for a model that something else runs."""
     if runtime is not None:
-        raise RunError(f"`{name}` is run by Keras: leave out `--runtime`.")
+        raise RunError(f"`{name}` is run by {by}: leave out `--runtime`.")
 
 
 def _keras_member(path: Path, metadata: Path | None, region: str | None) -> Member:
@@ -124,6 +130,25 @@ def _served_member(
         served.metadata,
         _digest(served.files),
     )
+
+
+def _remote_member(address: str, metadata: Path | None, region: str | None) -> Member:
+    if metadata is None:
+        raise RunError(
+            f"`{address}` says nothing of bands and classes: give its model.json, or "
+            "its export's folder, with `--metadata`."
+        )
+    start_tensorflow()  # gRPC's messages and Keras's metrics import it
+    from landslide_tf import serving
+    from landslide_tf.mapping import Member
+    from landslide_tf.serving.served_model import read_metadata
+
+    known = read_metadata(metadata)
+    if region is not None:
+        _check_regions(known, region)
+    client = serving.Client(address, metadata=known).pinned(region)
+    assert client.metadata is not None  # `known`, of the region
+    return Member(client.probabilities, client.metadata, client.identity)
 
 
 def _check_regions(metadata: ModelMetadata, region: str) -> None:

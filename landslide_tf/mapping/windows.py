@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,3 +210,46 @@ def batched(numbers: Iterable[int], columns: Axis, size: int) -> Iterator[list[i
         group = list(same)
         for start in range(0, len(group), size):
             yield group[start : start + size]
+
+
+def blended(
+    maps: Mapping[str, NDArray[Any]],
+    predict: Callable[[Mapping[str, NDArray[Any]]], FloatArray],
+    rows: Axis,
+    columns: Axis,
+    size: int,
+) -> FloatArray:
+    """Predicts whole arrays window by window, as strips of a scene are.
+
+    Args:
+        maps: Arrays (height, width, channels) by name.
+        predict: From windows (B, h, w, channels) by name to (B, h, w, classes).
+        rows: Windows from top to bottom.
+        columns: Windows from left to right.
+        size: Most windows of a batch.
+
+    Returns:
+        float32 (height, width, classes).
+
+    >>> import numpy as np
+    >>> from landslide_tf.mapping.windows import axis, blended
+    >>> grey = {"image": np.arange(12.0).reshape(3, 4, 1)}
+    >>> rows, columns = (axis(n, window=2, overlap=1) for n in (3, 4))
+    >>> blended(grey, lambda tiles: tiles["image"] / 2, rows, columns, 8)[2, 3]
+    array([5.5], dtype=float32)
+    """
+    done: list[FloatArray] = []
+    blender: Blender | None = None
+    for row, top in enumerate(rows.offsets):
+        predicted: list[tuple[int, FloatArray]] = []
+        for group in batched(range(len(columns.offsets)), columns, size):
+            spans = [slice(columns.offsets[k], columns.end(k)) for k in group]
+            tiles = {
+                name: np.stack([array[top : rows.end(row), span] for span in spans])
+                for name, array in maps.items()
+            }
+            predicted += zip(group, predict(tiles), strict=True)
+        if blender is None:
+            blender = Blender(rows, columns, predicted[0][1].shape[-1])
+        done.append(blender.blend(row, predicted))
+    return np.concatenate(done)

@@ -135,7 +135,7 @@ class ConvertedModel:
 
 
 def fitting_arrays(
-    inputs: Mapping[str, ArrayLike], known: Specs, model: Path
+    inputs: Mapping[str, ArrayLike], known: Specs, model: Path | str
 ) -> dict[str, NDArray[Any]]:
     """Returns inputs as arrays of the types that a model takes.
 
@@ -143,7 +143,7 @@ def fitting_arrays(
         inputs: One array a name.
         known: Shape and type of each input that the model has; no shape where the
             model itself checks it.
-        model: Its file or folder, for messages.
+        model: Its file, folder or address, for messages.
 
     Returns:
         Contiguous arrays by name.
@@ -209,7 +209,8 @@ def _array(value: ArrayLike, wanted: np.dtype[Any], name: str) -> NDArray[Any]:
     """Returns a value as the type that a model takes, where it can hold it."""
     # As objects: NumPy's own texts lose zero bytes at the end of a file.
     array = np.asarray(value, object if wanted.kind == "O" else None)
-    found = np.asarray(array, wanted, order="C")
+    with np.errstate(invalid="ignore"):  # NaN as a whole number, refused below
+        found = np.asarray(array, wanted, order="C")
     if wanted.kind in "iu" and not np.array_equal(found, array):
         raise ModelError(
             f"input `{name}` must hold whole numbers that {wanted} can hold, received "

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_tf.errors import ModelError, RunError, did_you_mean, first_line
-from landslide_tf.metadata import ModelMetadata
+from landslide_tf.metadata import FILE_NAME, ModelMetadata
 from landslide_tf.serving.runtimes import (
     ConvertedModel,
     Runtime,
@@ -21,9 +21,6 @@ from landslide_tf.serving.runtimes import (
 )
 from landslide_tf.serving.safety import check_graph
 from landslide_tf.serving.versions import GRAPH_FILE, is_remote, versions
-
-if TYPE_CHECKING:
-    pass
 
 SIGNATURE = "serving_default"
 EXTRA = "assets.extra"
@@ -134,7 +131,7 @@ class ServedModel:
             outputs = self._loaded.signatures[signature](**tensors)
         except tf.errors.InvalidArgumentError as error:
             raise ModelError(
-                f"`{self.folder}` refuses its inputs: {_sentence(error.message)}"
+                f"`{self.folder}` refuses its inputs: {sentence(error.message)}"
             ) from error
         return {name: value.numpy() for name, value in outputs.items()}
 
@@ -172,14 +169,7 @@ def load(
     folder = Path(folder)
     if is_model_file(folder):
         return ConvertedModel(folder, runtime)
-    if not _holds_model(folder):
-        found = [v for v in versions(folder) if _holds_model(folder / str(v))]
-        if not found:
-            raise RunError(
-                f"`{folder}` must be an export's folder or hold numbered versions, "
-                "received neither: name the folder that `landslide-tf export` wrote."
-            )
-        folder = folder / str(max(found))
+    folder = _version_folder(folder)
     if (file := model_file(folder)) is not None:
         return ConvertedModel(file, runtime)
     if runtime is not None:
@@ -189,11 +179,40 @@ def load(
     return ServedModel(folder)
 
 
+def read_metadata(path: str | Path) -> ModelMetadata:
+    """Reads what a `model.json`, a run or an export says, without its model.
+
+    Args:
+        path: The file, the folder that holds it, or what `load` takes.
+
+    Raises:
+        RunError: If it is none of these.
+    """
+    path = Path(path)
+    if not path.is_dir() or (path / FILE_NAME).is_file():
+        return ModelMetadata.read(path)
+    folder = _version_folder(path)
+    return ModelMetadata.read(folder if model_file(folder) else folder / EXTRA)
+
+
+def _version_folder(folder: Path) -> Path:
+    """Returns the folder of the newest version, or the folder that is a version."""
+    if _holds_model(folder):
+        return folder
+    found = [v for v in versions(folder) if _holds_model(folder / str(v))]
+    if not found:
+        raise RunError(
+            f"`{folder}` must be an export's folder or hold numbered versions, "
+            "received neither: name the folder that `landslide-tf export` wrote."
+        )
+    return folder / str(max(found))
+
+
 def _holds_model(folder: Path) -> bool:
     return (folder / GRAPH_FILE).is_file() or model_file(folder) is not None
 
 
-def _sentence(message: str) -> str:
+def sentence(message: str) -> str:
     """Returns what a check in the graph says, without where TensorFlow met it."""
     text = " ".join(message.split())
     found = re.search(r"assertion failed: \[(.*?)\](?: \[\[|$)", text)

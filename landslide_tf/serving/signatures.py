@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 UINT8, BYTES, DEM = "predict_uint8", "predict_image_bytes", "predict_dem"
 BY_NAME, PAIR, FUSE = "by_name", "pair_uint8", "fuse"
 
-_PAIR_BANDS = 6
+PAIR_BANDS = 6
 
 Tensors: TypeAlias = dict[str, Tensor]
 Answer: TypeAlias = Callable[[Tensors], Tensors]
@@ -70,7 +70,7 @@ def _possible(network: Network) -> list[str]:
             names.append(DEM)
         if network.regions:
             names.append(BY_NAME)
-            if bands == _PAIR_BANDS:
+            if bands == PAIR_BANDS:
                 names.append(PAIR)
     if _fusion(network) is not None:
         names.append(FUSE)
@@ -253,7 +253,7 @@ class Signatures:
         import tensorflow as tf
 
         table = self._table
-        half = (*self._shapes[IMAGE][:3], _PAIR_BANDS // 2)
+        half = (*self._shapes[IMAGE][:3], PAIR_BANDS // 2)
 
         def serve(inputs: Tensors) -> Tensors:
             fit = self._checked(inputs, pre=half, post=half)

@@ -35,7 +35,7 @@ def over_rest(address, inputs):
     columns = {k: np.nan_to_num(v, nan=-9999.0).tolist() for k, v in inputs.items()}
     body = json.dumps({"inputs": columns}).encode()
     with urllib.request.urlopen(address, body, timeout=300) as answer:
-        return np.array(json.load(answer)["outputs"]["probabilities"], np.float32)
+        return np.array(json.load(answer)["outputs"], np.float32)
 
 
 def load(callers, seconds):

@@ -11,17 +11,24 @@ import base64
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf import json_format
 from tensorflow.core.framework import tensor_pb2
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
 
 LARGEST = 1 << 30  # bytes of a message
 THREADS = 32
@@ -36,6 +43,7 @@ class Model:
 
     def __init__(self, folder):
         v1 = tf.compat.v1
+        self.version = int(Path(folder).name)
         self._session = v1.Session(graph=tf.Graph())
         with self._session.graph.as_default():
             graph = v1.saved_model.load(self._session, ["serve"], str(folder))
@@ -55,6 +63,16 @@ class Model:
                 )
                 self._calls[name, outputs] = order, function
             return self._calls[name, outputs]
+
+    def describe(self):
+        """Returns the answer to a question for metadata."""
+        answer = get_model_metadata_pb2.GetModelMetadataResponse()
+        answer.model_spec.version.value = self.version
+        table = get_model_metadata_pb2.SignatureDefMap()
+        for name, signature in self.signatures.items():
+            table.signature_def[name].CopyFrom(signature)
+        answer.metadata["signature_def"].Pack(table)
+        return answer
 
     def predict(self, name, inputs, wanted=()):
         """Returns the outputs of a signature by name.
@@ -83,13 +101,14 @@ class Model:
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """`Predict` of TensorFlow Serving."""
+    """`Predict` and `GetModelMetadata` of TensorFlow Serving, for any name."""
 
     def __init__(self, model):
         self.model = model
 
     def Predict(self, request, context):
         """Answers one request."""
+        self._check(request.model_spec, context)
         try:
             inputs = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
             name = request.model_spec.signature_name or "serving_default"
@@ -101,18 +120,44 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             answer.outputs[key].CopyFrom(tf.make_tensor_proto(array))
         return answer
 
+    def GetModelMetadata(self, request, context):
+        """Says what the signatures are."""
+        self._check(request.model_spec, context)
+        return self.model.describe()
+
+    def _check(self, spec, context):
+        version = str(spec.version.value) if spec.HasField("version") else ""
+        if (version or spec.version_label) not in ("", str(self.model.version)):
+            context.abort(grpc.StatusCode.NOT_FOUND, f"no servable for {spec.name}")
+
 
 def handler(model):
-    """Returns the class that answers `POST /v1/models/NAME:predict`."""
+    """Returns the class that answers `/v1/models/NAME[/versions/VERSION]`.
+
+    `POST …:predict` and `GET …/metadata`.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_):
             pass
 
+        def do_GET(self):
+            said = json_format.MessageToDict(
+                model.describe(), preserving_proto_field_name=True
+            )
+            self._answer(lambda: said)
+
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(lambda: {"outputs": rest(model, json.loads(body))})
+
+        def _answer(self, make):
+            version = re.search(r"/(?:versions|labels)/([^/:]+)", self.path)
             try:
-                status, answer = 200, {"outputs": rest(model, json.loads(body))}
+                if version is not None and version[1] != str(model.version):
+                    status, answer = 404, {"error": f"no servable {version[1]}"}
+                else:
+                    status, answer = 200, make()
             except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
                 status, answer = 400, {"error": str(error)[:1000]}
             content = json.dumps(answer).encode()
@@ -125,7 +170,10 @@ def handler(model):
 
 
 def rest(model, request):
-    """Runs a request in columns (`inputs`), files as `{"b64": …}`."""
+    """Runs a request in columns (`inputs`), files as `{"b64": …}`.
+
+    A lone output has no name, as in TensorFlow Serving.
+    """
     name = request.get("signature_name", "serving_default")
     signature = model.signatures.get(name)
     inputs = {}
@@ -134,7 +182,8 @@ def rest(model, request):
         dtype = tf.dtypes.as_dtype(known.dtype).as_numpy_dtype if known else None
         inputs[key] = np.array(decoded(value), dtype)
     found = model.predict(name, inputs)
-    return {key: array.tolist() for key, array in found.items()}
+    outputs = {key: array.tolist() for key, array in found.items()}
+    return outputs if len(outputs) > 1 else outputs.popitem()[1]
 
 
 def decoded(value):
@@ -144,9 +193,14 @@ def decoded(value):
 
 
 class Server:
-    """Serves a version on two free ports of this machine until it is closed."""
+    """Serves a version on two free ports of this machine until it is closed.
 
-    def __init__(self, folder):
+    Args:
+        folder: The version's folder.
+        service: Class of the gRPC service.
+    """
+
+    def __init__(self, folder, service=PredictionService):
         model = Model(folder)
         options = [
             ("grpc.max_receive_message_length", LARGEST),
@@ -154,7 +208,7 @@ class Server:
         ]
         self._grpc = grpc.server(futures.ThreadPoolExecutor(THREADS), options=options)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(model), self._grpc
+            service(model), self._grpc
         )
         self.grpc_port = self._grpc.add_insecure_port("localhost:0")
         self._grpc.start()
