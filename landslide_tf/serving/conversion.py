@@ -59,8 +59,14 @@ def check_format(format: Format, precision: Precision) -> None:
         precision: Of weights and arithmetic.
 
     Raises:
-        ModelError: If the format has no such precision, or a package is missing.
+        ModelError: If there is no such format, it has no such precision, or a package
+            is missing.
     """
+    if format not in FILES:
+        raise ModelError(
+            f"`format` must be one of saved_model, {', '.join(FILES)}, received "
+            f"`{format}`."
+        )
     if precision not in PRECISIONS[format]:
         raise ModelError(
             f"Format `{format}` has the precisions {', '.join(PRECISIONS[format])}, "

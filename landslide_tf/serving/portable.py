@@ -11,7 +11,6 @@ import numpy as np
 from landslide_tf.array_types import FloatArray, IntArray, Tensor
 from landslide_tf.errors import ModelError, RunError
 from landslide_tf.serving.conversion import (
-    FILES,
     Arrays,
     Format,
     Precision,
@@ -53,11 +52,6 @@ def check_portable(
     Raises:
         ModelError: If one of them does not fit the others.
     """
-    if format not in FILES:
-        raise ModelError(
-            f"`format` must be one of saved_model, {', '.join(FILES)}, received "
-            f"`{format}`."
-        )
     check_format(format, precision)
     if (precision == "int8") != bool(len(calibration)):
         raise ModelError(
