@@ -85,6 +85,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.integration
 def test_a_stopped_run_goes_on(copy, tmp_path):
     """From step 3 of epoch 1 on, to the numbers of the run that was not stopped."""
     command = [sys.executable, "-m", "landslide_tf.cli.main", "train"]

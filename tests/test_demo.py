@@ -48,6 +48,7 @@ def brief(tiny_data, tmp_path_factory):
     return out
 
 
+@pytest.mark.integration
 def test_the_page_and_the_export_are_complete(brief):
     page = (brief / "index.html").read_text()
     for word in ("FSTF-Net", "RAE-D", "separation", "<table", "data:image/png"):
@@ -60,6 +61,7 @@ def test_the_page_and_the_export_are_complete(brief):
     assert not list(brief.rglob(".tmp-*"))
 
 
+@pytest.mark.integration
 def test_the_scene_becomes_a_map_with_a_page(brief):
     assert 'href="map/map.html"' in (brief / "index.html").read_text()
     page = (brief / "map" / "map.html").read_text()

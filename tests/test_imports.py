@@ -222,6 +222,7 @@ def test_importing_the_package_loads_no_framework(tmp_path):
     assert "tensorflow_datasets" in loaded
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("order", ["landslide_tf, keras", "keras, landslide_tf"])
 def test_keras_finds_our_classes_in_either_order(tmp_path, order):
     code = f"""

@@ -73,6 +73,7 @@ SHORTER = {
 }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "changes",
     [pytest.param({}, marks=pytest.mark.slow), SHORTER],

@@ -31,6 +31,7 @@ def run(tmp_path_factory, tiny_data):
     return train(load_recipe("rae_d_synthetic", SMALL), folder, Session(tiny_data))
 
 
+@pytest.mark.integration
 def test_a_run_adapts_and_stays_the_same_kind_of_run(command, run, tiny_data, tmp_path):
     out = tmp_path / "adapted"
     code, text, err = command(

@@ -24,6 +24,7 @@ def run(tmp_path_factory, tiny_data):
     return train(load_recipe("rae_d_synthetic", SMALL), folder, Session(tiny_data))
 
 
+@pytest.mark.integration
 def test_a_curve_from_the_run_itself_to_two_samples(command, run, tiny_data, tmp_path):
     out = tmp_path / "out"
     arguments = (

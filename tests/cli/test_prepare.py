@@ -24,6 +24,7 @@ QUICK = (
 )
 
 
+@pytest.mark.integration
 def test_the_guide_leads_from_a_scene_to_a_trained_model(
     command, shared, tmp_path, monkeypatch
 ):
@@ -154,6 +155,7 @@ SIX = ("B02", "B03", "B04", "B8A", "B11 swir", "B12")
 CHOICE = "red=B04,green=B03,blue=1,nir=B8A,swir,last=6"
 
 
+@pytest.mark.integration
 def test_six_chosen_bands_are_kept_trained_on_and_mapped(command, tmp_path):
     """Bands by name, by number and by a word of their description."""
     scene = files.write_scene(tmp_path, size=(420, 72), bands=6)

@@ -19,6 +19,7 @@ CHANGES = (
 )
 
 
+@pytest.mark.integration
 def test_from_a_recipe_to_an_export(command, tiny_data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = ("--data-dir", tiny_data)

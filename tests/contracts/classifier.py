@@ -106,6 +106,7 @@ class ClassifierContract:
         likeness = np.corrcoef(np.ravel(logits), np.ravel(logits_model(inputs)))[0, 1]
         assert likeness > 0.98
 
+    @pytest.mark.integration
     def test_saves_and_exports(self, model, tmp_path):
         model.save(tmp_path / "model.keras")
         copy = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)

@@ -239,6 +239,7 @@ class SegmentationModelContract:
             model.optimizer, keras.optimizers.LossScaleOptimizer
         ) == policy.endswith("_float16")
 
+    @pytest.mark.integration
     def test_export_serves_any_batch_and_size(self, model, tmp_path):
         model.export(tmp_path, verbose=False)
         served = tf.saved_model.load(tmp_path).signatures["serving_default"]

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from landslide_tf.pipelines import load
 
 DATA = "synthetic_landslides/tiny:validation"
@@ -20,6 +22,7 @@ print(json.dumps([store.ids, int(store.positive.sum())]))
 """
 
 
+@pytest.mark.integration
 def test_the_second_waits_and_then_reads_what_the_first_has_built(tmp_path):
     gates = [tmp_path / "one", tmp_path / "two"]
     processes = [

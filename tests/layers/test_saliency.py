@@ -192,6 +192,7 @@ np.savez(sys.argv[2], saliency=saliency, fused=fused, **found)
 """
 
 
+@pytest.mark.integration
 def test_jax_gives_the_same_in_single_precision(tmp_path):
     pytest.importorskip("jax")
     image = IMAGES["img1"][None]

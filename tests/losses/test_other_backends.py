@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from landslide_tf import losses
 
+pytestmark = pytest.mark.integration
+
 LOSSES = {
     "SegmentationCrossEntropy": {"class_weights": [0.5, 0, 1, 4]},
     "FocalLoss": {"gamma": 0.5, "alpha": 0.25, "class_weights": [0.5, 0, 1, 4]},

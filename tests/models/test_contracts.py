@@ -139,6 +139,7 @@ print("loaded all")
 """
 
 
+@pytest.mark.integration
 def test_saved_models_load_in_a_fresh_process(tmp_path):
     paths = []
     for case in CASES:

@@ -76,6 +76,7 @@ def test_a_prediction_is_no_training(model):
         np.testing.assert_array_equal(variable, value)
 
 
+@pytest.mark.integration
 def test_saves_loads_and_exports_with_any_size(model, tmp_path):
     # With a third of the operations, which take nearly all of the time to trace.
     model = models.deployed(model)

@@ -222,6 +222,7 @@ def two_tiles():
     return inputs, np.stack([tile["mask"] for tile in tiles]).astype("int32")
 
 
+@pytest.mark.integration
 def test_overfits_two_tiles():
     keras.utils.set_random_seed(2)
     model = fstf_net(

@@ -33,6 +33,7 @@ def test_takes_skips_at_every_stride():
         assert skip.shape[-1] == features[f"C{level}"].shape[-1]
 
 
+@pytest.mark.integration
 def test_mobile_net_as_encoder(tmp_path):
     model = unet(**MOBILE)
     # A batch, as one image of zero variance says little.

@@ -12,6 +12,8 @@ from landslide_tf import layers, models
 from landslide_tf.layers import EncodeFactors, PadToStride, Resize2D
 from tests.contracts.segmentation_model import build, draw_inputs, settle
 
+pytestmark = pytest.mark.integration
+
 pytest.importorskip("jax")
 
 START = """

@@ -26,6 +26,7 @@ def left(form, way):
         assert "KeyboardInterrupt" in done.stderr
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("form", "way"), [("prefetch", "exception"), ("fit", "interrupt")]
 )

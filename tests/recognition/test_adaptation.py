@@ -52,6 +52,7 @@ def image(tmp_path):
     return path, values
 
 
+@pytest.mark.integration
 def test_a_run_adapts_to_images_once_and_goes_on_after_a_stop(
     run, image, tiny_data, tmp_path, monkeypatch
 ):

@@ -35,6 +35,7 @@ def described(name, model, **changes):
     return ModelMetadata(**(fields | changes))
 
 
+@pytest.mark.integration
 def test_ada_net_serves_its_main_output_calibrated(tmp_path):
     keras.utils.set_random_seed(2)
     model = models.ada_net(classifier_activation=None, **SMALL, **ARGUMENTS["ada_net"])
@@ -94,6 +95,7 @@ def photograph(size=(40, 36)):
     return np.asarray(Image.fromarray(image).resize(size[::-1]))
 
 
+@pytest.mark.integration
 def test_an_evidential_network_decides_on_files(evidential):
     image = photograph()
     stream = io.BytesIO()
@@ -111,6 +113,7 @@ def test_an_evidential_network_decides_on_files(evidential):
         assert found["valid"].all()
 
 
+@pytest.mark.integration
 def test_an_evidential_network_refuses_what_it_cannot_see(evidential):
     small = photograph((23, 40))[None]
     for signature in ("serving_default", "predict_uint8"):
@@ -118,6 +121,7 @@ def test_an_evidential_network_refuses_what_it_cannot_see(evidential):
             evidential({"image": small}, signature)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("probs", [(0.5, np.nan), (1.5, -0.5)])
 def test_the_fusion_refuses_what_are_no_probabilities(evidential, probs):
     with pytest.raises(ValueError, match="softmax values from 0 to 1"):

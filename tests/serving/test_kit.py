@@ -343,6 +343,7 @@ def test_other_folders_are_refused(versions, tmp_path):
     assert (tmp_path / "kit" / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.integration
 def test_regions_are_warmed(tmp_path):
     model = small("NAD", "ETF")
     bands = model.inputs[0].shape[-1]
@@ -361,6 +362,7 @@ def test_regions_are_warmed(tmp_path):
     assert found["serving_default"][1]["region"].tolist() == [1, 1]
 
 
+@pytest.mark.integration
 def test_the_fusion_of_branches_is_warmed(tmp_path):
     model = models.evidential_net(
         backbone="resnet18", width=0.05, branch_size=32, precision="float32"

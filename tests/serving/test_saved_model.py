@@ -440,6 +440,7 @@ def test_fstf_net_holds_core_operations_and_no_batch_detour(real):
     )
 
 
+@pytest.mark.integration
 def test_saved_model_cli_shows_and_runs(real, tmp_path):
     _, path = real
     cli = Path(sys.executable).with_name("saved_model_cli")

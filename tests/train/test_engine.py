@@ -26,6 +26,7 @@ def assert_same(whole, broken):
             np.testing.assert_array_equal(value, other.arrays[key])
 
 
+@pytest.mark.integration
 def test_a_run_builds_its_data_and_holds_what_is_read(trainer, tiny_data):
     whole, own_data = trainer.folder / "whole", trainer.folder / "data"
     code, output = trainer.run(trainer.recipe, "--out", whole, data_dir=own_data)

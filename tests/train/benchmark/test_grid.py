@@ -392,6 +392,7 @@ def check_records(out, count):
             assert len(arrays["ids"]) == record["images"] == 6
 
 
+@pytest.mark.integration
 def test_a_run_is_trained_and_evaluated_in_a_process_of_its_own(
     grid, tiny_data, tmp_path
 ):

@@ -72,6 +72,7 @@ def on_jax(script, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.integration
 def test_values_refusals_and_an_update(tmp_path):
     net = network("A", "B")
     image, region = draw(net, 4), np.array([1, 0, -1, 1], "int32")

@@ -136,6 +136,7 @@ def grown(first_step, folders, target, **changes):
     return target
 
 
+@pytest.mark.integration
 def test_a_new_region_needs_no_old_image(first_step, folders, tmp_path):
     gone = tmp_path / "gone"
     target = grown(first_step, [gone, folders[1]], tmp_path / "run")
@@ -201,6 +202,7 @@ def test_what_cannot_go_on_is_refused(first_step, folders, tmp_path):
         resume_continual(target, QUIET)
 
 
+@pytest.mark.integration
 def test_every_step_becomes_a_version(command, first_step, folders, tmp_path):
     target = grown(first_step, folders, tmp_path / "run", stages=["warmup"])
     out = tmp_path / "served"

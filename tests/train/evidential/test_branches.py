@@ -39,6 +39,7 @@ def folder(data, tmp_path_factory):
     return data.train(tmp_path_factory.mktemp("runs") / "small")
 
 
+@pytest.mark.integration
 def test_every_branch_is_a_run_with_predictions_of_both_parts(folder, data):
     assert folder.branches == SMALL_BRANCHES
     recipe = folder.read_recipe()
@@ -65,6 +66,7 @@ def test_every_branch_is_a_run_with_predictions_of_both_parts(folder, data):
                 )
 
 
+@pytest.mark.integration
 def test_predictions_are_those_of_the_branch_on_its_images(folder, data):
     recipe = folder.read_recipe()
     store = load_part(recipe, "test", data.session)
@@ -80,6 +82,7 @@ def test_predictions_are_those_of_the_branch_on_its_images(folder, data):
         np.testing.assert_allclose(table.of("s")[place], expected, atol=1e-4)
 
 
+@pytest.mark.integration
 def test_the_same_command_goes_on_and_another_recipe_is_refused(folder, data):
     before = (folder.path / "h" / "model.keras").stat().st_mtime_ns
     (folder.path / "test" / "h.csv").unlink()
@@ -90,6 +93,7 @@ def test_the_same_command_goes_on_and_another_recipe_is_refused(folder, data):
         train_branches(data.load("training.seed=1"), folder.path, data.session)
 
 
+@pytest.mark.integration
 def test_fusion_calibrates_first(folder, tmp_path):
     path, scores, fitted = fuse_folder(folder.path, out=tmp_path / "fused.csv")
     validation = folder.predictions("validation", SMALL_BRANCHES)
@@ -120,6 +124,7 @@ def test_fusion_calibrates_first(folder, tmp_path):
     assert found == expected[:, 1].tolist()
 
 
+@pytest.mark.integration
 def test_evaluation_has_every_method_degradation_and_picture(folder, data):
     before = sorted(folder.path.rglob("*"))
     found = evaluate_branches(
@@ -143,6 +148,7 @@ def test_evaluation_has_every_method_degradation_and_picture(folder, data):
     json.dumps(found.facts)
 
 
+@pytest.mark.integration
 def test_one_network_serves_what_the_branches_predict(folder, data, tmp_path):
     model, metadata = evidential_model(folder.path, "support")
     assert (
@@ -174,6 +180,7 @@ def test_one_network_serves_what_the_branches_predict(folder, data, tmp_path):
     assert alone["label"].tolist() == expected.label.tolist()
 
 
+@pytest.mark.integration
 def test_what_lacks_branches_is_refused(folder, data, tmp_path):
     with pytest.raises(RunError, match=r"has no `evidential\.yaml`"):
         evaluate_branches([tmp_path])
@@ -186,6 +193,7 @@ def test_what_lacks_branches_is_refused(folder, data, tmp_path):
         evaluate_run(folder.run("h"))
 
 
+@pytest.mark.integration
 def test_a_network_that_sees_the_centre_is_not_exported(folder, data, tmp_path):
     path = tmp_path / "copy"
     path.symlink_to(folder.path)
@@ -203,6 +211,7 @@ def test_a_network_that_sees_the_centre_is_not_exported(folder, data, tmp_path):
 # The commands
 
 
+@pytest.mark.integration
 def test_commands_fuse_and_evaluate(folder, data, command, tmp_path):
     code, out, err = command(
         *("evidential", "fuse", folder.path, "--variant", "mean"),
@@ -226,6 +235,7 @@ def test_commands_fuse_and_evaluate(folder, data, command, tmp_path):
         assert (tmp_path / "report" / name).stat().st_size > 0
 
 
+@pytest.mark.integration
 def test_commands_refuse_what_is_not_theirs(folder, data, command, tmp_path):
     command.refuses(
         *("evidential", "train", "rae_d_mmls", "--out", tmp_path / "x"),
@@ -249,6 +259,7 @@ def test_commands_refuse_what_is_not_theirs(folder, data, command, tmp_path):
 # What recipes may ask for
 
 
+@pytest.mark.integration
 def test_validation_can_be_held_out_of_training(data, folder):
     recipe = data.load("data.validation=train", "classification.holdout=0.3")
     part = load_part(recipe, "validation", data.session)

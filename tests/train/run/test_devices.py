@@ -15,6 +15,8 @@ from landslide_tf.train.run.checkpoint import load_newest
 from tests.train.conftest import RECIPE
 from tests.train.run.test_restart import assert_same, finish, rows, whole_run
 
+pytestmark = pytest.mark.integration
+
 SCRIPT = Path(__file__).with_name("two_devices.py")
 ROOT = Path(__file__).parents[3]
 

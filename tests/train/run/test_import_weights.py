@@ -16,6 +16,8 @@ from tests.contracts.jax_process import ON_JAX
 from tests.models.weights.released_networks import OPTIONS, some_generator
 from tests.models.weights.torch_writer import write_zip
 
+pytestmark = pytest.mark.integration
+
 TRAIN_AND_PREDICT = """
 import sys
 from pathlib import Path

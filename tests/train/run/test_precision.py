@@ -37,6 +37,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("policy", ["float16", "bfloat16"])
 def test_a_policy_follows_float32(folder, policy):
     found, wanted = rows(folder / policy), rows(folder / "float32")

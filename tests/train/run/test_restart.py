@@ -15,6 +15,8 @@ import pytest
 from landslide_tf.train.run.checkpoint import load_newest
 from tests.contracts.jax_process import ON_JAX
 
+pytestmark = pytest.mark.integration
+
 SCRIPT = Path(__file__).with_name("killable.py")
 
 

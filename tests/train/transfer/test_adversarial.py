@@ -301,6 +301,7 @@ class Statistics(keras.callbacks.Callback):
         self.seen.append(norm.moving_mean.numpy().copy())
 
 
+@pytest.mark.integration
 def test_the_released_trainer_ends_its_epochs_in_inference_mode():
     model = players(["main"])
     trained(model, *batch())

@@ -103,6 +103,7 @@ def test_the_zero_shot_score_needs_test_scenes_only(run, folder, command, tmp_pa
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.integration
 def test_few_pairs_of_six_classes_fine_tune(run, tmp_path, folder, command):
     manual = tmp_path / "manual"
     write_pairs(manual / "jiuzhaigou", 5, split=True)
