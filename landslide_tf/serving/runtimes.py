@@ -6,6 +6,7 @@ neither TensorFlow nor Keras.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -279,8 +280,8 @@ def _openvino(path: Path) -> Engine:
 def _litert(path: Path) -> Engine:
     from ai_edge_litert.interpreter import Interpreter
 
-    # What the delegate takes over cannot change its size afterwards.
-    interpreter = Interpreter(model_path=str(path))
+    # It takes one thread by itself, where the other runtimes take every processor.
+    interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
     runner = interpreter.get_signature_runner()
     inputs = {
         name: (

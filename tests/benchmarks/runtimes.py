@@ -69,7 +69,7 @@ def export(arguments, folder):
     from landslide_tf.models import fstf_net
 
     keras.utils.set_random_seed(0)
-    model = fstf_net(num_classes=2, num_factors=3, width=arguments.width)
+    model = fstf_net(num_classes=2, width=arguments.width)
     metadata = describe(model, landslide_class=1)
     calibration = [inputs_of(1, arguments.size)]
     for case in arguments.cases:

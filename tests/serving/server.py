@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -198,9 +199,10 @@ class Server:
     Args:
         folder: The version's folder.
         service: Class of the gRPC service.
+        certificate: Of `trustme`, for encrypted connections.
     """
 
-    def __init__(self, folder, service=PredictionService):
+    def __init__(self, folder, service=PredictionService, certificate=None):
         model = Model(folder)
         options = [
             ("grpc.max_receive_message_length", LARGEST),
@@ -210,9 +212,18 @@ class Server:
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
             service(model), self._grpc
         )
-        self.grpc_port = self._grpc.add_insecure_port("localhost:0")
-        self._grpc.start()
         self._http = ThreadingHTTPServer(("localhost", 0), handler(model))
+        if certificate is None:
+            self.grpc_port = self._grpc.add_insecure_port("localhost:0")
+        else:
+            key = certificate.private_key_pem.bytes()
+            chain = certificate.cert_chain_pems[0].bytes()
+            credentials = grpc.ssl_server_credentials([(key, chain)])
+            self.grpc_port = self._grpc.add_secure_port("localhost:0", credentials)
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            certificate.configure_cert(context)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
+        self._grpc.start()
         self.rest_port = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
         self._thread.start()

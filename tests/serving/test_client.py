@@ -1,6 +1,8 @@
 """Asking a model on a server: values, tiles, regions, tries again, errors."""
 
 import contextlib
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -10,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+import trustme
 
 pytest.importorskip("tensorflow_serving", reason="the extra `serving` is not installed")
 
@@ -319,6 +322,52 @@ def test_rest_servers_that_are_busy_absent_or_others(served):
         gone = address.replace("http", scheme)
         with pytest.raises(RunError, match="is not available after 2 attempts"):
             serving.Client(gone, attempts=2).signatures  # noqa: B018
+
+
+ENCRYPTED = """
+import sys
+import numpy as np
+from landslide_tf import errors, serving
+for address in sys.argv[1:]:
+    try:
+        client = serving.Client(address, attempts=1, timeout=30)
+        print(client({"image": np.full((1, 2, 3, 3), 60.0)})["probabilities"].sum())
+    except errors.RunError as error:
+        print("refused:", error)
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("trusted", [True, False])
+def test_encrypted_servers_are_asked_where_they_are_trusted(
+    version, network, tmp_path, trusted
+):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "trusted.pem")
+    server = Server(version, certificate=authority.issue_cert("localhost"))
+    variables = ("SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
+    known = dict.fromkeys(variables, str(tmp_path / "trusted.pem")) if trusted else {}
+    addresses = [
+        f"grpcs://localhost:{server.grpc_port}/m",
+        f"https://localhost:{server.rest_port}/m",
+    ]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", ENCRYPTED, *addresses],
+            env=os.environ | known,
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        server.close()
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2, done.stderr[-3000:]
+    if not trusted:
+        for line, address in zip(lines, addresses, strict=True):
+            assert line.startswith("refused:") and address in line
+        return
+    wanted = network.predict(np.full((1, 2, 3, 3), 60.0), verbose=0).sum()
+    np.testing.assert_allclose([float(line) for line in lines], wanted, atol=1e-4)
 
 
 def test_a_teams_own_script(tiny_data, tmp_path):
