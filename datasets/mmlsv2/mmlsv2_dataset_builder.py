@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -61,11 +61,13 @@ class Config(tfds.core.BuilderConfig):
     """How a configuration splits and scales.
 
     Attributes:
-        clean: Whether labelled tiles are regrouped so that parts share no ground.
+        parts: `"blocks"`: labelled tiles are regrouped so that parts share no ground;
+            `"tiles"`: the published train part alone is drawn, tile by tile;
+            `"published"`: parts are the published ones.
         unit: Whether bands are divided by their ranges.
     """
 
-    clean: bool = True
+    parts: Literal["blocks", "tiles", "published"] = "blocks"
     unit: bool = False
 
 
@@ -76,11 +78,31 @@ class Builder(LandslideBuilder[Pair[Position]]):
     Download https://huggingface.co/datasets/MarsLS/MMLSv2 or the data of the 2026
     challenge and unpack it into `<manual_dir>/mmlsv2/`: {LAYOUT}.
     """
+    # The version of what has been there before stays: built folders remain readable.
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.0.0": "First release.",
+        "1.1.0": "The configurations `random` and `random-unit`.",
+    }
     BUILDER_CONFIGS: ClassVar[list[Config]] = [
         Config(name="clean", description="Labelled tiles by blocks of 6 x 6, raw."),
-        Config(name="published", description="As published, raw.", clean=False),
+        Config(name="published", description="As published, raw.", parts="published"),
+        Config(
+            name="random",
+            description="Train tiles, drawn, raw.",
+            version=tfds.core.Version("1.1.0"),
+            parts="tiles",
+        ),
         Config(name="clean-unit", description="As clean, scaled.", unit=True),
-        Config(name="published-unit", description="Scaled.", clean=False, unit=True),
+        Config(
+            name="published-unit", description="Scaled.", parts="published", unit=True
+        ),
+        Config(
+            name="random-unit",
+            description="As random, scaled.",
+            version=tfds.core.Version("1.1.0"),
+            parts="tiles",
+            unit=True,
+        ),
     ]
     NOTED: ClassVar[Mapping[str, bool]] = {"ranges": True}
 
@@ -107,13 +129,16 @@ class Builder(LandslideBuilder[Pair[Position]]):
     def find(
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[Pair[Position]]]:
-        """Lists the tiles by part, regrouped where the configuration is clean."""
+        """Lists the tiles by part, regrouped where the configuration says so."""
         parts = find_parts(self.find_files(dl_manager, PATTERNS, ARCHIVES, LAYOUT))
         splits = {part: found.pairs for part, found in parts.items()}
         dropped: dict[str, list[str]] = {}
-        if self.builder_config.clean:
+        if self.builder_config.parts != "published":
             isolated = splits.get("test_isolated", [])
-            splits, dropped = regroup(parts)
+            if self.builder_config.parts == "blocks":
+                splits, dropped = regroup(parts)
+            else:
+                splits = draw(parts)
             splits["test_isolated"] = isolated
         report = report_files(self.name, parts, PUBLISHED)
         for split, names in dropped.items():
@@ -223,10 +248,7 @@ def regroup(
                 f"`{other.image}` shows the place of `{one.image}`: a labelled tile "
                 "must be in one part only; remove one of them."
             )
-    splits = {
-        split: [pair for pair in labelled if _split_of(pair.key) == split]
-        for split in SPLITS
-    }
+    splits = _shared_out(labelled, BLOCK)
     dropped = {}
     for split, others in (("validation", ("test",)), ("train", ("validation", "test"))):
         kept = {pair.key for other in others for pair in splits[other]}
@@ -236,9 +258,45 @@ def regroup(
     return splits, dropped
 
 
-def _split_of(position: Position) -> str:
-    block = f"{position[0] // BLOCK}_{position[1] // BLOCK}"
-    share = int.from_bytes(hashlib.sha256(block.encode()).digest()[:8], "big") / 2**64
+def draw(parts: dict[str, Found[Position]]) -> dict[str, list[Pair[Position]]]:
+    """Splits the published train part tile by tile, so that neighbours touch.
+
+    As `regroup` does with blocks: 70 % train, 10 % validation, 20 % test. The published
+    validation part is left out: what is trained and chosen on these tiles can be scored
+    on it.
+
+    Args:
+        parts: Tiles by published part.
+
+    Returns:
+        Tiles by split.
+
+    Raises:
+        DataError: If there is no labelled train tile.
+    """
+    train = parts["train"].pairs if "train" in parts else []
+    labelled = [pair for pair in train if pair.mask is not None]
+    if not labelled:
+        raise DataError(
+            "`mmlsv2/random` draws from the labelled tiles of the published train part "
+            "and found none; add them, or build `mmlsv2/published`."
+        )
+    return _shared_out(labelled, 1)
+
+
+def _shared_out(
+    pairs: Sequence[Pair[Position]], side: int
+) -> dict[str, list[Pair[Position]]]:
+    """Returns tiles by split, all of a square of `side` grid cells in the same one."""
+    splits: dict[str, list[Pair[Position]]] = {split: [] for split in SPLITS}
+    for pair in pairs:
+        row, col = pair.key
+        splits[_split_of(f"{row // side}_{col // side}")].append(pair)
+    return splits
+
+
+def _split_of(square: str) -> str:
+    share = int.from_bytes(hashlib.sha256(square.encode()).digest()[:8], "big") / 2**64
     return "test" if share < 0.2 else "validation" if share < 0.3 else "train"
 
 

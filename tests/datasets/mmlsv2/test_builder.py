@@ -200,6 +200,53 @@ def test_regrouped_parts_do_not_touch():
         assert {pair.key for pair in few[split]} <= allowed
 
 
+def test_drawn_tiles_are_each_in_one_part_and_validation_in_none():
+    train = [
+        Pair(divmod(k, 40), epath.Path(f"{k}"), epath.Path("m")) for k in range(1600)
+    ]
+    held_out = [Pair((50, k), epath.Path(f"v{k}"), epath.Path("m")) for k in range(100)]
+    splits = module.draw({"train": Found(train), "validation": Found(held_out)})
+    places = {split: {pair.key for pair in found} for split, found in splits.items()}
+    assert sum(map(len, places.values())) == len(set().union(*places.values())) == 1600
+    assert set().union(*places.values()) == {pair.key for pair in train}
+    shares = {split: len(found) / 1600 for split, found in places.items()}
+    assert shares == pytest.approx(
+        {"train": 0.7, "validation": 0.1, "test": 0.2}, abs=0.04
+    )
+    # Neighbours touch, as in the published split.
+    touching = [place for place in places["test"] if near([place]) & places["train"]]
+    assert len(touching) > 0.95 * len(places["test"])
+    # A tile's split does not depend on the other files that are here.
+    few = module.draw({"train": Found(train[::7])})
+    assert all({p.key for p in few[split]} <= places[split] for split in places)
+
+
+@pytest.mark.parametrize("config", ["published", "random", "clean"])
+def test_a_train_part_alone_is_built(root, tmp_path, config):
+    for part in ("phase1_dataset/val", "phase1_dataset/test", "phase2_dataset"):
+        shutil.rmtree(root / part)
+    with pytest.warns(IncompleteDataWarning, match="validation 0 of 66"):
+        builder = build(f"mmlsv2/{config}", root.parent, tmp_path)
+    report = builder.info.metadata["files"]
+    dropped = sum(len(entry.get("dropped", ())) for entry in report.values())
+    stored = sum(split.num_examples for split in builder.info.splits.values())
+    assert stored + dropped == len(TRAIN)
+
+
+def test_a_validation_part_alone_is_built(root, tmp_path):
+    for part in ("phase1_dataset/train", "phase1_dataset/test", "phase2_dataset"):
+        shutil.rmtree(root / part)
+    with pytest.warns(
+        IncompleteDataWarning, match="train 0 of 465, validation 1 of 66"
+    ):
+        builder = build("mmlsv2/published", root.parent, tmp_path)
+    assert set(builder.info.splits) == {"validation"}
+    example = examples(builder, "validation")["validation_2_8"]
+    np.testing.assert_array_equal(example["mask"][..., 0], mask_of((2, 8)))
+    with pytest.raises(DataError, match="build `mmlsv2/published`"):
+        build("mmlsv2/random", root.parent, tmp_path)
+
+
 def test_one_place_in_two_parts_is_refused(root, tmp_path):
     part = root / "phase1_dataset"
     for kind in ("images", "masks"):
