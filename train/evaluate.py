@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.array_types import IntArray
+from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError, RunError
 from landslide_tf.metadata import IGNORE_VALUE, ModelMetadata
 from landslide_tf.metrics import (
@@ -27,6 +27,7 @@ from landslide_tf.objects.scores import Match
 from landslide_tf.pipelines import EvaluationBatches, ExampleStore, split_name
 from landslide_tf.pipelines.inputs import Inputs
 from landslide_tf.progress import with_progress
+from landslide_tf.terrain import dihedral_mean
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.pictures import examples_to_show, rgb_image
 from landslide_tf.train.run.session import Session
@@ -111,6 +112,7 @@ def evaluate_run(
     data: str | None = None,
     permute: Permutable | None = None,
     predict: Predict | None = None,
+    tta: bool = False,
     pictures: int = 6,
     batch_size: int = 8,
     session: Session | None = None,
@@ -124,6 +126,8 @@ def evaluate_run(
             is what the model takes from that input.
         predict: The same model in another form, from `image` and `factors` to
             probabilities; None takes the run's own.
+        tta: Whether to average over the eight symmetries of the square (test-time
+            augmentation), as `mapping.map_scene` does.
         pictures: Number of examples to show.
         batch_size: Most examples a batch.
         session: Folders of data; without `arrays` it takes the run's, if it has any
@@ -137,13 +141,10 @@ def evaluate_run(
         DataError: If the data do not fit the model.
     """
     batches = _batches_of(run, data, batch_size, session or Session())
-    return _evaluate(
-        prediction_function(run.load_model()) if predict is None else predict,
-        run.read_metadata(),
-        batches,
-        permute,
-        pictures,
-    )
+    known = run.read_metadata()
+    if predict is None:
+        predict = prediction_function(run.load_model())
+    return _evaluate(predict, known, batches, permute, tta, pictures)
 
 
 def example_inputs(
@@ -193,6 +194,7 @@ def evaluate_model(
     *,
     data: str,
     permute: Permutable | None = None,
+    tta: bool = False,
     pictures: int = 6,
     batch_size: int = 8,
     session: Session | None = None,
@@ -205,6 +207,7 @@ def evaluate_model(
         metadata: Its `model.json`.
         data: `name[/config]:split`.
         permute: As of `evaluate_run`.
+        tta: As of `evaluate_run`.
         pictures: Number of examples to show.
         batch_size: Most examples a batch.
         session: Folders of data.
@@ -227,7 +230,7 @@ def evaluate_model(
     store = load_split(name, split, session, session.arrays)
     selection = selection_for(metadata, store.description)
     batches = EvaluationBatches(store, selection, batch_size)
-    return _evaluate(predict, metadata, batches, permute, pictures)
+    return _evaluate(predict, metadata, batches, permute, tta, pictures)
 
 
 def _evaluate(
@@ -235,6 +238,7 @@ def _evaluate(
     metadata: ModelMetadata,
     batches: EvaluationBatches,
     permute: Permutable | None,
+    tta: bool,
     pictures: int,
 ) -> Evaluation:
     store = batches.store
@@ -243,7 +247,8 @@ def _evaluate(
     counts = {match: ObjectCounts(0, 0, 0, match) for match in get_args(Match)}
     shown = examples_to_show(store, pictures)
     drawn = []
-    predictions = _predict(predict, batches, metadata, permute)
+    final = _calibrated(predict, metadata, tta)
+    predictions = _predict(final, batches, metadata, permute)
     for number, inputs, label, prediction in predictions:
         label, prediction = shared.of_data[label], shared.of_model[prediction]
         accumulator = ConfusionAccumulator(len(shared.names), IGNORE_VALUE)
@@ -278,7 +283,7 @@ def _evaluate(
         ids=tuple(ids),
         matrices=each,
         objects=counts,
-        facts={"data": full, **_facts(metadata, len(store), shared, permute)},
+        facts={"data": full, **_facts(metadata, len(store), shared, permute, tta)},
         pictures=drawn,
     )
 
@@ -288,6 +293,7 @@ def _facts(
     examples: int,
     shared: SharedClasses,
     permute: Permutable | None,
+    tta: bool,
 ) -> dict[str, str | int | float]:
     """Returns how a model was evaluated, for the head of a report."""
     facts: dict[str, str | int | float] = {
@@ -297,11 +303,27 @@ def _facts(
         "temperature": _temperature(metadata) or 1.0,
         "objects": "8-connected, at least 16 pixels, counted example by example",
     }
+    if tta:
+        facts["test-time augmentation"] = "mean of eight sides"
     if permute:
         facts["permuted input"] = permute
     if shared.merged:
         facts["classes"] = "whatever is no landslide counts as background"
     return facts
+
+
+def _calibrated(predict: Predict, metadata: ModelMetadata, tta: bool) -> Predict:
+    """Returns calibrated predictions, with `tta` their means over eight sides."""
+    temperature = _temperature(metadata)
+
+    def calibrated(inputs: Mapping[str, FloatArray]) -> FloatArray:
+        found = predict(inputs)
+        return found if temperature is None else apply_temperature(found, temperature)
+
+    if not tta:
+        return calibrated
+    kinds = [factor.name for factor in metadata.factors]
+    return lambda inputs: dihedral_mean(calibrated, inputs, kinds)
 
 
 def _predict(
@@ -311,7 +333,6 @@ def _predict(
     permute: Permutable | None,
 ) -> Iterator[tuple[int, Inputs, NDArray[np.uint8], NDArray[np.uint8]]]:
     """Yields number, inputs, label and predicted classes of every example."""
-    temperature = _temperature(metadata)
     source = _permutation(batches.store) if permute else None
     for group in with_progress(batches.numbers(), "Evaluating"):
         inputs, labels = batches.load(group)
@@ -320,11 +341,8 @@ def _predict(
                 raise DataError(f"The model has no input `{permute}` to permute.")
             others, _ = batches.load([source[number] for number in group])
             inputs = {**inputs, permute: others[permute]}
-        probabilities = predict(inputs)
-        if temperature is not None:
-            probabilities = apply_temperature(probabilities, temperature)
         classes = decide(
-            probabilities,
+            predict(inputs),
             landslide_class=metadata.landslide_class,
             threshold=metadata.threshold,
         )

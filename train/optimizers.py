@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
@@ -12,6 +11,7 @@ import keras
 from landslide_tf.array_types import Tensor
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.layers.replicas import replicated
+from landslide_tf.train.multiplied_rates import MultipliedRates
 
 LearningRate: TypeAlias = (
     float | keras.optimizers.schedules.LearningRateSchedule | Callable[[], float]
@@ -20,7 +20,7 @@ ScheduleKind = Literal["constant", "step", "cosine", "poly"]
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
-class CoupledSGD(keras.optimizers.SGD):
+class CoupledSGD(MultipliedRates, keras.optimizers.SGD):
     """SGD with momentum whose weight decay is part of the gradient (L2, as in Caffe).
 
     Δ ← η · (d · S + ∂J/∂S) + m · Δ, S ← S − Δ (Xia et al. 2021, equations 3 and 4). The
@@ -28,7 +28,7 @@ class CoupledSGD(keras.optimizers.SGD):
     does not amplify it: it is about 1/(1 − m) times weaker from the second step on.
 
     The decay term is made from the float32 variable, after loss unscaling and gradient
-    clipping; Keras's own `optimizer.weight_decay` therefore stays None.
+    clipping.
 
     Args:
         learning_rate: η > 0, or a schedule over the iterations.
@@ -36,10 +36,7 @@ class CoupledSGD(keras.optimizers.SGD):
         weight_decay: d ≥ 0.
         decay: `"kernels"` decays variables whose name ends in `kernel` (no bias, no
             normalisation); `"all"` decays every variable, as the equation does.
-        multipliers: What η is multiplied by, by pattern of variable paths with shell
-            wildcards, such as `{"conv1_*": 1, "*": 10}`. The first pattern that fits
-            holds; without one it is 1. The decay term is multiplied too, as where
-            every group of variables has a learning rate of its own.
+        multipliers: As in `MultipliedRates`.
         **kwargs: Further arguments of `keras.optimizers.SGD` (clipping, averaging,
             accumulation, name), but for `nesterov`.
 
@@ -56,11 +53,6 @@ class CoupledSGD(keras.optimizers.SGD):
         multipliers: Mapping[str, float] | None = None,
         **kwargs: Any,  # the many optional arguments of the Keras base class
     ) -> None:
-        if not (math.isfinite(weight_decay) and weight_decay >= 0):
-            raise RecipeError(
-                f"Expected `weight_decay` of at least 0, received {weight_decay}; 0 "
-                "switches it off."
-            )
         if not 0 <= momentum <= 1:
             raise RecipeError(
                 f"Expected `momentum` from 0 to 1, received {momentum}; 0.9 is usual."
@@ -70,18 +62,13 @@ class CoupledSGD(keras.optimizers.SGD):
                 f"Expected `decay` to be `kernels` or `all`, received `{decay}`; "
                 "`kernels` leaves biases and normalisation alone."
             )
-        multipliers = dict(multipliers or {})
-        for pattern, factor in multipliers.items():
-            if not (math.isfinite(factor) and factor > 0):
-                raise RecipeError(
-                    f"Expected `multipliers` above 0, received {factor} for "
-                    f"`{pattern}`; freeze a layer to leave it as it is."
-                )
         super().__init__(
-            learning_rate=learning_rate, momentum=float(momentum), **kwargs
+            multipliers=multipliers,
+            weight_decay=weight_decay,
+            learning_rate=learning_rate,
+            momentum=float(momentum),
+            **kwargs,
         )
-        self.multipliers = multipliers
-        self.coupled_decay = float(weight_decay)
         self.decay = decay
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
@@ -91,48 +78,30 @@ class CoupledSGD(keras.optimizers.SGD):
             variables: The trainable variables.
         """
         if not self.built:
-            # By index, as for the velocities: on TensorFlow `update_step` receives
-            # the native variable, which does not know its Keras name.
             self._decays = [self.decay == "all" or is_kernel(v) for v in variables]
-            self._factors = [self._multiplier(v.path) for v in variables]
         super().build(variables)
 
-    def _multiplier(self, path: str) -> float:
-        for pattern, factor in self.multipliers.items():
-            if fnmatch.fnmatchcase(path, pattern):
-                return float(factor)
-        return 1.0
-
-    def update_step(
-        self, gradient: Tensor, variable: Tensor, learning_rate: Tensor
-    ) -> None:
-        """Updates one variable.
+    def decayed(self, gradient: Tensor, variable: Tensor, rate: Tensor) -> Tensor:
+        """Returns the gradient with the decay term of equation 3.
 
         Args:
-            gradient: Its gradient, unscaled and clipped.
+            gradient: The variable's gradient, unscaled and clipped.
             variable: The variable.
-            learning_rate: η of this step.
+            rate: Its learning rate, which also multiplies what is returned.
         """
-        ops, number = keras.ops, self._get_variable_index(variable)
-        if self.coupled_decay and self._decays[number]:
-            rate = ops.cast(self.coupled_decay, variable.dtype)
-            gradient = ops.add(
-                ops.cast(gradient, variable.dtype), ops.multiply(variable, rate)
-            )
-        if self._factors[number] != 1:
-            learning_rate = ops.multiply(learning_rate, self._factors[number])
-        super().update_step(gradient, variable, learning_rate)
+        del rate
+        if not (self.own_decay and self._decays[self._get_variable_index(variable)]):
+            return gradient
+        ops, share = keras.ops, keras.ops.cast(self.own_decay, variable.dtype)
+        return ops.add(
+            ops.cast(gradient, variable.dtype), ops.multiply(variable, share)
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments as JSON values."""
         config = super().get_config()
         del config["nesterov"]
-        return {
-            **config,
-            "weight_decay": self.coupled_decay,
-            "decay": self.decay,
-            "multipliers": self.multipliers,
-        }
+        return {**config, "decay": self.decay}
 
 
 def is_kernel(variable: keras.Variable) -> bool:

@@ -34,6 +34,7 @@ def evaluate(
         Literal["image", "factors"] | None,
         typer.Option(help="Give each example this input of another one."),
     ] = None,
+    tta: options.TTA = False,
     metadata: Metadata = None,
     runtime: Runtime = None,
     out: Annotated[
@@ -56,7 +57,12 @@ def evaluate(
         folder = RunFolder(Path(model))
         reporting.check_reports(folder, out, session, metadata, overwrite=overwrite)
         result = evaluate_run(
-            folder, data=data, permute=permute, pictures=pictures, session=session
+            folder,
+            data=data,
+            permute=permute,
+            tta=tta,
+            pictures=pictures,
+            session=session,
         )
         files = reporting.write_reports(folder, result, out)
     else:
@@ -73,6 +79,7 @@ def evaluate(
             member.metadata,
             data=data,
             permute=permute,
+            tta=tta,
             pictures=pictures,
             session=session,
         )

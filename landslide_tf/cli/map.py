@@ -63,7 +63,7 @@ def map_scene(
     mask: shared.Masks = None,
     scale: Scale = None,
     threshold: Threshold = None,
-    tta: Annotated[bool, typer.Option("--tta", help="Mean of eight sides.")] = False,
+    tta: shared.TTA = False,
     all_classes: AllClasses = False,
     float32: Float32 = False,
     min_area: MinArea = None,

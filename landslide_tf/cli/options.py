@@ -121,6 +121,7 @@ Outside = Annotated[
 ]
 
 
+TTA = Annotated[bool, typer.Option("--tta", help="Mean of eight sides.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace other files that are there.")
 ]

@@ -181,10 +181,33 @@ def scaled_channels(channels: int, width: float) -> int:
     Raises:
         ModelError: If `width` is not a positive number.
     """
-    if isinstance(width, bool) or not isinstance(width, int | float) or width <= 0:
-        raise ModelError(
-            f"`width` must be a number above 0 (1 = as published), received {width!r}."
-        )
+    _check_width("width", width)
     if width == 1:
         return channels
     return max(8, 8 * math.floor(channels * width / 8 + 0.5))
+
+
+def decoder_multiplier(width: float, decoder_width: float | None) -> float:
+    """Returns the width multiplier of what is not a network's backbone.
+
+    Args:
+        width: Multiplier of the backbone's channel counts.
+        decoder_width: Multiplier of the others, above 0; None is for one of both.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ModelError: If `decoder_width` is not a positive number.
+    """
+    if decoder_width is None:
+        return width
+    _check_width("decoder_width", decoder_width)
+    return decoder_width
+
+
+def _check_width(name: str, width: float) -> None:
+    if isinstance(width, bool) or not isinstance(width, int | float) or width <= 0:
+        raise ModelError(
+            f"`{name}` must be a number above 0 (1 = as published), received {width!r}."
+        )

@@ -20,14 +20,13 @@ from landslide_tf.metadata import ModelMetadata
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.scene import Pixels
 from landslide_tf.raster.windows import map_windows
-from landslide_tf.terrain import DIHEDRAL, dihedral, dihedral_factors
+from landslide_tf.terrain import dihedral_mean
 
 Inputs = Mapping[str, FloatArray]
 Predict = Callable[[Inputs], FloatArray]
 
 _Seen = dict[int, NDArray[np.bool_]]  # valid pixels of each window, by its number
 _PIXELS = 1 << 20  # of a batch
-_INVERSE = {"rot90": "rot270", "rot270": "rot90"}  # the others undo themselves
 
 
 @dataclass(frozen=True)
@@ -162,30 +161,25 @@ def together(
     """
     from landslide_tf.metrics.calibration import apply_temperature
 
-    kinds = [factor.name for factor in members[0].metadata.factors]
-    names = DIHEDRAL if tta else DIHEDRAL[:1]
-
     def predict(inputs: Inputs) -> FloatArray:
         total: FloatArray | None = None
-        for name in names:
-            turned = inputs if name == "identity" else _turned(inputs, kinds, name)
-            for member in members:
-                found = member.predict(turned)
-                _check(found, turned, member.metadata)
-                if member.metadata.temperature is not None:
-                    temperature = float(member.metadata.temperature)  # type: ignore[arg-type]
-                    found = apply_temperature(found, temperature)
-                if entropies:
-                    found = np.concatenate([found, entropy(found)[..., None]], axis=-1)
-                if name != "identity":
-                    back = _INVERSE.get(name, name)
-                    found = np.stack([dihedral(values, back) for values in found])
-                total = found if total is None else total + found
+        for member in members:
+            found = member.predict(inputs)
+            _check(found, inputs, member.metadata)
+            if member.metadata.temperature is not None:
+                temperature = float(member.metadata.temperature)  # type: ignore[arg-type]
+                found = apply_temperature(found, temperature)
+            if entropies:
+                found = np.concatenate([found, entropy(found)[..., None]], axis=-1)
+            total = found if total is None else total + found
         assert total is not None  # there is at least one member
-        count = len(names) * len(members)
+        count = len(members)
         return np.asarray(total if count == 1 else total / count, np.float32)
 
-    return predict
+    if not tta:
+        return predict
+    kinds = [factor.name for factor in members[0].metadata.factors]
+    return lambda inputs: dihedral_mean(predict, inputs, kinds)
 
 
 def entropy(probabilities: FloatArray) -> FloatArray:
@@ -206,14 +200,6 @@ def entropy(probabilities: FloatArray) -> FloatArray:
     if values.shape[-1] == 1:
         values = np.concatenate([values, np.clip(1 - values, 1e-12, 1)], axis=-1)
     return -(values * np.log(values)).sum(axis=-1)
-
-
-def _turned(inputs: Inputs, kinds: Sequence[str], name: str) -> Inputs:
-    turned = {"image": np.stack([dihedral(x, name) for x in inputs["image"]])}
-    if "factors" in inputs:
-        found = [dihedral_factors(x, kinds, name) for x in inputs["factors"]]
-        turned["factors"] = np.stack(found)
-    return turned
 
 
 def _check(found: FloatArray, inputs: Inputs, metadata: ModelMetadata) -> None:

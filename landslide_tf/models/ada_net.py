@@ -34,6 +34,7 @@ def ada_net(
     aspp_rates: Sequence[int] = ASPP_RATES,
     decoder_impl: str = "partial",
     width: float = 1.0,
+    decoder_width: float | None = None,
     dropout: float = 0.1,
     decoder_dropout: float = 0.5,
     align_corners: bool = True,
@@ -62,6 +63,7 @@ def ada_net(
         aspp_rates: As in `mffe_net`.
         decoder_impl: As in `mffe_net`.
         width: As in `mffe_net`.
+        decoder_width: As in `mffe_net`.
         dropout: As in `mffe_net`.
         decoder_dropout: As in `mffe_net`.
         align_corners: As in `mffe_net`.
@@ -100,6 +102,7 @@ def ada_net(
         aspp_rates=aspp_rates,
         decoder_impl=decoder_impl,
         width=width,
+        decoder_width=decoder_width,
         dropout=dropout,
         decoder_dropout=decoder_dropout,
         align_corners=align_corners,

@@ -27,6 +27,7 @@ def aspp_net(
     multi_grid: Sequence[int] | None = None,
     aspp_rates: Sequence[int] = ASPP_RATES,
     width: float = 1.0,
+    decoder_width: float | None = None,
     dropout: float = 0.5,
     align_corners: bool = False,
     classifier_activation: str | None = "softmax",
@@ -50,7 +51,8 @@ def aspp_net(
         output_stride: 8, 16 or 32.
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.
         aspp_rates: Dilations of the ASPP branches at output stride 16, each >= 1.
-        width: Multiplier of every channel count.
+        width: Multiplier of the backbone's channel counts, 1 for `backbone_weights`.
+        decoder_width: That of ASPP; None takes `width`.
         dropout: Rate before the classifier.
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
@@ -92,6 +94,7 @@ def aspp_net(
         multi_grid=multi_grid,
         aspp_rates=aspp_rates,
         width=width,
+        decoder_width=decoder_width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,
         stem=stem,

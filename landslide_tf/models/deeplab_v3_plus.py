@@ -34,6 +34,7 @@ def deeplab_v3_plus(
     separable: bool = False,
     separable_aspp: bool = False,
     width: float = 1.0,
+    decoder_width: float | None = None,
     dropout: float = 0.5,
     decoder_dropout: float = 0.0,
     align_corners: bool = False,
@@ -61,7 +62,8 @@ def deeplab_v3_plus(
         skip_channels: Channels that the skip is reduced to; None keeps it raw.
         separable: Whether the decoder's convolutions are depthwise separable.
         separable_aspp: Whether those of the ASPP branches are.
-        width: Multiplier of every channel count.
+        width: Multiplier of the backbone's channel counts, 1 for `backbone_weights`.
+        decoder_width: That of ASPP and the decoder; None takes `width`.
         dropout: Rate before the classifier.
         decoder_dropout: Rate before the decoder and between its convolutions.
         align_corners: Whether resizing aligns corner pixels.
@@ -104,6 +106,7 @@ def deeplab_v3_plus(
         multi_grid=multi_grid,
         aspp_rates=aspp_rates,
         width=width,
+        decoder_width=decoder_width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,
         stem=stem,

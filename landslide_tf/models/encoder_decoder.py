@@ -17,6 +17,7 @@ from landslide_tf.layers import (
     conv_bn_relu,
     scaled_channels,
 )
+from landslide_tf.layers.blocks import decoder_multiplier
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem, check_encoder, encoder
 
@@ -42,6 +43,7 @@ class ContextNetwork:
     aspp_rates: Sequence[int] = ASPP_RATES
     separable_aspp: bool = False
     stem: Stem | None = None
+    decoder_width: float | None = None
 
     def __post_init__(self) -> None:
         check_encoder(
@@ -59,9 +61,14 @@ class ContextNetwork:
         """Returns the dilations of ASPP on the encoder's grid."""
         return [int(rate) * 16 // self.output_stride for rate in self.aspp_rates]
 
+    @property
+    def other_width(self) -> float:
+        """Width multiplier of all that is not the backbone."""
+        return decoder_multiplier(self.width, self.decoder_width)
+
     def channels(self, count: int) -> int:
-        """Returns a channel count times the width multiplier."""
-        return scaled_channels(count, self.width)
+        """Returns a channel count behind the backbone, multiplied."""
+        return scaled_channels(count, self.other_width)
 
     def prepared(self, image: Tensor, stride: int) -> Tensor:
         """Pads and normalises the image, once it fits the pretrained weights."""

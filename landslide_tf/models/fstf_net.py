@@ -46,6 +46,7 @@ def fstf_net(
     skip_channels: int | None = 48,
     fusion: str = "concat",
     width: float = 1.0,
+    decoder_width: float | None = None,
     dropout: float = 0.5,
     decoder_dropout: float = 0.0,
     align_corners: bool = False,
@@ -76,7 +77,9 @@ def fstf_net(
         aspp_rates: Dilations of the ASPP branches at output stride 16, each >= 1.
         skip_channels: Channels that skips are reduced to; None keeps them raw.
         fusion: `"concat"`, `"sum"`, `"multiply"`, `"max"` or, as bands, `"stack"`.
-        width: Multiplier of every channel count.
+        width: Multiplier of the backbone's channel counts, 1 for `backbone_weights`.
+        decoder_width: That of ASPP, of the factors' VGG-16 and of the decoder; None
+            takes `width`.
         dropout: Rate before the classifier.
         decoder_dropout: Rate before the decoder and between its convolutions.
         align_corners: Whether resizing aligns corner pixels.
@@ -118,6 +121,7 @@ def fstf_net(
         multi_grid=multi_grid,
         aspp_rates=aspp_rates,
         width=width,
+        decoder_width=decoder_width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,
         stem=stem,
@@ -148,7 +152,7 @@ def _fused(
     features, context = network.encoded(image)
     found = {}
     for branch, encoded in factors.items():
-        terrain = vgg16(encoded, prefix=branch, width=network.width)["C5"]
+        terrain = vgg16(encoded, prefix=branch, width=network.other_width)["C5"]
         if network.output_stride != FACTOR_STRIDE:
             resize = Resize2D(
                 align_corners=network.align_corners, name=f"{branch}_resize"

@@ -9,6 +9,7 @@ import keras
 
 from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError, did_you_mean
+from landslide_tf.imagenet import imagenet_file
 from landslide_tf.layers import Normalization
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones.applications import FAMILIES, family_feature
@@ -16,7 +17,6 @@ from landslide_tf.models.backbones.efficientnet_lite import (
     LITES,
     efficientnet_lite,
     efficientnet_lite_head,
-    imagenet_file,
 )
 from landslide_tf.models.backbones.hornet import HORNETS, hornet
 from landslide_tf.models.backbones.pretrained import effective_normalization

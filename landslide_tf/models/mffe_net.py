@@ -46,6 +46,7 @@ def mffe_net(
     aspp_rates: Sequence[int] = ASPP_RATES,
     decoder_impl: str = "partial",
     width: float = 1.0,
+    decoder_width: float | None = None,
     dropout: float = 0.1,
     decoder_dropout: float = 0.5,
     align_corners: bool = True,
@@ -78,7 +79,8 @@ def mffe_net(
         decoder_impl: How the convolutions over several maps are computed: `"partial"`,
             the sum of one convolution a map, or `"concat"`, one over their
             concatenation; the same weights and, but for rounding, values.
-        width: Multiplier of every channel count.
+        width: Multiplier of the backbone's channel counts, 1 for `backbone_weights`.
+        decoder_width: That of ASPP, forks and maps; None takes `width`.
         dropout: Rate before the classifier.
         decoder_dropout: Rate after ASPP and between the last two convolutions.
         align_corners: Whether resizing aligns corner pixels.
@@ -116,6 +118,7 @@ def mffe_net(
         multi_grid=multi_grid,
         aspp_rates=aspp_rates,
         width=width,
+        decoder_width=decoder_width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,
         stem=stem,

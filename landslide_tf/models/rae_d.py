@@ -28,6 +28,7 @@ def rae_d(
     aspp_rates: Sequence[int] = ASPP_RATES,
     skip_channels: int | None = 48,
     width: float = 1.0,
+    decoder_width: float | None = None,
     dropout: float = 0.5,
     decoder_dropout: float = 0.0,
     align_corners: bool = False,
@@ -53,7 +54,8 @@ def rae_d(
         multi_grid: Rates of the last stage's blocks; None for exact à-trous.
         aspp_rates: Dilations of the ASPP branches at output stride 16, each >= 1.
         skip_channels: Channels that skips are reduced to; None keeps them raw.
-        width: Multiplier of every channel count.
+        width: Multiplier of the backbone's channel counts, 1 for `backbone_weights`.
+        decoder_width: That of ASPP and the decoder; None takes `width`.
         dropout: Rate before the classifier.
         decoder_dropout: Rate before the decoder and between its convolutions.
         align_corners: Whether resizing aligns corner pixels.
@@ -96,6 +98,7 @@ def rae_d(
         multi_grid=multi_grid,
         aspp_rates=aspp_rates,
         width=width,
+        decoder_width=decoder_width,
         align_corners=align_corners,
         backbone_weights=backbone_weights,
         stem=stem,

@@ -14,6 +14,7 @@ from landslide_tf.layers import (
     conv_bn_relu,
     scaled_channels,
 )
+from landslide_tf.layers.blocks import decoder_multiplier
 from landslide_tf.models import assembly
 from landslide_tf.models.backbones import Stem, check_encoder, encoder
 from landslide_tf.models.backbones.applications import (
@@ -38,6 +39,7 @@ def unet(
     backbone: str | None = None,
     backbone_layout: str = "keras",
     width: float = 1.0,
+    decoder_width: float | None = None,
     dropout: float = 0.0,
     classifier_activation: str | None = "softmax",
     weights: str | Path | None = None,
@@ -64,8 +66,9 @@ def unet(
             name in `keras.applications` such as `"MobileNetV2"`.
         backbone_layout: Of a ResNet: `"keras"`, or `"torchvision"` (stride on the
             3 × 3).
-        width: Multiplier of every channel count; an encoder of `keras.applications`
-            keeps its own.
+        width: Multiplier of the encoder's channel counts, 1 for `backbone_weights`; one
+            of `keras.applications` keeps its own.
+        decoder_width: That of the decoder; None takes `width`.
         dropout: Rate before the classifier.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
         weights: `.weights.h5` or `.keras` file of the whole network.
@@ -92,6 +95,7 @@ def unet(
         (1, 40, 56, 1)
     """
     head = assembly.Head(num_classes, classifier_activation, dropout)
+    decoder = decoder_multiplier(width, decoder_width)
     image = assembly.image_input(input_shape)
     if backbone is not None and backbone not in ENCODERS:
         padded = _application_image(
@@ -117,7 +121,10 @@ def unet(
         features = encoder(
             padded, backbone, layout=backbone_layout, output_stride=32, width=width
         )
-    x = _decoded(features, padded, width) if features else _plain(padded, width)
+    if features:
+        x = _decoded(features, padded, decoder)
+    else:
+        x = _plain(padded, width, decoder)
     kernel_size = 3 if features else 1
     x = assembly.dropped(x, head.dropout, "head_dropout")
     scores = assembly.class_scores(x, head.num_classes, kernel_size=kernel_size)
@@ -157,7 +164,7 @@ def _twice(x: Tensor, filters: int, name: str) -> Tensor:
     return conv_bn_relu(x, filters, 3, name=f"{name}_b")
 
 
-def _plain(x: Tensor, width: float) -> Tensor:
+def _plain(x: Tensor, width: float, decoder_width: float) -> Tensor:
     """Applies the encoder and decoder of the paper."""
     filters = [scaled_channels(count, width) for count in PLAIN_CHANNELS]
     skips = []
@@ -167,7 +174,7 @@ def _plain(x: Tensor, width: float) -> Tensor:
         x = keras.layers.MaxPooling2D(2, name=f"enc{level}_pool")(x)
     x = _twice(x, filters[-1], f"enc{len(filters)}")
     for level in range(len(skips), 0, -1):
-        count = filters[level - 1]
+        count = scaled_channels(PLAIN_CHANNELS[level - 1], decoder_width)
         x = keras.layers.Conv2DTranspose(
             count,
             2,

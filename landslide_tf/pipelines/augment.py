@@ -46,10 +46,12 @@ class Augmentation:
 
     Attributes:
         dihedral: One of the eight flips and quarter turns; aspect turns along.
-        brightness: Largest relative change of brightness, e.g. 0.1 for ±10 %; of
-            `image` only.
+        brightness: Largest relative change of brightness, e.g. 0.1 for ±10 %; of the
+            colours of `image` only.
         contrast: Largest relative change of contrast around the tile's band means;
-            of `image` only.
+            of the colours of `image` only.
+        factor_jitter: Largest relative change of each factor, e.g. 0.1 for ±10 %;
+            aspects stay.
         flip: Every second example is mirrored left to right.
         scale: Smallest and largest length of the short side, as multiples of the
             patch; drawn evenly among whole pixels.
@@ -64,6 +66,7 @@ class Augmentation:
     dihedral: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
+    factor_jitter: float = 0.0
     flip: bool = False
     scale: tuple[float, float] | None = None
     padding: Padding = "mirror"
@@ -117,6 +120,7 @@ class Augmentation:
         mask: Mask,
         generator: np.random.Generator,
         kinds: Sequence[str],
+        colours: Sequence[int] | None = None,
     ) -> tuple[Inputs, Mask]:
         """Returns one augmented example.
 
@@ -125,15 +129,20 @@ class Augmentation:
             mask: uint8 (H, W).
             generator: Random stream of this draw.
             kinds: Kind of each factor channel; `"aspect"` is turned with the image.
+            colours: Bands of `image` whose brightness and contrast change; None = all.
 
         Returns:
             New inputs and mask; H and W change places under a quarter turn.
         """
-        inputs, operation = self.changed(inputs, generator, kinds)
+        inputs, operation = self.changed(inputs, generator, kinds, colours)
         return inputs, dihedral(mask, operation)
 
     def changed(
-        self, inputs: Inputs, generator: np.random.Generator, kinds: Sequence[str]
+        self,
+        inputs: Inputs,
+        generator: np.random.Generator,
+        kinds: Sequence[str],
+        colours: Sequence[int] | None = None,
     ) -> tuple[Inputs, str]:
         """Returns augmented inputs of an example whose label has no place.
 
@@ -141,6 +150,7 @@ class Augmentation:
             inputs: As above.
             generator: As above.
             kinds: As above.
+            colours: As above.
 
         Returns:
             New inputs, and the one of `terrain.DIHEDRAL` that has turned them.
@@ -156,10 +166,15 @@ class Augmentation:
         if self.brightness or self.contrast:
             inputs["image"] = _recoloured(
                 inputs["image"],
+                range(inputs["image"].shape[-1]) if colours is None else colours,
                 1 + contrast * np.float32(self.contrast),
                 1 + brightness * np.float32(self.brightness),
                 self.image_range,
             )
+        if self.factor_jitter and "factors" in inputs:
+            gains = generator.uniform(-1.0, 1.0, len(kinds)) * self.factor_jitter
+            gains[[kind == "aspect" for kind in kinds]] = 0.0
+            inputs["factors"] = inputs["factors"] * (1 + gains).astype(np.float32)
         if self.blur and generator.random() < 0.5:
             sigma = generator.uniform(0.0, self.blur)
             inputs["image"] = ndimage.gaussian_filter(
@@ -170,11 +185,12 @@ class Augmentation:
 
 def _recoloured(
     image: NDArray[np.float32],
+    chosen: Sequence[int],
     contrast: np.float32,
     brightness: np.float32,
     limits: tuple[float, float],
 ) -> NDArray[np.float32]:
-    """Stretches an image around its bands' means and scales the means, band by band.
+    """Stretches bands of an image around their means and scales the means.
 
     A band that lies together is five times as fast as one among others.
     """
@@ -182,7 +198,10 @@ def _recoloured(
     upright = image.swapaxes(0, 1) if quarter else image
     bands = np.moveaxis(upright, -1, 0)
     changed = np.empty(bands.shape, np.float32)
-    for band, new in zip(bands, changed, strict=True):
+    for number, (band, new) in enumerate(zip(bands, changed, strict=True)):
+        if number not in chosen:
+            new[:] = band
+            continue
         mean = band.mean()
         if np.isnan(mean):
             mean = np.nanmean(band)

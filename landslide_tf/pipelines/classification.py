@@ -175,7 +175,9 @@ class ImageTrainingBatches(TrainingBatches):
         height, width = inputs["image"].shape[:2]
         box = random_box(height, width, self.crop_area, generator)
         inputs = {key: resized(value, box, self.size) for key, value in inputs.items()}
-        changed, _ = self.augmentation.changed(inputs, generator, self._kinds)
+        changed, _ = self.augmentation.changed(
+            inputs, generator, self._kinds, self._colours
+        )
         return changed, int(example["label"])
 
 

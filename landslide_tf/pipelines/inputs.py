@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.pipelines.batches import ArraySpec, Specs
 from landslide_tf.pipelines.store import Channel, Example, ExampleStore
+from landslide_tf.raster.band_names import colour_of
 
 Inputs = dict[str, NDArray[np.float32]]
 FactorKind = str | tuple[str, float, float]
 
+COLOURS = ("red", "green", "blue")
 # A factor the models know how to encode, with the unit they expect.
 ENCODED = {"slope": "degree", "aspect": "degree", "ndvi": "1"}
 
@@ -54,6 +56,12 @@ class InputSelection:
                     f"Data set `{store.description.name}` has no band or factor "
                     f"`{name}`.{did_you_mean(name, channels)}"
                 )
+
+    @property
+    def colours(self) -> tuple[int, ...]:
+        """Places of red, green and blue among the bands of `image`."""
+        named = [colour_of(name) for name in self.image]
+        return tuple(k for k, name in enumerate(named) if name in COLOURS)
 
     def specs(self, height: int | None, width: int | None) -> Specs:
         """Describes the inputs of a batch of a given size, None where sizes differ."""

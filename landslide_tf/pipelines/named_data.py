@@ -13,7 +13,7 @@ from landslide_tf.pipelines.classification import (
     ImageTrainingBatches,
     holds_labels,
 )
-from landslide_tf.pipelines.inputs import InputSelection
+from landslide_tf.pipelines.inputs import COLOURS, InputSelection
 from landslide_tf.pipelines.segmentation import EvaluationBatches, TrainingBatches
 from landslide_tf.pipelines.store import DataDescription
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from landslide_tf.pipelines.segmentation import Batch
     from landslide_tf.pipelines.sequences import EvaluationSequence, TrainingSequence
 
-_COLOURS = ("red", "green", "blue")
 _SIZE = 224  # of images with one class each
 
 
@@ -40,7 +39,7 @@ def default_selection(description: DataDescription) -> InputSelection:
     channels = description.channels
     bands = tuple(n for n, c in channels.items() if c.feature == "image")
     factors = tuple(n for n, c in channels.items() if c.feature == "factors")
-    return InputSelection(_COLOURS if set(_COLOURS) <= set(bands) else bands, factors)
+    return InputSelection(COLOURS if set(COLOURS) <= set(bands) else bands, factors)
 
 
 def training_data(

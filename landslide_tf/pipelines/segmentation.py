@@ -88,6 +88,14 @@ class TrainingBatches(DrawnBatches[Batch]):
                     "`positive_fraction` needs examples with and without landslide; "
                     f"{positive} of {len(self.store)} have any."
                 )
+        self._colours = self.selection.colours
+        if not self._colours and (
+            self.augmentation.brightness or self.augmentation.contrast
+        ):
+            raise DataError(
+                "`augmentation.brightness` and `contrast` change red, green and blue, "
+                f"received the bands {', '.join(self.selection.image)}: leave them out."
+            )
         channels = self.store.description.channels
         self._kinds = tuple(
             "aspect" if n == "aspect" and channels[n].unit == "degree" else "other"
@@ -164,7 +172,7 @@ class TrainingBatches(DrawnBatches[Batch]):
         inputs, mask = self.augmentation.place(
             inputs, example["mask"], self.patch, generator, self._kinds
         )
-        return self.augmentation(inputs, mask, generator, self._kinds)
+        return self.augmentation(inputs, mask, generator, self._kinds, self._colours)
 
     def _drawn(self, epoch: int, draw: int) -> tuple[int, np.random.Generator]:
         """Returns the number of a draw's example, and the draw's random stream."""

@@ -5,6 +5,7 @@ from landslide_tf.terrain.dihedral import (
     dihedral,
     dihedral_aspect,
     dihedral_factors,
+    dihedral_mean,
     dihedral_transform,
 )
 from landslide_tf.terrain.grid import Grid, cell_size
@@ -28,6 +29,7 @@ __all__ = [
     "dihedral",
     "dihedral_aspect",
     "dihedral_factors",
+    "dihedral_mean",
     "dihedral_transform",
     "factors_on_grid",
     "hillshade",

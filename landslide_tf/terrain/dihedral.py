@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +36,7 @@ _OPERATIONS = {
 DIHEDRAL: tuple[str, ...] = tuple(_OPERATIONS)
 """Names of the eight operations; rotations are counter-clockwise."""
 
+_INVERSE = {"rot90": "rot270", "rot270": "rot90"}  # the others undo themselves
 # Sine and cosine of 0, 90, 180 and 270 degrees.
 _SINE = {0: 0, 90: 1, 180: 0, 270: -1}
 _COSINE = {0: 1, 90: 0, 180: -1, 270: 0}
@@ -200,3 +201,40 @@ def dihedral_factors(
         turned[..., s] = a * cosine + b * sine
         turned[..., c] = b * cosine - a * sine
     return turned
+
+
+def dihedral_mean(
+    predict: Callable[[Mapping[str, FloatArray]], FloatArray],
+    inputs: Mapping[str, FloatArray],
+    kinds: Sequence[object],
+) -> FloatArray:
+    """Averages a prediction over the eight symmetries of the square.
+
+    Args:
+        predict: From arrays as `inputs` to values (B, H, W, channels).
+        inputs: `image` (B, H, W, bands) and perhaps `factors` (B, H, W, F).
+        kinds: What each channel of `factors` is, as in `dihedral_factors`.
+
+    Returns:
+        Mean over what is predicted of the inputs turned and mirrored in the eight
+        ways, turned back: float32 (B, H, W, channels).
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf import terrain
+        >>> image = np.arange(4.0).reshape(1, 2, 2, 1)
+        >>> first_row = lambda inputs: inputs["image"] * [[[1.0]], [[0.0]]]
+        >>> terrain.dihedral_mean(first_row, {"image": image}, ()).ravel().tolist()
+        [0.0, 0.5, 1.0, 1.5]
+    """
+    total: FloatArray | None = None
+    for name in DIHEDRAL:
+        turned = {"image": np.stack([dihedral(x, name) for x in inputs["image"]])}
+        if "factors" in inputs:
+            factors = [dihedral_factors(x, kinds, name) for x in inputs["factors"]]
+            turned["factors"] = np.stack(factors)
+        back = _INVERSE.get(name, name)
+        found = np.stack([dihedral(values, back) for values in predict(turned)])
+        total = found if total is None else total + found
+    assert total is not None  # there are eight
+    return np.asarray(total / len(DIHEDRAL), np.float32)

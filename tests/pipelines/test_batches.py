@@ -139,6 +139,45 @@ def test_brightness_stays_in_range_and_leaves_factors_alone(make_store):
     np.testing.assert_array_equal(changed["factors"], same["factors"])
 
 
+def test_light_changes_the_colours_alone(make_store):
+    store = make_store(4)
+    bright = Augmentation(brightness=0.5, contrast=0.5)
+    mixed = InputSelection(("nir", "green", "red"))
+    changed, same = (
+        TrainingBatches(store, mixed, 4, seed=0, augmentation=change).batch(0, 0)[0]
+        for change in (bright, Augmentation())
+    )
+    differs = (changed["image"] != same["image"]).any(axis=(1, 2))
+    np.testing.assert_array_equal(differs, [[False, True, True]] * 4)
+    # The others change as they do where they are all there is.
+    colours = InputSelection(("green", "red"))
+    alone = TrainingBatches(store, colours, 4, seed=0, augmentation=bright)
+    np.testing.assert_array_equal(
+        changed["image"][..., 1:], alone.batch(0, 0)[0]["image"]
+    )
+    with pytest.raises(DataError, match="received the bands nir: leave them out"):
+        TrainingBatches(store, InputSelection(("nir",)), 4, 0, bright)
+
+
+def test_factors_are_stretched_one_by_one_but_aspects_stay(make_store):
+    store = make_store(6)
+    store.examples[0]["factors"][2, 3] = np.nan
+    jitter = Augmentation(factor_jitter=0.2)
+    changed, same = (
+        TrainingBatches(store, RGB, 6, seed=0, augmentation=change).batch(1, 0)[0]
+        for change in (jitter, Augmentation())
+    )
+    np.testing.assert_array_equal(changed["image"], same["image"])
+    gains = (changed["factors"] / same["factors"]).reshape(6, -1, 3)
+    assert np.isnan(gains).sum() == 3
+    assert np.nanmax(np.nanmax(gains, axis=1) - np.nanmin(gains, axis=1)) < 1e-6
+    drawn = np.nanmean(gains, axis=1)
+    np.testing.assert_array_equal(drawn[:, 1], 1)
+    others = drawn[:, [0, 2]]
+    assert len(np.unique(others.round(4))) == 12
+    assert np.abs(others - 1).max() <= 0.2 and np.abs(others - 1).max() > 0.1
+
+
 @pytest.mark.parametrize("fraction", [0.25, 0.5, 0.9])
 def test_positive_sampling_reaches_its_share_with_repeats(make_store, fraction):
     store = make_store(20, positive={3, 4})

@@ -13,6 +13,7 @@ from landslide_tf.terrain import (
     dihedral,
     dihedral_aspect,
     dihedral_factors,
+    dihedral_mean,
     dihedral_transform,
     slope,
 )
@@ -168,3 +169,27 @@ def test_pixels_stay_where_they_lie(name, shape):
     rows, columns = np.indices(expected.shape[:2]) + 0.5
     found = dihedral_transform(transform, shape, name) @ (columns, rows)
     np.testing.assert_allclose(np.stack(found, axis=-1), expected)
+
+
+def test_the_mean_over_eight_sides_has_no_direction():
+    rng = np.random.default_rng(4)
+    slope, aspect = rng.uniform(0, 60, (2, 5, 7)), rng.uniform(0, 360, (2, 5, 7))
+    inputs = {
+        "image": rng.uniform(0, 255, (2, 5, 7, 1)),
+        "factors": np.stack([slope, aspect], axis=-1),
+    }
+
+    def predict(seen):
+        north = np.cos(np.radians(seen["factors"][..., 1:]))
+        first_row = seen["image"] * 0
+        first_row[:, 0] = 1
+        return np.concatenate([seen["factors"][..., :1], north, first_row], axis=-1)
+
+    found = dihedral_mean(predict, inputs, ("slope", "aspect"))
+    np.testing.assert_allclose(found[..., 0], slope, rtol=1e-6)
+    np.testing.assert_allclose(found[..., 1], 0, atol=1e-6)
+    # Each side is the first row in two of eight, a corner in twice as many.
+    sides = np.zeros((5, 7))
+    for part in np.s_[0, :], np.s_[-1, :], np.s_[:, 0], np.s_[:, -1]:
+        sides[part] += 2 / 8
+    np.testing.assert_allclose(found[..., 2], [sides, sides], rtol=1e-6)

@@ -160,3 +160,28 @@ def test_scores_without_landslides_are_told(masked, tiny_data, tmp_path):
     with pytest.warns(OneClassWarning, match=ADVICE):
         found = evaluate_run(made, data="drawn:test", session=Session(arrays=masked))
     assert np.isnan(found.scores.of_class(1)["recall"])
+
+
+def test_over_eight_sides_is_the_mean_of_turned_predictions(run, examples, tiny_data):
+    model = run.load_model()
+
+    def probabilities(image):
+        return np.asarray(model({"image": image[None].astype(np.float32)}))[0]
+
+    counts = []
+    for example in examples:
+        total = 0
+        for turns in range(4):
+            turned = np.rot90(example["image"], turns)
+            total += np.rot90(probabilities(turned), -turns)
+            total += np.rot90(probabilities(turned[:, ::-1])[:, ::-1], -turns)
+        classes, mask = total.argmax(axis=-1), example["mask"]
+        pairs = mask[mask != 255].astype(int) * 6 + classes[mask != 255]
+        counts.append(np.bincount(pairs, minlength=36).reshape(6, 6))
+    found = evaluate_run(run, tta=True, session=Session(tiny_data), pictures=0)
+    # Means that are all but equal may be told apart otherwise.
+    assert np.abs(found.matrices - np.stack(counts)).sum() <= 8
+    assert found.facts["test-time augmentation"] == "mean of eight sides"
+    plain = evaluate_run(run, session=Session(tiny_data), pictures=0)
+    assert "test-time augmentation" not in plain.facts
+    assert not np.array_equal(plain.matrices, found.matrices)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from landslide_tf.errors import RecipeError
+from landslide_tf.train.multiplied_rates import MultipliedAdam, MultipliedSGD
 from landslide_tf.train.optimizers import CoupledSGD, make_schedule
 
 
@@ -277,9 +278,55 @@ def test_head_multiplier_of_a_recipe():
     for variable, factor in pairs:
         backbone = variable.path.startswith("conv")
         assert factor == (1 if backbone else 10), variable.path
-    recipe.optimizer.name = "adam"
-    with pytest.raises(RecipeError, match="needs `optimizer"):
-        make_optimizer(recipe, 10)
+    for name in ("sgd", "adam", "adamw"):
+        recipe.optimizer.name = name
+        other = make_optimizer(recipe, 10)
+        other.build(model.trainable_variables)
+        assert other._factors == optimizer._factors
+
+
+@pytest.mark.parametrize(
+    "further", [{}, {"clipnorm": 0.3}, {"gradient_accumulation_steps": 2}]
+)
+@pytest.mark.parametrize(
+    ("multiplied", "plain", "own"),
+    [
+        (MultipliedSGD, keras.optimizers.SGD, {"momentum": 0.9}),
+        (MultipliedAdam, keras.optimizers.Adam, {}),
+        (MultipliedAdam, keras.optimizers.AdamW, {}),
+    ],
+)
+def test_each_group_moves_as_with_an_optimiser_of_its_own(
+    multiplied, plain, own, further
+):
+    """Weight decay, which Keras applies at one rate, follows the group's rate."""
+    rng = np.random.default_rng(3)
+    gradients = rng.normal(size=(8, 2)).astype(np.float32)
+    options = {**own, **further, "weight_decay": 0.05}
+    variables = [keras.Variable([1.0], name=name) for name in ("a_kernel", "b_kernel")]
+    optimizer = multiplied(
+        learning_rate=0.02, multipliers={"a*": 1, "*": 10}, **options
+    )
+    optimizer.build(variables)
+    singles = [plain(learning_rate=0.02 * factor, **options) for factor in (1, 10)]
+    expected = [keras.Variable([1.0], name="kernel") for _ in singles]
+    for pair in gradients:
+        optimizer.apply([tf.constant([g]) for g in pair], variables)
+        for single, gradient, variable in zip(singles, pair, expected, strict=True):
+            single.apply([tf.constant([gradient])], [variable])
+    for found, wanted in zip(variables, expected, strict=True):
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=2e-6)
+
+
+@pytest.mark.parametrize("multiplied", [MultipliedSGD, MultipliedAdam])
+def test_multiplied_optimisers_are_kept_with_their_models(multiplied):
+    optimizer = multiplied(learning_rate=0.1, multipliers={"*": 2.0}, weight_decay=0.01)
+    restored = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert type(restored) is multiplied
+    assert restored.get_config() == optimizer.get_config()
+    assert restored.multipliers == {"*": 2.0} and restored.own_decay == 0.01
+    with pytest.raises(RecipeError, match="`weight_decay` of at least 0"):
+        multiplied(weight_decay=-1.0)
 
 
 def test_poly_schedule_golden():

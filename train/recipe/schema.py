@@ -88,7 +88,7 @@ class OptimizerSection(Section):
     head_multiplier: Positive = Field(
         1.0,
         description="what the learning rate of the layers behind the encoder is "
-        "multiplied by; coupled_sgd only",
+        "multiplied by",
     )
     clipnorm: Positive | None = Field(None, description="largest norm of a gradient")
     accumulation: Annotated[int, Field(ge=2)] | None = Field(
@@ -118,8 +118,15 @@ class AugmentationSection(Section):
     """Changes training examples undergo, drawn from (seed, epoch, id)."""
 
     dihedral: bool = Field(False, description="the eight flips and quarter turns")
-    brightness: Share = Field(0.0, description="largest relative change")
-    contrast: Share = Field(0.0, description="largest relative change")
+    brightness: Share = Field(
+        0.0, description="largest relative change, of red, green and blue"
+    )
+    contrast: Share = Field(
+        0.0, description="largest relative change, of red, green and blue"
+    )
+    factor_jitter: Share = Field(
+        0.0, description="largest relative change of each factor but aspect"
+    )
     flip: bool = Field(False, description="every second example left to right")
     scale: tuple[Positive, Positive] | None = Field(
         None,

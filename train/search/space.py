@@ -159,7 +159,8 @@ class SearchSpace(Space[Recipe]):
 
         Every network has the learning rate, loss, class weights and augmentation;
         `coupled_sgd` brings its weight decay and head multiplier, and width, dropout,
-        fusion and the rates of ASPP come with the builder's arguments of these names.
+        fusion and the rates of ASPP come with the builder's arguments of these names;
+        so does a decoder width, and no width, where the encoder has published weights.
 
         Args:
             recipe: The recipe as written.
@@ -293,13 +294,19 @@ def _arguments(recipe: Recipe) -> list[Choice]:
     known = inspect.signature(models.get(recipe.model.name)).parameters
     tried: dict[str, Callable[[Any], Sequence[Any]]] = {
         "width": lambda own: [own * factor for factor in WIDTHS],
+        "decoder_width": lambda own: [own * factor for factor in WIDTHS],
         "dropout": lambda own: sorted({*DROPOUTS, own}),
         "fusion": lambda own: FUSIONS,
         "aspp_rates": lambda own: ASPP_RATES,
     }
+    arguments, fixed = recipe.model.arguments, set()
+    if arguments.get("decoder_width") is None:
+        fixed.add("decoder_width")  # goes with the width
+    if arguments.get("backbone_weights") is not None:
+        fixed.add("width")  # is theirs
     found = []
-    for name in filter(known.__contains__, tried):
-        own = recipe.model.arguments.get(name, known[name].default)
+    for name in (n for n in tried if n in known and n not in fixed):
+        own = arguments.get(name, known[name].default)
         own = list(own) if isinstance(own, tuple) else own
         found.append(choice(f"model.arguments.{name}", tried[name](own), own))
     return found

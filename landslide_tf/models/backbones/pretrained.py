@@ -12,13 +12,13 @@ import numpy as np
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import ModelError, check_choice
+from landslide_tf.imagenet import imagenet_file
 from landslide_tf.layers import Normalization
 from landslide_tf.models.backbones.applications import NORMALIZATIONS
 from landslide_tf.models.backbones.efficientnet_lite import (
     LITES,
     NORMALIZATION,
     classifying_lite,
-    imagenet_file,
 )
 from landslide_tf.models.weight_files import (
     UNREADABLE,

