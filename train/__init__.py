@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from landslide_tf.train.continual.recipe import (
         ContinualRecipe,
         load_continual_recipe,
+        read_continual_recipe,
         shipped_continual_recipes,
     )
     from landslide_tf.train.continual.run import (
@@ -51,7 +52,12 @@ if TYPE_CHECKING:
     )
     from landslide_tf.train.evidential.fusion import evidential_model, fuse_folder
     from landslide_tf.train.optimizers import CoupledSGD, make_schedule
-    from landslide_tf.train.recipe.schema import Recipe, load_recipe, shipped_recipes
+    from landslide_tf.train.recipe.schema import (
+        Recipe,
+        load_recipe,
+        read_recipe,
+        shipped_recipes,
+    )
     from landslide_tf.train.run.folder import RunFolder, environment, versions
     from landslide_tf.train.run.import_weights import import_weights
     from landslide_tf.train.run.session import Session

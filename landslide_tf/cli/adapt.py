@@ -37,8 +37,10 @@ def adapt(
 
     `train --resume RUN` resumes it after an interruption.
     """
-    start_backend()
     from landslide_tf import train as training
+
+    training.RunFolder(run).check_recipe()
+    start_backend()
     from landslide_tf.pipelines import find_builder
 
     session = options.session(data_dir, manual_dir, arrays)

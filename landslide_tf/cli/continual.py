@@ -41,9 +41,11 @@ def train(
     `--resume RUN` also trains regions that were appended to the run's recipe.yaml.
     """
     start = options.recipe_to_start(recipe, resume, set=changes, out=out)
-    start_backend()
     from landslide_tf import train as training
 
+    if resume is None:
+        training.read_continual_recipe(start, changes or [])
+    start_backend()
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(start), *session.inputs]
     if resume is not None:
@@ -125,8 +127,10 @@ def matrix(
 
     The same command resumes it after an interruption.
     """
-    start_backend()
     from landslide_tf import train as training
+
+    training.read_continual_recipe(recipe, changes or [])
+    start_backend()
     from landslide_tf.report import write_continual
 
     loaded = training.load_continual_recipe(recipe, changes or [])
@@ -161,9 +165,10 @@ def tune(
 
     The same command resumes it after an interruption, or adds trials.
     """
-    start_backend()
     from landslide_tf import train as training
 
+    training.read_continual_recipe(recipe, changes or [])
+    start_backend()
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]
     search = training.tune_continual(

@@ -6,14 +6,20 @@ import os
 import tempfile
 from pathlib import Path
 
+import typer
+
 from landslide_tf.cli.options import DataDir, ManualDir
 from landslide_tf.cli.startup import start_tensorflow
 
 _BUILT = "*/dataset_info.json"
+_USABLE = ("writable", "made when needed")
 
 
 def doctor(data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
-    """Print versions, backend, GPUs, precision, threads, folders and data sets."""
+    """Print versions, backend, GPUs, folders and data sets, and whether all is well.
+
+    The exit status is 1 where something has to be put right first.
+    """
     start_tensorflow()
     import rasterio
     from rich.console import Console
@@ -44,11 +50,24 @@ def doctor(data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
     for name, value in rows.items():
         table.add_row(name, str(value))
     Console(width=max(80, Console().width)).print(table)
+    places = {"data": built, "temporary": Path(tempfile.gettempdir())}
+    wrong = [
+        f"the {name} folder `{folder}` is {state}"
+        for name, folder in places.items()
+        if (state := _state(folder)) not in _USABLE
+    ]
+    if wrong:
+        typer.echo(f"not ready: {'; '.join(wrong)}.")
+        raise typer.Exit(1)
+    place = "the GPU" if facts.get("gpus") else "the CPU, since no GPU was found"
+    typer.echo(f"ready: networks train and maps are made on {place}.")
 
 
 def _state(folder: Path) -> str:
     if folder.is_dir():
-        return "writable" if os.access(folder, os.W_OK) else "not writable"
+        return _USABLE[0] if os.access(folder, os.W_OK) else "not writable"
+    if folder.exists():
+        return "a file"
     above = next(p for p in folder.parents if p.exists())
-    writable = os.access(above, os.W_OK)
-    return "made when needed" if writable else f"missing, {above} is not writable"
+    writable = above.is_dir() and os.access(above, os.W_OK)
+    return _USABLE[1] if writable else f"missing, {above} is not writable"

@@ -47,12 +47,13 @@ def evaluate(
     manual_dir: options.ManualDir = None,
 ) -> None:
     """Write pixel and object scores, tables and pictures of a model."""
-    start_backend()
-    from landslide_tf.report import check_evaluation_folder
-    from landslide_tf.train import RunFolder, evaluate_model, evaluate_run
+    from landslide_tf.train import RunFolder
 
     session = options.session(data_dir, manual_dir, arrays)
     if (Path(model) / "recipe.yaml").is_file():
+        start_backend()
+        from landslide_tf.train import evaluate_run
+
         check_runtime(model, runtime)
         folder = RunFolder(Path(model))
         reporting.check_reports(folder, out, session, metadata, overwrite=overwrite)
@@ -70,10 +71,15 @@ def evaluate(
             raise DataError(
                 f"`{model}` is no run, which knows its data: give `--data` as well."
             )
+        from landslide_tf.report import check_evaluation_folder
+
         report = out or Path("evaluations", options.file_name(f"{model}-{data}"))
         read = [model, metadata, *session.inputs]
         check_evaluation_folder(report, read=read, overwrite=overwrite)
         member = load_member(model, metadata, runtime=runtime)
+        start_backend()
+        from landslide_tf.train import evaluate_model
+
         result = evaluate_model(
             member.predict,
             member.metadata,

@@ -44,9 +44,10 @@ def train(
 
     The same command resumes it after an interruption.
     """
-    start_backend()
     from landslide_tf import train as training
 
+    training.read_recipe(recipe, changes or [])
+    start_backend()
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]
     folder = training.train_branches(

@@ -92,13 +92,13 @@ def export(
     manual_dir: options.ManualDir = None,
 ) -> None:
     """Write a numbered version: a SavedModel, or a file of another runtime."""
-    start_tensorflow()
     from landslide_tf.serving import MAX_PIXELS, check_export, check_kit, write_kit
     from landslide_tf.serving import export as export_model
     from landslide_tf.serving.conversion import check_format
-    from landslide_tf.train import RunFolder, example_inputs
+    from landslide_tf.train import RunFolder
 
     folder = RunFolder(run)
+    metadata = folder.read_metadata()
     session = options.session(data_dir, manual_dir, arrays)
     check_export(out, read=[run, *session.inputs])
     if format != "saved_model":
@@ -115,7 +115,10 @@ def export(
                 "`--kit` or `--format`."
             )
         check_kit(kit, read=[run, out, *session.inputs])
-    metadata, model = folder.read_metadata(), folder.load_model()
+    start_tensorflow()
+    from landslide_tf.train import example_inputs
+
+    model = folder.load_model()
     if region is not None:
         from landslide_tf.train import of_region
 

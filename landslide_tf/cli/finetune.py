@@ -45,8 +45,10 @@ def finetune(
 
     The same command resumes it after an interruption.
     """
-    start_backend()
     from landslide_tf import train as training
+
+    training.RunFolder(run).check_recipe()
+    start_backend()
     from landslide_tf.report import write_curve
 
     chosen = training.FinetuneOptions(

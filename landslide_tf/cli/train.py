@@ -33,9 +33,16 @@ def train(
     start = options.recipe_to_start(
         recipe, resume, set=changes, out=out, devices=devices
     )
-    start_backend()
     from landslide_tf import train as training
 
+    # What is wrong with a file is told before Keras loads, which takes seconds.
+    more = [] if devices is None else [f"training.devices={devices}"]
+    wanted = [*(changes or ()), *more]
+    if resume is None:
+        training.read_recipe(start, wanted)
+    else:
+        training.RunFolder(resume).check_recipe()
+    start_backend()
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(start), *session.inputs]
     folder = resume or options.run_folder(out, Path(start).stem, read)
@@ -46,8 +53,7 @@ def train(
     if resume is not None:
         run = training.resume(resume, session)
     else:
-        more = [] if devices is None else [f"training.devices={devices}"]
-        loaded = training.load_recipe(start, [*(changes or ()), *more])
+        loaded = training.load_recipe(start, wanted)
         run = training.train(loaded, folder, session)
     task = training.task_of(run.read_recipe())
     if report and task.kind == "segmentation":

@@ -40,9 +40,10 @@ def tune(
 
     The same command resumes it after an interruption, or adds trials.
     """
-    start_backend()
     from landslide_tf import train as training
 
+    training.read_recipe(recipe, changes or [])
+    start_backend()
     start = training.load_recipe(recipe, changes or [])
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]

@@ -117,6 +117,17 @@ def test_doctor_lists_versions_folders_and_data_sets(command, tiny_data):
     assert f"{tiny_data} (writable)" in " ".join(out.split())
     built = next(line for line in out.splitlines() if "synthetic_landslides" in line)
     assert built.split()[-1] == "tiny"
+    assert out.splitlines()[-1].startswith("ready: ")
+
+
+def test_doctor_says_what_is_to_be_put_right(command, tmp_path):
+    file = tmp_path / "data"
+    file.touch()
+    for folder in (file, file / "below"):
+        code, out, _ = command("doctor", "--data-dir", folder)
+        assert code == 1
+        last = " ".join(out.split()).split("not ready: ")[1]
+        assert last.startswith(f"the data folder `{folder}` is ")
 
 
 def test_data_sets_are_listed_described_and_built(command, tiny_data):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from landslide_tf.ecoregions import region_name
 from landslide_tf.errors import LandslideTFError, RecipeError
-from landslide_tf.models.tsmu_net import Network
 from landslide_tf.train.recipe.model import Count, NonNegative, Positive, Section
 from landslide_tf.train.recipe.schema import RecipeFile
 from landslide_tf.train.recipe.yaml_files import read_yaml, shipped_files, validated
+
+if TYPE_CHECKING:
+    from landslide_tf.models.tsmu_net import Network
 
 # The order that the folder numbers of the released scripts suggest.
 RELEASED_ORDER = (
@@ -177,6 +179,8 @@ class ContinualRecipe(RecipeFile):
     @property
     def network(self) -> Network:
         """Arguments of the network's parts."""
+        from landslide_tf.models.tsmu_net import Network
+
         arguments = self.model.model_dump(exclude={"routing"})
         return Network(**arguments, seed=self.training.seed)
 
@@ -209,6 +213,30 @@ def shipped_continual_recipes() -> dict[str, Path]:
     return shipped_files("landslide_tf.train.continual", "recipes")
 
 
+def read_continual_recipe(
+    name: str | Path, changes: Sequence[str] = ()
+) -> ContinualRecipe:
+    """Reads a recipe and validates what needs no network, and therefore no Keras.
+
+    Args:
+        name: Name of a shipped one, or a YAML file.
+        changes: Values to change, each `section.key=value` with a YAML value.
+
+    Returns:
+        The recipe, whose network may not fit its data yet.
+
+    Raises:
+        RecipeError: If there is no such recipe, or a key or value is not valid.
+    """
+    content, where = read_yaml(name, shipped_continual_recipes()), f"Recipe `{name}`"
+    recipe = validated(ContinualRecipe, content, where, changes)
+    try:
+        recipe.arrivals()
+    except LandslideTFError as error:
+        raise RecipeError(f"{where}: {error}") from error
+    return recipe
+
+
 def load_continual_recipe(
     name: str | Path, changes: Sequence[str] = ()
 ) -> ContinualRecipe:
@@ -224,10 +252,8 @@ def load_continual_recipe(
     Raises:
         RecipeError: If there is no such recipe, or a key or value is not valid.
     """
-    content, where = read_yaml(name, shipped_continual_recipes()), f"Recipe `{name}`"
-    recipe = validated(ContinualRecipe, content, where, changes)
+    recipe, where = read_continual_recipe(name, changes), f"Recipe `{name}`"
     try:
-        recipe.arrivals()
         bands = recipe.network.bands
     except LandslideTFError as error:
         raise RecipeError(f"{where}: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BeforeValidator, Field
@@ -247,6 +247,23 @@ def shipped_recipes() -> dict[str, Path]:
     return shipped_files("landslide_tf.train", "recipes")
 
 
+def read_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe and validates what needs no network, and therefore no Keras.
+
+    Args:
+        name: Name of a shipped recipe, or a YAML file.
+        changes: Values to change, each `section.key=value` with a YAML value.
+
+    Returns:
+        The recipe, whose network may not fit its data yet.
+
+    Raises:
+        RecipeError: If there is no such recipe, or a key or value is not valid.
+    """
+    content = read_yaml(name, shipped_recipes())
+    return validated(Recipe, content, f"Recipe `{name}`", changes)
+
+
 def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     """Reads and validates a recipe.
 
@@ -260,7 +277,7 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: If there is no such recipe, or a key or value is not valid.
     """
-    return _validated(read_yaml(name, shipped_recipes()), changes, str(name))
+    return _fitting(read_recipe(name, changes))
 
 
 def change_recipe(
@@ -282,10 +299,10 @@ def change_recipe(
     content = recipe.model_dump(mode="json")
     for key, value in (values or {}).items():
         assign(content, key, value)
-    return _validated(content, changes, recipe.description)
+    where = f"Recipe `{recipe.description}`"
+    return _fitting(validated(Recipe, content, where, changes))
 
 
-def _validated(content: dict[str, Any], changes: Sequence[str], name: str) -> Recipe:
-    recipe = validated(Recipe, content, f"Recipe `{name}`", changes)
+def _fitting(recipe: Recipe) -> Recipe:
     check_model(recipe.data, recipe.model, recipe.task)
     return recipe

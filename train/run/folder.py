@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata as distributions
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from landslide_tf.errors import RunError, first_line
 from landslide_tf.files import atomic_path, remove_leftovers
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.models.weight_files import UNREADABLE, check_weight_file
 from landslide_tf.train.recipe.schema import Recipe, load_recipe
+
+# Keras loads with the first model: what is no run is refused before.
+if TYPE_CHECKING:
+    import keras
 
 PACKAGES = ("landslide_tf", "keras", "tensorflow-datasets", "numpy")
 
@@ -82,19 +83,28 @@ class RunFolder:
         return [self.recipe, self.model, description, self.metrics, self.environment,
                 self.checkpoints]  # fmt: skip
 
+    def check_recipe(self) -> None:
+        """Refuses a folder without a recipe, and needs no Keras for it.
+
+        Raises:
+            RunError: If this is not a run folder.
+        """
+        if self.recipe.is_file():
+            return
+        if self.model.is_file():
+            raise RunError(
+                f"`{self.path}` was imported without a recipe: import its weights "
+                "`--like` a run with the data to evaluate them on."
+            )
+        raise RunError(f"`{self.path}` is not a run folder: no `recipe.yaml`.")
+
     def read_recipe(self) -> Recipe:
         """Returns the resolved recipe.
 
         Raises:
             RunError: If this is not a run folder.
         """
-        if not self.recipe.is_file():
-            if self.model.is_file():
-                raise RunError(
-                    f"`{self.path}` was imported without a recipe: import its weights "
-                    "`--like` a run with the data to evaluate them on."
-                )
-            raise RunError(f"`{self.path}` is not a run folder: no `recipe.yaml`.")
+        self.check_recipe()
         return load_recipe(self.recipe)
 
     def read_metadata(self) -> ModelMetadata:
@@ -133,6 +143,8 @@ class RunFolder:
                 f"`{self.path}` was imported and has no checkpoints: there is nothing "
                 "to resume; train its recipe into another folder."
             )
+        import keras
+
         backend = keras.backend.backend()
         try:
             trained = json.loads(self.environment.read_text())["backend"]
@@ -174,6 +186,10 @@ def load_network(path: Path) -> keras.Model:
         ModelError: If the file holds code, or what else no network needs.
         RunError: If the file is damaged.
     """
+    import keras
+
+    from landslide_tf.models.weight_files import UNREADABLE, check_weight_file
+
     check_weight_file(path)
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
@@ -207,6 +223,8 @@ def require_unused(folder: Path, otherwise: str = "") -> None:
 
 def versions() -> dict[str, str]:
     """Returns the versions of the packages a run depends on."""
+    import keras
+
     found = {"python": platform.python_version()}
     for name in (*PACKAGES, keras.backend.backend()):
         try:
@@ -218,6 +236,8 @@ def versions() -> dict[str, str]:
 
 def environment() -> dict[str, Any]:
     """Returns versions, backend, devices, threads and precision as JSON values."""
+    import keras
+
     facts: dict[str, Any] = {
         "versions": versions(),
         "platform": platform.platform(),
