@@ -24,7 +24,8 @@ from landslide_tf.mapping.output import MapOptions, Outputs
 from landslide_tf.mapping.predict import Member
 from landslide_tf.mapping.reference import Reference
 from landslide_tf.mapping.scene import SceneFiles
-from landslide_tf.mapping.series import NewObject, first_step, new_objects
+from landslide_tf.mapping.series import first_step, new_objects
+from landslide_tf.mapping.series_strips import NewObject
 from landslide_tf.mapping.shift import estimate_shift
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.masks import Mask, MaskFiles

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import json
-import warnings
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,44 +11,34 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio import Affine
 
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_folder
 from landslide_tf.mapping import polygons
-from landslide_tf.mapping.class_changes import (
-    from_class,
-    new_landslides,
-    transition_matrix,
-)
+from landslide_tf.mapping.aligned_maps import AlignedMaps
+from landslide_tf.mapping.class_changes import Transitions, from_class, new_landslides
 from landslide_tf.mapping.existing import CHANGES, check_changes
-from landslide_tf.mapping.series import NewObject, first_step, new_objects
-from landslide_tf.mapping.shift import estimate_shift
+from landslide_tf.mapping.series_strips import (
+    FirstSteps,
+    NewObject,
+    NewObjects,
+    SeriesRule,
+)
 from landslide_tf.mapping.styles import write_legend, write_polygon_style
 from landslide_tf.metadata import IGNORE_VALUE
-from landslide_tf.objects import measure, multi_polygon
-from landslide_tf.objects.outlines import label_outlines
+from landslide_tf.objects import measure, multi_polygon, outlines
+from landslide_tf.objects.outlines import reading_order
 from landslide_tf.raster import cog
-from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import (
-    Window,
-    grid_of,
-    open_raster,
-    row_areas,
-    stored_grid,
-)
-from landslide_tf.raster.ground import check_overlap
-from landslide_tf.raster.legend import (
-    class_layer,
-    named_colours,
-    read_legend,
-)
-from landslide_tf.raster.masks import MaskFiles, MaskReader, Masks, read_masks
+from landslide_tf.raster.antimeridian import Geometries
+from landslide_tf.raster.grid import grid_of, open_raster, row_areas, stored_grid
+from landslide_tf.raster.legend import class_layer, named_colours, read_legend
+from landslide_tf.raster.masks import MaskFiles, Masks, read_masks
 from landslide_tf.terrain import Grid
 
-_WORTH_A_WARNING = 1.0  # pixels
 _SMALLEST = 16  # pixels of a new landslide
 _POLYGONS = "new_landslides.gpkg"
+
+ClassMap = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -103,8 +91,8 @@ def map_changes(
     neighbours. For each date after the first are written `new_T.tif` (1 = new
     landslide) and `from_T.tif` (the class before); for all `first_step.tif` (date of
     the first appearance, from 0), `new_landslides.gpkg`, measured as the polygons of
-    `map_scene`, and `changes.json`. Whole maps
-    are held in memory, one byte a pixel and date.
+    `map_scene`, and `changes.json`. Maps are read strip by strip, several times:
+    memory grows with the new landslides, not with the pixels.
 
     Args:
         maps: Class maps, oldest first, as `mapping.map_scene` writes them.
@@ -154,55 +142,89 @@ def map_changes(
     grid = grid_of(maps[0], "map")
     polygons.check_polygons([Path(out, _POLYGONS)], grid)
     classes, landslide = _meaning(maps, landslide_class)
-    counting = _masks(masks, maps[0], grid)
-    arrays, shifts = _on_one_grid(maps, grid, align)
-    with MaskReader(counting, grid) as reader:
-        hidden = ~reader.read(Window(0, 0, *grid.shape)).counts
-    for array in arrays:
-        array[hidden] = IGNORE_VALUE
-    number = len(classes) or 1 + max(
-        int(a[a != IGNORE_VALUE].max(initial=0)) for a in arrays
-    )
-    names = classes or tuple(f"class {k}" for k in range(number))
-    areas = row_areas(grid)
     if min_area is None:
-        min_area = _SMALLEST * float(areas.mean()) * (1 - 1e-6)
-    objects = new_objects(
-        arrays, landslide_class=landslide, persist=persist, min_area=min_area,
-        cell_area=areas,
-    )  # fmt: skip
-    pairs = [(t, t + 1) for t in range(len(arrays) - 1)]
-    if len(arrays) > 2:
-        pairs.append((0, len(arrays) - 1))
-    tables = tuple(
+        min_area = _SMALLEST * float(row_areas(grid).mean()) * (1 - 1e-6)
+    rule = SeriesRule(len(maps), landslide, persist=persist, min_area=min_area)
+    counting = _masks(masks, maps[0], grid)
+    with AlignedMaps(maps, grid, counting, align=align) as dates:
+        names = classes or _numbered(dates)
+        result = Changes(
+            Path(out),
+            names,
+            _transitions(dates, len(maps), len(names)),
+            tuple(dates.shifts),
+            (),
+            names[landslide] if classes and landslide < len(names) else "landslide",
+            masks.tags(),
+            "" if counting is None else counting.taken,
+        )
+        steps = FirstSteps(dates.strips, rule)
+        objects, shapes = _new(dates, rule, grid)
+        result = replace(result, objects=tuple(objects))
+        with atomic_folder(out, replace=True) as folder:
+            with cog.writable(folder):
+                _write_rasters(result, folder, grid, dates, rule, steps, maps)
+            _write_table(folder, result, maps)
+            found = _polygons(result, shapes, grid)
+            vector = folder / _POLYGONS
+            polygons.write_landslides(found, vector, "GPKG")
+            write_polygon_style(vector, named_colours(_new_names(result.mapped))[1][1])
+    return result
+
+
+def _numbered(dates: AlignedMaps) -> tuple[str, ...]:
+    """Returns names of the classes of maps that do not say them."""
+    highest = 0
+    for _, maps, _ in dates.strips():
+        for values in maps:
+            known = values != IGNORE_VALUE
+            highest = max(highest, int(values.max(initial=0, where=known)))
+    return tuple(f"class {k}" for k in range(highest + 1))
+
+
+def _transitions(
+    dates: AlignedMaps, number: int, classes: int
+) -> tuple[dict[str, Any], ...]:
+    """Returns the tables of all dates and the next, and of the first and the last."""
+    pairs = [(t, t + 1) for t in range(number - 1)]
+    if number > 2:
+        pairs.append((0, number - 1))
+    found = {pair: Transitions(classes) for pair in pairs}
+    for _, maps, areas in dates.strips():
+        for (a, b), counts in found.items():
+            counts.add(maps[a], maps[b], areas)
+    return tuple(
         {
             "from": a,
             "to": b,
-            "pixels": transition_matrix(arrays[a], arrays[b], number).tolist(),
-            "area_m2": transition_matrix(
-                arrays[a], arrays[b], number, cell_area=areas
-            ).tolist(),
+            "pixels": counts.pixels.tolist(),
+            "area_m2": counts.areas.tolist(),
         }
-        for a, b in pairs
+        for (a, b), counts in found.items()
     )
-    mapped = names[landslide] if classes and landslide < len(names) else "landslide"
-    result = Changes(
-        Path(out), names, tables, tuple(shifts), tuple(objects), mapped, masks.tags(),
-        "" if counting is None else counting.taken,
-    )  # fmt: skip
-    steps = first_step(
-        arrays, landslide_class=landslide, persist=persist, min_area=min_area,
-        cell_area=areas,
-    )  # fmt: skip
-    with atomic_folder(out, replace=True) as folder:
-        with cog.writable(folder):
-            _write_rasters(result, folder, grid, arrays, landslide, steps, maps)
-        _write_table(folder, result, maps)
-        found = _polygons(result, grid)
-        vector = folder / _POLYGONS
-        polygons.write_landslides(found, vector, "GPKG")
-        write_polygon_style(vector, named_colours(_new_names(mapped))[1][1])
-    return result
+
+
+def _new(
+    dates: AlignedMaps, rule: SeriesRule, grid: Grid
+) -> tuple[list[NewObject], Geometries]:
+    """Returns the new landslides and their outlines, by date."""
+    new = NewObjects(dates.strips, rule)
+    objects: list[NewObject] = []
+    found: list[Geometries] = [np.array([], object)]
+    layer = cog.Layer("uint8", IGNORE_VALUE, ["new"])
+    with tempfile.TemporaryDirectory(prefix="landslide-tf-") as scratch:
+        path = Path(scratch, "new.tif")
+        for step in rule.begins:
+            objects += new.table(step, len(objects) + 1)
+            masks = (
+                (strip.row, new.labels(number, strip.maps, step)[None] > 0)
+                for number, strip in enumerate(dates.strips())
+            )
+            rows = ((row, mask.astype(np.uint8)) for row, mask in masks)
+            cog.write_plain(path, grid, layer, rows)
+            shapes, _ = outlines(path, grid)
+            found.append(shapes[reading_order(shapes, grid)])
+    return objects, np.concatenate(found)
 
 
 def _masks(files: MaskFiles, path: str | Path, grid: Grid) -> Masks | None:
@@ -210,30 +232,6 @@ def _masks(files: MaskFiles, path: str | Path, grid: Grid) -> Masks | None:
     with open_raster(path, "map") as dataset:
         stored = stored_grid(dataset)
     return read_masks(files, grid, stored)
-
-
-def _on_one_grid(
-    maps: Sequence[str | Path], grid: Grid, align: bool
-) -> tuple[list[NDArray[np.uint8]], list[tuple[float, float] | None]]:
-    """Reads all maps on a grid and estimates how far each lies off the first."""
-    arrays = [_read(maps[0], grid)]
-    shifts: list[tuple[float, float] | None] = [(0.0, 0.0)]
-    for path in maps[1:]:
-        check_overlap(path, "map", grid, "first map")
-        array = _read(path, grid)
-        shift = estimate_shift(arrays[0], array)
-        if shift is not None and align and shift != (0.0, 0.0):
-            array = _read(path, grid, shift)
-        elif shift is not None and np.hypot(*shift) > _WORTH_A_WARNING:
-            warnings.warn(
-                f"map `{path}` lies {shift[0]:+.1f} rows and {shift[1]:+.1f} columns "
-                f"off `{maps[0]}`: borders of the shift look like change; move it back "
-                "with `--align`.",
-                stacklevel=2,
-            )
-        arrays.append(array)
-        shifts.append(shift)
-    return arrays, shifts
 
 
 def _meaning(
@@ -253,51 +251,49 @@ def _meaning(
     return first.classes, first.landslide_value(maps[0], landslide_class)
 
 
-def _read(
-    path: str | Path, grid: Grid, shift: tuple[float, float] | None = None
-) -> NDArray[np.uint8]:
-    """Returns a map on a grid, moved back by a shift, 255 where it says nothing."""
-    placed = None
-    if shift is not None:
-        with open_raster(path, "map") as dataset:
-            placed = stored_grid(dataset)
-        x, y = grid.transform.a * -shift[1], grid.transform.e * -shift[0]
-        if placed.crs != grid.crs:
-            raise DataError(
-                f"map `{path}` must have the system of the first map to be moved: warp "
-                "it first (`gdalwarp -r near`)."
-            )
-        placed = replace(placed, transform=Affine.translation(x, y) @ placed.transform)
-    raster = AlignedRaster(path, "map", grid, kernel="nearest", placed=placed)
-    with contextlib.closing(raster):
-        values, known = raster.read(Window(0, 0, *grid.shape))
-    return np.where(known, values[0], IGNORE_VALUE).astype(np.uint8)
-
-
 def _write_rasters(
     result: Changes,
     folder: Path,
     grid: Grid,
-    arrays: Sequence[NDArray[np.uint8]],
-    landslide: int,
-    steps: NDArray[np.int16],
+    dates: AlignedMaps,
+    rule: SeriesRule,
+    steps: FirstSteps,
     maps: Sequence[str | Path],
 ) -> None:
     names = {"new": _new_names(result.mapped), "from": result.classes}
-    for step in range(1, len(arrays)):
-        before, after = arrays[step - 1], arrays[step]
-        new = new_landslides(before, after, landslide_class=landslide).astype(np.uint8)
-        new[(before == IGNORE_VALUE) | (after == IGNORE_VALUE)] = IGNORE_VALUE
+    made = {"new": _new_pixels, "from": _class_before}
+    for step in range(1, len(maps)):
         tags = {"BEFORE": str(maps[step - 1]), "AFTER": str(maps[step])}
         tags |= result.masked
-        previous = from_class(before, after, landslide_class=landslide)
-        for name, values in (("new", new), ("from", previous)):
+        for name, values in made.items():
             layer = class_layer(names[name], band=name, tags=tags)
-            _write(folder / f"{name}_{step}.tif", grid, layer, values, names[name])
+            rows = (
+                (strip.row, values(strip.maps, rule.landslide)[None])
+                for strip in dates.strips((step - 1, step))
+            )
+            _write(folder / f"{name}_{step}.tif", grid, layer, rows, names[name])
     masked = dict(result.masked)
     layer = cog.Layer("int16", -1, ["first step"], overviews="mode", tags=masked)
-    dates = [Path(path).name for path in maps]
-    _write(folder / "first_step.tif", grid, layer, steps, dates)
+    first = (
+        (strip.row, steps.read(number, strip.maps)[None])
+        for number, strip in enumerate(dates.strips())
+    )
+    named = [Path(path).name for path in maps]
+    _write(folder / "first_step.tif", grid, layer, first, named)
+
+
+def _new_pixels(maps: Sequence[ClassMap], landslide: int) -> ClassMap:
+    """Returns 1 where a landslide is new, 255 where a date says nothing."""
+    before, after = maps
+    new = new_landslides(before, after, landslide_class=landslide)
+    unknown = (before == IGNORE_VALUE) | (after == IGNORE_VALUE)
+    return np.where(unknown, IGNORE_VALUE, new).astype(np.uint8)
+
+
+def _class_before(maps: Sequence[ClassMap], landslide: int) -> ClassMap:
+    """Returns what new landslides were before, 255 elsewhere."""
+    before, after = maps
+    return from_class(before, after, landslide_class=landslide)
 
 
 def _new_names(mapped: str) -> tuple[str, str]:
@@ -308,12 +304,12 @@ def _write(
     path: Path,
     grid: Grid,
     layer: cog.Layer,
-    values: NDArray[Any],
+    rows: cog.Blocks,
     names: Sequence[str],
 ) -> None:
     """Writes a raster with the names of its values, and a style."""
     scratch = path.with_suffix(".plain.tif")
-    cog.write_cog(path, grid, layer, [(0, values[None])], scratch=scratch)
+    cog.write_cog(path, grid, layer, rows, scratch=scratch)
     write_legend(path, names)
 
 
@@ -330,24 +326,17 @@ def _write_table(folder: Path, result: Changes, maps: Sequence[str | Path]) -> N
     (folder / CHANGES).write_text(text + "\n", encoding="utf-8")
 
 
-def _polygons(result: Changes, grid: Grid) -> polygons.Landslides:
+def _polygons(result: Changes, found: Geometries, grid: Grid) -> polygons.Landslides:
     """Returns the new landslides, measured, with date and what was there before."""
     items = result.objects
-    found: list[NDArray[Any]] = []
-    for _, same in itertools.groupby(items, lambda item: item.step):
-        labels = np.zeros(grid.shape, np.int32)
-        for label, item in enumerate(same, 1):
-            labels[item.window][item.mask] = label
-        found.append(label_outlines(labels, grid))
-    outlines = np.concatenate([np.array([], object), *found])
     table: dict[str, NDArray[Any]] = {
         "id": np.array([item.id for item in items], np.int64),
         "step": np.array([item.step for item in items], np.int64),
-        **measure(outlines, grid),
-        "area_px": np.array([item.mask.sum() for item in items], np.int64),
+        **measure(found, grid),
+        "area_px": np.array([item.pixels for item in items], np.int64),
     }
     for index, name in enumerate(result.classes):
         shares = [item.previous.get(index, 0.0) for item in items]
         table[f"was_{name}"] = np.array(shares, float)
-    shapes = [multi_polygon(outline) for outline in outlines]
+    shapes = [multi_polygon(outline) for outline in found]
     return polygons.Landslides(np.array(shapes, object), table, grid)

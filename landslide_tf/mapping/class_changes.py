@@ -20,8 +20,6 @@ from landslide_tf.metadata import IGNORE_VALUE
 
 # A class map is a byte a pixel, as it is in files.
 VALUES = 256
-# Pixels counted at once: counting takes over twenty bytes each.
-_BLOCK = 2**22
 
 
 def transition_matrix(
@@ -59,26 +57,67 @@ def transition_matrix(
     [[1, 0], [1, 1]]
     """
     old, new = checked_pair(before, after)
-    count = checked_integer(classes, "classes", 1, VALUES)
-    checked_integer(ignore, "ignore", 0, VALUES - 1)
-    for name, values in (("before", old), ("after", new)):
-        unknown = values[(values >= count) & (values != ignore)]
-        if unknown.size:
-            raise DataError(
-                f"Expected `{name}` to hold classes below {count} or `ignore` {ignore},"
-                f" received {unknown[0]}; give the number of classes of the maps."
-            )
     areas = row_areas(cell_area, old.shape)
-    # Counts are exact in float64, too.
-    matrix = np.zeros(count * count)
-    rows = max(1, _BLOCK // max(1, old.shape[1]))
-    for block in (np.s_[k : k + rows] for k in range(0, old.shape[0], rows)):
-        valid = (old[block] != ignore) & (new[block] != ignore)
-        keys = old[block][valid].astype(np.intp) * count + new[block][valid]
-        weights = None if areas is None else areas[block][np.nonzero(valid)[0]]
-        matrix += np.bincount(keys, weights, minlength=count * count)
-    found = matrix.reshape(count, count)
-    return found.astype(np.int64) if areas is None else found
+    found = Transitions(classes, ignore=ignore)
+    found.add(old, new, areas)
+    return found.pixels if areas is None else found.areas
+
+
+class Transitions:
+    """Counts what became what in maps that come in strips of rows.
+
+    Areas are added up row by row: they do not depend on how high the strips are.
+
+    Args:
+        classes: Number of classes.
+        ignore: Value of pixels without a class.
+
+    Attributes:
+        pixels: int64 (classes, classes), as of `transition_matrix`.
+        areas: float64 (classes, classes), m², of strips with areas of pixels.
+
+    >>> import numpy as np
+    >>> from landslide_tf.mapping.class_changes import Transitions
+    >>> found = Transitions(2)
+    >>> for old, new in (([[0, 1]], [[0, 0]]), ([[1, 255]], [[1, 1]])):
+    ...     found.add(np.array(old, np.uint8), np.array(new, np.uint8), np.array([9.0]))
+    >>> found.pixels.tolist(), found.areas[1].tolist()
+    ([[1, 0], [1, 1]], [9.0, 9.0])
+    """
+
+    def __init__(self, classes: int, *, ignore: int = IGNORE_VALUE) -> None:
+        self._classes = checked_integer(classes, "classes", 1, VALUES)
+        self._ignore = checked_integer(ignore, "ignore", 0, VALUES - 1)
+        self.pixels = np.zeros((self._classes, self._classes), np.int64)
+        self.areas = np.zeros((self._classes, self._classes))
+
+    def add(
+        self,
+        before: NDArray[np.uint8],
+        after: NDArray[np.uint8],
+        cell_areas: FloatArray | None = None,
+    ) -> None:
+        """Looks at the next strips (h, W); `cell_areas` of rows are in m² (h,).
+
+        Raises:
+            DataError: If they hold an unknown class.
+        """
+        for name, values in (("before", before), ("after", after)):
+            unknown = values[(values >= self._classes) & (values != self._ignore)]
+            if unknown.size:
+                raise DataError(
+                    f"Expected `{name}` to hold classes below {self._classes} or "
+                    f"`ignore` {self._ignore}, received {unknown[0]}; give the number "
+                    "of classes of the maps."
+                )
+        for row, (old, new) in enumerate(zip(before, after, strict=True)):
+            valid = (old != self._ignore) & (new != self._ignore)
+            keys = old[valid].astype(np.intp) * self._classes + new[valid]
+            counts = np.bincount(keys, minlength=self._classes**2)
+            counts = counts.reshape(self.pixels.shape)
+            self.pixels += counts
+            if cell_areas is not None:
+                self.areas += counts * cell_areas[row]
 
 
 def new_landslides(

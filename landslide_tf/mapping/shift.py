@@ -11,6 +11,7 @@ from scipy import fft
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
+from landslide_tf.raster.grid import Window
 
 _SIDE = 2048  # pixels a side that are compared for a shift, around the middle
 # Standard deviations by which a peak stands out of the correlation of noise, and how
@@ -51,13 +52,17 @@ def estimate_shift(before: ArrayLike, after: ArrayLike) -> tuple[float, float] |
             f"Expected two maps of one shape (H, W), received {first.shape} and "
             f"{second.shape}; bring them onto one grid first."
         )
-    spectra = [fft.rfft2(_outlines(_middle(values))) for values in (first, second)]
+    middle = compared(first.shape)
+    rows = slice(middle.row, middle.row + middle.height)
+    columns = slice(middle.column, middle.column + middle.width)
+    parts = [values[rows, columns] for values in (first, second)]
+    spectra = [fft.rfft2(_outlines(part)) for part in parts]
     cross = np.conj(spectra[0]) * spectra[1]
     size = np.abs(cross)
     if not size.max() > 0:
         return None
     cross /= np.maximum(size, 1e-6 * size.max())
-    shape = _middle(first).shape
+    shape = parts[0].shape
     correlation = fft.irfft2(cross, shape)
     peak = np.unravel_index(correlation.argmax(), shape)
     centred = np.roll(correlation, [_AROUND - int(at) for at in peak], (0, 1))
@@ -69,12 +74,19 @@ def estimate_shift(before: ArrayLike, after: ArrayLike) -> tuple[float, float] |
     return found[0], found[1]
 
 
-def _middle(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    cuts = []
-    for size in values.shape:
-        start = max(0, (size - _SIDE) // 2)
-        cuts.append(slice(start, start + min(size, _SIDE)))
-    return values[tuple(cuts)]
+def compared(shape: tuple[int, ...]) -> Window:
+    """Returns the part around the middle of a map that is compared for a shift.
+
+    Args:
+        shape: Rows and columns of the map.
+
+    >>> from landslide_tf.mapping.shift import compared
+    >>> compared((4096, 100))
+    Window(row=1024, column=0, height=2048, width=100)
+    """
+    height, width = (min(size, _SIDE) for size in shape)
+    row, column = (max(0, (size - _SIDE) // 2) for size in shape)
+    return Window(row, column, height, width)
 
 
 def _outlines(values: NDArray[np.generic]) -> FloatArray:

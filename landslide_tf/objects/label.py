@@ -115,12 +115,31 @@ def large_objects(
         >>> labels.tolist(), sizes.tolist()
         ([[0, 0, 1, 1]], [0, 2])
     """
-    # A sum or product of decimal metres may miss a whole number by rounding.
-    kept = np.asarray(sizes >= min_size * (1 - 1e-12))
+    kept = is_large(sizes, min_size)
     kept[:1] = False
     renumber = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
     left = np.append(np.zeros(1, sizes.dtype), sizes[kept])
     return (renumber[labels] if renumber.size else labels), left
+
+
+def is_large(sizes: NDArray[Any], min_size: float) -> NDArray[np.bool_]:
+    """Says which objects are kept.
+
+    Args:
+        sizes: Their sizes (N,), as for instance pixels or m².
+        min_size: Smallest size kept.
+
+    Returns:
+        bool (N,).
+
+    Example:
+        >>> import numpy as np
+        >>> from landslide_tf.objects.label import is_large
+        >>> is_large(np.array([1, 2]), 2).tolist()
+        [False, True]
+    """
+    # A sum or product of decimal metres may miss a whole number by rounding.
+    return np.asarray(sizes >= min_size * (1 - 1e-12))
 
 
 def _cell_area(cell_size: float | tuple[float, float] | None) -> float:

@@ -12,7 +12,7 @@ import rasterio.features
 import shapely
 from numpy.typing import NDArray
 
-from landslide_tf.array_types import FloatArray, IntArray
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.raster.antimeridian import Geometries
 from landslide_tf.raster.systems import Move, mover, system_of
@@ -50,46 +50,44 @@ def outlines(mask: Path, grid: Grid) -> tuple[Geometries, NDArray[np.int64]]:
         placed = [shapely.geometry.shape(shape) for shape, _ in shapes]
         cells = _along_edges(placed, ~dataset.transform)
     pixels = np.rint(shapely.area(cells)).astype(np.int64)
-    return _on_grid(cells, grid), pixels
+    found = shapely.transform(cells, lambda xy: apply(grid.transform, xy))
+    # Objects that join at corners touch themselves.
+    return shapely.make_valid(found), pixels
 
 
-def label_outlines(labels: IntArray, grid: Grid) -> Geometries:
-    """Outlines labelled objects along the edges of their pixels.
+def reading_order(geometries: Geometries, grid: Grid) -> NDArray[np.intp]:
+    """Orders outlines as row by row reading meets the first pixel of each.
+
+    That is the order of labels, as `label_objects` gives them.
 
     Args:
-        labels: Labels (H, W) 1 to n of 8-connected objects, 0 = none.
-        grid: Their grid, north up.
+        geometries: Outlines along the edges of pixels, in the system of the grid.
+        grid: Its grid, north up.
 
     Returns:
-        One geometry an object (n,), in the order of the labels.
+        Indices that sort them (N,).
 
     >>> import numpy as np
+    >>> import shapely
     >>> from rasterio import Affine
-    >>> from landslide_tf.objects.outlines import label_outlines
+    >>> from landslide_tf.objects.outlines import reading_order
     >>> from landslide_tf.terrain import Grid
-    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 1, 4)
-    >>> found = label_outlines(np.array([[2, 2, 0, 1]]), grid)
-    >>> [geometry.bounds[0] for geometry in found]
-    [500030.0, 500000.0]
+    >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 2, 4)
+    >>> west, south = np.array([[500_000, 500_020], [4_599_980, 4_599_990]])
+    >>> reading_order(shapely.box(west, south, west + 10, south + 10), grid)
+    array([1, 0])
     """
-    values = np.asarray(labels, np.int32)
-    shapes = rasterio.features.shapes(values, mask=values > 0, connectivity=8)
-    found = [(int(value), shapely.geometry.shape(shape)) for shape, value in shapes]
-    ordered = [shape for _, shape in sorted(found, key=lambda item: item[0])]
-    return _on_grid(_along_edges(ordered, rasterio.Affine.identity()), grid)
+    points, of = shapely.get_coordinates(geometries, return_index=True)
+    column, row = np.rint(apply(~grid.transform, points)).T
+    _, first = np.unique(of, return_index=True)
+    places = row * (grid.width + 1) + column
+    return np.argsort(np.minimum.reduceat(places, first) if first.size else first)
 
 
 def _along_edges(placed: list[shapely.Geometry], inverse: Any) -> Geometries:  # noqa: ANN401 - Affine
     """Returns outlines in columns and rows, where they are whole numbers."""
     shapes = np.array(placed, object)
     return shapely.transform(shapes, lambda xy: np.rint(apply(inverse, xy)))
-
-
-def _on_grid(cells: Geometries, grid: Grid) -> Geometries:
-    """Returns outlines in the system of a grid."""
-    found = shapely.transform(cells, lambda xy: apply(grid.transform, xy))
-    # Objects that join at corners touch themselves.
-    return shapely.make_valid(found)
 
 
 def apply(transform: Any, xy: FloatArray) -> FloatArray:  # noqa: ANN401 - Affine

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, check_choice
 
 _FIRST, _GROWTH, _EDGES = 2.0, 1.2, 120
 # Of the function that Tanyaş et al. released: area, density and bin of Northridge.
 _REFERENCE_DENSITY = 8.364725347860417e-4
 _REFERENCE_NUMBER = 11111
 _REFERENCE_AREA = 48765.99623713225
+_STEPS = 500  # of the intervals whose deviations its draws have
+
+MagnitudeVariant = Literal["refitted", "released"]
 
 
 def checked_areas(areas: ArrayLike, least: int = 1) -> FloatArray:
@@ -213,8 +217,15 @@ def magnitude_interval(
     beta_error: float,
     draws: int = 10_000,
     seed: int = 0,
+    variant: MagnitudeVariant = "refitted",
 ) -> tuple[float, float]:
     """Returns how sure a magnitude is, by drawing cutoffs and exponents.
+
+    Each draw is a magnitude of its own here. In the released function (Tanyaş et al.
+    2018) the law's density in the middle stays that of the given cutoff and exponent,
+    so that only the place of the middle varies, and an error is half the width of an
+    even distribution, whose standard deviation the draws have: errors come out about
+    half as large.
 
     Args:
         areas: Areas, m² (N,).
@@ -224,12 +235,13 @@ def magnitude_interval(
         beta_error: Standard deviation of the exponent.
         draws: Normal draws of both; those without a magnitude are left out.
         seed: Of the draws.
+        variant: `"refitted"`, or `"released"` as the released function has it.
 
     Returns:
         Mean and standard deviation of the magnitudes; NaN where none has a value.
 
     Raises:
-        DataError: If the areas are not valid.
+        DataError: If the areas are not valid, or there is no such variant.
 
     >>> import numpy as np
     >>> from landslide_tf.objects import magnitude_interval
@@ -240,12 +252,33 @@ def magnitude_interval(
     >>> 0.01 < deviation < 0.3
     True
     """
+    check_choice("variant", variant, get_args(MagnitudeVariant))
     found, rng = checked_areas(areas), np.random.default_rng(seed)
-    cutoffs = rng.normal(cutoff, cutoff_error, draws)
-    betas = rng.normal(beta, beta_error, draws)
+    middle = cutoff, beta
+    if variant == "released":
+        low = cutoff - cutoff_error if cutoff > cutoff_error else _FIRST
+        middle = (low + cutoff + cutoff_error) / 2, beta
+        cutoff_error = _spread((cutoff + cutoff_error - low) / 2)
+        beta_error = _spread(beta_error)
+    cutoffs = rng.normal(middle[0], cutoff_error, draws)
+    betas = rng.normal(middle[1], beta_error, draws)
     valid = (cutoffs > 0) & (betas < 0)
-    values = _magnitudes(found, cutoffs[valid], betas[valid])
+    cutoffs, betas = cutoffs[valid], betas[valid]
+    if variant == "released":
+        given = _magnitudes(found, np.array([cutoff]), np.array([beta]))
+        largest = found.max()
+        step = betas * np.log10(_REFERENCE_AREA / np.sqrt(largest * cutoffs))
+        values = (
+            given + step - beta * np.log10(_REFERENCE_AREA / np.sqrt(largest * cutoff))
+        )
+    else:
+        values = _magnitudes(found, cutoffs, betas)
     values = values[np.isfinite(values)]
     if not values.size:
         return np.nan, np.nan
     return float(values.mean()), float(values.std())
+
+
+def _spread(half: float) -> float:
+    """Returns the standard deviation of even steps over an interval."""
+    return float(np.linspace(-half, half, _STEPS).std(ddof=1))

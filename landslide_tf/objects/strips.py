@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from landslide_tf.array_types import IntArray
-from landslide_tf.objects.label import DEFAULT_MIN_AREA, label_objects
+from landslide_tf.array_types import FloatArray, IntArray
+from landslide_tf.objects.label import DEFAULT_MIN_AREA, is_large, label_objects
 from landslide_tf.objects.scores import ObjectCounts, Overlaps, pixel_counts
 
 Mask = NDArray[np.bool_]
@@ -23,7 +23,8 @@ class StripLabels:
     the whole mask. Kept are a row of pixels and some numbers an object.
 
     Args:
-        min_area: Smallest object kept, pixels.
+        min_area: Smallest object kept, in pixels, or in m² where strips come with the
+            areas of their pixels.
 
     >>> import numpy as np
     >>> from landslide_tf.objects.strips import StripLabels
@@ -35,16 +36,19 @@ class StripLabels:
     (2, [[1, 0, 1]])
     """
 
-    def __init__(self, min_area: int = DEFAULT_MIN_AREA) -> None:
+    def __init__(self, min_area: float = DEFAULT_MIN_AREA) -> None:
         self._min_area = min_area
         self._starts = [0]  # labels of the strips before
-        self._pixels: list[IntArray] = []
+        self._sizes: list[IntArray | FloatArray] = []
         self._joined: list[IntArray] = []
         self._last: IntArray | None = None
 
-    def add(self, mask: Mask) -> None:
-        """Looks at the next strip (h, W)."""
+    def add(self, mask: Mask, cell_areas: FloatArray | None = None) -> None:
+        """Looks at the next strip (h, W); `cell_areas` of its rows are in m² (h,)."""
         labels, number = label_objects(mask, min_area=0)
+        inside = np.nonzero(labels)
+        weights = None if cell_areas is None else cell_areas[inside[0]]
+        sizes = np.bincount(labels[inside], weights, minlength=number + 1)
         start = self._starts[-1]
         first, last = (
             np.where(row > 0, row.astype(np.int64) + start, 0)
@@ -59,7 +63,7 @@ class StripLabels:
                 touch = (above > 0) & (below > 0)
                 self._joined.append(np.stack([above[touch], below[touch]]))
         self._last = last
-        self._pixels.append(np.bincount(labels.ravel(), minlength=number + 1)[1:])
+        self._sizes.append(sizes[1:])
         self._starts.append(start + number)
 
     @cached_property
@@ -70,11 +74,11 @@ class StripLabels:
         touch = (np.ones(above.size, bool), (above - 1, below - 1))
         graph = sparse.coo_array(touch, shape=(total, total))
         _, of = sparse.csgraph.connected_components(graph, directed=False)
-        pixels = np.bincount(of, np.concatenate([np.zeros(0, int), *self._pixels]))
+        sizes = np.bincount(of, np.concatenate([np.zeros(0, int), *self._sizes]))
         # In the order in which row by row reading meets them.
         _, first = np.unique(of, return_index=True)
         order = np.argsort(first)
-        kept = pixels[order] >= self._min_area
+        kept = is_large(sizes[order], self._min_area)
         numbers = np.zeros(len(order), np.int32)
         numbers[order] = np.where(kept, np.cumsum(kept), 0)
         return numbers[of], int(kept.sum()), len(order)

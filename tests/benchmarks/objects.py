@@ -2,10 +2,10 @@
 
     python tests/benchmarks/objects.py [--size 10000] [--number 100000] [--out FILE]
 
-Writes a mask of `size` × `size` cells with about `number` objects, a probability and an
-elevation model row by row, then runs each step in a process of its own. Prints one JSON
-record: seconds and the largest resident memory in GiB by step, and the objects. Asserts
-nothing about time.
+Writes a mask of `size` × `size` cells with about `number` objects, a map without any, a
+probability and an elevation model row by row, then runs each step in a process of its
+own. Prints one JSON record: seconds and the largest resident memory in GiB by step, and
+the objects. Asserts nothing about time.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from rasterio import Affine
 
 from landslide_tf import objects
 from landslide_tf.inventory import MappedScene, add_scene
-from landslide_tf.mapping import Reference, evaluate_map
+from landslide_tf.mapping import Reference, evaluate_map, map_changes
 from landslide_tf.mapping.polygons import find_landslides, write_landslides
 from landslide_tf.raster.cog import Layer, write_plain
 from landslide_tf.raster.dem import DemFiles
@@ -35,7 +35,7 @@ from landslide_tf.terrain import Grid
 
 STEPS = (
     "outlines", "attributes", "polygons", "amalgamated", "inventory", "evaluate",
-    "recognise",
+    "recognise", "changes",
 )  # fmt: skip
 
 
@@ -71,6 +71,8 @@ def write_scene(folder, size, number):
     tags |= Legend(("other", "landslide"), 1).tags()
     layer = Layer("uint8", 255, ["class"], tags=tags)
     write_plain(folder / "map.tif", grid, layer, [(0, mask[None])])
+    none = ((k, np.zeros((1, min(500, size - k), size), np.uint8)) for k in blocks)
+    write_plain(folder / "before.tif", grid, layer, none)
     chances = Layer("float32", float("nan"), ["landslide"])
     rows = ((k, mask[None, k : k + 500] * np.float32(0.5) + 0.25) for k in blocks)
     write_plain(folder / "chances.tif", grid, chances, rows)
@@ -103,6 +105,9 @@ def run(step, folder, size):
         return add_scene(folder / "inventory.gpkg", mapped).landslides
     if step == "evaluate":  # with itself: every object has a pair
         return evaluate_map(folder / "map.tif", folder / "map.tif").objects["iou"].tp
+    if step == "changes":  # every object is new
+        maps = [folder / "before.tif", folder / "map.tif"]
+        return len(map_changes(maps, folder / "changes").objects)
     if step == "recognise":
         maps = Maps(folder / "map.tif", probabilities=folder / "chances.tif", dem=dem)
         done = recognise(

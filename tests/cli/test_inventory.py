@@ -1,9 +1,14 @@
 """`landslide-tf inventory` as a user runs it."""
 
+import contextlib
 import json
+import sqlite3
 
+import numpy as np
 import pytest
+import rasterio
 
+from landslide_tf.files import sha256
 from tests.inventory import scenes
 
 
@@ -23,7 +28,9 @@ def test_from_a_map_to_statistics(command, given, tmp_path):
     assert "landslides on 0.360 km², region ALPS" in out
     code, out, _ = command(*add)
     assert code == 0 and "there already, nothing changed" in out
+    before = sha256(database)
     command.refuses(*add, "--sensor", "other", message="replace it with `--replace`")
+    assert sha256(database) == before
     assert command(*add, "--sensor", "other", "--replace")[0] == 0
     code, out, _ = command("inventory", "list", database)
     assert out.splitlines()[-1] == "1 scenes"
@@ -40,6 +47,37 @@ def test_from_a_map_to_statistics(command, given, tmp_path):
     number = json.loads(made["s.json"].read_text())["sizes"]["number"]
     assert out.startswith(f"{number} landslides of ")
     assert all(path.stat().st_size for path in (*made.values(), tmp_path / "d.tif"))
+
+
+def test_what_is_there_stays_where_it_cannot_be_added_to(command, given, tmp_path):
+    database, add = given
+    dated = (*add, "--date", "2024-05-31")
+    nothing = tmp_path / "nothing.tif"
+    with (
+        rasterio.open(add[4]) as source,
+        rasterio.open(nothing, "w", **source.profile | {"nodata": 255}) as target,
+    ):
+        target.update_tags(**source.tags())
+        target.write(np.full((1, *source.shape), 255, np.uint8))
+    unknown = (*add[:4], nothing, *add[5:], "--date", "2024-05-31")
+    command.refuses(*unknown, message="must have a class somewhere")
+    assert not database.exists()
+    assert command(*dated)[0] == 0
+    before = sha256(database)
+    command.refuses(*unknown, message="must have a class somewhere")
+    assert sha256(database) == before
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(
+            "UPDATE settings SET value = '7' WHERE name = 'schema_version'"
+        )
+    before = sha256(database)
+    out = tmp_path / "out.csv"
+    for arguments in (
+        dated, ("inventory", "list", database), ("inventory", "stats", database),
+        ("inventory", "export", database, out),
+    ):  # fmt: skip
+        command.refuses(*arguments, message="schema version 1, received 7")
+        assert sha256(database) == before and not out.exists()
 
 
 def test_bad_input(command, given, tmp_path):

@@ -88,6 +88,8 @@ def test_bad_input(command, scene, model, tmp_path):
     folder, maps, *_ = scene
     out, rules = tmp_path / "out", tmp_path / "rules.yaml"
     rules.write_text("max_lenght_m: 3\n")
+    empty = tmp_path / "empty.tif"
+    planted.class_map(empty, np.zeros(planted.GRID.shape))
     image = ("--image", folder / "image_1.tif")
     for arguments, message in (
         ((), "either MODEL with `--image`, or `--map`"),
@@ -99,6 +101,7 @@ def test_bad_input(command, scene, model, tmp_path):
         (("--map", maps.after, "--change", "pixels"), "Did you mean `pixel`"),
         (("--map", maps.after, "--vegetation"), "needs the images"),
         (("--map", tmp_path / "no.tif"), "no.tif"),
+        (("--map", empty), "must hold landslides to recognise, received none"),
         (("--map", folder / "dem.tif"), "dem.tif"),
         (("--map", maps.after, "--reference", "no.gpkg"), "no.gpkg"),
         (("--map", maps.after, "--target-iou", "0.8"), "belong together"),

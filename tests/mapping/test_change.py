@@ -10,7 +10,6 @@ from hypothesis.extra import numpy as npst
 from rasterio import Affine
 
 from landslide_tf.errors import DataError
-from landslide_tf.mapping import class_changes as module
 from landslide_tf.mapping import (
     from_class,
     new_landslides,
@@ -18,6 +17,7 @@ from landslide_tf.mapping import (
     transition_matrix,
     vanished,
 )
+from landslide_tf.mapping.class_changes import Transitions
 from landslide_tf.terrain import Grid, cell_size
 
 # The worked example: three dates, six classes, 0 = landslide, 5 = bare ground.
@@ -104,16 +104,16 @@ def test_masks_and_matrix_agree(pair, landslide):
 
 
 @settings(deadline=None, max_examples=30)
-@given(PAIRS)
-def test_blocks_do_not_matter(pair):
-    areas = np.arange(1.0, len(pair[0]) + 1)
-    whole = [transition_matrix(*pair, 4, cell_area=a) for a in (None, areas)]
-    kept, module._BLOCK = module._BLOCK, 3
-    try:
-        parts = [transition_matrix(*pair, 4, cell_area=a) for a in (None, areas)]
-    finally:
-        module._BLOCK = kept
-    np.testing.assert_array_equal(parts, whole)
+@given(PAIRS, st.integers(1, 7))
+def test_strips_give_what_the_whole_gives(pair, rows):
+    areas = np.linspace(0.1, 0.7, len(pair[0]))
+    found = Transitions(4)
+    for k in range(0, len(areas), rows):
+        before, after = (values[k : k + rows] for values in pair)
+        found.add(before, after, areas[k : k + rows])
+    np.testing.assert_array_equal(found.pixels, transition_matrix(*pair, 4))
+    whole = transition_matrix(*pair, 4, cell_area=areas)
+    np.testing.assert_array_equal(found.areas, whole)
 
 
 def test_areas_of_rows():

@@ -42,6 +42,26 @@ def test_the_magnitude_of_the_released_sample(golden):
     assert wider > deviation
 
 
+def test_the_error_of_the_released_function(golden):
+    cutoff, beta = golden["cutoff_m2"], golden["beta"]
+    errors = {key: golden[key] for key in ("cutoff_error", "beta_error")}
+    mean, deviation = objects.magnitude_interval(
+        golden["areas_m2"], cutoff=cutoff, beta=beta, variant="released", **errors
+    )
+    assert mean == pytest.approx(golden["mls"], abs=0.01)
+    assert f"{golden['mls']:.2f} +- {deviation:.2f}" == golden["readme_states"]
+    # Around the middle it is the length of the gradient by β and log₁₀ of the cutoff.
+    by_beta = np.log10(48765.99623713225 / golden["midpoint_area_m2"])
+    by_cutoff = -beta / 2 / np.log(10) / cutoff
+    parts = [
+        golden[key] / np.sqrt(3) * by
+        for key, by in (("cutoff_error", by_cutoff), ("beta_error", by_beta))
+    ]
+    assert deviation == pytest.approx(np.hypot(*parts), rel=0.05)
+    with pytest.raises(DataError, match="`variant`"):
+        objects.magnitude_interval([100.0], cutoff=50, beta=-2, variant="x", **errors)
+
+
 def test_the_power_law_of_the_released_sample(golden):
     # Cutoff and exponent of the release were fitted by Clauset's own script.
     found = objects.fit_power_law(golden["areas_m2"], bootstrap=0)

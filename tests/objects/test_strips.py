@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import shapely
 from rasterio import Affine
+from scipy import ndimage
 
-from landslide_tf.objects import label_objects, object_counts
-from landslide_tf.objects.outlines import label_outlines
+from landslide_tf.objects import label_objects, object_counts, outlines
+from landslide_tf.objects.outlines import reading_order
 from landslide_tf.objects.strips import StripLabels, compare_strips
+from landslide_tf.raster.cog import Layer, write_plain
 from landslide_tf.terrain import Grid
 
 
@@ -59,16 +61,31 @@ def test_counts_are_those_of_the_whole(seed):
         )
 
 
-def test_outlines_are_in_the_order_of_the_labels():
+@pytest.mark.parametrize("rows", [1, 7, 61])
+def test_areas_of_objects_are_those_of_their_rows(rows):
+    mask, cells = noise(3, 0.35), np.linspace(50, 90, 61)
+    strips = StripLabels(600)
+    for k in range(0, len(mask), rows):
+        strips.add(mask[k : k + rows], cells[k : k + rows])
+    labels, number = label_objects(mask, min_area=0)
+    sizes = ndimage.sum_labels(
+        np.broadcast_to(cells[:, None], mask.shape), labels, np.arange(1, number + 1)
+    )
+    assert strips.found == number and strips.number == (sizes >= 600).sum() > 3
+
+
+def test_outlines_are_in_the_order_of_the_labels(tmp_path):
     grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 4_600_000), 61, 40)
     labels, number = label_objects(noise(5, 0.35), min_area=3)
-    found = label_outlines(labels, grid)
-    assert len(found) == number and shapely.is_valid(found).all()
-    pixels = np.bincount(labels.ravel())[1:]
-    np.testing.assert_allclose(shapely.area(found), 100 * pixels)
+    path, layer = tmp_path / "mask.tif", Layer("uint8", 255, ["mask"])
+    write_plain(path, grid, layer, [(0, (labels > 0).astype(np.uint8)[None])])
+    found, pixels = outlines(path, grid)
+    order = reading_order(found, grid)
+    assert len(found) == number and (order != np.arange(number)).any()
+    np.testing.assert_array_equal(pixels[order], np.bincount(labels.ravel())[1:])
     for k in (0, number // 2, number - 1):
         row, column = np.argwhere(labels == k + 1).mean(axis=0)
         x, y = grid.transform @ (column + 0.5, row + 0.5)
-        centre = shapely.centroid(found[k])
+        centre = shapely.centroid(found[order[k]])
         assert (centre.x, centre.y) == pytest.approx((x, y))
-    assert len(label_outlines(np.zeros((3, 3), int), grid)) == 0
+    assert reading_order(np.array([], object), grid).size == 0
