@@ -56,12 +56,14 @@ Kit = Annotated[
     ),
 ]
 Format = Annotated[
-    Literal["saved_model", "onnx", "openvino", "litert", "deepness"],
-    typer.Option(help="SavedModel for TensorFlow Serving, or another runtime's."),
+    Literal["saved_model", "onnx", "openvino", "litert", "deepness", "weights"],
+    typer.Option(
+        help="SavedModel for TensorFlow Serving, another runtime's, or Keras's weights."
+    ),
 ]
 Precision = Annotated[
     Literal["float32", "float16", "bfloat16", "int8"],
-    typer.Option(help="Numbers in another runtime's file."),
+    typer.Option(help="Numbers in a file of another format."),
 ]
 Size = Annotated[
     tuple[int, int] | None,
@@ -91,7 +93,7 @@ def export(
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Write a numbered version: a SavedModel, or a file of another runtime."""
+    """Write a numbered version: a SavedModel, or a file of another format."""
     from landslide_tf.serving import MAX_PIXELS, check_export, check_kit, write_kit
     from landslide_tf.serving import export as export_model
     from landslide_tf.serving.conversion import check_format
@@ -101,7 +103,7 @@ def export(
     metadata = folder.read_metadata()
     session = options.session(data_dir, manual_dir, arrays)
     check_export(out, read=[run, *session.inputs])
-    if format != "saved_model":
+    if format != "saved_model" and format != "weights":
         check_format(format, precision)
     if (precision == "int8") != (calibrate is not None):
         raise ModelError(

@@ -66,19 +66,43 @@ def load_member(
         check_runtime(name, runtime)
         return _keras_member(path / "model.keras", path, region)
     if path.exists():
-        return _served_member(path, region, runtime)
+        return _exported_member(path, region, runtime)
     if path.suffix in _SUFFIXES or "/" in name:
         raise RunError(
             f"`{name}` does not exist: name a run folder, an export, a shipped model or"
             " a file of a model."
         )
-    return _served_member(saved_models.path(name), region, runtime)
+    return _exported_member(saved_models.path(name), region, runtime)
 
 
 def check_runtime(name: str, runtime: _Runtime | None, by: str = "Keras") -> None:
     """Refuses a runtime for a model that something else runs."""
     if runtime is not None:
         raise RunError(f"`{name}` is run by {by}: leave out `--runtime`.")
+
+
+def _exported_member(
+    path: Path, region: str | None, runtime: _Runtime | None
+) -> Member:
+    from landslide_tf.metadata import FILE_NAME, ModelMetadata
+    from landslide_tf.serving.served_model import version_folder
+    from landslide_tf.serving.versions import WEIGHTS_FILE
+
+    weights = version_folder(path) / WEIGHTS_FILE if path.is_dir() else path
+    if weights.name != WEIGHTS_FILE or not weights.is_file():
+        return _served_member(path, region, runtime)
+    check_runtime(str(path), runtime)
+    start_backend()
+    from landslide_tf.mapping import Member
+    from landslide_tf.models import build_described
+    from landslide_tf.models.prediction import prediction_function
+
+    known = ModelMetadata.read(weights.parent)
+    if region is not None:
+        _check_regions(known, region)  # networks with regions have no such files
+    network = build_described(known, weights)
+    identity = _digest([weights, weights.with_name(FILE_NAME)])
+    return Member(prediction_function(network), known, identity)
 
 
 def _keras_member(path: Path, metadata: Path | None, region: str | None) -> Member:

@@ -19,7 +19,8 @@ from landslide_tf.models.output_space_discriminator import (
     output_space_discriminator,
 )
 from landslide_tf.models.rae_d import rae_d
-from landslide_tf.models.registry import get, list_models
+from landslide_tf.models.registry import build_described, get, list_models
+from landslide_tf.models.shipped import list_weights
 from landslide_tf.models.tsmu_net import tsmu_net
 from landslide_tf.models.unet import unet
 
@@ -27,6 +28,7 @@ __all__ = [
     "ada_net",
     "aspp_net",
     "basic_fcn",
+    "build_described",
     "deeplab_v3_plus",
     "deployed",
     "evidential_net",
@@ -37,6 +39,7 @@ __all__ = [
     "grad_cam",
     "landslide_classifier",
     "list_models",
+    "list_weights",
     "mffe_net",
     "output_space_discriminator",
     "rae_d",

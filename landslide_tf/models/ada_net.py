@@ -69,7 +69,8 @@ def ada_net(
         align_corners: As in `mffe_net`.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits, of both
             outputs.
-        weights: `.weights.h5` or `.keras` file of the whole network.
+        weights: `.weights.h5` or `.keras` file of the whole network, or a name of
+            `list_weights()`, whose arguments then hold where none is given.
         skip_head: Whether `weights` leave what scores the classes as it is here, so
             that they may be of other classes.
         backbone_weights: As in `mffe_net`.

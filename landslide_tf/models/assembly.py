@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 
 from landslide_tf.array_types import Shape, Tensor
-from landslide_tf.errors import ModelError, check_choice
+from landslide_tf.errors import ModelError, check_choice, did_you_mean
 from landslide_tf.layers import (
     Conv2D,
     CropTo,
@@ -32,6 +32,7 @@ from landslide_tf.models.backbones.pretrained import (
     load_backbone_weights,
 )
 from landslide_tf.models.layer_groups import layers_of
+from landslide_tf.models.shipped import list_weights
 from landslide_tf.models.weight_files import UNREADABLE, load_strictly, one_line
 
 ACTIVATIONS = ("softmax", "sigmoid", None)
@@ -329,8 +330,9 @@ def load_whole_weights(
     path = Path(weights)
     if not path.name.endswith((".weights.h5", ".keras")):
         raise ModelError(
-            "`weights` must be None or the path of a `.weights.h5` or `.keras` file, "
-            f"received `{weights}`."
+            "`weights` must be None, the path of a `.weights.h5` or `.keras` file, or "
+            "the name of shipped weights, received "
+            f"`{weights}`.{did_you_mean(str(weights), list_weights())}"
         )
     if not path.is_file():
         raise ModelError(f"`weights` must be an existing file, received `{weights}`.")

@@ -84,7 +84,8 @@ def fstf_net(
         decoder_dropout: Rate before the decoder and between its convolutions.
         align_corners: Whether resizing aligns corner pixels.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
-        weights: `.weights.h5` or `.keras` file of the whole network.
+        weights: `.weights.h5` or `.keras` file of the whole network, or a name of
+            `list_weights()`, whose arguments then hold where none is given.
         skip_head: Whether `weights` leave what scores the classes as it is here, so
             that they may be of other classes.
         backbone_weights: As in `rae_d`.

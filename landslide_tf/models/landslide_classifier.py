@@ -97,7 +97,8 @@ def landslide_classifier(
         deploy: Whether RepVGG is built in the form that `deployed` returns.
         dropout: Rate before the classifier.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
-        weights: `.weights.h5` or `.keras` file of the whole network.
+        weights: `.weights.h5` or `.keras` file of the whole network, or a name of
+            `list_weights()`, whose arguments then hold where none is given.
         skip_head: Whether `weights` leave what scores the classes as it is here, so
             that they may be of other classes.
         backbone_weights: `"imagenet"` or a file of that network of

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 import keras
 
 from landslide_tf.errors import ModelError, did_you_mean
+from landslide_tf.metadata import ModelMetadata
+from landslide_tf.models.shipped import list_weights, with_shipped_weights
 
 Builder: TypeAlias = Callable[..., keras.Model]
 Task: TypeAlias = Literal["segmentation", "classification"]
@@ -18,9 +22,20 @@ _CLASSIFIERS: set[str] = set()
 
 
 def register(builder: Builder) -> Builder:
-    """Adds a builder function under its own name; a decorator."""
-    _BUILDERS[builder.__name__] = builder
-    return builder
+    """Adds a builder function under its own name; a decorator.
+
+    The function then takes the names of shipped weights too.
+    """
+
+    @functools.wraps(builder)
+    def build(*args: Any, **kwargs: Any) -> keras.Model:  # the builder's own
+        weights = kwargs.get("weights")
+        if isinstance(weights, str) and weights in list_weights():
+            return builder(**with_shipped_weights(builder, args, kwargs))
+        return builder(*args, **kwargs)
+
+    _BUILDERS[builder.__name__] = build
+    return build
 
 
 def register_classifier(builder: Builder) -> Builder:
@@ -77,3 +92,34 @@ def get(name: str) -> Builder:
             f"`{name}`." + did_you_mean(name, _BUILDERS)
         )
     return _BUILDERS[name]
+
+
+def build_described(metadata: ModelMetadata, weights: str | Path) -> keras.Model:
+    """Builds the network that a `model.json` describes, with its weights.
+
+    Args:
+        metadata: What `model.json` says.
+        weights: `.weights.h5` file.
+
+    Returns:
+        The network, giving probabilities.
+
+    Raises:
+        ModelError: If there is no such network, or the two do not fit each other.
+
+    Example:
+        >>> from landslide_tf import models, saved_models
+        >>> from landslide_tf.metadata import ModelMetadata
+        >>> folder = saved_models.path("mmlsv2") / "1"
+        >>> metadata = ModelMetadata.read(folder)
+        >>> model = models.build_described(metadata, folder / "model.weights.h5")
+        >>> [band.name for band in metadata.inputs], model.name
+        (['red', 'green', 'blue', 'thermal', 'gray'], 'fstf_net')
+    """
+    try:
+        return get(metadata.builder)(**metadata.arguments, weights=weights)
+    except TypeError as error:
+        raise ModelError(
+            f"`{metadata.builder}` of `{metadata.name}`'s model.json cannot be built: "
+            f"{error}."
+        ) from error

@@ -71,7 +71,8 @@ def unet(
         decoder_width: That of the decoder; None takes `width`.
         dropout: Rate before the classifier.
         classifier_activation: `"softmax"`, `"sigmoid"` or None for logits.
-        weights: `.weights.h5` or `.keras` file of the whole network.
+        weights: `.weights.h5` or `.keras` file of the whole network, or a name of
+            `list_weights()`, whose arguments then hold where none is given.
         skip_head: Whether `weights` leave what scores the classes as it is here, so
             that they may be of other classes.
         backbone_weights: None, `"imagenet"` or a file of `keras.applications`, for

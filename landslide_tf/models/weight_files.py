@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import h5py
 import keras
+import numpy as np
 
 from landslide_tf.errors import ModelError
 
@@ -62,6 +63,41 @@ def load_strictly(
             with zipfile.ZipFile(path) as archive:
                 path = Path(archive.extract(_WEIGHTS, folder))
         model.load_weights(path, objects_to_skip=list(skip))
+
+
+def save_weights(model: keras.Model, path: Path, dtype: str = "float32") -> None:
+    """Writes a `.weights.h5` file; of any type, Keras reads it into its own.
+
+    Args:
+        model: A built model.
+        path: The file; its name ends in `.weights.h5`.
+        dtype: `float32`, or `float16` for half of the bytes.
+
+    Raises:
+        ModelError: If a weight is larger than the type holds.
+    """
+    limit = float(np.finfo(dtype).max)
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, path.name)
+        model.save_weights(plain)
+        with h5py.File(plain, "r") as source, h5py.File(path, "w") as file:
+
+            def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+                if isinstance(item, h5py.Dataset):
+                    values = item[()]
+                    if values.dtype.kind == "f":  # not the state of a dropout
+                        if not (np.abs(values) <= limit).all():
+                            raise ModelError(
+                                f"`{name}` of `{model.name}` holds values beyond "
+                                f"±{limit:g}, the range of {dtype}: keep float32."
+                            )
+                        values = values.astype(dtype)
+                    file.create_dataset(name, data=values)
+                else:
+                    file.require_group(name)
+                file[name].attrs.update(item.attrs)
+
+            source.visititems(copy)
 
 
 def one_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from landslide_tf.metadata import Band, Factor, ModelMetadata
 from landslide_tf.serving import signatures
@@ -36,7 +36,7 @@ def write_assets(
     metadata = network.metadata
     # The graph applies the temperature; nobody is to apply it again.
     metadata.model_copy(update={"temperature": None}).write(folder)
-    (folder / MODEL_CARD).write_text(_text(network, names))
+    (folder / MODEL_CARD).write_text(model_card(network, names))
     if network.regions:
         text = json.dumps(network.regions, indent=1)
         (folder / REGION_NAMES).write_text(text + "\n")
@@ -44,7 +44,13 @@ def write_assets(
         write_warm_up(network, warm_up, folder / WARM_UP)
 
 
-def _text(network: Network, names: Sequence[str]) -> str:
+def model_card(network: Network, names: Sequence[str] = ()) -> str:
+    """Returns the page about an export, as Markdown.
+
+    Args:
+        network: What is exported.
+        names: The signatures it is served with; none where its weights alone are there.
+    """
     metadata, parameters = network.metadata, network.model.count_params()
     lines = [
         f"# {metadata.name}",
@@ -53,10 +59,10 @@ def _text(network: Network, names: Sequence[str]) -> str:
         f"{parameters:,} parameters. `model.json` beside this page says the same for "
         "programs.",
         "",
-        *_inputs(network),
+        *_inputs(network, f"Signature `{SIGNATURE}`, float32" if names else "Float32"),
         *_outputs(metadata),
         *_signatures(metadata, names),
-        *_use(metadata),
+        *_use(metadata, "served" if names else "weights"),
         *_origin(metadata),
     ]
     if metadata.metrics:
@@ -66,7 +72,7 @@ def _text(network: Network, names: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _inputs(network: Network) -> list[str]:
+def _inputs(network: Network, begin: str) -> list[str]:
     metadata = network.metadata
     sizes = next(iter(network.inputs.values())).shape[1:3]
     size = f"{sizes[0]} x {sizes[1]} pixels"
@@ -75,8 +81,8 @@ def _inputs(network: Network) -> list[str]:
     lines = [
         "## Takes",
         "",
-        f"Signature `{SIGNATURE}`, float32 arrays (batch, height, width, channels) of "
-        f"{size}, raw values: scaling and encoding are inside.",
+        f"{begin} arrays (batch, height, width, channels) of {size}, raw values: "
+        "scaling and encoding are inside.",
         "",
         *_channel_table("image", metadata.inputs),
         *_channel_table("factors", metadata.factors),
@@ -154,7 +160,7 @@ def _further(metadata: ModelMetadata) -> list[str]:
 
 def _signatures(metadata: ModelMetadata, names: Sequence[str]) -> list[str]:
     """Describes the signatures beside `serving_default`."""
-    if len(names) == 1:
+    if len(names) <= 1:
         return []
     derived = [f.name for f in metadata.factors if f.name in DERIVED]
     rest = [f.name for f in metadata.factors if f.name not in DERIVED]
@@ -189,12 +195,27 @@ def _signatures(metadata: ModelMetadata, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _use(metadata: ModelMetadata) -> list[str]:
+def _use(metadata: ModelMetadata, form: Literal["served", "weights"]) -> list[str]:
     arguments = '{"image": image, "factors": factors}'
     if metadata.arguments.get("regions"):
         arguments = '{"image": image, "region": region}'
     elif not metadata.factors:
         arguments = '{"image": image}'
+    if form == "weights":
+        return [
+            "## Use",
+            "",
+            "`landslide-tf map` and `evaluate` take this folder. In Python:",
+            "",
+            "```python",
+            "from landslide_tf.metadata import ModelMetadata",
+            "from landslide_tf.models import build_described",
+            "",
+            'model = build_described(ModelMetadata.read("…"), "…/model.weights.h5")',
+            f"probabilities = model({arguments})",
+            "```",
+            "",
+        ]
     return [
         "## Use",
         "",

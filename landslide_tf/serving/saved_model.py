@@ -1,4 +1,4 @@
-"""A Keras model as a numbered version: a SavedModel, or a file of another runtime."""
+"""A Keras model as a numbered version: a SavedModel, or a file of another format."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from landslide_tf.files import atomic_folder, remove_leftovers
 from landslide_tf.metadata import ModelMetadata, describe
 from landslide_tf.serving.assets import write_assets
 from landslide_tf.serving.conversion import Arrays, Format, Precision
+from landslide_tf.serving.keras_weights import check_weights, write_weights
 from landslide_tf.serving.network import Network
 from landslide_tf.serving.portable import check_portable, write_portable
 from landslide_tf.serving.served_model import EXTRA
@@ -39,7 +40,7 @@ def export(
     warm_up: int | None = 512,
     signatures: Iterable[str] | None = None,
     max_pixels: int | None = MAX_PIXELS,
-    format: Literal["saved_model"] | Format = "saved_model",
+    format: Literal["saved_model", "weights"] | Format = "saved_model",
     precision: Precision = "float32",
     size: tuple[int, int] | None = None,
     calibration: Sequence[Arrays] = (),
@@ -78,13 +79,13 @@ def export(
             can have.
         max_pixels: Most pixels of a request, batch x height x width, the batch as the
             server has put it together; None = any number.
-        format: `saved_model`, or of another runtime: `onnx`, `openvino`, `litert`, or
-            `deepness`, ONNX as the QGIS plug-in of that name takes it. The version then
-            holds the file and `model.json`, and `warm_up`, `signatures` and
-            `max_pixels` have no meaning.
+        format: `saved_model`; of another runtime: `onnx`, `openvino`, `litert`, or
+            `deepness`, ONNX as the QGIS plug-in of that name takes it; or `weights`, a
+            `.weights.h5` file for Keras. The version then holds the file and
+            `model.json`, and `warm_up`, `signatures` and `max_pixels` have no meaning.
         precision: Of another runtime's weights, and of its arithmetic where it has
-            such: `float32`, `float16`, `bfloat16` (OpenVINO), `int8`. A SavedModel
-            keeps the model's own types.
+            such: `float32`, `float16`, `bfloat16` (OpenVINO), `int8`; of a file for
+            Keras the first two. A SavedModel keeps the model's own types.
         size: Height and width in pixels of another runtime's graph; None keeps any.
         calibration: Inputs by name, arrays (batch, height, width, channels), from which
             `int8` takes the ranges of values.
@@ -123,12 +124,17 @@ def export(
         _check_saved_model(precision, size, calibration)
         names = chosen(network, signatures)
         _check_max_pixels(max_pixels, network, warm_up)
+    elif format == "weights":
+        check_weights(network, precision, size, calibration)
     else:
         check_portable(network, format, precision, size, calibration)
     check_export(folder)
     number = free_version(folder, version)
 
     def fill(temporary: Path) -> None:
+        if format == "weights":
+            write_weights(network, temporary, precision)
+            return
         if format != "saved_model":
             write_portable(network, temporary, format, precision, size, calibration)
             return

@@ -20,7 +20,12 @@ from landslide_tf.serving.runtimes import (
     model_file,
 )
 from landslide_tf.serving.safety import check_graph
-from landslide_tf.serving.versions import GRAPH_FILE, is_remote, versions
+from landslide_tf.serving.versions import (
+    GRAPH_FILE,
+    WEIGHTS_FILE,
+    is_remote,
+    versions,
+)
 
 SIGNATURE = "serving_default"
 EXTRA = "assets.extra"
@@ -169,9 +174,15 @@ def load(
     folder = Path(folder)
     if is_model_file(folder):
         return ConvertedModel(folder, runtime)
-    folder = _version_folder(folder)
+    folder = version_folder(folder)
     if (file := model_file(folder)) is not None:
         return ConvertedModel(file, runtime)
+    if (folder / WEIGHTS_FILE).is_file():
+        raise RunError(
+            f"`{folder}` holds weights, which are run by Keras and not served: build "
+            "the network with `landslide_tf.models.build_described`, or export its run "
+            "in another format."
+        )
     if runtime is not None:
         raise RunError(
             f"`{folder}` is a SavedModel, which TensorFlow runs: leave out `runtime`."
@@ -191,12 +202,20 @@ def read_metadata(path: str | Path) -> ModelMetadata:
     path = Path(path)
     if not path.is_dir() or (path / FILE_NAME).is_file():
         return ModelMetadata.read(path)
-    folder = _version_folder(path)
-    return ModelMetadata.read(folder if model_file(folder) else folder / EXTRA)
+    folder = version_folder(path)
+    graph = (folder / GRAPH_FILE).is_file()
+    return ModelMetadata.read(folder / EXTRA if graph else folder)
 
 
-def _version_folder(folder: Path) -> Path:
-    """Returns the folder of the newest version, or the folder that is a version."""
+def version_folder(folder: Path) -> Path:
+    """Returns the folder of the newest version, or the folder that is a version.
+
+    Args:
+        folder: What `export` wrote, or one version of it.
+
+    Raises:
+        RunError: If it is neither.
+    """
     if _holds_model(folder):
         return folder
     found = [v for v in versions(folder) if _holds_model(folder / str(v))]
@@ -209,7 +228,8 @@ def _version_folder(folder: Path) -> Path:
 
 
 def _holds_model(folder: Path) -> bool:
-    return (folder / GRAPH_FILE).is_file() or model_file(folder) is not None
+    known = (GRAPH_FILE, WEIGHTS_FILE)
+    return any((folder / n).is_file() for n in known) or model_file(folder) is not None
 
 
 def sentence(message: str) -> str:
