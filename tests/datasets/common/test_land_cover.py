@@ -1,6 +1,7 @@
 """The builders of mangkam and jiuzhaigou, on folders written by a script."""
 
 import shutil
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from landslide_tf.datasets.common.reading import from_colours
 from landslide_tf.datasets.common.splits import SharedGroundWarning
 from landslide_tf.errors import DataError
 from landslide_tf.terrain import Grid, factors_on_grid
+from tests.benchmarks import land_cover_scenes
 from tests.contracts import dataset_builder
 from tests.datasets import scene_files as files
 from tests.datasets.building import drawn
@@ -289,3 +291,25 @@ def test_training_patches_are_cut_around_superpixels_and_sampled(tmp_path):
     for split in ("validation", "test"):
         (example,) = tfds.as_numpy(builder.as_dataset(split=split))
         assert example["image"].shape == whole[example["id"].decode()]["image"].shape
+
+
+def test_generated_scenes_have_both_layouts(tmp_path, monkeypatch):
+    manual = tmp_path / "manual"
+    sizes = ("--size", "128", "--mangkam", "5", "--jiuzhaigou", "6")
+    monkeypatch.setattr(sys, "argv", ["scenes", "--out", str(manual), *sizes])
+    land_cover_scenes.main()
+    source = build(mangkam.Builder, manual, tmp_path)
+    counts = {name: split.num_examples for name, split in source.info.splits.items()}
+    assert counts == {"train": 3, "validation": 1, "test": 1}
+    polygons = examples(build(jiuzhaigou.Builder, manual, tmp_path, "binary"))
+    labelled = examples(build(jiuzhaigou.Builder, manual / "labelled", tmp_path))
+    assert len(polygons) == 2 and len(labelled) == 6
+    slopes = []
+    for name, example in polygons.items():
+        other = labelled[name]
+        np.testing.assert_array_equal(example["image"], other["image"])
+        np.testing.assert_array_equal(example["factors"], other["factors"])
+        # 0 is landslide among six classes, 1 among two.
+        np.testing.assert_array_equal(example["mask"] == 1, other["mask"] == 0)
+        slopes += example["factors"][..., 0][example["mask"][..., 0] == 1].tolist()
+    assert np.median(slopes) > 20
