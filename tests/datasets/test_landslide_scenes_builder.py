@@ -37,6 +37,7 @@ from tests.datasets import scene_files as files
 
 RGB = ("red", "green", "blue")
 TERRAIN = ("dem", "slope", "aspect", "aspect_sin", "aspect_cos")
+FOUR_WORKERS = ["--direct_num_workers=4", "--direct_running_mode=multi_processing"]
 SMALL = landslide_scenes.Config(
     name="small", description="For tests.", size=32, stride=32, workers=2
 )
@@ -453,14 +454,27 @@ def test_one_by_one_the_examples_are_the_same(tmp_path):
             np.testing.assert_array_equal(value, expected[name][key])
 
 
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore")  # Beam's own, about many things
-def test_beam_makes_the_same_data_set(tmp_path):
-    pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
+@pytest.mark.parametrize("options", [[], FOUR_WORKERS], ids=["one", "four"])
+def test_workers_of_beam_make_the_same_data_set(options, tmp_path):
+    pipeline_options = pytest.importorskip(
+        "apache_beam.options.pipeline_options", reason="Apache Beam is not installed"
+    )
     manual = tmp_path / "manual"
     files.write_scenes(manual, count=6)
     plain = build(manual, tmp_path / "plain")
-    beam = build(manual, tmp_path / "beam", beam_runner="DirectRunner")
+    beam = build(
+        manual,
+        tmp_path / "beam",
+        beam_runner="DirectRunner",
+        beam_options=pipeline_options.PipelineOptions(options),
+    )
     assert dict(beam.info.metadata) == dict(plain.info.metadata)
+    counts = [
+        {k: v.num_examples for k, v in b.info.splits.items()} for b in (plain, beam)
+    ]
+    assert counts[0] == counts[1]
     assert_equal_examples(written(plain), written(beam))
 
 

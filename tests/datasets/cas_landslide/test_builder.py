@@ -272,6 +272,7 @@ def test_names_in_archives_need_not_be_unicode(tmp_path):
     assert builder.info.metadata["files"]["palu"]["found"] == 1
 
 
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore")  # Beam's own, about many things
 def test_beam_makes_the_same_examples(uav, written, tmp_path):
     pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
