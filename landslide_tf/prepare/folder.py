@@ -22,7 +22,6 @@ import rasterio
 import shapely
 import tensorflow_datasets as tfds
 import yaml
-from numpy.typing import NDArray
 
 from landslide_tf.datasets import landslide_scenes
 from landslide_tf.datasets.common.splits import SPLITS
@@ -35,24 +34,18 @@ from landslide_tf.files import atomic_folder, sha256
 from landslide_tf.outputs import check_own_folder
 from landslide_tf.prepare.inputs import Inputs, Options
 from landslide_tf.prepare.plan import find_inputs, make_plan, taken_of
+from landslide_tf.prepare.recipe import advice, make_recipe
 from landslide_tf.raster.antimeridian import cut_at_antimeridian, polygons_of
-from landslide_tf.raster.bands import COLOURS
 from landslide_tf.raster.grid import mean_cell
 from landslide_tf.raster.labels import LANDSLIDE
 from landslide_tf.raster.outputs import check_outputs
 from landslide_tf.raster.reprojection import reprojected
-from landslide_tf.raster.scaling import bright_value
 from landslide_tf.raster.scene import Scene, SceneReader
 from landslide_tf.raster.systems import LONLAT, ground_system, system_of
 from landslide_tf.raster.vector import Burner
 from landslide_tf.terrain import Grid
 
 RECIPE, GROUND, MADE_OF = "recipe.yaml", "ground", "prepared.json"
-_BATCH = 8
-# Tiles that the scale of images of more than 8 bits is measured on.
-_MEASURED = 32
-# What the largest value becomes at most: training refuses bands beyond twice 255.
-_BEYOND = 500
 # A straight edge on the grid is curved in degrees, by next to nothing over some cells.
 _CELLS = 8
 # GDAL keeps blocks it has read, else up to a twentieth of the machine's memory; every
@@ -71,6 +64,7 @@ class Prepared:
         counts: Examples by split.
         report: What was found, left out and why, and class shares by split.
         taken: A line on each vector file: which layer and field of it were taken.
+        advice: A line on what would make a better recipe, None where nothing is known.
 
     >>> from pathlib import Path
     >>> from landslide_tf.prepare import Prepared
@@ -87,6 +81,7 @@ class Prepared:
     counts: Mapping[str, int]
     report: Mapping[str, Any]
     taken: tuple[str, ...] = ()
+    advice: str | None = None
 
     @property
     def train_command(self) -> str:
@@ -202,7 +197,7 @@ def prepare(
             builder.download_and_prepare()
         shutil.rmtree(temporary / "downloads", ignore_errors=True)  # nothing is in it
         inside = Path(builder.data_path).relative_to(temporary)
-        recipe = _recipe(plan, config, options)
+        recipe = make_recipe(plan, config, options)
         text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
         (temporary / RECIPE).write_text(text, encoding="utf-8")
         known = {"made_of": made_of, "recipe": sha256(temporary / RECIPE)}
@@ -213,7 +208,13 @@ def prepare(
         report = dict(builder.info.metadata["files"])
     folder = Path(out)
     return Prepared(
-        folder, folder / inside, folder / RECIPE, counts, report, taken_of(found)
+        folder,
+        folder / inside,
+        folder / RECIPE,
+        counts,
+        report,
+        taken_of(found),
+        advice(),
     )
 
 
@@ -263,79 +264,6 @@ def _common_cell(scenes: Iterable[Scene]) -> float | None:
     """Returns the cell size in metres, None where scenes differ by a hundredth."""
     cells = [mean_cell(scene.grid) for scene in scenes]
     return cells[0] if max(cells) <= 1.01 * min(cells) else None
-
-
-def _recipe(
-    plan: Plan, config: landslide_scenes.Config, options: Options
-) -> dict[str, Any]:
-    """Returns the sections of a recipe at CPU size."""
-    image = tuple(options.bands) or COLOURS
-    data: dict[str, Any] = {
-        "name": f"landslide_scenes/{config.name}",
-        "image": list(image),
-    }
-    arguments: dict[str, Any] = {"width": 0.125, "dropout": 0.3}
-    seen = _sampled_pixels(plan, image)
-    if config.dtype != "uint8":
-        first = next(iter(plan.scenes.values()))
-        largest = max(plan.ranges[first.image.index(name), 1] for name in image)
-        data["image_scale"] = _scale(seen, float(largest))
-    if len(image) != len(COLOURS):  # the networks' own constants are those of colours
-        arguments["normalization"] = _normalization(seen, data.get("image_scale", 1.0))
-    factors = list(config.factors)
-    if factors:
-        data["factors"] = factors
-    network = "FSTF-Net" if factors else "RAE-D"
-    recipe: dict[str, Any] = {
-        "description": f"{network} at CPU size on {', '.join(sorted(plan.scenes))}",
-        "source": "Xia et al. 2021, Remote Sens. 13, 5116 (network); width, schedule "
-        "and augmentation are this project's",
-        "data": data,
-        "model": {
-            "name": "fstf_net" if factors else "rae_d",
-            "arguments": arguments,
-        },
-        "optimizer": {"name": "adam", "learning_rate": 0.002},
-        "schedule": {"kind": "cosine"},
-        "augmentation": {"dihedral": True, "brightness": 0.1, "contrast": 0.1},
-        "training": {
-            "epochs": 25,
-            "batch_size": min(_BATCH, len(plan.tiles["train"])),
-            "seed": options.seed,
-        },
-    }
-    if options.sampling == "original":
-        # Sampling evens the classes out; where it does not, the loss has to.
-        recipe["loss"] = {"class_weights": "median_frequency"}
-    return recipe
-
-
-def _sampled_pixels(plan: Plan, image: Sequence[str]) -> list[NDArray[Any]]:
-    """Returns valid pixels (N, bands) of some training tiles, one array a tile."""
-    tiles = plan.tiles["train"]
-    seen = []
-    for tile in tiles[:: max(1, len(tiles) // _MEASURED)]:
-        scene = dataclasses.replace(plan.scenes[tile.scene], factors=())
-        with SceneReader(scene, factors=False) as reader:
-            pixels = reader.read(tile.window)
-        at = [scene.image.index(name) for name in image]
-        seen.append(pixels.image[pixels.valid][:, at])
-    return seen
-
-
-def _scale(seen: Sequence[NDArray[Any]], largest: float) -> float:
-    """Returns what brings bright pixels of training to 255, and none far beyond."""
-    bright = [bright_value(pixels) for pixels in seen if len(pixels)]
-    top = max(float(np.median(bright)) if bright else 0.0, largest * 255 / _BEYOND)
-    return float(f"{255 / top:.4g}") if top > 0 else 1.0
-
-
-def _normalization(seen: Sequence[NDArray[Any]], scale: float) -> list[Any]:
-    """Returns mean, standard deviation and scale of bands for `layers.Normalize`."""
-    pixels = np.concatenate(seen).astype(np.float64) * (scale / 255)
-    deviation = np.where(np.ptp(pixels, axis=0) > 0, pixels.std(axis=0), 1.0)
-    deviation = np.maximum(deviation.round(4), 1e-4)
-    return [pixels.mean(axis=0).round(4).tolist(), deviation.tolist(), 255.0]
 
 
 def _write_ground(plan: Plan, folder: Path) -> None:

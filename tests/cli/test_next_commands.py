@@ -25,10 +25,6 @@ SMALL = (
     "--set=training={epochs: 1, batch_size: 4, patch: 32, deterministic: false}",
 )
 QUICK = ("--set=training.deterministic=false", "--set=training.epochs=1")
-SMALLER = (
-    "--set=model.arguments.backbone=resnet18",
-    "--set=model.arguments.backbone_layout=torchvision",
-)
 
 
 @pytest.fixture
@@ -60,7 +56,7 @@ def prepared(shell, tmp_path):
 
 @pytest.mark.slow  # `test_prepare.py` trains and evaluates as the guide says
 def test_from_a_scene_to_its_evaluation(shell, prepared):
-    (evaluate,) = shell(*prepared, *QUICK, *SMALLER, "--out", "my run")
+    (evaluate,) = shell(*prepared, *QUICK, "--out", "my run")
     assert evaluate[:2] == ["evaluate", "my run"]
     assert shell(*evaluate) == []
 

@@ -35,6 +35,8 @@ from tests.datasets import scene_files as files
 from tests.datasets.test_landslide_scenes_builder import RGB, read, scene_of
 from tests.mapping import map_files
 
+COLOURS = {"red": 1, "green": 2, "blue": 3}  # else NDVI is made of near infrared
+
 
 def inputs(folder, **changes):
     given = {"image": "image.tif", "labels": "polygons.geojson", "dem": "dem.tif"}
@@ -192,7 +194,9 @@ def test_equal_arguments_give_equal_files(strip, tmp_path):
 
 
 @pytest.mark.parametrize("cutting", ["grid", "superpixels"])
-def test_sampling_evens_out_classes_of_training_only(strip, tmp_path, cutting):
+def test_sampling_evens_out_classes_of_training_only(
+    strip, tmp_path, cutting, without_imagenet
+):
     shares, counts = {}, {}
     # A superpixel takes the class of most of its pixels.
     squares = [files.square(4, y, 34, y + 30) for y in range(10, 400, 70)]
@@ -252,8 +256,52 @@ def test_scenes_of_more_than_8_bits_are_scaled_by_the_recipe(strip, tmp_path):
                    Options(tile=32))  # fmt: skip
     assert examples(made, "test")[0]["image"].dtype == np.uint16
     recipe = load_recipe(made.recipe)
-    assert recipe.model.name == "rae_d" and recipe.data.factors == []
+    assert recipe.model.name in ("rae_d", "unet") and recipe.data.factors == []
     assert 0.06 < recipe.data.image_scale < 0.13
+
+
+def test_the_recipe_starts_from_imagenet_where_it_is_installed(
+    strip, tmp_path, with_imagenet
+):
+    scene = Inputs(strip / "image.tif", strip / "polygons.geojson")
+    made = prepare([scene], tmp_path / "colours", Options(COLOURS, tile=32))
+    recipe, tiles = load_recipe(made.recipe), made.counts["train"]
+    assert made.advice is None
+    assert recipe.model.name == "unet" and recipe.model.stem is None
+    arguments = recipe.model.arguments
+    assert arguments["backbone"] == "efficientnet_lite0"
+    assert arguments["backbone_weights"] == "imagenet"
+    assert "normalization" not in arguments  # the encoder's own
+    assert recipe.loss.name == "cross_entropy_dice"
+    assert recipe.loss.class_weights is None
+    # Few tiles are drawn often enough.
+    assert recipe.training.steps == max(16, -(-tiles // 4))
+    assert recipe.decision.threshold and recipe.training.monitor == "val_loss"
+    assert recipe.training.positive_fraction in (None, 0.5)
+    assert recipe.training.patch == 32 and recipe.augmentation.factor_jitter == 0
+    with_terrain = prepare([inputs(strip)], tmp_path / "terrain", Options(tile=32))
+    recipe = load_recipe(with_terrain.recipe)
+    assert recipe.model.name == "fstf_net"
+    assert recipe.data.factors == ["slope", "aspect", "ndvi"]
+    assert recipe.augmentation.factor_jitter > 0
+    infrared = Options({"nir": 4, "green": 2}, tile=32)
+    recipe = load_recipe(prepare([scene], tmp_path / "two", infrared).recipe)
+    assert recipe.model.stem == "repeat" and recipe.augmentation.brightness > 0
+    infrared = Options({"nir": 4}, tile=32)
+    recipe = load_recipe(prepare([scene], tmp_path / "one", infrared).recipe)
+    assert recipe.augmentation.brightness == recipe.augmentation.contrast == 0
+
+
+def test_the_recipe_starts_from_scratch_where_nothing_is_installed(
+    strip, tmp_path, without_imagenet
+):
+    scene = Inputs(strip / "image.tif", strip / "polygons.geojson")
+    made = prepare([scene], tmp_path / "out", Options(COLOURS, tile=32))
+    assert "landslide_tf[imagenet]" in made.advice and "\n" not in made.advice
+    recipe = load_recipe(made.recipe)
+    assert recipe.model.name == "rae_d"
+    assert recipe.model.arguments == {"width": 0.125, "dropout": 0.3}
+    assert recipe.loss.class_weights == "median_frequency"
 
 
 def test_several_scenes_share_one_dem_and_keep_their_names(tmp_path):

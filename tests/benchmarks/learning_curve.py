@@ -1,0 +1,194 @@
+"""Learning curves of the two recipes that `landslide-tf prepare` writes.
+
+usage: python tests/benchmarks/learning_curve.py {bijie,hokkaido,generated} --out DIR
+    [--samples 5 10 20 50] [--seeds 0 1 2] [--patch 96] [--record FILE]
+
+Trains the recipe from scratch and the one that starts from ImageNet weights on a few
+examples of a data set's training part and scores both on its whole test part. Both see
+the same examples and random patches of the same size, and choose their epoch on the
+same validation examples. Prints a table; FILE keeps every number. The same command goes
+on after an interruption. The data come from `TFDS_DATA_DIR` and
+`LANDSLIDE_TF_MANUAL_DIR`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import yaml
+
+from landslide_tf.pipelines import load, sample_examples
+from landslide_tf.prepare.recipe import (
+    Sections,
+    Statistics,
+    pretrained_sections,
+    scratch_sections,
+)
+from landslide_tf.report import markdown_table
+from landslide_tf.train import Session, load_grid, summarize_grid, versions
+from landslide_tf.train.benchmark.grid import GridRun
+from landslide_tf.train.benchmark.runner import BenchmarkFolder, train_and_evaluate
+
+RGB = ["red", "green", "blue"]
+UNUSED = Statistics([0.5] * 3, [0.25] * 3)  # plain colours need none
+SCORES = ("landslide_iou", "landslide_f1", "miou")
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A data set, and how many of its validation examples choose the epoch."""
+
+    name: str
+    factors: tuple[str, ...] = ()
+    validation: int | None = None
+
+
+GROUNDS = {
+    "bijie": Ground("bijie_landslide/segmentation"),
+    "hokkaido": Ground("hokkaido_iburi/clean"),
+    "generated": Ground(
+        "synthetic_landslides/visible", ("slope", "aspect", "ndvi"), validation=16
+    ),
+}
+
+
+def recipe_of(made: Sections, ground: Ground, samples: int, patch: int) -> dict:
+    """Puts data into the sections of a recipe."""
+    data = {
+        "name": ground.name,
+        "image": RGB,
+        "factors": list(ground.factors),
+        "samples": samples,
+        "validation_samples": ground.validation,
+    }
+    training = {**made.content["training"], "patch": patch}
+    return {
+        "description": made.title,
+        "source": made.source,
+        "data": data,
+        **made.content,
+        "training": training,
+    }
+
+
+def plan(
+    ground: Ground, samples: int, seed: int, patch: int, out: Path
+) -> list[GridRun]:
+    """Writes both recipes for a draw of examples, and returns their runs."""
+    drawn = sample_examples(load(ground.name, split="train"), samples, seed)
+    share = float(drawn.positive.mean())
+    plain = (RGB, ground.factors, UNUSED, samples)
+    made = {
+        "scratch": scratch_sections(*plain, True),
+        "imagenet": pretrained_sections(*plain, patch, share),
+    }
+    folder = out / "grids" / f"{samples}-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for name, sections in made.items():
+        file = folder / f"{name}.yaml"
+        recipe = recipe_of(sections, ground, samples, patch)
+        file.write_text(yaml.safe_dump(recipe, sort_keys=False))
+        rows.append({"recipe": file.name, "name": f"{name}, {samples}"})
+    grid = {"description": "Learning curve", "rows": rows, "seeds": [seed]}
+    path = folder / "grid.yaml"
+    path.write_text(yaml.safe_dump(grid, sort_keys=False))
+    return load_grid(path)[1]
+
+
+def run_missing(planned: GridRun, place: BenchmarkFolder, session: Session) -> None:
+    """Trains and scores a run that is not recorded yet, in this process.
+
+    Small runs take less time than a process needs to start.
+    """
+    if place.read(planned) is not None:
+        return
+    keras.backend.clear_session()
+    place.counts("").parent.mkdir(parents=True, exist_ok=True)
+    record = train_and_evaluate(planned, place, session)
+    place.append(record)
+    print(planned.row, "seed", planned.seed, record["scores"]["miou"], flush=True)
+
+
+def points_of(summary: dict, samples: int) -> list[dict]:
+    """Returns what a record keeps of both rows at a number of examples."""
+    kept = ("name", "seeds", "images", "values", "mean", "std", "difference")
+    points = []
+    for row in summary["rows"]:
+        found = {key: row[key] for key in kept}
+        for key in ("values", "mean", "std", "difference"):
+            if found[key] is not None:
+                found[key] = {score: found[key][score] for score in SCORES}
+        found["name"] = row["name"].partition(",")[0]
+        points.append({"samples": samples, **found})
+    return points
+
+
+def table(points: list[dict]) -> str:
+    """Arranges both rows at every number of examples."""
+    lines = []
+    for samples in sorted({point["samples"] for point in points}):
+        own = {point["name"]: point for point in points if point["samples"] == samples}
+        if set(own) != {"scratch", "imagenet"}:
+            continue
+        shown = [f"{samples}", str(len(own["imagenet"]["seeds"]))]
+        for name in ("scratch", "imagenet"):
+            mean, std = (own[name][key]["landslide_iou"] for key in ("mean", "std"))
+            shown.append(f"{mean:.3f}" + ("" if std is None else f" ± {std:.3f}"))
+        gain = own["imagenet"]["difference"]["landslide_iou"]
+        low, high = f"{gain['low']:+.3f}", f"{gain['high']:+.3f}"
+        shown.append(f"{gain['estimate']:+.3f} [{low}, {high}]")
+        lines.append(shown)
+    head = ["examples", "seeds", "from scratch", "from ImageNet", "difference"]
+    return markdown_table(head, lines)
+
+
+def main() -> None:
+    """Runs what is missing, prints the table and writes the record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("ground", choices=GROUNDS)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--samples", type=int, nargs="+", default=[5, 10, 20, 50])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--patch", type=int, default=96)
+    parser.add_argument("--record", type=Path)
+    options = parser.parse_args()
+    ground = GROUNDS[options.ground]
+    session = Session(command="tests/benchmarks/learning_curve.py")
+    runs = options.out / "runs"
+    planned: dict[int, list[GridRun]] = {samples: [] for samples in options.samples}
+    for seed in options.seeds:  # every number has some seeds after a part of the time
+        for samples, so_far in planned.items():
+            drawn = plan(ground, samples, seed, options.patch, options.out)
+            so_far += drawn
+            for run in drawn:
+                run_missing(run, BenchmarkFolder(runs), session)
+            points = []
+            for number, every in planned.items():
+                points += points_of(summarize_grid(every, runs), number)
+            print(table(points), flush=True)
+            if options.record is not None:
+                write_record(options.record, ground, points)
+
+
+def write_record(path: Path, ground: Ground, points: list[dict]) -> None:
+    """Puts the points of a data set into the file of all of them."""
+    content = json.loads(path.read_text()) if path.is_file() else {}
+    content[ground.name] = {
+        "command": " ".join(["python", *sys.argv]),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": versions(),
+        "points": points,
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
