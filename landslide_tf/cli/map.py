@@ -61,6 +61,7 @@ def map_scene(
     nodata: shared.Nodata = None,
     within: shared.Within = None,
     mask: shared.Masks = None,
+    min_slope: shared.MinSlope = None,
     scale: Scale = None,
     threshold: Threshold = None,
     tta: shared.TTA = False,
@@ -92,6 +93,7 @@ def map_scene(
         bands=shared.band_choice(bands),
         nodata=nodata,
         masks=shared.mask_files(within, mask),
+        min_slope=min_slope,
         scale=read_scale(scale),
         allow_no_crs=allow_no_crs,
     )

@@ -105,7 +105,10 @@ def write(
             made.mapped.capitalize(): f"{share:.2%}",
             "Polygons": made.objects,
             "Map": str(outputs.out),
-            **{key.capitalize(): value for key, value in files.masks.tags().items()},
+            **{
+                key.replace("_", " ").capitalize(): value
+                for key, value in files.left_out.items()
+            },
         },
         area=made.area,
     )

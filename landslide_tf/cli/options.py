@@ -115,6 +115,10 @@ Masks = Annotated[
         help="What does not count: VALUE, or all but 0.",
     ),
 ]
+MinSlope = Annotated[
+    float | None,
+    typer.Option(metavar="DEGREES", help="What is flatter does not count."),
+]
 Outside = Annotated[
     str,
     typer.Option(help="Beyond polygons: background, or ignore.", show_default=False),

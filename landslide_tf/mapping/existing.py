@@ -15,10 +15,10 @@ from pathlib import Path
 import pyogrio
 
 from landslide_tf.errors import DataError
-from landslide_tf.files import LOCK
 from landslide_tf.mapping.output import Outputs, parts_folder
 from landslide_tf.mapping.polygons import LAYER
 from landslide_tf.mapping.scene import SceneFiles
+from landslide_tf.mapping.strips import holds_strips
 from landslide_tf.mapping.styles import is_style
 from landslide_tf.outputs import check_own, check_own_folder
 from landslide_tf.raster.grid import FilePath, open_raster
@@ -168,13 +168,7 @@ def _model_files(models: Sequence[FilePath | None]) -> list[Path]:
 
 def _check_parts(folder: Path) -> None:
     """Refuses a folder of strips that is something else: it would be emptied."""
-    if not folder.exists():
-        return
-    if not folder.is_dir() or not all(
-        path.name in (LOCK, "job.json", "mask.tif", "landslide.tif", "plain.tif")
-        or re.fullmatch(r"strip_\d{6}\.npz|\.tmp-.+", path.name)
-        for path in folder.iterdir()
-    ):
+    if folder.exists() and not holds_strips(folder):
         raise DataError(
             f"`{folder}` is where finished strips are kept, and something else is "
             "there: name another `--out`."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,20 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 
 from landslide_tf.errors import DataError, LandslideTFError
 from landslide_tf.files import atomic_path, file_states
 from landslide_tf.mapping.existing import IMAGE, check_map, image_names
-from landslide_tf.mapping.output import (
-    Arrays,
-    FinishedStrips,
-    MapOptions,
-    MapWriter,
-    Outputs,
-    parts_folder,
-)
+from landslide_tf.mapping.output import MapOptions, Outputs, parts_folder
 from landslide_tf.mapping.polygons import check_polygons
 from landslide_tf.mapping.predict import (
     Member,
@@ -34,7 +25,6 @@ from landslide_tf.mapping.predict import (
     batch_size,
     channels_of,
     check_members,
-    entropy,
     predict_strips,
     threshold_of,
     together,
@@ -47,8 +37,9 @@ from landslide_tf.mapping.scene import (
     cell_size_warning,
     open_scene,
 )
+from landslide_tf.mapping.strips import UNCERTAINTY, FinishedStrips
 from landslide_tf.mapping.windows import Axis, axis, window_of
-from landslide_tf.metadata import ModelMetadata
+from landslide_tf.mapping.writer import MapWriter
 from landslide_tf.raster import cog
 from landslide_tf.version import __version__
 
@@ -176,14 +167,15 @@ def map_scene(
     rows, columns = (
         axis(size, window=window, overlap=overlap, stride=stride) for size in grid.shape
     )
-    folder = parts_folder(outputs.out)
-    unsure = outputs.uncertainty is not None
-    job = _job(members, scene, options, stride) | {"uncertainty": unsure}
+    threshold = threshold_of(members, options.threshold)
+    facts = _facts(members, files, options)
+    writer = MapWriter(scene, outputs, options, facts, threshold)
+    folder, job = parts_folder(outputs.out), _job(members, scene, options, stride)
     with (
         cog.writable(folder),
         # Memory does not grow with the scene.
         rasterio.Env(GDAL_CACHEMAX=_CACHE_MB),
-        FinishedStrips(folder, job) as strips,
+        FinishedStrips(folder, job, rows, grid.width, writer.layers) as strips,
     ):
         resumed = strips.count()
         try:
@@ -193,12 +185,10 @@ def map_scene(
                     for path in outputs.paths
                 }
                 _predict(
-                    members, scene, rows, columns, options, strips, resumed, progress,
-                    unsure,
-                )  # fmt: skip
-                facts = _facts(members, files, options)
-                found = MapWriter(scene, rows, strips, facts, options)
-                objects = found.write(outputs, targets)
+                    members, scene, rows, columns, options, writer, strips, progress
+                )
+                objects = writer.write(strips, targets)
+                valid, landslide, area = strips.totals()
         except LandslideTFError as error:
             if not isinstance(error, cog.NotWritten):
                 strips.remove()  # running the same again would end the same way
@@ -206,9 +196,9 @@ def map_scene(
         strips.remove()
     return MapSummary(
         pixels=grid.height * grid.width,
-        valid=found.valid,
-        landslide=found.landslide,
-        area=found.area,
+        valid=valid,
+        landslide=landslide,
+        area=area,
         mapped=members[0].metadata.class_names[members[0].metadata.landslide_value],
         objects=objects,
         scale=scene.scale,
@@ -248,7 +238,7 @@ def _facts(
         "THRESHOLD": str(threshold),
         "LANDSLIDE_TF_VERSION": __version__,
         IMAGE: image_names(files),
-        **files.masks.tags(),
+        **files.left_out,
     }
 
 
@@ -270,7 +260,7 @@ def _job(
         "bands": [*scene.scene.bands, *scene.scene.ndvi_bands],
         "scale": [scene.scale, scene.scene.calibrated],
         "nodata": files.nodata,
-        "masks": [files.masks.within_layer, *files.masks.read, files.masks.tags()],
+        "masks": [files.masks.within_layer, *files.masks.read, files.left_out],
         "stride": stride,
         "options": how,
     }
@@ -282,14 +272,12 @@ def _predict(
     rows: Axis,
     columns: Axis,
     options: MapOptions,
+    writer: MapWriter,
     strips: FinishedStrips,
-    start: int,
     progress: Progress | None,
-    unsure: bool,
 ) -> None:
     """Predicts what is not finished; writes strips while the next are predicted."""
-    pixels = rows.size * columns.size
-    metadata = members[0].metadata
+    start, unsure = strips.count(), UNCERTAINTY in writer.layers
     if start >= len(rows.offsets):
         return
     found = predict_strips(
@@ -297,47 +285,23 @@ def _predict(
         together(members, tta=options.tta, entropies=unsure),
         rows,
         columns,
-        channels_of(metadata) + unsure,
+        channels_of(members[0].metadata) + unsure,
         size=options.batch or batch_size(rows.window),
         start=start,
     )
-    threshold = threshold_of(members, options.threshold)
+
+    def finish(strip: Strip) -> None:
+        first = rows.offsets[strip.number]
+        strips.write(strip.number, writer.finished(strip, first))
+
+    pixels = rows.size * columns.size
     waiting: Future[None] | None = None
-    with ThreadPoolExecutor(1, "scene-writer") as writer, contextlib.closing(found):
+    with ThreadPoolExecutor(1, "scene-writer") as pool, contextlib.closing(found):
         for strip in found:
-            arrays = _decided(strip, metadata, options, threshold)
             if waiting is not None:
                 waiting.result()
-            waiting = writer.submit(strips.write, strip.number, arrays)
+            waiting = pool.submit(finish, strip)
             if progress is not None:
                 progress(rows.finished(strip.number) * columns.size, pixels)
         if waiting is not None:
             waiting.result()
-
-
-def _decided(
-    strip: Strip,
-    metadata: ModelMetadata,
-    options: MapOptions,
-    threshold: float | None,
-) -> Arrays:
-    """Turns blended probabilities into the layers of the files."""
-    from landslide_tf.metrics.decision import decide
-
-    channels, index = channels_of(metadata), metadata.landslide_class
-    chances = strip.values[..., :channels]
-    classes = decide(chances, landslide_class=index, threshold=threshold)
-    classes[~strip.valid] = metadata.ignore_value
-    landslide = chances[..., 0 if index == "sigmoid" else index][..., None]
-    layers = {"landslide": landslide}
-    if options.all_classes:
-        layers["all"] = chances
-    if strip.values.shape[-1] > channels:
-        total, single = entropy(chances), strip.values[..., channels]
-        shares = np.stack([total, np.maximum(total - single, 0)], axis=-1)
-        layers["uncertainty"] = shares / np.float32(math.log(max(2, channels)))
-    found = {
-        name: cog.quantised(values, strip.valid, float32=options.float32)
-        for name, values in layers.items()
-    }
-    return {"classes": classes[None], **found}

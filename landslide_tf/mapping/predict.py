@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,17 +14,14 @@ from numpy.typing import NDArray
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import ModelError
 from landslide_tf.mapping.scene import ModelScene
-from landslide_tf.mapping.windows import Axis, Blender, batched
+from landslide_tf.mapping.window_inputs import window_batches
+from landslide_tf.mapping.windows import Axis, Blender
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.raster.grid import Window
-from landslide_tf.raster.scene import Pixels
-from landslide_tf.raster.windows import map_windows
 from landslide_tf.terrain import dihedral_mean
 
 Inputs = Mapping[str, FloatArray]
 Predict = Callable[[Inputs], FloatArray]
 
-_Seen = dict[int, NDArray[np.bool_]]  # valid pixels of each window, by its number
 _PIXELS = 1 << 20  # of a batch
 
 
@@ -268,47 +264,19 @@ def predict_strips(
         The strips.
     """
     first = next(k for k in range(start + 1) if rows.end(k) > rows.offsets[start])
-    groups = list(batched(range(len(columns.offsets)), columns, size))
-    places: dict[Window, list[int]] = {}
-    for row in range(first, len(rows.offsets)):
-        top = rows.offsets[row]
-        for group in groups:
-            # At once, since windows share pixels.
-            left, end = columns.offsets[group[0]], columns.end(group[-1])
-            places[Window(top, left, rows.end(row) - top, end - left)] = group
-
-    def cut(place: Window, pixels: Pixels) -> tuple[_Seen, dict[str, FloatArray]]:
-        spans = {
-            k: slice(columns.offsets[k] - place.column, columns.end(k) - place.column)
-            for k in places[place]
-        }
-        seen = {k: pixels.valid[:, span] for k, span in spans.items()}
-        seen = {k: whole for k, whole in seen.items() if whole.any()}
-        return seen, {
-            name: np.stack([values[:, spans[k]] for k in seen])
-            for name, values in scene.inputs(pixels).items()
-            if seen
-        }
-
     blender = Blender(rows, columns, channels)
-    height = min(rows.window, rows.size)
-    valid = np.zeros((height, columns.size), bool)
-    # The next windows are read while the model predicts.
-    found = map_windows(scene.scene, cut, places, skip_empty=True, workers=1)
+    found = window_batches(scene, rows, columns, size=size, first=first)
     with contextlib.closing(found) as batches:
         for row in range(first, len(rows.offsets)):
-            predicted: list[tuple[int, FloatArray]] = []
-            for seen, inputs in itertools.islice(batches, len(groups)):
-                for column, whole in seen.items():
-                    left = columns.offsets[column]
-                    # Windows that overlap read the same pixels.
-                    valid[: len(whole), left : columns.end(column)] |= whole
-                if seen:
-                    predicted += zip(seen, predict(inputs), strict=True)
-            done = blender.blend(row, predicted)
-            strip_valid = valid[: len(done)].copy()
-            valid[: height - len(done)] = valid[len(done) :]
-            valid[height - len(done) :] = False
+            for batch in batches:
+                if batch.numbers:
+                    predicted = predict(batch.inputs)
+                    for column, values in zip(batch.numbers, predicted, strict=True):
+                        blender.add(row, column, values)
+                if len(batch.valid):
+                    break
+            done = blender.take(row)
             if row >= start:
-                done[~strip_valid] = 0
-                yield Strip(row, done, strip_valid)
+                if not batch.valid.all():
+                    done[~batch.valid] = 0
+                yield Strip(row, done, batch.valid)

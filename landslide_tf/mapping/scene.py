@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,6 @@ from landslide_tf.raster.masks import MaskFiles, Masks
 from landslide_tf.raster.scaling import are_tagged, choose_scale, stored_units
 from landslide_tf.raster.scene import (
     NDVI,
-    Pixels,
     Scene,
     SceneReader,
     make_scene,
@@ -42,6 +42,7 @@ class SceneFiles:
         bands: Number from 1, or name, of each band; empty = by its name.
         nodata: Number that stands for no data in the image; None = as it tags.
         masks: Which pixels are mapped.
+        min_slope: Smallest slope of pixels that are mapped, degrees; None = any.
         scale: As in `raster.scaling.choose_scale`.
         allow_no_crs: Takes an image without a coordinate reference system.
 
@@ -58,6 +59,7 @@ class SceneFiles:
     bands: Mapping[str, int | str] = field(default_factory=dict)
     nodata: float | None = None
     masks: MaskFiles = field(default_factory=MaskFiles)
+    min_slope: float | None = None
     scale: float | str | None = None
     allow_no_crs: bool = False
 
@@ -66,6 +68,12 @@ class SceneFiles:
         """All files that are read."""
         dem = () if self.dem is None else self.dem.paths
         return (*self.image, *dem, *self.factor.values(), *self.masks.read)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """What is not mapped, as tags of a raster; empty where all is."""
+        steep = {} if self.min_slope is None else {"MIN_SLOPE": f"{self.min_slope:g}"}
+        return {**self.masks.tags(), **steep}
 
 
 @dataclass(frozen=True)
@@ -89,22 +97,25 @@ class ModelScene:
         """Index that turns arrays on the scene's grid into those of the image."""
         return north_up(self.scene.stored)[1]
 
-    def inputs(self, pixels: Pixels) -> dict[str, NDArray[np.float32]]:
+    def inputs(
+        self, image: NDArray[Any], factors: FloatArray
+    ) -> dict[str, NDArray[np.float32]]:
         """Makes what the model takes of pixels of the scene.
 
         Args:
-            pixels: A window, as `raster.scene.SceneReader` gives it.
+            image: (…, bands), as `raster.scene.SceneReader` gives it.
+            factors: (…, factors), likewise.
 
         Returns:
-            `image` float32 (h, w, bands), 0 where no band holds a value, and for a
-            model with factors `factors` float32 (h, w, factors), NaN = no value.
+            `image` float32 (…, bands), 0 where no band holds a value, and for a model
+            with factors `factors` float32 (…, factors), NaN = no value.
         """
-        image = pixels.image.astype(np.float32)
+        image = image.astype(np.float32, copy=False)
         if self.scale != 1.0:
-            image *= np.float32(self.scale)
+            image = image * np.float32(self.scale)
         if not self.scene.factors:
             return {"image": image}
-        return {"image": image, "factors": pixels.factors.astype(np.float32)}
+        return {"image": image, "factors": factors.astype(np.float32, copy=False)}
 
 
 def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
@@ -124,6 +135,7 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
         raise DataError("Expected at least one image, received none.")
     wanted = [factor.name for factor in metadata.factors]
     terrain = _terrain_factors(files, wanted)
+    _check_slope(files)
     scene = make_scene(
         PurePath(files.image[0]).stem,
         files.image,
@@ -132,10 +144,11 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
         choice=files.bands,
         rasters={n: path for n, path in files.factor.items() if n in wanted},
         terrain=metadata.terrain.model_dump() if metadata.terrain else {},
-        dem=files.dem if terrain else None,
+        dem=files.dem if terrain or files.min_slope is not None else None,
         calibrated=metadata.inputs[0].unit not in ("", "1"),
         nodata=files.nodata,
         masks=files.masks,
+        min_slope=files.min_slope,
         anywhere=True,
     )
     if scene.stored.crs is None and not files.allow_no_crs:
@@ -145,7 +158,7 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
             "a place with `--allow-no-crs`."
         )
     grid = scene.grid
-    if files.dem is not None and not terrain and grid.crs and not grid.is_rotated:
+    if files.dem is not None and scene.dem is None and grid.crs and not grid.is_rotated:
         # Polygons are measured on it.
         check_dem(files.dem, grid, {})
     if files.scale == "auto" and are_tagged(scene.bands):
@@ -160,7 +173,18 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
             "uses scale and offset.",
             stacklevel=3,
         )
-    scale = choose_scale(_sample(scene), metadata.inputs, files.scale, offset=offset)
+    values: FloatArray = np.empty((0, len(scene.bands)))
+    judged = not isinstance(files.scale, float | int)
+    if files.min_slope is not None or (
+        judged and any(band.range is not None for band in metadata.inputs)
+    ):
+        values = _sample(scene)
+    if files.min_slope is not None and not len(values):
+        raise DataError(
+            f"`--min-slope` must leave pixels of the image, received "
+            f"{files.min_slope:g}, which leaves none: take a smaller one."
+        )
+    scale = choose_scale(values, metadata.inputs, files.scale, offset=offset)
     return ModelScene(files, scene, scale, metadata)
 
 
@@ -179,6 +203,21 @@ def _terrain_factors(files: SceneFiles, wanted: list[str]) -> list[str]:
                 "`--dem FILE`."
             )
     return made
+
+
+def _check_slope(files: SceneFiles) -> None:
+    """Refuses a smallest slope that is none, or that no elevations tell."""
+    if files.min_slope is None:
+        return
+    if not 0 < files.min_slope < 90:
+        raise DataError(
+            f"Expected `--min-slope` above 0 and below 90 degrees, received "
+            f"{files.min_slope:g}."
+        )
+    if files.dem is None:
+        raise DataError(
+            "`--min-slope` needs elevations: give an elevation model with `--dem FILE`."
+        )
 
 
 def cell_size_warning(scene: ModelScene) -> str | None:

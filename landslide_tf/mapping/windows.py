@@ -154,40 +154,48 @@ class Blender:
     >>> from landslide_tf.mapping.windows import Blender, axis
     >>> one = axis(4, window=8, overlap=0)
     >>> blender = Blender(one, one, channels=1)
-    >>> blender.blend(0, [(0, np.full((4, 4, 1), 0.25, np.float32))])[:, :, 0].max()
+    >>> blender.add(0, 0, np.full((4, 4, 1), 0.25, np.float32))
+    >>> blender.take(0)[:, :, 0].max()
     np.float32(0.25)
     """
 
     def __init__(self, rows: Axis, columns: Axis, channels: int) -> None:
-        self._rows, self._columns = rows, columns
-        self._row_weights, self._column_weights = rows.weights(), columns.weights()
+        self._rows, self._columns, self._channels = rows, columns, channels
+        self._down = rows.weights()
+        # NumPy is fast along long axes, so columns and channels are one.
+        self._across = [np.repeat(each, channels) for each in columns.weights()]
         height = min(rows.window, rows.size)
-        self._sum = np.zeros((height, columns.size, channels), np.float32)
+        self._sum = np.zeros((height, columns.size * channels), np.float32)
 
-    def blend(
-        self, row: int, predictions: Iterable[tuple[int, FloatArray]]
-    ) -> FloatArray:
-        """Adds one row of windows and returns the pixels that are finished by it.
+    def add(self, row: int, column: int, values: FloatArray) -> None:
+        """Adds a window.
 
         Args:
-            row: Number of the row of windows; rows come in order.
-            predictions: Number of the window in its row, and its prediction
-                (h, w, channels). A window may be missing where its pixels do not count.
+            row: Number of its row of windows; rows come in order.
+            column: Its number in the row. A window may be missing where its pixels do
+                not count.
+            values: Its prediction (h, w, channels).
+        """
+        weights = self._down[row][:, None] * self._across[column]
+        weights *= values.reshape(weights.shape)
+        start = self._columns.offsets[column] * self._channels
+        self._sum[: len(weights), start : start + weights.shape[1]] += weights
+
+    def take(self, row: int) -> FloatArray:
+        """Returns the pixels that a row of windows finishes.
+
+        Args:
+            row: Number of the row of windows, all of whose windows were added.
 
         Returns:
             float32 (rows finished, width, channels).
         """
-        down = self._row_weights[row][:, None, None]
-        for column, values in predictions:
-            start, end = self._columns.offsets[column], self._columns.end(column)
-            across = self._column_weights[column][None, :, None]
-            self._sum[: len(values), start:end] += values * (down * across)
         count = self._rows.finished(row) - self._rows.offsets[row]
         done = self._sum[:count].copy()
         rest = len(self._sum) - count
         self._sum[:rest] = self._sum[count:]
         self._sum[rest:] = 0
-        return done
+        return done.reshape(count, self._columns.size, self._channels)
 
 
 def batched(numbers: Iterable[int], columns: Axis, size: int) -> Iterator[list[int]]:
@@ -241,15 +249,16 @@ def blended(
     done: list[FloatArray] = []
     blender: Blender | None = None
     for row, top in enumerate(rows.offsets):
-        predicted: list[tuple[int, FloatArray]] = []
         for group in batched(range(len(columns.offsets)), columns, size):
             spans = [slice(columns.offsets[k], columns.end(k)) for k in group]
             tiles = {
                 name: np.stack([array[top : rows.end(row), span] for span in spans])
                 for name, array in maps.items()
             }
-            predicted += zip(group, predict(tiles), strict=True)
-        if blender is None:
-            blender = Blender(rows, columns, predicted[0][1].shape[-1])
-        done.append(blender.blend(row, predicted))
+            predicted = predict(tiles)
+            blender = blender or Blender(rows, columns, predicted.shape[-1])
+            for column, values in zip(group, predicted, strict=True):
+                blender.add(row, column, values)
+        assert blender is not None  # there is at least one window
+        done.append(blender.take(row))
     return np.concatenate(done)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import zlib
+import shutil
+import struct
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 import rasterio
@@ -18,48 +19,19 @@ from numpy.typing import NDArray
 
 # The only home of the errors that `rasterio.shutil.copy` lets through.
 from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
-from rasterio.io import DatasetWriter
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from landslide_tf.errors import DataError, first_line
+from landslide_tf.raster.flat import FlatRaster
 from landslide_tf.raster.grid import Window
+from landslide_tf.raster.layer import BLOCK, Layer, created
 from landslide_tf.terrain import Grid
 
 Blocks = Iterable[tuple[int, NDArray[Any]]]
 """First row and values (bands, h, W) of each block of rows."""
 
-BLOCK = 512
 _THREADS = str(min(4, os.cpu_count() or 1))  # each holds some blocks
-
-
-@dataclass(frozen=True)
-class Layer:
-    """What a raster file says of itself.
-
-    Attributes:
-        dtype: Type of its values.
-        nodata: Value of pixels without one.
-        names: Names of its bands.
-        scale: What a stored value is multiplied by.
-        colours: RGBA by value, for class maps.
-        tags: Further facts.
-        overviews: What cells of overviews take of those they cover: the mean, the most
-            frequent class, or, of angles, the nearest.
-        unit: Unit of the values.
-
-    >>> from landslide_tf.raster.cog import Layer
-    >>> Layer("float32", -9999, ["slope", "aspect"]).names
-    ['slope', 'aspect']
-    """
-
-    dtype: str
-    nodata: float
-    names: Sequence[str]
-    scale: float = 1.0
-    colours: Mapping[int, tuple[int, int, int, int]] | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    overviews: Literal["average", "mode", "nearest"] = "average"
-    unit: str = ""
+_SIZE, _TRAILER = struct.Struct("<I"), 4  # of a block, before it; its last bytes
 
 
 class NotWritten(DataError):
@@ -86,7 +58,8 @@ def writable(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (RasterioError, CPLE_BaseError, OSError) as error:
+    # rasterio raises a SystemError where GDAL says that it failed and not how.
+    except (RasterioError, CPLE_BaseError, OSError, SystemError) as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise NotWritten(
             f"`{path}` cannot be written ({reason}): free space or name another place, "
@@ -122,61 +95,27 @@ def write_plain(path: Path, grid: Grid, layer: Layer, blocks: Blocks) -> None:
     ...         dataset.read(1)[:, 0].tolist()
     [0, 0, 2, 2]
     """
-    with writable(path), _created(path, grid, layer) as dataset:
+    with writable(path), created(path, grid, layer) as dataset:
         for row, values in blocks:
             window = Window(row, 0, values.shape[1], grid.width)
             dataset.write(values, window=window.box)
 
 
-def _created(path: Path, grid: Grid, layer: Layer) -> DatasetWriter:
-    dataset = rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=grid.height,
-        width=grid.width,
-        count=len(layer.names),
-        dtype=layer.dtype,
-        crs=grid.crs,
-        transform=grid.transform,
-        nodata=layer.nodata,
-        tiled=True,
-        blockxsize=BLOCK,
-        blockysize=BLOCK,
-        # GDAL 3.10 compresses before it writes: half the disk for little time.
-        compress="deflate",
-        zlevel=1,
-        bigtiff="IF_SAFER",
-    )
-    for number, name in enumerate(layer.names, 1):
-        dataset.set_band_description(number, name)
-    if layer.scale != 1.0:
-        dataset.scales = [layer.scale] * len(layer.names)
-    if layer.unit:
-        dataset.units = [layer.unit] * len(layer.names)
-    if layer.colours:
-        dataset.write_colormap(1, dict(layer.colours))
-    dataset.update_tags(**layer.tags)
-    return dataset
-
-
 def write_cog(
     path: Path, grid: Grid, layer: Layer, blocks: Blocks, *, scratch: Path
 ) -> None:
-    """Writes a cloud optimised GeoTIFF with overviews, and reads it back.
-
-    On a full disk GDAL may say nothing, and blocks are missing.
+    """Writes a cloud optimised GeoTIFF with overviews.
 
     Args:
         path: The new file.
         grid: Its grid.
         layer: What it says of itself.
-        blocks: First row and values (bands, h, W) of each block; taken once.
-        scratch: A file to write in between; removed.
+        blocks: First row and values (bands, h, W) of each block; taken once, and
+            together all rows.
+        scratch: A folder to work in; made, and removed.
 
     Raises:
-        NotWritten: If the disk is full, the file cannot be written, or something else
-            is in it.
+        NotWritten: If the disk is full, or a file cannot be written.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -188,28 +127,64 @@ def write_cog(
     >>> rows = [(row, np.full((1, 2, 3), row, np.uint8)) for row in (0, 2)]
     >>> layer = Layer("uint8", 255, ["class"], overviews="mode")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path, scratch = Path(folder, "map.tif"), Path(folder, "scratch.tif")
+    ...     path, scratch = Path(folder, "map.tif"), Path(folder, "scratch")
     ...     write_cog(path, grid, layer, rows, scratch=scratch)
     ...     with rasterio.open(path) as dataset:
     ...         layout = dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"]
     ...         layout, dataset.read(1)[:, 0].tolist(), scratch.exists()
     ('COG', [0, 0, 2, 2], False)
     """
-    sums: list[tuple[Window, int]] = []
+    try:
+        with writable(path):
+            scratch.mkdir(parents=True)
+            with FlatRaster(scratch / "pixels.raw", grid.shape, layer) as flat:
+                for row, values in blocks:
+                    flat.write(row, values)
+                source = flat.view(scratch / "pixels.vrt", grid)
+        copy_as_cog(source, path, layer, scratch=scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
-    def summed() -> Iterator[tuple[int, NDArray[Any]]]:
-        for row, values in blocks:
-            window = Window(row, 0, values.shape[1], grid.width)
-            sums.append((window, _checksum(values)))
-            yield row, values
 
-    write_plain(scratch, grid, layer, summed())
+def copy_as_cog(source: Path, path: Path, layer: Layer, *, scratch: Path) -> None:
+    """Copies a raster as a cloud optimised GeoTIFF with overviews.
+
+    On a full disk GDAL may say nothing, and blocks are missing: all are looked for.
+
+    Args:
+        source: The raster.
+        path: The new file.
+        layer: What it is of.
+        scratch: A folder for the overviews in between.
+
+    Raises:
+        NotWritten: If the disk is full, or the file cannot be written.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import rasterio
+    >>> from landslide_tf.raster.cog import Layer, copy_as_cog, write_plain
+    >>> from landslide_tf.terrain import Grid
+    >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 600, 600)
+    >>> layer = Layer("uint8", 255, ["class"], overviews="mode")
+    >>> rows = [(0, np.zeros((1, 600, 600), np.uint8))]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     plain, path = Path(folder, "plain.tif"), Path(folder, "cog.tif")
+    ...     write_plain(plain, grid, layer, rows)
+    ...     copy_as_cog(plain, path, layer, scratch=Path(folder))
+    ...     with rasterio.open(path) as dataset:
+    ...         dataset.overviews(1)
+    [2]
+    """
     # Differences of neighbours are smaller than the default level makes fractions, and
     # twice as fast; runs of one class are not.
     how = {} if layer.overviews == "mode" else {"LEVEL": 1, "PREDICTOR": "YES"}
-    with writable(path):
+    # Else GDAL compresses overviews twice; the first time takes longer than all else.
+    between = {"CPL_TMPDIR": os.fspath(scratch), "COG_TMP_COMPRESSION": "NONE"}
+    with writable(path), rasterio.Env(**between):
         rasterio.shutil.copy(
-            scratch,
+            source,
             path,
             driver="COG",
             BLOCKSIZE=BLOCK,
@@ -219,17 +194,45 @@ def write_cog(
             NUM_THREADS=_THREADS,
             **how,
         )
-    with writable(path), rasterio.open(path) as dataset:
-        for window, expected in sums:
-            if _checksum(dataset.read(window=window.box)) != expected:
-                raise OSError(errno.EIO, "what was written cannot be read back")
-    scratch.unlink()
+        _check_blocks(path)
 
 
-def _checksum(values: NDArray[Any]) -> int:
-    if values.dtype.kind == "f":
-        values = np.where(np.isnan(values), np.asarray(np.nan, values.dtype), values)
-    return zlib.crc32(np.ascontiguousarray(values).data)
+def _check_blocks(path: Path) -> None:
+    """Looks for all blocks of a cloud optimised GeoTIFF, without reading them.
+
+    GDAL writes the size of a block before it and its last four bytes once more behind
+    it (https://gdal.org/drivers/raster/cog.html, structural metadata).
+
+    Raises:
+        OSError: If one is not whole.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        dataset = rasterio.open(path)
+    with dataset, path.open("rb") as stream:
+        for level in range(1 + len(dataset.overviews(1))):
+            down, across = (
+                -(-max(size >> level, 1) // BLOCK) for size in dataset.shape
+            )
+            for row, column in np.ndindex(down, across):
+                offset, size = (
+                    dataset.get_tag_item(
+                        f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=1,
+                        ovr=level - 1 if level else None,
+                    )
+                    for what in ("OFFSET", "SIZE")
+                )  # fmt: skip
+                if not (offset and size and _is_whole(stream, int(offset), int(size))):
+                    raise OSError(errno.EIO, "a block of it is not whole")
+
+
+def _is_whole(stream: BinaryIO, offset: int, size: int) -> bool:
+    """Whether a block has its size before it and its end once more behind it."""
+    stream.seek(offset - _SIZE.size)
+    before = stream.read(_SIZE.size)
+    stream.seek(offset + size - _TRAILER)
+    end = stream.read(2 * _TRAILER)
+    return before == _SIZE.pack(size) and end[:_TRAILER] == end[_TRAILER:] != b""
 
 
 UNITS, NODATA = 250, 255

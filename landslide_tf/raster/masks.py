@@ -340,8 +340,12 @@ class MaskReader:
             )
             self._rasters.append((mask, raster))
 
-    def read(self, window: Window) -> Kept:
+    def read(self, window: Window, *, whole: bool = False) -> Kept:
         """Reads a window.
+
+        Args:
+            window: Part of the grid, inside it.
+            whole: Reads masks where nothing is inside, too.
 
         Raises:
             DataError: If a mask is truncated or corrupt.
@@ -350,7 +354,7 @@ class MaskReader:
         inside, clear = np.ones(shape, bool), np.ones(shape, bool)
         if self._masks.area is not None:
             inside = self._masks.area.read(window) == 1
-        for mask, raster in self._rasters if inside.any() else ():
+        for mask, raster in self._rasters if whole or inside.any() else ():
             (values,), known = raster.read(window)
             hidden = np.isin(values, mask.values) if mask.values else values != 0
             clear &= known & ~hidden

@@ -48,6 +48,8 @@ class _Closes(Protocol):
 Opened = TypeVar("Opened", bound=_Closes)
 
 NDVI = "ndvi"
+_SLOPE = "slope"
+Terrain = tuple[FloatArray, NDArray[np.bool_]]  # factors, and where they are known
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Scene:
         rasters: Rasters of factors by name, such as the vegetation index.
         labels: What is where; None = nothing is known.
         masks: Which pixels count; None = all.
+        min_slope: Smallest slope of pixels that count, degrees; None = any.
         terrain: How factors are made of elevations, see `AlignedDem`.
         calibrated: Whether `image` holds values in their unit, by the files' scale and
             offset, or as stored.
@@ -93,6 +96,7 @@ class Scene:
     rasters: Mapping[str, FilePath] = field(default_factory=dict)
     labels: Labels | None = None
     masks: Masks | None = None
+    min_slope: float | None = None
     terrain: Mapping[str, Any] = field(default_factory=dict)
     calibrated: bool = False
     nodata: float | None = None
@@ -117,6 +121,7 @@ def make_scene(
     labels: Path | None = None,
     options: LabelOptions | None = None,
     masks: MaskFiles | None = None,
+    min_slope: float | None = None,
     terrain: Mapping[str, Any] | None = None,
     calibrated: bool | None = None,
     nodata: float | None = None,
@@ -138,6 +143,7 @@ def make_scene(
         labels: Polygons, a raster, or a labelme file; None = no labels.
         options: How labels are read.
         masks: Which pixels count; None = all.
+        min_slope: As in `Scene`; needs a DEM.
         terrain: How factors are made of elevations, see `AlignedDem`.
         calibrated: As in `Scene`; None = where files tag a scale or an offset.
         nodata: As in `Scene`.
@@ -186,6 +192,7 @@ def make_scene(
         ndvi_bands=index_sources,
         dem=dem,
         rasters=rasters,
+        min_slope=min_slope,
         terrain=dict(terrain or {}),
         calibrated=are_tagged(sources) if calibrated is None else calibrated,
         nodata=nodata,
@@ -228,8 +235,8 @@ class Pixels(NamedTuple):
         factors: float32 (h, w, F), NaN = no value.
         mask: uint8 (h, w), 255 = no label, or no valid pixel to see it by.
         valid: bool (h, w): `image` has data (`validity.known_cells`), the pixel counts
-            by all masks and, where there is a DEM, the elevations of the 3 × 3 cells
-            around are known.
+            by all masks and its slope and, where there is a DEM, the elevations of the
+            3 × 3 cells around are known.
 
     >>> import numpy as np
     >>> from landslide_tf.raster.scene import Pixels
@@ -291,9 +298,12 @@ class SceneReader:
         rest = [name for name in self._factors if name not in self._rasters]
         self._terrain = [name for name in rest if name in FACTORS]
         self._dem: AlignedDem | None = None
-        if self._terrain and scene.dem is not None:
+        made = dict.fromkeys(self._terrain)  # in order
+        if scene.min_slope is not None:
+            made[_SLOPE] = None
+        if made and scene.dem is not None:
             self._dem = self._kept(
-                AlignedDem(scene.dem, scene.grid, self._terrain, scene.terrain)
+                AlignedDem(scene.dem, scene.grid, list(made), scene.terrain)
             )
         # Bands of the image are not read a second time for the index.
         self._index: AlignedBands | list[int] | None = None
@@ -315,11 +325,12 @@ class SceneReader:
         """What holds the values of all bands of `image`."""
         return np.dtype(np.float32) if self.scene.calibrated else self._bands.dtype
 
-    def read(self, window: Window) -> Pixels:
+    def read(self, window: Window, *, whole: bool = False) -> Pixels:
         """Reads a window.
 
         Args:
             window: Part of the grid, inside it.
+            whole: Reads image and factors where nothing counts, too.
 
         Returns:
             The pixels, all on the scene's grid.
@@ -327,19 +338,27 @@ class SceneReader:
         Raises:
             DataError: If a file is truncated or corrupt, or a label is no class.
         """
-        kept = self._masks.read(window)
-        if not kept.counts.any():
+        kept = self._masks.read(window, whole=whole)
+        if not (whole or kept.counts.any()):
             return self._empty(window)
+        terrain: Terrain | None = None
+        if self._dem is not None and self.scene.min_slope is not None:
+            terrain = self._dem.read(window)
+            slope = terrain[0][..., self._dem.factors.index(_SLOPE)]
+            kept = replace(kept, inside=kept.inside & (slope >= self.scene.min_slope))
+            if not (whole or kept.counts.any()):
+                return self._empty(window)
         layers, valid = self._bands.read(window)
         valid &= kept.clear
         shown = layers
         if self.scene.calibrated:
             shown = [self._bands.physical(k, values) for k, values in enumerate(layers)]
         image = np.stack(shown, axis=-1)
-        image[~valid] = 0
+        if not valid.all():
+            image[~valid] = 0
         factors = np.full((*valid.shape, len(self._factors)), np.nan, np.float32)
-        if valid.any() or not self._skip_empty:
-            valid = valid & self._read_factors(window, layers, valid, factors)
+        if whole or valid.any() or not self._skip_empty:
+            valid &= self._read_factors(window, layers, valid, factors, terrain)
         # Ground around the area is seen and not judged: a map of the area is the part
         # of the whole map that lies in it.
         valid = valid & kept.inside
@@ -361,13 +380,15 @@ class SceneReader:
         layers: Sequence[NDArray[Any]],
         valid: NDArray[np.bool_],
         out: NDArray[np.float32],
+        terrain: Terrain | None,
     ) -> NDArray[np.bool_]:
         """Fills in the factors; returns where the elevations around are known."""
         known = np.ones_like(valid)
         at = self._factors.index
         if self._dem is not None:
-            values, known = self._dem.read(window)
-            out[..., [at(name) for name in self._terrain]] = values
+            values, known = terrain or self._dem.read(window)
+            places = [at(name) for name in self._terrain]
+            out[..., places] = values[..., : len(places)]
         for name, raster in self._rasters.items():
             (stored,), has = raster.read(window)
             layer = raster.physical(stored)

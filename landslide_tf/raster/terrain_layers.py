@@ -175,7 +175,6 @@ def write_terrain_layers(
             scratch = temporary.with_name(
                 f"{temporary.name.removesuffix(path.name)}plain-{path.name}"
             )
-            stack.callback(scratch.unlink, missing_ok=True)
             layer = replace(_LAYERS[name], tags=tags | {_NAME: name})
             with _reader(name, files, scene, grid, options) as read:
                 strips = _strips(grid, read, layer, name)

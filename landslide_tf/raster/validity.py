@@ -126,7 +126,8 @@ def known_cells(
         size = int(box.height), int(box.width)
     known = np.ones(size, bool)
     # GDAL's masks forget the alpha band where nodata is tagged, too.
-    for k in (k for k in indexes if MaskFlags.nodata not in flags[k - 1]):
+    told = {MaskFlags.nodata, MaskFlags.all_valid}
+    for k in (k for k in indexes if told.isdisjoint(flags[k - 1])):
         known &= dataset.read_masks(k, window=box, out_shape=shape) > 0
     for k in alpha:
         known &= dataset.read(k, window=box, out_shape=shape) > 0

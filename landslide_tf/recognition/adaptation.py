@@ -140,7 +140,7 @@ def _examples(scenes: Sequence[ModelScene], side: int) -> Iterator[Example]:
         for window, pixels in map_windows(scene.scene, _both, windows, workers=1):
             if pixels.valid.mean() < _KNOWN:
                 continue
-            inputs = scene.inputs(pixels)
+            inputs = scene.inputs(pixels.image, pixels.factors)
             found += 1
             size = (window.height, window.width)
             yield {

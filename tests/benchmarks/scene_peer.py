@@ -4,7 +4,7 @@
 
 Both read 3 bands of 8 bits in windows of 256 with an overlap of 64 and write the first
 two, divided by 255, as float32; geoai's file is compressed with LZW, ours is a cloud
-optimised one that is read back, with a class map beside it. Each run is a process of
+optimised one with a class map beside it. Each run is a process of
 its own, the sides take turns; only the call is timed. Memory is what the call adds to
 the largest resident size. A pixel is wrong that lies off the scene by more than 0.001.
 """
@@ -81,9 +81,10 @@ def one(side: str, scene: Path) -> dict[str, float]:
     """Runs one side in this process."""
     run = ours if side == "ours" else peer
     with tempfile.TemporaryDirectory() as name:
-        small = Path(name, "small.tif")
+        small, first = Path(name, "small.tif"), Path(name, "first")
         write_scene(small, TILE, TILE)
-        run(small, Path(name))  # imports what the side needs
+        first.mkdir()
+        run(small, first)  # imports what the side needs
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start = time.perf_counter()
         out = run(scene, Path(name))

@@ -30,9 +30,9 @@ def stopped_after(image, folder, strips, by=signal.SIGKILL, mask=None):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
-        wanted = folder / "map.tif.parts" / f"strip_{strips - 1:06d}.npz"
+        journal = folder / "map.tif.parts" / "journal"
         deadline = time.monotonic() + 600
-        while not wanted.exists():
+        while not (journal.exists() and journal.read_text().count("\n") >= strips):
             assert process.poll() is None, "it ended by itself"
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -274,27 +274,6 @@ def test_a_stopped_job_goes_on_and_gives_the_same_file(tmp_path):
     assert not (tmp_path / "map.tif.parts").exists()
 
 
-def test_each_array_of_a_strip_is_read_once(tmp_path, monkeypatch):
-    from landslide_tf.mapping.output import FinishedStrips
-
-    read_array, seen = FinishedStrips.read, []
-
-    def counted(self, number, kind):
-        seen.append((number, kind))
-        return read_array(self, number, kind)
-
-    monkeypatch.setattr(FinishedStrips, "read", counted)
-    image = files.write(tmp_path / "s.tif", files.chances(60, 30), names=NAMES)
-    outputs = Outputs(
-        tmp_path / "m.tif", tmp_path / "p.tif", tmp_path / "u.tif",
-        (tmp_path / "m.gpkg", tmp_path / "m.geojson"),
-    )  # fmt: skip
-    scene, options = SceneFiles((image,)), MapOptions(**SMALL)
-    summary = map_scene([files.identity()], scene, outputs, options)
-    kinds = ("classes", "landslide", "uncertainty")
-    assert sorted(seen) == [(n, kind) for n in range(summary.strips) for kind in kinds]
-
-
 def test_strips_of_another_job_are_not_taken(tmp_path):
     image = files.write(tmp_path / "s.tif", files.chances(100, 30), names=NAMES)
     calls = []
@@ -349,7 +328,7 @@ def test_a_broken_image_is_named_and_nothing_is_left(tmp_path, fault):
 
 
 def test_a_full_disk_is_told_and_the_strips_stay(tmp_path, monkeypatch):
-    from landslide_tf.mapping.output import FinishedStrips
+    from landslide_tf.mapping.strips import FinishedStrips
 
     def full(self, number, arrays):
         raise OSError(28, "No space left on device")

@@ -19,7 +19,9 @@ from landslide_tf.mapping import (
     Outputs,
     SceneFiles,
     map_scene,
+    window_inputs,
 )
+from landslide_tf.raster.dem import DemFiles
 from tests.mapping import killable
 from tests.mapping import map_files as files
 from tests.mapping.test_kill import stopped_after
@@ -242,3 +244,119 @@ def test_masks_are_read_and_never_written(scene, tmp_path):
     given = SceneFiles((image,), masks=MaskFiles(masks=(Mask(mask),)))
     with pytest.raises(DataError, match="is read and cannot be written over"):
         map_scene([files.identity()], given, Outputs(tmp_path / "m.tif"))
+
+
+def hillside(folder, degrees=20.0):
+    """Level in the west, steep in the east; returns the DEM and its slopes."""
+    across = np.maximum(np.arange(SIZE[1]) - 44, 0) * 10 * np.tan(np.radians(degrees))
+    heights = np.tile(across, (SIZE[0], 1)).astype(np.float32)
+    slopes = np.degrees(np.arctan(np.gradient(heights, 10, axis=1)))
+    slopes[[0, -1], -1] = 0  # at corners GDAL's way sees half of the fall
+    return files.write(folder / "dem.tif", heights[None]), slopes
+
+
+def test_ground_that_is_flatter_than_wanted_is_not_mapped(scene, tmp_path):
+    """Seen by a model that looks around, and not predicted where a window is level."""
+    image, _ = scene
+    dem, slopes = hillside(tmp_path)
+    few, every = Counting(), Counting()
+    _, whole, _ = run(image, tmp_path / "whole", predict=every, dem=DemFiles(dem))
+    made, layers, tags = run(
+        image, tmp_path / "steep", predict=few, dem=DemFiles(dem), min_slope=15.0
+    )
+    flat = slopes < 15
+    assert 0.5 < flat.mean() < 0.6
+    holes(flat, layers)
+    for one, other in zip(layers, whole, strict=True):
+        np.testing.assert_array_equal(one[~flat], other[~flat])
+    needed = [
+        (~flat[row : row + 16, column : column + 16]).any()
+        for row in range(0, 96 - 4, 12)
+        for column in range(0, 80 - 4, 12)
+    ]
+    assert (every.windows, few.windows) == (len(needed), sum(needed))
+    assert few.windows < 0.7 * every.windows
+    assert made.valid == (~flat).sum() and tags["MIN_SLOPE"] == "15"
+    check_polygons(tmp_path / "steep", layers[0])
+
+
+def test_a_model_that_takes_slopes_is_given_those_of_level_ground(scene, tmp_path):
+    image, _ = scene
+    dem, slopes = hillside(tmp_path)
+
+    def around(factors):
+        return uniform_filter(factors[..., 0], (0, 5, 5)) / 90
+
+    made = []
+    for name, least in (("whole", None), ("steep", 19.9)):
+        outputs = Outputs(tmp_path / f"{name}.tif", tmp_path / f"{name}_p.tif")
+        member = files.of_factors(around, (files.SLOPE,))
+        given = SceneFiles((image,), dem=DemFiles(dem), min_slope=least)
+        map_scene([member], given, outputs, MapOptions(**SMALL))
+        with rasterio.open(outputs.probabilities) as dataset:
+            made.append(dataset.read(1))
+    steep = slopes > 19.9
+    np.testing.assert_array_equal(made[1][steep], made[0][steep])
+    assert np.isnan(made[1][~steep]).all()
+
+
+@pytest.mark.parametrize(
+    ("least", "dem", "message"),
+    [
+        (5.0, False, "`--dem FILE`"),
+        (0.0, True, "above 0 and below 90 degrees, received 0"),
+        (90.0, True, "received 90"),
+        (float("nan"), True, "received nan"),
+        (45.0, True, "must leave pixels of the image, received 45"),
+    ],
+)
+def test_a_smallest_slope_that_cannot_be(scene, tmp_path, least, dem, message):
+    image, _ = scene
+    path = hillside(tmp_path)[0]
+    given = SceneFiles((image,), dem=DemFiles(path) if dem else None, min_slope=least)
+    with pytest.raises(DataError, match=message):
+        map_scene([files.identity()], given, Outputs(tmp_path / "map.tif"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["dem.tif"]
+
+
+@pytest.mark.parametrize("size", [(8, 12), (40, 16), (512, 1024)])
+def test_blocks_of_any_size_make_the_same_map(tmp_path, monkeypatch, size):
+    """Blocks in which nothing counts are read where a window reaches into them."""
+    values = files.chances(*SIZE)
+    values[:, 50:80, 20:50] = -9999
+    image = files.write(tmp_path / "s.tif", values, names=NAMES, nodata=-9999)
+    dem, _ = hillside(tmp_path)
+    hidden = np.zeros(SIZE, "u1")
+    hidden[:33, 50:] = 1
+    mask = files.write(tmp_path / "m.tif", hidden[None])
+    circle = shapely.Point(500_400, 4_599_600).buffer(353)
+    area = polygons(tmp_path / "area.geojson", circle)
+
+    def around(factors):
+        return uniform_filter(np.abs(factors[..., 0]), (0, 5, 5)) / 90
+
+    def mapped(name):
+        outputs = Outputs(tmp_path / f"{name}.tif", tmp_path / f"{name}_p.tif")
+        given = SceneFiles(
+            (image,), dem=DemFiles(dem), min_slope=3.0,
+            masks=MaskFiles(area, masks=(Mask(mask),)),
+        )  # fmt: skip
+        seen = files.of_factors(around, (files.SLOPE,))
+
+        def predict(inputs):
+            found = seen.predict(inputs)
+            colours = uniform_filter(inputs["image"], (0, 5, 5, 0))
+            return (found + colours) / (found + colours).sum(-1, keepdims=True)
+
+        member = Member(predict, seen.metadata)
+        map_scene([member], given, outputs, MapOptions(**SMALL))
+        with rasterio.open(outputs.probabilities) as dataset:
+            return dataset.read(1)
+
+    monkeypatch.setattr(window_inputs, "_ROWS", SIZE[0])
+    monkeypatch.setattr(window_inputs, "_COLUMNS", SIZE[1])
+    expected = mapped("one")
+    assert 0.1 < np.isfinite(expected).mean() < 0.5
+    monkeypatch.setattr(window_inputs, "_ROWS", size[0])
+    monkeypatch.setattr(window_inputs, "_COLUMNS", size[1])
+    np.testing.assert_array_equal(mapped("other"), expected)

@@ -41,7 +41,7 @@ def test_windows_hold_what_prepare_gave_to_training(tmp_path):
         for window in (Window(0, 0, 60, 70), Window(7, 11, 30, 40)):
             expected = before.read(window)
             pixels = after.read(window)
-            found, valid = scene.inputs(pixels), pixels.valid
+            found, valid = scene.inputs(pixels.image, pixels.factors), pixels.valid
             np.testing.assert_array_equal(valid, expected.valid)
             assert 0.5 < valid.mean() < 1
             np.testing.assert_array_equal(found["image"], expected.image)

@@ -24,11 +24,9 @@ def through_windows(scene, model, *, overlap, stride=1, window=WINDOW):
     strips = []
     for row, top in enumerate(rows.offsets):
         part = scene[top : rows.end(row)]
-        found = [
-            (k, model(part[:, left : columns.end(k)]))
-            for k, left in enumerate(columns.offsets)
-        ]
-        strips.append(blender.blend(row, found))
+        for k, left in enumerate(columns.offsets):
+            blender.add(row, k, model(part[:, left : columns.end(k)]))
+        strips.append(blender.take(row))
     return np.concatenate(strips)
 
 

@@ -1,5 +1,7 @@
 """What is written is in the file, or it is said that it is not."""
 
+import resource
+
 import numpy as np
 import pytest
 import rasterio
@@ -34,22 +36,64 @@ def test_values_come_back_block_by_block_in_any_order(tmp_path, dtype):
     assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
 
 
-def test_bytes_that_the_disk_did_not_take_are_noticed(tmp_path, monkeypatch):
+def harmed(path, fault):
+    """Does to a file of GDAL's what a full disk does."""
+    kind, part = fault.split()
+    # The last block of the scene, or the only one of its overview.
+    block, level = ("1_1", None) if part == "scene" else ("0_0", 0)
+    with rasterio.open(path) as dataset:
+        at, size = (
+            int(
+                dataset.get_tag_item(f"BLOCK_{what}_{block}", "TIFF", bidx=1, ovr=level)
+            )
+            for what in ("OFFSET", "SIZE")
+        )
+    whole, half = path.read_bytes(), at + size // 2
+    rest = bytes(at + size - half) + whole[at + size :] if kind == "hole" else b""
+    path.write_bytes(whole[:half] + rest)
+
+
+@pytest.mark.parametrize("fault", ["cut scene", "hole scene", "hole overview"])
+def test_bytes_that_the_disk_did_not_take_are_noticed(tmp_path, monkeypatch, fault):
     """GDAL leaves blocks out of a file and says nothing; they read as nodata."""
-    values = np.ones((1, 50, 30), np.uint8)
+    grid = Grid(files.CRS, files.NORTH_UP, 700, 600)
+    values = np.random.default_rng(0).integers(0, 9, (1, 700, 600)).astype(np.uint8)
     layer = Layer("uint8", 255, ["a"], overviews="mode")
     copy = rasterio.shutil.copy
 
     def lossy(source, target, **options):
-        with rasterio.open(source, "r+") as dataset:
-            dataset.write(np.full((1, 1), 255, np.uint8), 1, window=((49, 50), (7, 8)))
         copy(source, target, **options)
+        if options["driver"] == "COG":
+            harmed(target, fault)
 
+    out, scratch = tmp_path / "a.tif", tmp_path / "s"
+    cog.write_cog(out, grid, layer, [(0, values)], scratch=scratch)
     monkeypatch.setattr(rasterio.shutil, "copy", lossy)
-    with pytest.raises(NotWritten, match="cannot be read back"):
-        cog.write_cog(
-            tmp_path / "a.tif", GRID, layer, blocks(values), scratch=tmp_path / "s.tif"
-        )
+    with pytest.raises(NotWritten, match="a block of it is not whole"):
+        cog.write_cog(out, grid, layer, [(0, values)], scratch=scratch)
+    assert not scratch.exists()
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9, 0.97, 0.999])
+def test_a_file_that_cannot_grow_is_told(tmp_path, share, bands):
+    """Either that, or all pixels are there, those of the overviews, too."""
+    grid = Grid(files.CRS, files.NORTH_UP, 1100, 1200)
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 250, (bands, 1100, 1200)).astype(np.uint8)
+    layer = Layer("uint8", 255, [str(band) for band in range(bands)])
+    plain = tmp_path / "plain.tif"
+    cog.write_plain(plain, grid, layer, [(0, values)])
+    whole = tmp_path / "whole.tif"
+    cog.copy_as_cog(plain, whole, layer, scratch=tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit = int(share * whole.stat().st_size)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(NotWritten, match=r"limited\.tif` cannot be written"):
+            cog.copy_as_cog(plain, tmp_path / "limited.tif", layer, scratch=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path):
