@@ -105,17 +105,8 @@ def export(
     check_export(out, read=[run, *session.inputs])
     if format != "saved_model" and format != "weights":
         check_format(format, precision)
-    if (precision == "int8") != (calibrate is not None):
-        raise ModelError(
-            "`--precision int8` and `--calibrate` belong together: the data give the "
-            "ranges of values."
-        )
+    _check_together(format, precision, calibrate, kit)
     if kit is not None:
-        if format != "saved_model":
-            raise ModelError(
-                f"TensorFlow Serving takes a SavedModel, not `{format}`: leave out "
-                "`--kit` or `--format`."
-            )
         check_kit(kit, read=[run, out, *session.inputs])
     start_tensorflow()
     from landslide_tf.train import example_inputs
@@ -150,6 +141,22 @@ def export(
     # Deepness alone runs its files, and addresses are not read.
     if precision == "int8" and format != "deepness" and isinstance(path, Path):
         _show_loss(folder, path, session)
+
+
+def _check_together(
+    format: str, precision: str, calibrate: str | None, kit: Path | None
+) -> None:
+    """Refuses options that do not belong together."""
+    if (precision == "int8") != (calibrate is not None):
+        raise ModelError(
+            "`--precision int8` and `--calibrate` belong together: the data give the "
+            "ranges of values."
+        )
+    if kit is not None and format != "saved_model":
+        raise ModelError(
+            f"TensorFlow Serving takes a SavedModel, not `{format}`: leave out `--kit` "
+            "or `--format`."
+        )
 
 
 def _show_loss(run: RunFolder, exported: Path, session: Session) -> None:
