@@ -163,7 +163,10 @@ def main() -> None:
     ground = GROUNDS[options.ground]
     session = Session(command="tests/benchmarks/learning_curve.py")
     runs = options.out / "runs"
-    planned: dict[int, list[GridRun]] = {samples: [] for samples in options.samples}
+    most = len(load(ground.name, split="train"))
+    planned: dict[int, list[GridRun]] = {
+        samples: [] for samples in sorted({min(n, most) for n in options.samples})
+    }
     for seed in options.seeds:  # every number has some seeds after a part of the time
         for samples, so_far in planned.items():
             drawn = plan(ground, samples, seed, options.patch, options.out)
