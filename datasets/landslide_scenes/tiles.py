@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from landslide_tf.datasets.common.tile_grid import starts
 from landslide_tf.errors import DataError
 from landslide_tf.raster.grid import Window, mean_cell
-from landslide_tf.raster.scene import Pixels, Scene, SceneReader
+from landslide_tf.raster.scene import Scene
+from landslide_tf.raster.scene_reader import Pixels, SceneReader
 from landslide_tf.raster.systems import wkt_of
 from landslide_tf.raster.windows import map_windows
 from landslide_tf.terrain import dihedral, dihedral_factors, dihedral_transform

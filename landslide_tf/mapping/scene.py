@@ -20,12 +20,8 @@ from landslide_tf.raster.grid import Turn, Window, mean_cell, north_up
 from landslide_tf.raster.ground import check_dem
 from landslide_tf.raster.masks import MaskFiles, Masks
 from landslide_tf.raster.scaling import are_tagged, choose_scale, stored_units
-from landslide_tf.raster.scene import (
-    NDVI,
-    Scene,
-    SceneReader,
-    make_scene,
-)
+from landslide_tf.raster.scene import NDVI, Scene, make_scene
+from landslide_tf.raster.scene_reader import SceneReader
 from landslide_tf.terrain import FACTORS
 
 _SAMPLES, _SAMPLE = 4, 256  # windows a side, and their pixels, that decide the scale

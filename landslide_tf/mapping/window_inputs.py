@@ -19,7 +19,7 @@ from landslide_tf.array_types import FloatArray
 from landslide_tf.mapping.scene import ModelScene
 from landslide_tf.mapping.windows import Axis, batched
 from landslide_tf.raster.grid import Window
-from landslide_tf.raster.scene import Pixels, SceneReader
+from landslide_tf.raster.scene_reader import Pixels, SceneReader
 from landslide_tf.raster.windows import map_windows
 
 T = TypeVar("T")

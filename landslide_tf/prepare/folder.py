@@ -40,7 +40,8 @@ from landslide_tf.raster.grid import mean_cell
 from landslide_tf.raster.labels import LANDSLIDE
 from landslide_tf.raster.outputs import check_outputs
 from landslide_tf.raster.reprojection import reprojected
-from landslide_tf.raster.scene import Scene, SceneReader
+from landslide_tf.raster.scene import Scene
+from landslide_tf.raster.scene_reader import SceneReader
 from landslide_tf.raster.systems import LONLAT, ground_system, system_of
 from landslide_tf.raster.vector import Burner
 from landslide_tf.terrain import Grid

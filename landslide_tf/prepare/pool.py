@@ -21,7 +21,8 @@ from landslide_tf.datasets.landslide_scenes.tiles import (
 )
 from landslide_tf.raster.bands import COLOURS
 from landslide_tf.raster.grid import Window
-from landslide_tf.raster.scene import Pixels, Scene
+from landslide_tf.raster.scene import Scene
+from landslide_tf.raster.scene_reader import Pixels
 from landslide_tf.raster.vector import Shapes
 from landslide_tf.raster.windows import map_windows
 

@@ -16,7 +16,7 @@ from landslide_tf.imagenet import INSTALL, installed_weights
 from landslide_tf.prepare.inputs import Options
 from landslide_tf.raster.bands import COLOURS
 from landslide_tf.raster.scaling import bright_value
-from landslide_tf.raster.scene import SceneReader
+from landslide_tf.raster.scene_reader import SceneReader
 
 BACKBONE = "efficientnet_lite0"
 

@@ -31,7 +31,8 @@ from landslide_tf.raster.grid import (
 )
 from landslide_tf.raster.ground import check_dem
 from landslide_tf.raster.outputs import check_outputs
-from landslide_tf.raster.scene import NDVI, Scene, SceneReader, make_scene
+from landslide_tf.raster.scene import NDVI, Scene, make_scene
+from landslide_tf.raster.scene_reader import SceneReader
 from landslide_tf.terrain import Grid
 from landslide_tf.terrain.distances import Distances
 from landslide_tf.version import __version__

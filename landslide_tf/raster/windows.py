@@ -10,7 +10,8 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from landslide_tf.raster.grid import Window
-from landslide_tf.raster.scene import Pixels, Scene, SceneReader
+from landslide_tf.raster.scene import Scene
+from landslide_tf.raster.scene_reader import Pixels, SceneReader
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ from landslide_tf.metadata import FILE_NAME, IGNORE_VALUE, ModelMetadata
 from landslide_tf.pipelines import DataDescription, write_arrays
 from landslide_tf.pipelines.store import Channel, Example
 from landslide_tf.raster.grid import Window
-from landslide_tf.raster.scene import Pixels
+from landslide_tf.raster.scene_reader import Pixels
 from landslide_tf.raster.windows import map_windows
 from landslide_tf.train import Recipe, RunFolder, Session, adapt_recipe
 from landslide_tf.train.engine import train_or_resume

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from landslide_tf.array_types import FloatArray, IntArray, Tensor
-from landslide_tf.errors import ModelError
+from landslide_tf.errors import ModelError, first_line
 from landslide_tf.metadata import ModelMetadata
 
 if TYPE_CHECKING:
@@ -99,19 +99,37 @@ def convert(
 
     Returns:
         The file. OpenVINO's has its weights beside it (`model.bin`).
+
+    Raises:
+        ModelError: If the format has no such operation as the network.
     """
     target = folder / FILES[format]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # converters warn of each other's versions
-        if format == "litert":
-            target.write_bytes(_litert(serve, precision, calibration))
-        elif format in ("onnx", "deepness"):
-            _save_onnx(_onnx(serve, precision, calibration), target)
-        else:
-            # OpenVINO makes 16 bits of float32 itself.
-            own: Precision = "int8" if precision == "int8" else "float32"
-            _write_openvino(_onnx(serve, own, calibration), target, precision)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # converters warn of each other's versions
+            _write(serve, target, format, precision, calibration)
+    except Exception as error:  # each converter has classes of its own, some plain
+        raise ModelError(
+            f"the network cannot be written as `{format}`: {first_line(error)}"
+        ) from error
     return target
+
+
+def _write(
+    serve: tf.types.experimental.PolymorphicFunction,
+    target: Path,
+    format: Format,
+    precision: Precision,
+    calibration: Sequence[Arrays],
+) -> None:
+    if format == "litert":
+        target.write_bytes(_litert(serve, precision, calibration))
+    elif format in ("onnx", "deepness"):
+        _save_onnx(_onnx(serve, precision, calibration), target)
+    else:
+        # OpenVINO makes 16 bits of float32 itself.
+        own: Precision = "int8" if precision == "int8" else "float32"
+        _write_openvino(_onnx(serve, own, calibration), target, precision)
 
 
 def deepness_function(

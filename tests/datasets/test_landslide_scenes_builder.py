@@ -29,7 +29,8 @@ from landslide_tf.raster.bands import find_bands
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelOptions
-from landslide_tf.raster.scene import SceneReader, make_scene
+from landslide_tf.raster.scene import make_scene
+from landslide_tf.raster.scene_reader import SceneReader
 from landslide_tf.raster.vector import read_shapes
 from landslide_tf.terrain import DIHEDRAL, Grid, factors_on_grid
 from tests.contracts import dataset_builder

@@ -7,7 +7,7 @@ import pytest
 from landslide_tf.mapping import MapOptions, Outputs, SceneFiles, map_scene
 from landslide_tf.mapping.strips import FinishedStrips
 from landslide_tf.raster.flat import FlatRaster
-from landslide_tf.raster.scene import SceneReader
+from landslide_tf.raster.scene_reader import SceneReader
 from tests.mapping import map_files as files
 
 NAMES = ("stable", "slide")

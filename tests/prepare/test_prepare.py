@@ -27,7 +27,8 @@ from landslide_tf.prepare.plan import find_inputs
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelOptions
-from landslide_tf.raster.scene import SceneReader, make_scene
+from landslide_tf.raster.scene import make_scene
+from landslide_tf.raster.scene_reader import SceneReader
 from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import DIHEDRAL, dihedral, dihedral_factors
 from landslide_tf.train import load_recipe

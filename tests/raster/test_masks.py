@@ -14,7 +14,8 @@ from landslide_tf.errors import DataError
 from landslide_tf.mapping import Mask, MaskFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.masks import MaskReader, read_masks
-from landslide_tf.raster.scene import SceneReader, make_scene
+from landslide_tf.raster.scene import make_scene
+from landslide_tf.raster.scene_reader import SceneReader
 from landslide_tf.terrain import Grid
 from tests.mapping import map_files as files
 

@@ -11,7 +11,8 @@ from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelReader, RasterLabels
-from landslide_tf.raster.scene import SceneReader, make_scene
+from landslide_tf.raster.scene import make_scene
+from landslide_tf.raster.scene_reader import SceneReader
 from tests.mapping import map_files as files
 
 RGB = ("red", "green", "blue")

@@ -8,7 +8,8 @@ from rasterio.enums import ColorInterp
 
 from landslide_tf.errors import DataError
 from landslide_tf.raster.grid import Window
-from landslide_tf.raster.scene import SceneReader, make_scene
+from landslide_tf.raster.scene import make_scene
+from landslide_tf.raster.scene_reader import SceneReader
 from tests.mapping import map_files as files
 
 RGB = ("red", "green", "blue")

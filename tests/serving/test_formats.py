@@ -9,11 +9,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import tensorflow as tf
 
 from landslide_tf import serving
 from landslide_tf.cli.model_files import load_member
 from landslide_tf.errors import ModelError, RunError
 from landslide_tf.layers import Conv2D, Resize2D
+from landslide_tf.metadata import describe
 from tests.serving.conftest import toy_metadata
 
 FORMATS = ("onnx", "openvino", "litert")
@@ -285,3 +287,14 @@ def test_inputs_that_do_not_fit_are_refused(folders):
         loaded(inputs | {"factors": inputs["factors"][:, :8]})
     with pytest.raises(ModelError, match="at least 1"):
         loaded({name: array[:0] for name, array in inputs.items()})
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino", "litert"])
+def test_an_operation_that_a_format_has_not_is_one_line(name, tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    colours = keras.layers.Lambda(tf.image.rgb_to_hsv, name="colours")(image)
+    model = keras.Model(image, keras.layers.Softmax()(colours))
+    metadata = describe(model, landslide_class=1)
+    with pytest.raises(ModelError, match=f"cannot be written as `{name}`"):
+        serving.export(model, tmp_path / "out", metadata=metadata, format=name)
+    assert not any((tmp_path / "out").rglob("*.*"))
