@@ -82,7 +82,10 @@ def map_scene(
     regions: shared.Regions = None,
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Map a scene. The same command resumes it after an interruption."""
+    """Map a scene by MODEL: a run, an export, a shipped name, a file or a server.
+
+    The same command resumes it after an interruption.
+    """
     map_report.check_report(report)
     from landslide_tf import mapping
 

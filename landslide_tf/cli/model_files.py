@@ -19,7 +19,8 @@ _SUFFIXES = (".keras", ".onnx", ".xml", ".tflite")
 _HELP = "Run, export, shipped name, file or server."
 
 Model = Annotated[str, typer.Argument(help=_HELP)]
-Models = Annotated[list[str], typer.Argument(help=_HELP)]
+# Told by the command itself, whose options fill the screen.
+Models = Annotated[list[str], typer.Argument(metavar="MODEL", hidden=True)]
 _Runtime = Literal["onnxruntime", "openvino", "litert"]
 Runtime = Annotated[
     _Runtime | None,

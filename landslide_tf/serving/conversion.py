@@ -110,9 +110,24 @@ def convert(
             _write(serve, target, format, precision, calibration)
     except Exception as error:  # each converter has classes of its own, some plain
         raise ModelError(
-            f"the network cannot be written as `{format}`: {first_line(error)}"
+            f"the network cannot be written as `{format}`: {reason(error)}"
         ) from error
     return target
+
+
+def reason(error: BaseException) -> str:
+    """Returns the line that says why; OpenVINO first names lines of its own source.
+
+    Args:
+        error: An exception of a converter or a runtime.
+
+    Returns:
+        The line.
+    """
+    places = ("Exception from ", "Check '")
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(places)]
+    return told[0] if told else first_line(error)
 
 
 def _write(

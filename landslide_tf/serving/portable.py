@@ -65,11 +65,13 @@ def check_portable(
                 f"`{network.name}`, received {listed(batch)}."
             )
     if format == "deepness" and (
-        set(network.inputs) - {IMAGE, FACTORS} or not network.gives_probabilities
+        set(network.inputs) - {IMAGE, FACTORS}
+        or not network.gives_probabilities
+        or network.metadata.task != "segmentation"
     ):
         raise ModelError(
             f"`{network.name}` cannot be run by Deepness, which takes one image and "
-            "shows its probabilities: export it as `onnx`."
+            "shows the classes of its pixels: export it as `onnx`."
         )
     _size_of_graph(network, format, size)
 

@@ -16,9 +16,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from landslide_tf.errors import ModelError, RunError, first_line
+from landslide_tf.errors import ModelError, RunError
 from landslide_tf.metadata import FILE_NAME, ModelMetadata
-from landslide_tf.serving.conversion import ARITHMETIC, FILES
+from landslide_tf.serving.conversion import ARITHMETIC, FILES, reason
 
 Runtime = Literal["onnxruntime", "openvino", "litert"]
 Shape = tuple[int | None, ...]
@@ -92,7 +92,7 @@ class ConvertedModel:
             self._engine = load(path)
         except Exception as error:  # each runtime has classes of its own, some plain
             raise RunError(
-                f"`{path}` cannot be loaded by {self.runtime}: {first_line(error)}"
+                f"`{path}` cannot be loaded by {self.runtime}: {reason(error)}"
             ) from error
         self.input_shapes = {
             name: shape for name, (shape, _) in sorted(self._engine.inputs.items())
@@ -131,7 +131,7 @@ class ConvertedModel:
             return self._engine.run(arrays)
         except Exception as error:  # each runtime has classes of its own, some plain
             raise ModelError(
-                f"`{self.path}` cannot be run by {self.runtime}: {first_line(error)}"
+                f"`{self.path}` cannot be run by {self.runtime}: {reason(error)}"
             ) from error
 
 
