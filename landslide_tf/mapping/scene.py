@@ -99,7 +99,7 @@ class ModelScene:
         """Makes what the model takes of pixels of the scene.
 
         Args:
-            image: (…, bands), as `raster.scene.SceneReader` gives it.
+            image: (…, bands), as `raster.scene_reader.SceneReader` gives it.
             factors: (…, factors), likewise.
 
         Returns:

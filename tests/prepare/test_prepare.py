@@ -553,7 +553,8 @@ def test_values_are_what_the_tags_of_files_make_of_them(tmp_path):
             row, column = example["y0"], example["x0"]
             expected = values[row : row + 32, column : column + 32]
             np.testing.assert_allclose(example["image"], expected, rtol=1e-6)
-            mapped = scene.inputs(reader.read(Window(row, column, 32, 32)))["image"]
+            pixels = reader.read(Window(row, column, 32, 32))
+            mapped = scene.inputs(pixels.image, pixels.factors)["image"]
             np.testing.assert_allclose(mapped, example["image"] * factor, rtol=1e-6)
     assert examples[0]["image"].max() > 0
 
