@@ -154,7 +154,7 @@ def prepare(
     ...     write_plain(files.labels, grid, Layer("uint8", 255, ["class"]), [(0, mask)])
     ...     made = prepare([files], Path(folder, "set"), Options(tile=16))
     ...     recipe = made.recipe.read_text()
-    >>> dict(made.counts), "class_weights: median_frequency" in recipe
+    >>> dict(made.counts), "name: landslide_scenes" in recipe
     ({'train': 5, 'validation': 1, 'test': 2}, True)
     """
     options, given = options or Options(), list(scenes)
