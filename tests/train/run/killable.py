@@ -43,6 +43,7 @@ from landslide_tf.train.transfer.adversarial import AdversarialModel, InferenceA
 from landslide_tf.train.transfer.paired_batches import PairedTraining, PairedValidation
 
 STEPS = 11
+COLOURS = ("red", "green", "blue")
 
 
 class Events:
@@ -79,7 +80,7 @@ class StepEvents(keras.callbacks.Callback):
 
 def store(count, seed, side=12):
     rng = np.random.default_rng(seed)
-    channels = {n: Channel(n, "image", k) for k, n in enumerate("rgb")}
+    channels = {n: Channel(n, "image", k) for k, n in enumerate(COLOURS)}
     description = DataDescription("made", "train", channels, ("other", "slide"), 1)
     examples = []
     for k in range(count):
@@ -147,7 +148,7 @@ def compiled(variant):
 
 
 def batches(variant):
-    selection = InputSelection(("r", "g", "b"))
+    selection = InputSelection(COLOURS)
     change = Augmentation(dihedral=True, brightness=0.1)
     side = 32 if "adversarial" in variant else 12
     training = TrainingBatches(

@@ -31,7 +31,7 @@ from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer
 from landslide_tf.train.run.devices import replicated
 from landslide_tf.train.run.recorder import NoLandslideWarning
 from tests.train.conftest import RECIPE
-from tests.train.run.killable import store, two_cpus
+from tests.train.run.killable import COLOURS, store, two_cpus
 
 # Without dropout, whose masks differ. The last validation batch holds one example for
 # two devices.
@@ -87,7 +87,7 @@ def fitted(devices):
 
     It is shallow, because rounding turns a ReLU on or off in a deep one.
     """
-    selection = InputSelection(("r", "g", "b"))
+    selection = InputSelection(COLOURS)
     training = TrainingBatches(store(16, 1), selection, 4, seed=5)
     validation = EvaluationBatches(store(9, 2), selection, 4)
     with replicated(devices):
