@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -147,16 +148,28 @@ class MapWriter:
             NotWritten: If a file cannot be written.
         """
         outputs = self._outputs
-        for path, name in (
-            (outputs.out, CLASSES),
-            (outputs.probabilities, CHANCES),
-            (outputs.uncertainty, UNCERTAINTY),
-        ):
-            if path is not None:
-                source, layer = self._view(strips, name), self.layers[name]
-                cog.copy_as_cog(source, targets[path], layer, scratch=strips.folder)
-        self._write_legends(targets)
-        return self._polygons(strips, targets) if outputs.vector else None
+        # Overviews are made in one thread of each copy, blocks compressed in several:
+        # only together do the copies keep all cores busy.
+        with ThreadPoolExecutor(thread_name_prefix="map-copy") as pool:
+            copies = [
+                pool.submit(self._copy, strips, name, targets[path])
+                for path, name in (
+                    (outputs.out, CLASSES),
+                    (outputs.probabilities, CHANCES),
+                    (outputs.uncertainty, UNCERTAINTY),
+                )
+                if path is not None
+            ]
+            self._write_legends(targets)
+            found = self._polygons(strips, targets) if outputs.vector else None
+            for copy in copies:
+                copy.result()
+        return found
+
+    def _copy(self, strips: FinishedStrips, name: str, target: Path) -> None:
+        """Copies a raster of finished strips to its file."""
+        source, layer = self._view(strips, name), self.layers[name]
+        cog.copy_as_cog(source, target, layer, scratch=strips.folder)
 
     def _view(self, strips: FinishedStrips, name: str, band: int = 0) -> Path:
         """Returns a raster on the grid of the image."""
