@@ -10,7 +10,7 @@ for the rows that say so. `--network mffe_net` is ADANet itself; a small U-Net, 
 on two levels as well, takes a fifth of its time. Every row but the last goes on from
 the run "source only" of its seed. The same command goes on after an interruption;
 `DIR/adaptation.json` keeps every number and `DIR/table.md` is the table of
-`train/README.md`.
+`docs/results.md`.
 """
 
 from __future__ import annotations

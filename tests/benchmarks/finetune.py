@@ -4,7 +4,7 @@ usage: python tests/benchmarks/finetune.py --out DIR [--seeds 0 1 2]
     [--samples 0 1 5 10 50] [--targets 1 2 3] [--data-dir DIR]
 
 Trains `unet_visible` on region 0 of the generated tiles, goes on with a few tiles of
-each other region and prints the table of `train/README.md`; `DIR/curve.json` keeps
+each other region and prints the table of `docs/results.md`; `DIR/curve.json` keeps
 every number. The same command goes on after an interruption.
 """
 

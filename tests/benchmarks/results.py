@@ -1,0 +1,368 @@
+"""Writes `docs/results.md` from the records that are kept.
+
+usage: python -m tests.benchmarks.results [--out docs/results.md]
+
+The words of the page are in `results.md.jinja`, which names its tables. A table comes
+from a record that a script of this folder wrote, or from one in `kept/`, which holds
+the printed table of a command whose runs are not in the repository. `results.yaml` says
+of every table what the first table of the page says of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import yaml
+
+from tests.benchmarks import adaptation, finetune
+
+FOLDER = Path(__file__).parent
+PAGE = FOLDER.parent.parent / "docs" / "results.md"
+MINUS, NONE = "\N{MINUS SIGN}", "\N{EN DASH}"
+REGIONS = ("DF_JS_NY_ZJ", "HZ_WN", "QX")
+BRANCHES = ("original", "h", "s", "v")
+RULES = {
+    "probability_mean": "mean of probabilities",
+    **{rule: rule.capitalize() for rule in ("dempster", "murphy", "xiao")},
+    "vote": "vote",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page.
+
+    Attributes:
+        columns: Headings.
+        rows: Cells as they are in records: text, numbers, or numbers with their spread.
+        published: By the first cell of a row, the cells that others published for it.
+    """
+
+    columns: list[str]
+    rows: list[list[Any]]
+    published: dict[str, list[Any]] = field(default_factory=dict)
+
+    def published_cell(self, row: list[Any], place: int) -> str:
+        """Returns what others published in the place of a cell of ours."""
+        found = self.published.get(row[0])
+        return "" if found is None else shown(found[place - 1], digits=2)
+
+    def lines(self) -> list[list[str]]:
+        """Returns the cells as text, published rows behind ours."""
+        found = []
+        for row in self.rows:
+            found.append([shown(cell) for cell in row])
+            if row[0] in self.published:
+                cells = [shown(cell, digits=2) for cell in self.published[row[0]]]
+                found.append([f"{row[0]}, published", *cells])
+        return found
+
+
+def shown(cell: Any, digits: int = 3) -> str:
+    """Returns a cell as it is printed."""
+    if isinstance(cell, float):
+        return f"{cell:.{digits}f}".replace("-", MINUS)
+    if not isinstance(cell, dict):
+        return "" if cell is None else str(cell)
+    text = f"{cell['estimate']:+.3f}" if "estimate" in cell else ""
+    for key, form in (("value", "{:.3f}"), ("mean", "{:.3f}"), ("std", " ± {:.3f}")):
+        if cell.get(key) is not None:
+            text += form.format(cell[key])
+    if "low" in cell:
+        sign = "+" if "estimate" in cell else ""
+        text += f" [{cell['low']:{sign}.3f}, {cell['high']:{sign}.3f}]"
+    return text.replace("-", MINUS)
+
+
+def markdown(columns: list[str], lines: list[list[str]]) -> str:
+    """Returns a Markdown table."""
+    rows = [columns, ["---"] * len(columns), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def record(name: str) -> Any:
+    """Reads a record of this folder."""
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def kept(name: str) -> Table:
+    """Returns the table of a record in `kept/`."""
+    found = record(f"kept/{name}")
+    return Table(found["columns"], found["rows"], found.get("published", {}))
+
+
+def of_markdown(text: str) -> Table:
+    """Returns the table that a script prints."""
+    lines = [
+        [cell.strip() for cell in line[1:-1].split("|")]
+        for line in text.replace("-0.", f"{MINUS}0.").splitlines()
+    ]
+    return Table(lines[0], lines[2:])
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Returns mean and standard deviation over seeds."""
+    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1))}
+
+
+def mmls() -> Table:
+    """Returns both networks beside a map on which everything is landslide."""
+    found = record("mmls_seeds")
+    parts, scores = ("validation", "test"), {"f1": "F1", "iou": "IoU", "miou": "mIoU"}
+    each = [(part, score) for part in parts for score in scores]
+    floor = [found["all landslide"][part][score] for part, score in each]
+    rows = [["everything landslide", *floor]]
+    for name in ("rae_d_mmls", "fstf_net_mmls"):
+        seeds = found["results"][name]
+        cells = [spread([v[score] for v in seeds[p].values()]) for p, score in each]
+        rows.append([f"`{name}`", *cells])
+    return Table(["model", *(f"{p} {scores[s]}" for p, s in each)], rows)
+
+
+MMLSV2 = {
+    ("mmlsv2", False): "`fstf_net_mmlsv2`",
+    ("mmlsv2", True): "`fstf_net_mmlsv2`, `--tta`",
+    ("runs/mmlsv2_blocks", False): "`fstf_net_mmlsv2`, trained on blocks",
+    ("runs/mmlsv2_blocks", True): "`fstf_net_mmlsv2`, trained on blocks, `--tta`",
+    ("runs/mmlsv2_blocks_argmax", False): "`fstf_net_mmlsv2`, trained on blocks, most "
+    "probable class",
+    ("runs/mmlsv2_blocks_argmax", True): "`fstf_net_mmlsv2`, trained on blocks, most "
+    "probable class, `--tta`",
+}
+
+
+def mmlsv2() -> Table:
+    """Returns runs on both splits of MMLS v2, and the published scores."""
+    others = kept("mmlsv2_published")
+    found = {(row["model"], row["tta"]): row for row in record("mmlsv2")["results"]}
+    rows = []
+    for key, name in MMLSV2.items():
+        row = found[key]
+        ground = "random tiles" if "random" in row["data"] else "separate blocks"
+        scores = [row[s] for s in ("landslide_f1", "landslide_iou", "miou")]
+        rows.append([name, f"{ground}, {row['tiles']}", *scores])
+    return Table(others.columns, rows + others.rows)
+
+
+def few_polygons() -> Table:
+    """Returns the learning curves of the two recipes that `prepare` writes."""
+    names = {
+        "bijie_landslide/segmentation": "Bijie, counties apart",
+        "hokkaido_iburi/clean": "Hokkaido Eastern Iburi",
+        "synthetic_landslides/visible": "generated tiles",
+    }
+    rows = []
+    for data, found in record("learning_curve").items():
+        for samples in sorted({point["samples"] for point in found["points"]}):
+            own = {p["name"]: p for p in found["points"] if p["samples"] == samples}
+            means = [
+                {key: own[name][key]["landslide_iou"] for key in ("mean", "std")}
+                for name in ("scratch", "imagenet")
+            ]
+            new = own["imagenet"]
+            gain = new["difference"]["landslide_iou"]
+            cells = [new["images"], samples, len(new["seeds"]), *means, gain]
+            rows.append([names[data], *cells])
+    head = ["data", "test images", "training images", "seeds", "from scratch"]
+    return Table([*head, "from ImageNet", "difference"], rows)
+
+
+def cell_of(values: dict[str, Any], *place: int) -> dict[str, float | None]:
+    """Returns a place of the matrices that a record of `continual` holds."""
+    found = {}
+    for key in ("mean", "std", "low", "high"):
+        value = values[key]
+        for index in place if value is not None else ():
+            value = value[index]
+        found[key] = value
+    return found
+
+
+def continual_signs() -> Table:
+    """Returns what is left of the first of two contradictory regions."""
+    found, rows = record("continual_signs"), []
+    for name in ("tsmu", "finetune", "feature_extraction", "single_head"):
+        iou = found["methods"][name]["iou"]
+        lost = " / ".join(f"{v:.3f}" for v in iou["scores"]["forgetting"]["values"])
+        ends = [cell_of(iou["matrix"], 1, k) for k in (0, 1)]
+        rows.append([f"`{name}`", ends[0], lost, ends[1]])
+    own = [cell_of(found["cross"]["iou"], k, k) for k in (0, 1)]
+    rows.append(["`fresh`", own[0], None, own[1]])
+    forgetting = "forgetting, seeds 0 / 1 / 2"
+    return Table(
+        ["method", "first region at the end", forgetting, "second region"], rows
+    )
+
+
+def continual_bijie() -> Table:
+    """Returns every method at the end of three regions."""
+    found, rows = record("continual_bijie"), []
+    methods = ("tsmu", "finetune", "feature_extraction", "ewc", "lwf", "replay")
+    for name in (*methods, "single_head", "joint_all", "joint_all_single"):
+        iou = found["methods"][name]["iou"]
+        last = [cell_of(iou["matrix"], 2, k) for k in range(3)]
+        lost = cell_of(iou["scores"]["forgetting"])
+        mean = cell_of(iou["scores"]["final_average"])
+        rows.append([f"`{name}`", *last, mean, NONE if lost["mean"] is None else lost])
+    own = [cell_of(found["cross"]["iou"], k, k) for k in range(3)]
+    rows.append(["`fresh`", *own, None, None])
+    return Table(
+        ["method", *(f"`{name}`" for name in REGIONS), "mean", "forgetting"], rows
+    )
+
+
+def continual_bijie_fresh() -> Table:
+    """Returns a network of each region on every region."""
+    cross = record("continual_bijie")["cross"]["iou"]
+    rows = [
+        [f"`{name}`", *(cell_of(cross, k, j) for j in range(3))]
+        for k, name in enumerate(REGIONS)
+    ]
+    return Table(["network of", *(f"on `{name}`" for name in REGIONS)], rows)
+
+
+def continual_bijie_steps() -> Table:
+    """Returns TSMU after every region; what it has not met yet in parentheses."""
+    iou = record("continual_bijie")["methods"]["tsmu"]["iou"]
+    rows = []
+    for step, name in enumerate(REGIONS):
+        met = [cell_of(iou["matrix"], step, k) for k in range(step + 1)]
+        later = [cell_of(iou["zero_shot"], step, k) for k in range(step + 1, 3)]
+        rows.append([f"after `{name}`", *met, *(f"({shown(v)})" for v in later)])
+    return Table(["", *(f"on `{name}`" for name in REGIONS)], rows)
+
+
+def method_name(name: str) -> str:
+    """Returns the words for a branch, a rule or a variant."""
+    branch = f"branch `{name}`" if name in BRANCHES else f"`{name}`"
+    return RULES.get(name, branch)
+
+
+def evidential(part: str) -> Table:
+    """Returns branches, rules and variants on one split."""
+    found = record("evidential")[part]
+    plain = {row["method"]: row for row in found["uncalibrated"]}
+    rows = []
+    for row in found["methods"]:
+        both = {
+            k: {"mean": row[k], "std": row[f"{k}_sd"]} for k in ("f1", "auc", "ece")
+        }
+        raw = plain[row["method"]]
+        gain = {"estimate": row["difference"], "low": row["low"], "high": row["high"]}
+        rows.append(
+            [
+                method_name(row["method"]),
+                {"mean": row["accuracy"], "std": row["accuracy_sd"]},
+                row["precision"],
+                row["recall"],
+                *both.values(),
+                " ".join(str(n) for line in row["confusion"] for n in line),
+                {"mean": raw["accuracy"], "std": raw["accuracy_sd"]},
+                None if row["difference"] is None else gain,
+            ]
+        )
+    head = ["method", "accuracy", "precision", "recall", "F1", "AUC", "ECE"]
+    gain = "accuracy against `original`, 95 % interval over images"
+    return Table([*head, "TN FP FN TP", "accuracy, not calibrated", gain], rows)
+
+
+def degraded(part: str) -> Table:
+    """Returns the accuracy on images with noise and blur."""
+    found = record("evidential")[part]["accuracy_of_degraded_images"]
+    rows = [[method_name(name), *values.values()] for name, values in found.items()]
+    return Table(["accuracy", *next(iter(found.values()))], rows)
+
+
+def tables() -> dict[str, Table]:
+    """Returns every table of the page by name."""
+    names = sorted(path.stem for path in (FOLDER / "kept").glob("*.json"))
+    regions = record("adaptation")
+    return {
+        **{name: kept(name) for name in names},
+        "mmls": mmls(),
+        "mmlsv2": mmlsv2(),
+        "few_polygons": few_polygons(),
+        "finetune": of_markdown(finetune.table(record("finetune"))),
+        "continual_signs": continual_signs(),
+        "continual_bijie": continual_bijie(),
+        "continual_bijie_fresh": continual_bijie_fresh(),
+        "continual_bijie_steps": continual_bijie_steps(),
+        "adaptation_visible": of_markdown(
+            adaptation.table(regions["visible"]["points"])
+        ),
+        "adaptation_hokkaido": of_markdown(
+            adaptation.table(regions["hokkaido"]["points"])
+        ),
+        "evidential_counties": evidential("county"),
+        "evidential_counties_degraded": degraded("county"),
+        "evidential_released": evidential("released"),
+        "evidential_released_degraded": degraded("released"),
+    }
+
+
+def commands(name: str) -> str:
+    """Returns the commands of a record in `kept/` as a code block."""
+    lines = "\n".join(record(f"kept/{name}")["commands"])
+    return f"```bash\n{lines}\n```"
+
+
+def overview(found: dict[str, Table]) -> str:
+    """Returns the table of one line a row of every table, with its protocol."""
+    lines = []
+    plan = yaml.safe_load((FOLDER / "results.yaml").read_text(encoding="utf-8"))
+    for name, about in plan.items():
+        table = found[name]
+        place = table.columns.index(about["column"])
+        link = re.sub(r"[^\w -]", "", about["section"].lower()).replace(" ", "-")
+        for row in table.rows:
+            if row[0] in about.get("skip", ()):
+                continue
+            parts = [about.get("label"), str(row[0])]
+            if "also" in about:
+                also = table.columns.index(about["also"])
+                parts[-1] += f", {about['also']}: {row[also]}"
+            value, others = shown(row[place]), table.published_cell(row, place)
+            interval = about["interval"]
+            if interval == "difference":
+                interval = shown(row[-1])
+            ours = [about["seeds"], about["score"], value, interval, others]
+            if "others" in about and row in kept(about["others"]).rows:
+                ours = [NONE, about["score"], "", "", value]
+            label = " ".join(filter(None, parts))
+            lines.append(
+                [about["data"], label, *ours, f"[{about['section']}](#{link})"]
+            )
+    head = ["data", "network or method", "seeds", "score", "value"]
+    return markdown([*head, "interval, or difference", "published", "section"], lines)
+
+
+def page() -> str:
+    """Returns the page."""
+    found = tables()
+    text = (FOLDER / "results.md.jinja").read_text(encoding="utf-8")
+    made = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    return made.from_string(text).render(
+        overview=overview(found),
+        command=commands,
+        table=lambda name: markdown(found[name].columns, found[name].lines()),
+    )
+
+
+def main() -> None:
+    """Writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=PAGE)
+    parser.parse_args().out.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
