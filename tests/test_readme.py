@@ -1,4 +1,4 @@
-"""What the README tells to do works, word for word."""
+"""What the README and the quick start tell to do works, word for word."""
 
 import importlib
 import os
@@ -14,17 +14,22 @@ import typer
 
 from landslide_tf.cli.main import app
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+QUICK_START = (ROOT / "docs" / "quick_start.md").read_text(encoding="utf-8")
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language, text=README):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def commands():
     """Every `landslide-tf` command in code blocks and between backticks."""
-    lines = "".join(blocks("bash")).replace("\\\n", " ").splitlines()
-    lines += re.findall(r"`(landslide-tf [^`\n]+)`", README)
+    text = README + QUICK_START
+    lines = "".join(blocks("bash", text)).replace("\\\n", " ").splitlines()
+    lines += re.findall(r"`(landslide-tf [^`\n]+)`", text)
+    general = ("landslide-tf COMMAND", "landslide-tf --install-completion")
+    lines = [line for line in lines if "…" not in line and not line.startswith(general)]
     found = []
     for line in lines:
         words = shlex.split(line, comments=True)
@@ -56,6 +61,10 @@ def parse(arguments):
 def test_commands_exist(arguments):
     ((name, _options),) = parse(arguments)
     assert arguments[: len(name.split())] == name.split()
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 150
 
 
 def test_the_check_sees_wrong_commands():

@@ -15,16 +15,19 @@ def adapt(
     run: options.Run,
     target: Annotated[
         str,
-        typer.Option(help="name[/config][:split] of the region; labels are not used."),
+        typer.Option(
+            metavar="NAME[/CONFIG][:SPLIT]",
+            help="Data of the new region; its labels are not used.",
+        ),
     ],
     out: Annotated[Path | None, options.folder("runs/RUN-to-TARGET")] = None,
     recipe: Annotated[
-        str, typer.Option(help="Method: shipped recipe or YAML file.")
+        str, typer.Option(help="Recipe of the method: a shipped name or a YAML file.")
     ] = "ada_net",
     aux_layer: Annotated[
         str | None,
         typer.Option(
-            help="Layer for a second level of adaptation.",
+            help="Layer of the network that is adapted as well, besides its output.",
             show_default="the method's, if the network has it",
         ),
     ] = None,
@@ -33,9 +36,12 @@ def adapt(
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Adapt a run to a region without labels, by adversarial training.
+    """Adapt a trained network to a new region without labels.
 
-    `train --resume RUN` resumes it after an interruption.
+    The method is adversarial training (ADANet, AdaptSegNet). `train --resume RUN`
+    resumes it after an interruption.
+
+    Example: landslide-tf adapt runs/a --target hokkaido_iburi/clean:unlabelled
     """
     from landslide_tf import train as training
 

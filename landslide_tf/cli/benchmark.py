@@ -12,19 +12,22 @@ from landslide_tf.cli.startup import start_backend
 
 
 def benchmark(
-    grid: Annotated[str, typer.Argument(help="Shipped grid or YAML file.")],
+    grid: Annotated[
+        str, typer.Argument(help="Name of a shipped grid, or a YAML file.")
+    ],
     out: Annotated[Path | None, options.folder("benchmarks/GRID")] = None,
     models: Annotated[
         list[str] | None,
         typer.Option(
-            help="A row of the grid, by its name, recipe or network. Repeatable.",
-            show_default="all",
+            help="Row of the grid to train: its name, recipe or network. Repeatable.",
+            show_default="all rows",
         ),
     ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="name[/config] in place of the grid's data. Repeatable.",
+            metavar="NAME[/CONFIG]",
+            help="Data set to use instead of the grid's. Repeatable.",
             show_default="the grid's",
         ),
     ] = None,
@@ -33,9 +36,12 @@ def benchmark(
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Train recipes with several seeds, one after the other, and compare them.
+    """Train recipes with several seeds and compare their scores.
 
-    The same command resumes it after an interruption.
+    The tables hold mean, standard deviation and paired bootstrap intervals. The same
+    command resumes it after an interruption.
+
+    Example: landslide-tf benchmark synthetic --seeds 0 --seeds 1
     """
     start_backend()
     from landslide_tf.report import write_benchmark

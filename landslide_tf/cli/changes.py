@@ -12,25 +12,38 @@ from landslide_tf.cli import options as shared
 
 
 def changes(
-    maps: Annotated[list[Path], typer.Argument(help="Class maps, oldest first.")],
+    maps: Annotated[
+        list[Path], typer.Argument(help="Class maps of several dates, oldest first.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     align: Annotated[
-        bool, typer.Option("--align", help="Move maps that lie off the first.")
+        bool,
+        typer.Option("--align", help="Shift maps that do not line up with the first."),
     ] = False,
     persist: Annotated[
-        int, typer.Option(min=1, help="Maps in a row that must show it.")
+        int,
+        typer.Option(
+            min=1, help="Number of maps in a row that must show a new landslide."
+        ),
     ] = 1,
     min_area: Annotated[
-        float | None, typer.Option(help="New object, m².", show_default="16 pixels")
+        float | None,
+        typer.Option(
+            help="Smallest area of a new landslide, m².", show_default="16 pixels"
+        ),
     ] = None,
     landslide_class: Annotated[
-        int | None, typer.Option(help="Value of the maps.", show_default="as they say")
+        int | None,
+        typer.Option(
+            help="Value of landslides in the maps.", show_default="as the maps say"
+        ),
     ] = None,
     within: shared.Within = None,
     mask: shared.Masks = None,
     report: map_report.Report = None,
     image: Annotated[
-        list[Path] | None, typer.Option(help="For the page: one a map.")
+        list[Path] | None,
+        typer.Option(help="Image of each map, to show on the page of `--report`."),
     ] = None,
     nodata: shared.Nodata = None,
     dem: shared.Dem = None,
@@ -38,7 +51,10 @@ def changes(
     dem_nodata: shared.DemNodata = None,
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Find new landslides, and what became of each class, from map to map."""
+    """Find new landslides, and changes of every class, between maps of several dates.
+
+    Example: landslide-tf changes 2019.tif 2020.tif --out changes --report changes.html
+    """
     from landslide_tf.mapping import check_changes, map_changes
     from landslide_tf.raster.legend import in_plural
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from landslide_tf.train import ContinualFolder, ContinualRecipe
 
 app = typer.Typer(
-    help="Train regions one after the other, without old images.",
+    help="Continual learning: train regions that arrive one after the other, without "
+    "the images of earlier ones.",
     no_args_is_help=True,
-    rich_markup_mode=None,
 )
 
 
@@ -30,15 +30,20 @@ def train(
     changes: options.Changes = None,
     export: Annotated[
         str | None,
-        typer.Option(help="Also export every step as a version into this folder."),
+        typer.Option(
+            metavar="FOLDER", help="Also export every step as a version in this folder."
+        ),
     ] = None,
     arrays: options.Arrays = None,
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Train a sequence of regions; `--resume RUN` resumes one after an interruption.
+    """Train a sequence of regions, one after the other.
 
-    `--resume RUN` also trains regions that were appended to the run's recipe.yaml.
+    `--resume RUN` resumes one after an interruption. It also trains regions that you
+    append to the recipe.yaml of the run.
+
+    Example: landslide-tf continual train tsmu_synthetic --out runs/regions
     """
     start = options.recipe_to_start(recipe, resume, set=changes, out=out)
     from landslide_tf import train as training
@@ -103,29 +108,35 @@ def matrix(
     methods: Annotated[
         list[str] | None,
         typer.Option(
-            help="fresh, finetune, feature_extraction, joint_all, joint_all_single, "
-            "ewc, lwf, single_head, replay or tsmu. Repeatable.",
-            show_default="all",
+            metavar="METHOD",
+            help="Method to compare: fresh, finetune, feature_extraction, joint_all, "
+            "joint_all_single, ewc, lwf, single_head, replay or tsmu. Repeatable.",
+            show_default="all methods",
         ),
     ] = None,
     seeds: options.Seeds = None,
     changes: options.Changes = None,
     ewc_strength: Annotated[
-        float, typer.Option(help="λ of elastic weight consolidation.")
+        float, typer.Option(help="Weight λ of elastic weight consolidation.")
     ] = 100.0,
     buffer: Annotated[
-        int, typer.Option(help="Examples of every old region that `replay` keeps.")
+        int,
+        typer.Option(
+            help="Number of examples of every earlier region that `replay` stores."
+        ),
     ] = 10,
     balance: Annotated[
-        bool, typer.Option(help="`joint_all` trains equally often with every region.")
+        bool, typer.Option(help="Let `joint_all` see every region equally often.")
     ] = False,
     arrays: options.Arrays = None,
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Compare methods by region and step: forgetting, transfer, upper bounds.
+    """Compare methods of continual learning: forgetting, transfer and upper bounds.
 
     The same command resumes it after an interruption.
+
+    Example: landslide-tf continual matrix tsmu_synthetic --seeds 0 --seeds 1
     """
     from landslide_tf import train as training
 
@@ -153,7 +164,9 @@ def matrix(
 def tune(
     recipe: options.Recipe,
     out: Annotated[Path | None, options.folder("runs/RECIPE-search")] = None,
-    trials: Annotated[int, typer.Option(min=1, help="The first is the recipe.")] = 10,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Number of trials; the first is the recipe.")
+    ] = 10,
     vary: options.Vary = None,
     seed: options.Seed = 0,
     changes: options.Changes = None,
@@ -161,9 +174,11 @@ def tune(
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Tune rates, λ, dropout, batch size and form of the preservation at random.
+    """Search learning rates, λ, dropout and batch size of a recipe at random.
 
     The same command resumes it after an interruption, or adds trials.
+
+    Example: landslide-tf continual tune tsmu_synthetic --trials 20
     """
     from landslide_tf import train as training
 

@@ -12,13 +12,23 @@ from landslide_tf.cli.options import DataDir, ManualDir, Overwrite
 from landslide_tf.cli.reporting import show_next
 from landslide_tf.cli.startup import start_tensorflow
 
-app = typer.Typer(help="Data sets.", no_args_is_help=True, rich_markup_mode=None)
-Data = Annotated[str, typer.Argument(help="name[/config]")]
+app = typer.Typer(
+    help="List, describe, build and check data sets.", no_args_is_help=True
+)
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME[/CONFIG]", help="Data set and configuration (`datasets list`)."
+    ),
+]
 
 
 @app.command("list")
 def list_datasets() -> None:
-    """List the package's data sets with their configurations."""
+    """List the data sets and their configurations.
+
+    Example: landslide-tf datasets list
+    """
     from landslide_tf.datasets import configurations
 
     for name, configs in configurations().items():
@@ -27,7 +37,10 @@ def list_datasets() -> None:
 
 @app.command("info")
 def info(data: Data, data_dir: DataDir = None) -> None:
-    """Show bands, factors, classes and splits of a data set, and where it lies."""
+    """Show bands, factors, classes, splits and place of a data set.
+
+    Example: landslide-tf datasets info mmls
+    """
     from landslide_tf.pipelines import describe, find_builder
 
     builder = find_builder(data, data_dir=data_dir)
@@ -59,12 +72,18 @@ def build(
     beam_runner: Annotated[
         str | None,
         typer.Option(
-            help="Apache Beam runner for large sets, as DirectRunner.",
+            help="Apache Beam runner, e.g. DirectRunner, for sets too large for one "
+            "process.",
             show_default="without Beam",
         ),
     ] = None,
 ) -> None:
-    """Build a data set; nothing of it is visible until it is complete."""
+    """Build a data set for TensorFlow Datasets.
+
+    Nothing of it is visible until it is complete.
+
+    Example: landslide-tf datasets build synthetic_landslides/tiny
+    """
     start_tensorflow()
     from landslide_tf.pipelines import prepared_builder
 
@@ -77,13 +96,24 @@ def build(
 
 @app.command("export-arrays")
 def export_arrays(
-    data: Annotated[str, typer.Argument(help="name[/config][:split]")],
-    out: Annotated[Path, typer.Option(help="Folder; a sub folder each split.")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME[/CONFIG][:SPLIT]",
+            help="Data to write; all splits by default.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write, with one sub folder per split.")
+    ],
     overwrite: Overwrite = False,
     data_dir: DataDir = None,
     manual_dir: ManualDir = None,
 ) -> None:
-    """Write a data set as NumPy files, to train without TensorFlow."""
+    """Write a data set as NumPy files, to train where TensorFlow is not installed.
+
+    Example: landslide-tf datasets export-arrays mmls --out arrays
+    """
     start_tensorflow()
     from landslide_tf.pipelines import export_arrays as write
 
@@ -97,10 +127,13 @@ def export_arrays(
 
 @app.command("check")
 def check(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
-    """Look for ground that parts of a data set share; status 1 where they do.
+    """Check a data set for ground that its splits share.
 
     Prints class shares, files left out, equal images and every pair of examples of
-    different parts that shows the same ground. Builds the data set where it is missing.
+    different splits that shows the same ground; the exit status is then 1. Builds the
+    data set if it is missing.
+
+    Example: landslide-tf datasets check mmls
     """
     start_tensorflow()
     from landslide_tf.datasets import check_dataset
@@ -114,23 +147,30 @@ def check(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) ->
 @app.command("plan")
 def plan(
     table: Annotated[
-        Path, typer.Argument(help="Workbook of all image pairs, or a CSV file of them.")
+        Path,
+        typer.Argument(
+            help="Table of the image pairs: the published workbook, or CSV."
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder: MANUAL_DIR/ecoregion_landslides.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write: MANUAL_DIR/ecoregion_landslides.")
+    ],
     inventory: Annotated[
-        Path | None, typer.Option(help="Inventory of events, CSV or XLSX.")
+        Path | None,
+        typer.Option(help="Inventory of the landslide events, CSV or XLSX."),
     ] = None,
     regions: Annotated[
         list[str] | None,
         typer.Option(
-            help="An ecoregion's name or code. Repeatable.", show_default="all"
+            help="Name or code of an ecoregion. Repeatable.", show_default="all"
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Plan the image pairs of ecoregion_landslides: boxes, dates, file names.
+    """Plan the image pairs of `ecoregion_landslides` that you collect yourself.
 
-    Writes plan.csv, plan.geojson, pairs.csv and the folders that images go to.
+    Writes boxes, dates and file names as plan.csv, plan.geojson and pairs.csv, and the
+    folders for the images.
     """
     from landslide_tf.datasets.ecoregion_landslides import plan_pairs, write_plan
 
@@ -151,10 +191,10 @@ def collect(
     folder: Annotated[Path, typer.Argument(help="Folder that `datasets plan` wrote.")],
     overwrite: Overwrite = False,
 ) -> None:
-    """Check saved images and labels against their plan; write masks of polygons.
+    """Check collected images and labels against their plan, and draw masks.
 
-    Masks that you have drawn are kept. Status 1 where a pair is faulty: the builder
-    would refuse it.
+    Masks come from polygons; masks that you have drawn yourself are not overwritten.
+    The exit status is 1 if the builder would refuse a pair.
     """
     from landslide_tf.datasets.ecoregion_landslides import collect_pairs
 

@@ -16,9 +16,11 @@ _USABLE = ("writable", "made when needed")
 
 
 def doctor(data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
-    """Print versions, backend, GPUs, folders and data sets, and whether all is well.
+    """Show versions, devices, folders and built data sets, and whether all is well.
 
-    The exit status is 1 where something has to be put right first.
+    The exit status is 1 if something must be corrected first.
+
+    Example: landslide-tf doctor
     """
     start_tensorflow()
     import rasterio

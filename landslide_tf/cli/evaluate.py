@@ -27,12 +27,17 @@ def evaluate(
     data: Annotated[
         str | None,
         typer.Option(
-            help="name[/config][:split]", show_default="a run's own test split"
+            metavar="NAME[/CONFIG][:SPLIT]",
+            help="Data to score on.",
+            show_default="the test split of the run",
         ),
     ] = None,
     permute: Annotated[
         Literal["image", "factors"] | None,
-        typer.Option(help="Give each example this input of another one."),
+        typer.Option(
+            help="Give each example this input of another one, to see how much the "
+            "model relies on it."
+        ),
     ] = None,
     tta: options.TTA = False,
     metadata: Metadata = None,
@@ -41,12 +46,17 @@ def evaluate(
         Path | None, options.folder("RUN/report/DATA or evaluations/MODEL-DATA")
     ] = None,
     overwrite: options.Overwrite = False,
-    pictures: Annotated[int, typer.Option(min=0, max=60, help="Examples to show.")] = 6,
+    pictures: Annotated[
+        int, typer.Option(min=0, max=60, help="Number of example pictures.")
+    ] = 6,
     arrays: options.Arrays = None,
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Write pixel and object scores, tables and pictures of a model."""
+    """Score a model by pixel and by landslide, with tables and pictures.
+
+    Example: landslide-tf evaluate runs/a --tta
+    """
     from landslide_tf.train import RunFolder
 
     session = options.session(data_dir, manual_dir, arrays)

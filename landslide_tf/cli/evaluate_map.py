@@ -12,21 +12,33 @@ from landslide_tf.cli.startup import start_backend
 
 
 def evaluate_map(
-    map_file: Annotated[Path, typer.Argument(metavar="MAP", help="Class map.")],
-    reference: Annotated[Path, typer.Option(help="Polygons, or a raster of 0 and 1.")],
+    map_file: Annotated[
+        Path, typer.Argument(metavar="MAP", help="Class map that `map` wrote.")
+    ],
+    reference: Annotated[
+        Path, typer.Option(help="True landslides: polygons, or a raster of 0 and 1.")
+    ],
     layer: options.Layer = None,
     class_field: options.ClassField = None,
     positive: options.Positive = "",
     outside: options.Outside = "background",
     landslide_class: Annotated[
-        int | None, typer.Option(help="Value of the map.", show_default="as it says")
+        int | None,
+        typer.Option(
+            help="Value of landslides in the map.", show_default="as the map says"
+        ),
     ] = None,
     within: options.Within = None,
     mask: options.Masks = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file to write, with all scores.")
+    ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Score the pixels, objects and sizes of landslides in a map."""
+    """Score a map against known landslides: pixels, objects and sizes.
+
+    Example: landslide-tf evaluate-map map.tif --reference polygons.geojson
+    """
     start_backend()
     from landslide_tf import mapping
 

@@ -12,9 +12,9 @@ from landslide_tf.cli import options, reporting
 from landslide_tf.cli.startup import start_backend, start_tensorflow
 
 app = typer.Typer(
-    help="Evidential classification: three branches with saliency, fused.",
+    help="Evidential classification: three branches that see saliency, and their "
+    "fusion.",
     no_args_is_help=True,
-    rich_markup_mode=None,
 )
 
 
@@ -33,7 +33,9 @@ def train(
     out: Annotated[Path | None, options.folder("runs/RECIPE")] = None,
     branches: Annotated[
         list[Branch] | None,
-        typer.Option(help="A branch. Repeatable.", show_default="all four"),
+        typer.Option(
+            help="Branch to train: what it sees. Repeatable.", show_default="all four"
+        ),
     ] = None,
     changes: options.Changes = None,
     arrays: options.Arrays = None,
@@ -43,6 +45,8 @@ def train(
     """Train each branch and write its predictions.
 
     The same command resumes it after an interruption.
+
+    Example: landslide-tf evidential train evidential_bijie_small
     """
     from landslide_tf import train as training
 
@@ -65,27 +69,35 @@ def train(
 @app.command("fuse")
 def fuse(
     folder: Annotated[
-        Path, typer.Argument(help="Folder of `train`, or one with h.csv, s.csv, v.csv.")
+        Path,
+        typer.Argument(
+            help="Folder that `train` wrote, or one with h.csv, s.csv and v.csv."
+        ),
     ],
     variant: Annotated[
         Literal["inverse", "released", "support", "mean"],
-        typer.Option(help="Weights of the fusion."),
+        typer.Option(
+            help="How branches are weighted; `released` gives the published weights."
+        ),
     ] = "inverse",
     validation: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with the same files to calibrate with.",
-            show_default="FOLDER/validation of `train`",
+            help="Folder with the same files of validation images, to calibrate with.",
+            show_default="FOLDER/validation",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="CSV file.", show_default="fused.csv beside them"),
+        typer.Option(help="CSV file to write.", show_default="FOLDER/fused.csv"),
     ] = None,
     export: options.Export = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Fuse what the branches predict; images must be the same in every file."""
+    """Fuse the predictions of the branches, which must be of the same images.
+
+    Example: landslide-tf evidential fuse runs/evidential_bijie_small
+    """
     if export is not None:
         start_tensorflow()
     from landslide_tf import train as training
@@ -116,20 +128,23 @@ def fuse(
 @app.command("evaluate")
 def evaluate(
     folders: Annotated[
-        list[Path], typer.Argument(help="Folders of `train`, one a seed.")
+        list[Path], typer.Argument(help="Folders that `train` wrote, one per seed.")
     ],
     out: Annotated[Path | None, options.folder("FOLDER/report")] = None,
     overwrite: options.Overwrite = False,
     degradations: Annotated[
-        bool, typer.Option(help="Also with noise and blur.")
+        bool, typer.Option(help="Also score degraded images, with noise and blur.")
     ] = True,
     pictures: Annotated[
-        int, typer.Option(min=0, max=40, help="Images to explain.")
+        int, typer.Option(min=0, max=40, help="Number of images that are explained.")
     ] = 4,
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Score branches and every rule of fusion; write tables, plots and pictures."""
+    """Score the branches and every fusion rule, with tables, plots and pictures.
+
+    Example: landslide-tf evidential evaluate runs/county-0 runs/county-1
+    """
     start_backend()
     from landslide_tf import train as training
     from landslide_tf.report import check_evaluation_folder, write_evidential

@@ -18,19 +18,27 @@ _CALIBRATED = 64  # examples that int8 takes the ranges of values from
 
 
 Out = Annotated[
-    str, typer.Option(help="Folder of the model's versions; also gs:// and others.")
+    str,
+    typer.Option(
+        help="Folder of the model's versions to write into; also gs:// and other URLs."
+    ),
 ]
 Version = Annotated[
-    int | None, typer.Option(min=1, help="Version number.", show_default="the next")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of the version. Set it to number versions yourself.",
+        show_default="the next free one",
+    ),
 ]
 Region = Annotated[
     str | None,
-    typer.Option(help="Of several regions, the one to export alone."),
+    typer.Option(help="Region to export alone, of a model for several regions."),
 ]
 Signature = Annotated[
     list[str] | None,
     typer.Option(
-        help="Signature beside `serving_default`, repeatable.",
+        help="Signature to write besides `serving_default`. Repeatable.",
         show_default="all that the model can have",
     ),
 ]
@@ -38,41 +46,55 @@ MaxPixels = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Most pixels of a request, batch x height x width; 0 = any number.",
+        help="Largest request, batch x height x width in pixels; 0 for no limit.",
         show_default="4096 x 4096",
     ),
 ]
 WarmUp = Annotated[
     int,
     typer.Option(
-        min=0, help="Side of the warm-up request's tile, pixels; 0 = no request."
+        min=0,
+        help="Side of the tile of the warm-up request, pixels; 0 for no request.",
+        rich_help_panel=options.DETAILS,
     ),
 ]
 Kit = Annotated[
     Path | None,
     typer.Option(
-        help="Folder for what TensorFlow Serving is started with: its configuration, "
-        "Compose and Kubernetes files; warm-up requests."
+        help="Folder to write with what TensorFlow Serving needs: configuration, "
+        "Compose and Kubernetes files, warm-up requests."
     ),
 ]
 Format = Annotated[
     Literal["saved_model", "onnx", "openvino", "litert", "deepness", "weights"],
     typer.Option(
-        help="SavedModel for TensorFlow Serving, another runtime's, or Keras's weights."
+        help="File format: SavedModel for TensorFlow Serving, another runtime's, or "
+        "Keras weights."
     ),
 ]
 Precision = Annotated[
     Literal["float32", "float16", "bfloat16", "int8"],
-    typer.Option(help="Numbers in a file of another format."),
+    typer.Option(
+        help="Precision of the numbers in files of another format; lower is smaller."
+    ),
 ]
 Size = Annotated[
     tuple[int, int] | None,
     typer.Option(
-        min=1, metavar="H W", help="Fix height and width, pixels.", show_default="any"
+        min=1,
+        metavar="H W",
+        help="Fixed height and width of the input, pixels; some runtimes need one.",
+        show_default="any size",
+        rich_help_panel=options.DETAILS,
     ),
 ]
 Calibrate = Annotated[
-    str | None, typer.Option(help="Data for int8: name[/config]:split.")
+    str | None,
+    typer.Option(
+        metavar="NAME[/CONFIG]:SPLIT",
+        help="Examples that give the ranges of values for int8.",
+        rich_help_panel=options.DETAILS,
+    ),
 ]
 
 
@@ -93,7 +115,10 @@ def export(
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Write a numbered version: a SavedModel, or a file of another format."""
+    """Export a run as a numbered version: a SavedModel, or another format.
+
+    Example: landslide-tf export runs/a --out models/landslides
+    """
     from landslide_tf.serving import MAX_PIXELS, check_export, check_kit, write_kit
     from landslide_tf.serving import export as export_model
     from landslide_tf.serving.conversion import check_format

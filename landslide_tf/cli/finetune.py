@@ -14,36 +14,47 @@ from landslide_tf.cli.startup import start_backend
 def finetune(
     run: options.Run,
     data: Annotated[
-        str, typer.Option(help="name[/config] of the target, with labels.")
+        str,
+        typer.Option(
+            metavar="NAME[/CONFIG]", help="Labelled data set of the new region."
+        ),
     ],
     samples: Annotated[
         list[int],
         typer.Option(
             min=0,
-            help="Labelled examples to train with; 0 = none. Repeat it for a curve.",
+            help="Number of labelled examples to train with; 0 only scores. "
+            "Repeatable, for a learning curve.",
         ),
     ],
     out: Annotated[Path | None, options.folder("runs/RUN-on-DATA")] = None,
     freeze: Annotated[
         list[str] | None,
         typer.Option(
-            help="What stays: none, bn (batch norms as in inference), encoder, stage1 "
-            "to stage5 of it, factors, or layer names such as `aspp_*`. Repeatable.",
+            help="Layers that are not trained: none, bn (batch norms), encoder, stage1 "
+            "to stage5, factors, or names such as `aspp_*`. Repeatable.",
             show_default="none; bn for fewer than 4 samples",
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Draws the samples.", show_default="the run's"),
+        typer.Option(
+            min=0,
+            help="Random seed of the samples. Change it to draw others.",
+            show_default="the run's",
+        ),
     ] = None,
     changes: options.Changes = None,
     arrays: options.Arrays = None,
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Fine-tune a run with few samples, and score it there and on its own data.
+    """Fine-tune a trained network with a few labelled examples of a new region.
 
-    The same command resumes it after an interruption.
+    Scores it there and on the data of the run. The same command resumes it after an
+    interruption.
+
+    Example: landslide-tf finetune runs/a --data hokkaido_iburi --samples 5
     """
     from landslide_tf import train as training
 

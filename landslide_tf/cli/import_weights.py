@@ -15,28 +15,37 @@ from landslide_tf.cli.startup import start_backend
 def import_weights(
     source: Annotated[
         Path,
-        typer.Argument(help="Run folder; .keras, .weights.h5 or PyTorch's .pth file."),
+        typer.Argument(help="Run folder, or a .keras, .weights.h5 or PyTorch file."),
     ],
-    out: Annotated[Path, typer.Option(help="New run folder.")],
+    out: Annotated[Path, typer.Option(help="Run folder to write.")],
     like: Annotated[
         Path | None,
-        typer.Option(help="Run with the same network, where SOURCE is a file."),
+        typer.Option(help="Run with the same network, if SOURCE is a file."),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Network of the file, where no run is like."),
+        typer.Option(metavar="NAME", help="Network of the file, instead of `--like`."),
     ] = None,
     arguments: Annotated[
         list[str] | None,
-        typer.Option("--argument", help="Of --model: name=value. Repeatable."),
+        typer.Option(
+            "--argument",
+            metavar="NAME=VALUE",
+            help="Argument of the network of `--model`. Repeatable.",
+        ),
     ] = None,
     names: Annotated[
         Path | None,
-        typer.Option(help="YAML or JSON file: names of layers in a PyTorch file."),
+        typer.Option(
+            help="YAML or JSON file that maps names in a PyTorch file to layers."
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make a run of weights trained elsewhere: on JAX, or released for PyTorch."""
+    """Make a run from weights that were trained on JAX or released for PyTorch.
+
+    Example: landslide-tf import-weights runs/on_jax --out runs/imported
+    """
     start_backend()
     from landslide_tf.train import import_weights as make_run
 

@@ -15,75 +15,144 @@ if TYPE_CHECKING:
     from landslide_tf.inventory import Query
 
 app = typer.Typer(
-    help="Keep the landslides of many maps in one database.",
+    help="Collect the landslides of many maps in one database.",
     no_args_is_help=True,
-    rich_markup_mode=None,
 )
 
 Database = Annotated[
-    str, typer.Argument(metavar="DB", help="GeoPackage, or postgresql://…")
+    str,
+    typer.Argument(
+        metavar="DB", help="Database: a GeoPackage file, or postgresql://… (PostGIS)."
+    ),
 ]
-Box = Annotated[str | None, typer.Option(help="WEST,SOUTH,EAST,NORTH in degrees.")]
+Box = Annotated[
+    str | None,
+    typer.Option(
+        metavar="W,S,E,N",
+        help="Use only this box, degrees of longitude and latitude.",
+        rich_help_panel=options.AREA,
+    ),
+]
 Since = Annotated[
-    str | None, typer.Option("--from", metavar="DATE", help="First image after.")
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="DATE",
+        help="Use only images from this date on, e.g. 2024-05-31.",
+        rich_help_panel=options.AREA,
+    ),
 ]
 Until = Annotated[
-    str | None, typer.Option("--to", metavar="DATE", help="Last image after.")
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="DATE",
+        help="Use only images up to this date.",
+        rich_help_panel=options.AREA,
+    ),
 ]
-Regions = Annotated[list[str] | None, typer.Option("--region", help="Repeatable.")]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        help="Use only the scenes of this region. Repeatable.",
+        rich_help_panel=options.AREA,
+    ),
+]
 Confidence = Annotated[
-    int | None, typer.Option(help="At least: 1, 2, 3, 5 or 8 of the USGS.")
+    int | None,
+    typer.Option(
+        help="Lowest confidence on the USGS scale: 1, 2, 3, 5 or 8.",
+        show_default="any",
+    ),
 ]
 Rejected = Annotated[
-    bool, typer.Option("--rejected", help="Also what a rule rejected.")
+    bool,
+    typer.Option("--rejected", help="Include landslides that a rule rejected."),
 ]
 
 
-Map = Annotated[Path, typer.Option("--map", help="Class map.")]
-Vector = Annotated[Path, typer.Option(help="Its polygons.")]
-Date = Annotated[str, typer.Option(help="Of the image, as 2024-05-31.")]
+Map = Annotated[Path, typer.Option("--map", help="Class map that `map` wrote.")]
+Vector = Annotated[Path, typer.Option(help="Polygons that `map` wrote with it.")]
+Date = Annotated[
+    str, typer.Option(metavar="DATE", help="Date of the image, e.g. 2024-05-31.")
+]
 Before = Annotated[
-    str | None, typer.Option(help="Date of an image without the landslides.")
+    str | None,
+    typer.Option(
+        metavar="DATE",
+        help="Date of an earlier image that does not show the landslides.",
+    ),
 ]
 Region = Annotated[
-    str | None, typer.Option(help="Its name.", show_default="as the map says")
+    str | None,
+    typer.Option(help="Name of the region.", show_default="as the map says"),
 ]
 Area = Annotated[
     Path | None,
-    typer.Option(help="Outline of what was mapped.", show_default="the map's data"),
+    typer.Option(
+        help="Polygons of the ground that was mapped.",
+        show_default="all pixels with data",
+    ),
 ]
 Probabilities = Annotated[
-    Path | None, typer.Option(help="GeoTIFF.", show_default="the polygons' own")
+    Path | None,
+    typer.Option(
+        help="Probabilities of the map, .tif.",
+        show_default="those of the polygons",
+    ),
 ]
 Name = Annotated[
-    str | None, typer.Option(help="Name.", show_default="the map's images")
+    str | None,
+    typer.Option(
+        help="Name of the scene.", show_default="the file names of its images"
+    ),
 ]
 ModelName = Annotated[
-    str | None, typer.Option(help="Name.", show_default="as the map says")
+    str | None,
+    typer.Option(help="Name of the model.", show_default="as the map says"),
 ]
-Sensor = Annotated[str, typer.Option(help="What took the image.")]
-Trigger = Annotated[str, typer.Option(help="earthquake, rainfall, snowmelt, human.")]
-Kind = Annotated[str, typer.Option("--type", help="Type after Hungr et al. 2014.")]
+Sensor = Annotated[str, typer.Option(help="Sensor of the image, e.g. Sentinel-2.")]
+Trigger = Annotated[
+    str,
+    typer.Option(help="Cause: earthquake, rainfall, snowmelt, human or unknown."),
+]
+Kind = Annotated[
+    str,
+    typer.Option("--type", help="Landslide type after Hungr et al. 2014."),
+]
 OldRemoved = Annotated[
-    bool, typer.Option("--old-removed", help="Landslides of before are not in it.")
+    bool,
+    typer.Option(
+        "--old-removed", help="The map leaves out landslides of earlier images."
+    ),
 ]
 MinArea = Annotated[
     float | None,
-    typer.Option(help="Smallest mapped, m².", show_default="map's or 16 pixels"),
+    typer.Option(
+        help="Smallest area that was mapped, m².",
+        show_default="as the map says, or 16 pixels",
+    ),
 ]
 VolumeLaw = Annotated[
-    str | None, typer.Option(help="NAME,ALPHA,GAMMA: ALPHA area^GAMMA, m³.")
+    str | None,
+    typer.Option(
+        metavar="NAME,ALPHA,GAMMA",
+        help="Law of the volumes in m³: ALPHA · area^GAMMA.",
+    ),
 ]
 Thresholds = Annotated[
     str | None,
     typer.Option(
         "--confidence",
-        help="Least probability of the values 1, 2, 3, 5, 8; of a new inventory.",
+        help="Lowest probabilities of the confidence values 1, 2, 3, 5 and 8; only for "
+        "a new database.",
         show_default="0.5,0.65,0.8,0.9,0.97",
     ),
 ]
 Replace = Annotated[
-    bool, typer.Option("--replace", help="The scene's former content goes.")
+    bool,
+    typer.Option("--replace", help="Replace what the database holds of this scene."),
 ]
 
 
@@ -113,7 +182,11 @@ def add(
     confidence: Thresholds = None,
     replace: Replace = False,
 ) -> None:
-    """Add the landslides of a map; the same map again changes nothing."""
+    r"""Add the landslides of a map; adding the same map again changes nothing.
+
+    Example: landslide-tf inventory add DB.gpkg --map map.tif \
+        --vector map.gpkg --date 2024-05-31
+    """
     from landslide_tf import inventory
 
     region_file, region_field = options.region_file(regions)
@@ -150,7 +223,10 @@ def list_scenes(
     until: Until = None,
     region: Regions = None,
 ) -> None:
-    """List the mapped scenes."""
+    """List the scenes in the database.
+
+    Example: landslide-tf inventory list DB.gpkg --from 2024-01-01
+    """
     from landslide_tf import inventory
 
     query = _query(box, since, until, region)
@@ -170,7 +246,9 @@ def list_scenes(
 @app.command("export")
 def export(
     database: Database,
-    out: Annotated[Path, typer.Argument(help=".gpkg, .geojson, or COOLR's .csv.")],
+    out: Annotated[
+        Path, typer.Argument(help="File to write: .gpkg, .geojson, or .csv for COOLR.")
+    ],
     box: Box = None,
     since: Since = None,
     until: Until = None,
@@ -179,7 +257,10 @@ def export(
     rejected: Rejected = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Write landslides as GeoPackage, GeoJSON or the table of COOLR."""
+    """Write landslides as GeoPackage, GeoJSON or the CSV table of COOLR.
+
+    Example: landslide-tf inventory export DB.gpkg landslides.geojson
+    """
     from landslide_tf import inventory
 
     query = _query(box, since, until, region, confidence, rejected)
@@ -201,23 +282,35 @@ def stats(
     confidence: Confidence = None,
     report: map_report.Report = None,
     density: Annotated[
-        Path | None, typer.Option(help="Densities to write (GeoTIFF).")
+        Path | None, typer.Option(help="Map of the densities to write, .tif.")
     ] = None,
     cell: Annotated[
         float | None,
-        typer.Option(help="Its cells, metres.", show_default="1000 or more"),
+        typer.Option(
+            help="Cell size of the density map, metres.", show_default="1000 or more"
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file to write, with all statistics.")
+    ] = None,
     cutoff: Annotated[
-        float | None, typer.Option(help="Of mLS, m².", show_default="as fitted")
+        float | None,
+        typer.Option(
+            help="Cutoff area of the landslide magnitude mLS, m².",
+            show_default="fitted",
+        ),
     ] = None,
     beta: Annotated[
-        float | None, typer.Option(help="Of mLS, below 0.", show_default="as fitted")
+        float | None,
+        typer.Option(help="Power-law exponent of mLS, below 0.", show_default="fitted"),
     ] = None,
     seed: options.Seed = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Count and measure landslides: density, sizes, magnitude."""
+    """Compute statistics of the landslides: density, size distribution, magnitude.
+
+    Example: landslide-tf inventory stats DB.gpkg --report landslides.html
+    """
     from landslide_tf import inventory
 
     map_report.check_report(report)

@@ -47,8 +47,6 @@ app = typer.Typer(
     name="landslide-tf",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # square brackets in help texts are square brackets
-    add_completion=False,
 )
 
 
@@ -58,30 +56,38 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": demo.demo,
-    "doctor": doctor.doctor,
-    "prepare": prepare.prepare,
-    "train": train.train,
-    "tune": tune.tune,
-    "benchmark": benchmark.benchmark,
-    "finetune": finetune.finetune,
-    "adapt": adapt.adapt,
-    "evaluate": evaluate.evaluate,
-    "export": export.export,
-    "changes": changes.changes,
-    "evaluate-map": evaluate_map.evaluate_map,
-    "map": map.map_scene,
-    "recognise": recognise.recognise,
-    "terrain": terrain.terrain,
-    "import-weights": import_weights.import_weights,
-}
-_GROUPS = {
-    "continual": continual.app,
-    "datasets": datasets.app,
-    "evidential": evidential.app,
-    "inventory": inventory.app,
-    "recipes": recipes.app,
+# By panel of `landslide-tf --help`.
+_COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+    "Start here": {"demo": demo.demo, "doctor": doctor.doctor},
+    "Data": {
+        "datasets": datasets.app,
+        "prepare": prepare.prepare,
+        "terrain": terrain.terrain,
+    },
+    "Train": {
+        "recipes": recipes.app,
+        "train": train.train,
+        "tune": tune.tune,
+        "finetune": finetune.finetune,
+        "import-weights": import_weights.import_weights,
+    },
+    "Evaluate": {
+        "evaluate": evaluate.evaluate,
+        "evaluate-map": evaluate_map.evaluate_map,
+        "benchmark": benchmark.benchmark,
+    },
+    "Map": {
+        "map": map.map_scene,
+        "recognise": recognise.recognise,
+        "changes": changes.changes,
+        "inventory": inventory.app,
+    },
+    "Serve": {"export": export.export},
+    "Methods": {
+        "adapt": adapt.adapt,
+        "continual": continual.app,
+        "evidential": evidential.app,
+    },
 }
 
 
@@ -91,19 +97,26 @@ def _options(
         bool,
         typer.Option(
             "--version",
-            help="Print the version and end.",
+            help="Print the version and exit.",
             callback=_print_version,
             is_eager=True,
         ),
     ] = False,
 ) -> None:
-    """Landslide mapping with Keras and TensorFlow."""
+    """Map landslides in images with Keras and TensorFlow.
+
+    Every command explains itself: landslide-tf COMMAND --help
+
+    Example: landslide-tf demo
+    """
 
 
-for _name, _command in _COMMANDS.items():
-    app.command(_name)(_command)
-for _name, _group in _GROUPS.items():
-    app.add_typer(_group, name=_name)
+for _panel, _commands in _COMMANDS.items():
+    for _name, _command in _commands.items():
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name, rich_help_panel=_panel)
+        else:
+            app.command(_name, rich_help_panel=_panel)(_command)
 
 
 def _show_warning(

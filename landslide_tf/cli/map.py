@@ -19,44 +19,125 @@ if TYPE_CHECKING:
     from landslide_tf.mapping import MapSummary
 
 Files = list[Path] | None
+PREDICTION = "Prediction"
 Factor = Annotated[
-    list[str] | None, typer.Option(help="NAME=FILE of a further factor.")
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=FILE",
+        help="Raster of a further factor that the model takes. Repeatable.",
+        rich_help_panel=shared.INPUT,
+    ),
 ]
-Scale = Annotated[str | None, typer.Option(help="Factor of the values, or `auto`.")]
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER|auto",
+        help="Multiply the stored values by this, if they are not in the unit of the "
+        "training; `auto` brings the brightest hundredth to the end of its range.",
+        rich_help_panel=shared.INPUT,
+    ),
+]
 Window = Annotated[
-    int | None, typer.Option(help="Side of a window.", show_default="as in training")
+    int | None,
+    typer.Option(
+        help="Side of the windows that are predicted, pixels. Change it only if the "
+        "model was trained on several sizes.",
+        show_default="as in training",
+        rich_help_panel=PREDICTION,
+    ),
 ]
 Overlap = Annotated[
-    int | None, typer.Option(help="Pixels they share.", show_default="a quarter")
+    int | None,
+    typer.Option(
+        help="Pixels that neighbouring windows share; more removes visible seams.",
+        show_default="a quarter of the window",
+        rich_help_panel=PREDICTION,
+    ),
 ]
 Threshold = Annotated[
-    float | None, typer.Option(help="Landslide from here.", show_default="model's")
+    float | None,
+    typer.Option(
+        help="Probability from which a pixel is a landslide. Lower finds more and "
+        "raises more false alarms.",
+        show_default="the model's",
+        rich_help_panel=PREDICTION,
+    ),
 ]
 MinArea = Annotated[
-    float | None, typer.Option(help="Polygon, m².", show_default="16 pixels")
+    float | None,
+    typer.Option(
+        help="Smallest area of a polygon, m².",
+        show_default="16 pixels",
+        rich_help_panel=shared.OUTPUT,
+    ),
 ]
 AllClasses = Annotated[
-    bool, typer.Option("--all-classes", help="Probabilities of each class.")
+    bool,
+    typer.Option(
+        "--all-classes",
+        help="Write the probability of every class, not of landslide alone.",
+        rich_help_panel=shared.OUTPUT,
+    ),
 ]
 Float32 = Annotated[
-    bool, typer.Option("--float", help="Layers as float32, not in 250 steps.")
+    bool,
+    typer.Option(
+        "--float",
+        help="Write probabilities as float32 instead of 250 steps of 8 bits.",
+        rich_help_panel=shared.OUTPUT,
+    ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse other cell sizes.")]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse scenes whose cell size is not that of the training, instead of "
+        "warning.",
+        rich_help_panel=shared.DETAILS,
+    ),
+]
 Region = Annotated[
-    str | None, typer.Option(help="Whose decoder a model of several takes.")
+    str | None,
+    typer.Option(
+        help="Region whose decoder a model for several regions uses.",
+        rich_help_panel=shared.DETAILS,
+    ),
 ]
 
 
 def map_scene(
     model: Models,
-    image: Annotated[list[str], typer.Option(help="Scene: one file, or several.")],
-    out: Annotated[Path, typer.Option(help="Class map to write (GeoTIFF).")],
+    image: Annotated[
+        list[str],
+        typer.Option(help="Scene: one file, or repeat it for the files of one scene."),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Class map to write, .tif (cloud optimised GeoTIFF).")
+    ],
     dem: shared.Dem = None,
     factor: Factor = None,
-    vector: Annotated[Files, typer.Option(help="Polygons: .gpkg, .geojson.")] = None,
+    vector: Annotated[
+        Files,
+        typer.Option(
+            help="Polygons to write, .gpkg or .geojson. Repeatable.",
+            rich_help_panel=shared.OUTPUT,
+        ),
+    ] = None,
     report: map_report.Report = None,
-    probabilities: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
-    uncertainty: Annotated[Path | None, typer.Option(help="GeoTIFF.")] = None,
+    probabilities: Annotated[
+        Path | None,
+        typer.Option(
+            help="Probabilities to write, .tif.", rich_help_panel=shared.OUTPUT
+        ),
+    ] = None,
+    uncertainty: Annotated[
+        Path | None,
+        typer.Option(
+            help="Uncertainty to write, .tif: entropy, and mutual information of "
+            "several models.",
+            rich_help_panel=shared.OUTPUT,
+        ),
+    ] = None,
     bands: shared.Bands = "",
     nodata: shared.Nodata = None,
     within: shared.Within = None,
@@ -68,13 +149,34 @@ def map_scene(
     all_classes: AllClasses = False,
     float32: Float32 = False,
     min_area: MinArea = None,
-    simplify: Annotated[float, typer.Option(help="Outlines, metres.")] = 0.0,
+    simplify: Annotated[
+        float,
+        typer.Option(
+            help="Simplify outlines by at most this distance, metres.",
+            rich_help_panel=shared.OUTPUT,
+        ),
+    ] = 0.0,
     window: Window = None,
     overlap: Overlap = None,
-    batch: Annotated[int | None, typer.Option(help="Windows at once.")] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            help="Batch size: windows that are predicted together. Lower it if memory "
+            "is short.",
+            show_default="by the size of the windows",
+            rich_help_panel=PREDICTION,
+        ),
+    ] = None,
     dem_unit: shared.DemUnit = None,
     dem_nodata: shared.DemNodata = None,
-    allow_no_crs: Annotated[bool, typer.Option("--allow-no-crs")] = False,
+    allow_no_crs: Annotated[
+        bool,
+        typer.Option(
+            "--allow-no-crs",
+            help="Map a scene that has no coordinate system.",
+            rich_help_panel=shared.DETAILS,
+        ),
+    ] = False,
     strict: Strict = False,
     metadata: Metadata = None,
     runtime: Runtime = None,
@@ -82,9 +184,14 @@ def map_scene(
     regions: shared.Regions = None,
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Map a scene by MODEL: a run, an export, a shipped name, a file or a server.
+    """Map the landslides of a scene with a trained model.
+
+    MODEL is a run folder, an export, a shipped name, a model file or a server's
+    address; several models are averaged.
 
     The same command resumes it after an interruption.
+
+    Example: landslide-tf map runs/a --image scene.tif --dem dem.tif --out map.tif
     """
     map_report.check_report(report)
     from landslide_tf import mapping

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from landslide_tf.metadata import ModelMetadata
     from landslide_tf.raster.dem import DemFiles
 
-Report = Annotated[Path | None, typer.Option(help="Page to look at the result: .html.")]
+Report = Annotated[
+    Path | None,
+    typer.Option(help="Web page to write, .html, that shows the result on a map."),
+]
 
 
 def check_report(report: Path | None) -> None:

@@ -16,17 +16,30 @@ if TYPE_CHECKING:
     from landslide_tf.metadata import ModelMetadata
 
 _SUFFIXES = (".keras", ".onnx", ".xml", ".tflite")
-_HELP = "Run, export, shipped name, file or server."
+_HELP = (
+    "Run folder, export, shipped name (`mmlsv2`), model file, or address of a server."
+)
 
 Model = Annotated[str, typer.Argument(help=_HELP)]
-# Told by the command itself, whose options fill the screen.
-Models = Annotated[list[str], typer.Argument(metavar="MODEL", hidden=True)]
+Models = Annotated[list[str], typer.Argument(metavar="MODEL", help=_HELP)]
 _Runtime = Literal["onnxruntime", "openvino", "litert"]
 Runtime = Annotated[
     _Runtime | None,
-    typer.Option(metavar="NAME", help="Runs .onnx: onnxruntime, openvino."),
+    typer.Option(
+        metavar="NAME",
+        help="Runtime of an .onnx file: onnxruntime or openvino.",
+        show_default="the one that is installed",
+        rich_help_panel="Details",
+    ),
 ]
-Metadata = Annotated[Path | None, typer.Option(help="model.json of a file or server.")]
+Metadata = Annotated[
+    Path | None,
+    typer.Option(
+        help="Description (model.json) of a model that has none beside it, such as a "
+        "server's.",
+        rich_help_panel="Details",
+    ),
+]
 
 
 def load_member(

@@ -21,35 +21,73 @@ if TYPE_CHECKING:
     from landslide_tf.raster.masks import MaskFiles
     from landslide_tf.train import Session
 
-Recipe = Annotated[str, typer.Argument(help="Shipped recipe or YAML file.")]
-NewRecipe = Annotated[str | None, typer.Argument(help="Shipped recipe or YAML file.")]
-Run = Annotated[Path, typer.Argument(help="Run folder.")]
+# Panels of options in `--help`; commands with few options have none of their own.
+INPUT = "Input"
+OUTPUT = "Output"
+AREA = "Area to use"
+DATA = "Data folders"
+DETAILS = "Details"
+
+Recipe = Annotated[
+    str,
+    typer.Argument(help="Name of a shipped recipe (`recipes list`), or a YAML file."),
+]
+NewRecipe = Annotated[
+    str | None,
+    typer.Argument(help="Name of a shipped recipe (`recipes list`), or a YAML file."),
+]
+Run = Annotated[Path, typer.Argument(help="Run folder that `train` wrote.")]
 Resume = Annotated[
-    Path | None, typer.Option("--resume", metavar="RUN", help="Run to resume.")
+    Path | None,
+    typer.Option(
+        "--resume",
+        metavar="RUN",
+        help="Continue this interrupted run instead of starting a recipe.",
+    ),
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change a value: section.key=value. Repeatable."),
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Change a value of the recipe, e.g. training.epochs=20. Repeatable.",
+    ),
 ]
 Export = Annotated[
-    str | None, typer.Option(help="Also export: folder of the model's versions.")
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Also export the model into this folder, as the next version.",
+    ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Draws other trials.")]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, help="Random seed. Change it to draw other samples."),
+]
 Seeds = Annotated[
     list[int] | None,
-    typer.Option(min=0, help="A seed. Repeatable.", show_default="those of the file"),
+    typer.Option(
+        min=0,
+        help="Random seed to train with. Repeatable: one run per seed.",
+        show_default="the seeds of the file",
+    ),
 ]
 Vary = Annotated[
     list[str] | None,
-    typer.Option(help="A key that may differ. Repeatable.", show_default="all"),
+    typer.Option(
+        metavar="KEY",
+        help="Recipe key that the search may change. Repeatable.",
+        show_default="all keys of the search space",
+    ),
 ]
 DataDir = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
         envvar="TFDS_DATA_DIR",
-        help="Folder of built data sets.",
-        show_default=False,
+        help="Folder of the built data sets.",
+        show_default="~/tensorflow_datasets",
+        rich_help_panel=DATA,
     ),
 ]
 ManualDir = Annotated[
@@ -57,83 +95,156 @@ ManualDir = Annotated[
     typer.Option(
         "--manual-dir",
         envvar="LANDSLIDE_TF_MANUAL_DIR",
-        help="Folder with files you have to provide.",
-        show_envvar=False,  # the line would break
+        help="Folder of the files that you downloaded yourself.",
+        show_default="downloads/manual in the data folder",
+        rich_help_panel=DATA,
     ),
 ]
 Arrays = Annotated[
     Path | None,
     typer.Option(
         "--arrays",
-        help="Folder of `datasets export-arrays`, read instead of TFDS.",
+        help="Folder that `datasets export-arrays` wrote, read instead of TFDS. "
+        "Needed where TensorFlow is not installed.",
         show_default="the recipe's",
+        rich_help_panel=DATA,
     ),
 ]
 Bands = Annotated[
     str,
-    typer.Option(help="Number or name: red=3,nir=B8; else by name."),
+    typer.Option(
+        metavar="NAME=BAND,…",
+        help="Where the bands are: a number or a name in the file, e.g. red=3,nir=B8.",
+        show_default="by the names in the file",
+        rich_help_panel=INPUT,
+    ),
 ]
-Positive = Annotated[str, typer.Option(help="Classes or values that are landslides.")]
+Positive = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,…",
+        help="Classes or values of the labels that are landslides.",
+        show_default="all polygons, or all values but 0",
+        rich_help_panel=INPUT,
+    ),
+]
 Layer = Annotated[
     str | None,
-    typer.Option(help="Layer of the polygons.", show_default="the only one"),
+    typer.Option(
+        help="Layer of the vector file that holds the polygons.",
+        show_default="the only one",
+        rich_help_panel=INPUT,
+    ),
 ]
 ClassField = Annotated[
     str | None,
-    typer.Option(help="Field of their classes.", show_default="class"),
+    typer.Option(
+        metavar="FIELD",
+        help="Field of the polygons that holds their class.",
+        show_default="class",
+        rich_help_panel=INPUT,
+    ),
 ]
 Dem = Annotated[
-    list[str] | None, typer.Option(help="Elevations, any grid: file or tiles.")
+    list[str] | None,
+    typer.Option(
+        help="Elevation model on any grid; repeat the option for tiles of one model.",
+        rich_help_panel=INPUT,
+    ),
 ]
 Regions = Annotated[
-    str | None, typer.Option(help="Or polygons: FILE, or FILE:FIELD of names.")
+    str | None,
+    typer.Option(
+        metavar="FILE[:FIELD]",
+        help="Polygons with region names in FIELD; the scene's place decides.",
+        rich_help_panel=DETAILS,
+    ),
 ]
 DemUnit = Annotated[
     str | None,
-    typer.Option(help="metre, foot, us_survey_foot.", show_default="the DEM's"),
+    typer.Option(
+        metavar="UNIT",
+        help="Unit of the elevations: metre, foot or us_survey_foot.",
+        show_default="as the file says, else metre",
+        rich_help_panel=INPUT,
+    ),
 ]
 Distances = Annotated[
-    str, typer.Option(help="Of slopes: in the projection (grid), or on the ground.")
+    str,
+    typer.Option(
+        help="How slopes measure distance: `grid` in the map projection, `ground` "
+        "corrected for its scale.",
+        rich_help_panel=INPUT,
+    ),
 ]
 DemNodata = Annotated[
     float | None,
-    typer.Option(help="Value of missing cells.", show_default="the DEM's"),
+    typer.Option(
+        help="Elevation that stands for missing data.",
+        show_default="the file's",
+        rich_help_panel=INPUT,
+    ),
 ]
 Nodata = Annotated[
     float | None,
-    typer.Option(help="Value of missing pixels.", show_default="the image's"),
+    typer.Option(
+        help="Pixel value that stands for missing data.",
+        show_default="the file's",
+        rich_help_panel=INPUT,
+    ),
 ]
 Within = Annotated[
     str | None,
-    typer.Option(metavar="FILE[:LAYER]", help="Polygons: what lies in them counts."),
+    typer.Option(
+        metavar="FILE[:LAYER]",
+        help="Use only the ground inside these polygons.",
+        rich_help_panel=AREA,
+    ),
 ]
 Masks = Annotated[
     list[str] | None,
     typer.Option(
         "--mask",
         metavar="FILE[:VALUE,…]",
-        help="What does not count: VALUE, or all but 0.",
+        help="Leave out pixels where this raster has one of the values (any value but "
+        "0 if none is given), e.g. clouds or water. Repeatable.",
+        rich_help_panel=AREA,
     ),
 ]
 MinSlope = Annotated[
     float | None,
-    typer.Option(metavar="DEGREES", help="What is flatter does not count."),
+    typer.Option(
+        metavar="DEGREES",
+        help="Leave out ground that is flatter than this; needs a DEM.",
+        rich_help_panel=AREA,
+    ),
 ]
 Outside = Annotated[
     str,
-    typer.Option(help="Beyond polygons: background, or ignore.", show_default=False),
+    typer.Option(
+        help="What lies outside the polygons: `background`, or `ignore` if not "
+        "everything was labelled.",
+        rich_help_panel=AREA,
+    ),
 ]
 
 
-TTA = Annotated[bool, typer.Option("--tta", help="Mean of eight sides.")]
+TTA = Annotated[
+    bool,
+    typer.Option(
+        "--tta",
+        help="Test-time augmentation: average over the eight flips and rotations. "
+        "Eight times slower, often slightly better.",
+    ),
+]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace other files that are there.")
+    bool, typer.Option("--overwrite", help="Replace output files that already exist.")
 ]
 
 
 def folder(default: str) -> OptionInfo:
     """Returns the option of a folder to write, with the words for its default."""
-    return typer.Option(help="Folder.", show_default=default)
+    return typer.Option(help="Folder to write.", show_default=default)
 
 
 def run_folder(

@@ -21,51 +21,116 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Files = list[Path] | None
+TILES = "Tiles"
 Dem = Annotated[
     list[str] | None,
-    typer.Option(help="Elevations, any grid: one, one a scene, or tiles for all."),
+    typer.Option(
+        help="Elevation model on any grid: one for all scenes, one per scene, or tiles "
+        "of one model.",
+        rich_help_panel=shared.INPUT,
+    ),
 ]
 Layers = Annotated[
     list[str] | None,
-    typer.Option(help="Of the polygons.", show_default="its one"),
+    typer.Option(
+        help="Layer of the vector file that holds the polygons.",
+        show_default="the only one",
+        rich_help_panel=shared.INPUT,
+    ),
 ]
 PointsLayers = Annotated[
-    list[str] | None, typer.Option(help="Of the points.", show_default="its one")
+    list[str] | None,
+    typer.Option(
+        help="Layer of the vector file that holds the points.",
+        show_default="the only one",
+        rich_help_panel=shared.INPUT,
+    ),
 ]
 Nodatas = Annotated[
     list[float] | None,
-    typer.Option(help="Value of missing pixels.", show_default="the image's"),
+    typer.Option(
+        help="Pixel value that stands for missing data.",
+        show_default="the file's",
+        rich_help_panel=shared.INPUT,
+    ),
 ]
 Withins = Annotated[
     list[str] | None,
-    typer.Option(metavar="FILE[:LAYER]", help="Polygons: what lies in them counts."),
+    typer.Option(
+        metavar="FILE[:LAYER]",
+        help="Use only the ground inside these polygons.",
+        rich_help_panel=shared.AREA,
+    ),
 ]
-Classes = Annotated[str, typer.Option(help="Names of values.")]
+Classes = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,…",
+        help="Names of the classes, in the order of the mask's values.",
+        rich_help_panel=shared.INPUT,
+    ),
+]
 Gsd = Annotated[
-    float | None, typer.Option(help="Cell, metres.", show_default="the image's")
+    float | None,
+    typer.Option(
+        help="Cell size to resample to, metres, if scenes have several.",
+        show_default="the image's",
+        rich_help_panel=TILES,
+    ),
 ]
 Stride = Annotated[
-    int | None, typer.Option(help="From tile to tile.", show_default="TILE")
+    int | None,
+    typer.Option(
+        help="Distance between training tiles, pixels; less than TILE makes more of "
+        "them.",
+        show_default="TILE",
+        rich_help_panel=TILES,
+    ),
 ]
-Patching = Annotated[str, typer.Option(help="Training tiles: grid or superpixels.")]
+Patching = Annotated[
+    str,
+    typer.Option(
+        help="Where training tiles lie: on a `grid`, or on `superpixels`.",
+        rich_help_panel=TILES,
+    ),
+]
 Sampling = Annotated[
-    str, typer.Option(help="original, mus1 or mus2: even classes out.")
+    str,
+    typer.Option(
+        help="Which training tiles are taken: `original` takes all, `mus1` and `mus2` "
+        "balance the classes.",
+        rich_help_panel=TILES,
+    ),
 ]
 
 
 def prepare(
-    image: Annotated[list[Path], typer.Option(help="GeoTIFF. One option a scene.")],
-    labels: Annotated[
-        list[Path], typer.Option(help="Polygons, a raster or labelme JSON.")
+    image: Annotated[
+        list[Path], typer.Option(help="Image of a scene. Repeat it for several scenes.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    labels: Annotated[
+        list[Path],
+        typer.Option(help="Labels of a scene: polygons, a raster or labelme JSON."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write: data set and recipe.")],
     dem: Dem = None,
     dem_unit: shared.DemUnit = None,
     dem_nodata: shared.DemNodata = None,
     distances: shared.Distances = "grid",
-    ndvi: Annotated[Files, typer.Option(help="NDVI; else of NIR and red.")] = None,
+    ndvi: Annotated[
+        Files,
+        typer.Option(
+            help="Raster of NDVI.",
+            show_default="from near infrared and red",
+            rich_help_panel=shared.INPUT,
+        ),
+    ] = None,
     points: Annotated[
-        Files, typer.Option(help="Landslide points: train around them too.")
+        Files,
+        typer.Option(
+            help="Points of landslides; tiles around them are training tiles too.",
+            rich_help_panel=shared.INPUT,
+        ),
     ] = None,
     layer: Layers = None,
     points_layer: PointsLayers = None,
@@ -78,14 +143,28 @@ def prepare(
     positive: shared.Positive = "",
     outside: shared.Outside = "background",
     gsd: Gsd = None,
-    tile: Annotated[int, typer.Option(help="Rows and columns of a tile.")] = 256,
+    tile: Annotated[
+        int,
+        typer.Option(
+            help="Side of a tile, pixels. Choose it larger than most landslides.",
+            rich_help_panel=TILES,
+        ),
+    ] = 256,
     stride: Stride = None,
     patches: Patching = "grid",
     sampling: Sampling = "original",
-    seed: Annotated[int, typer.Option(help="Of split and sampling.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(help="Random seed of split and sampling.", rich_help_panel=TILES),
+    ] = 0,
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Make a data set and a recipe of your own scenes; prints the next command."""
+    """Make a data set and a recipe from your own scenes.
+
+    Prints the command that trains the recipe.
+
+    Example: landslide-tf prepare --image a.tif --labels a.geojson --out prepared
+    """
     start_tensorflow()
     from landslide_tf import prepare as preparation
     from landslide_tf.raster.labels import LabelOptions

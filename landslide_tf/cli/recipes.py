@@ -7,15 +7,17 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Recipes: one YAML file is one run.",
+    help="List and show recipes: YAML files that describe a training run.",
     no_args_is_help=True,
-    rich_markup_mode=None,
 )
 
 
 @app.command("list")
 def list_recipes() -> None:
-    """List the shipped recipes."""
+    """List the recipes that come with the package.
+
+    Example: landslide-tf recipes list
+    """
     from landslide_tf import train
 
     for names, load, heading in (
@@ -32,8 +34,15 @@ def list_recipes() -> None:
 
 
 @app.command("show")
-def show(name: Annotated[str, typer.Argument(help="Recipe or YAML file.")]) -> None:
-    """Print a recipe with every default filled in."""
+def show(
+    name: Annotated[
+        str, typer.Argument(help="Name of a shipped recipe, or a YAML file.")
+    ],
+) -> None:
+    """Print a recipe with every default filled in.
+
+    Example: landslide-tf recipes show fstf_net_synthetic
+    """
     import yaml
 
     from landslide_tf import train

@@ -23,42 +23,99 @@ if TYPE_CHECKING:
     from landslide_tf.terrain import Grid
 
 _NO_RULES = "none"
+SCHEME, SCORES = "Scheme", "Scores"
 
 
 Model = Annotated[
-    list[str] | None, typer.Argument(help="As of `map`; or give `--map`.")
+    list[str] | None,
+    typer.Argument(help="Model that maps the scene, as in `map`; or give `--map`."),
 ]
-Image = Annotated[list[str] | None, typer.Option(help="Scene: one file, or several.")]
-Before = Annotated[list[str] | None, typer.Option(help="Scene before the event.")]
+Image = Annotated[
+    list[str] | None,
+    typer.Option(help="Scene: one file, or repeat it for the files of one scene."),
+]
+Before = Annotated[
+    list[str] | None,
+    typer.Option(help="Scene before the event: one file, or several."),
+]
 Map = Annotated[
-    Path | None, typer.Option("--map", help="Class map that is there already.")
+    Path | None,
+    typer.Option("--map", help="Class map to start from, instead of a model."),
 ]
-MapBefore = Annotated[Path | None, typer.Option(help="Of before.")]
-Probabilities = Annotated[Path | None, typer.Option(help="Of `--map`.")]
+MapBefore = Annotated[
+    Path | None, typer.Option(help="Class map of the scene before the event.")
+]
+Probabilities = Annotated[
+    Path | None, typer.Option(help="Probabilities that belong to `--map`, .tif.")
+]
 Rules = Annotated[
-    str | None, typer.Option(help="YAML file, or none.", show_default="this project's")
+    str | None,
+    typer.Option(
+        metavar="FILE|none",
+        help="YAML file of the geological rules; `none` applies no rule.",
+        show_default="the rules of this package",
+        rich_help_panel=SCHEME,
+    ),
 ]
-Change = Annotated[str, typer.Option(help="Judge by object, or by pixel.")]
-Buffer = Annotated[int, typer.Option(min=0, help="Widen what was before, pixels.")]
+Change = Annotated[
+    str,
+    typer.Option(
+        help="Compare the dates by `object` or by `pixel`.", rich_help_panel=SCHEME
+    ),
+]
+Buffer = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Widen earlier landslides by this, pixels, against small shifts.",
+        rich_help_panel=SCHEME,
+    ),
+]
 KeepPreExisting = Annotated[
-    bool, typer.Option("--keep-pre-existing", help="Keep landslides of before.")
+    bool,
+    typer.Option(
+        "--keep-pre-existing",
+        help="Include landslides that the earlier scene shows.",
+        rich_help_panel=SCHEME,
+    ),
 ]
 Vegetation = Annotated[
-    bool, typer.Option("--vegetation", help="Vegetation must have gone.")
+    bool,
+    typer.Option(
+        "--vegetation",
+        help="Require that vegetation was lost between the dates.",
+        rich_help_panel=SCHEME,
+    ),
 ]
 ReferenceFile = Annotated[
-    Path | None, typer.Option(help="What is there, to score each stage.")
+    Path | None,
+    typer.Option(
+        help="True landslides (polygons or raster), to score each stage.",
+        rich_help_panel=SCORES,
+    ),
 ]
 Adapt = Annotated[
     str | None,
-    typer.Option(help="Adapt MODEL to the images first: method."),
+    typer.Option(
+        metavar="RECIPE",
+        help="Adapt MODEL to the images first, by this recipe (as `adapt --recipe`).",
+        rich_help_panel=SCHEME,
+    ),
 ]
 TargetIou = Annotated[
-    float | None, typer.Option(help="Search bounds where the IoU is below.")
+    float | None,
+    typer.Option(
+        help="Search better bounds of the rules if the IoU is below this.",
+        rich_help_panel=SCORES,
+    ),
 ]
 Validation = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="Polygons: search on what lies in them."),
+    typer.Option(
+        metavar="FILE",
+        help="Polygons of the ground on which bounds are searched.",
+        rich_help_panel=SCORES,
+    ),
 ]
 
 
@@ -96,7 +153,10 @@ def recognise(
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Recognise landslides: map, filter by geology, compare with before."""
+    """Map landslides, filter them by geology and compare them with an earlier date.
+
+    Example: landslide-tf recognise runs/a --image after.tif --dem dem.tif
+    """
     from landslide_tf import recognition
     from landslide_tf.report import check_map_page
 

@@ -16,32 +16,58 @@ if TYPE_CHECKING:
 
 def terrain(
     dem: Annotated[
-        list[str] | None, typer.Argument(help="Elevations: one file, or tiles.")
+        list[str] | None,
+        typer.Argument(help="Elevation model: one file, or its tiles."),
     ] = None,
     image: Annotated[
-        list[str] | None, typer.Option(help="Its grid for all; NDVI of its bands.")
+        list[str] | None,
+        typer.Option(
+            help="Image whose grid all layers get, and whose bands give NDVI."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for all layers, as slope.tif.")
+        Path | None, typer.Option(help="Folder to write with all layers.")
     ] = None,
-    slope: Annotated[Path | None, typer.Option(help="GeoTIFF, degrees.")] = None,
-    aspect: Annotated[Path | None, typer.Option(help="GeoTIFF, degrees.")] = None,
-    hillshade: Annotated[Path | None, typer.Option(help="GeoTIFF, 1 to 255.")] = None,
-    ndvi: Annotated[Path | None, typer.Option(help="GeoTIFF, -1 to 1.")] = None,
+    slope: Annotated[
+        Path | None, typer.Option(help="Slope to write, .tif, degrees.")
+    ] = None,
+    aspect: Annotated[
+        Path | None,
+        typer.Option(help="Aspect to write, .tif, degrees clockwise from north."),
+    ] = None,
+    hillshade: Annotated[
+        Path | None, typer.Option(help="Hillshade to write, .tif, 1 to 255.")
+    ] = None,
+    ndvi: Annotated[
+        Path | None, typer.Option(help="NDVI to write, .tif, -1 to 1.")
+    ] = None,
     dem_unit: shared.DemUnit = None,
     dem_nodata: shared.DemNodata = None,
     bands: shared.Bands = "",
     nodata: shared.Nodata = None,
-    method: Annotated[str, typer.Option(help="horn or zevenbergen_thorne.")] = "horn",
+    method: Annotated[
+        str, typer.Option(help="Formula of slopes: horn or zevenbergen_thorne.")
+    ] = "horn",
     edges: Annotated[
-        str, typer.Option(help="Cells beside missing ones: compute or nodata.")
+        str,
+        typer.Option(
+            help="What becomes of cells beside missing ones: `compute` or `nodata`."
+        ),
     ] = "compute",
-    azimuth: Annotated[float, typer.Option(help="Of the sun, degrees.")] = 315.0,
-    altitude: Annotated[float, typer.Option(help="Of the sun, degrees.")] = 45.0,
+    azimuth: Annotated[
+        float,
+        typer.Option(help="Direction of the hillshade's light, degrees from north."),
+    ] = 315.0,
+    altitude: Annotated[
+        float, typer.Option(help="Height of the hillshade's light, degrees.")
+    ] = 45.0,
     distances: shared.Distances = "grid",
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Write slope, aspect, hillshade and NDVI as GeoTIFFs, to look at them."""
+    """Write slope, aspect, hillshade and NDVI as GeoTIFFs.
+
+    Example: landslide-tf terrain dem.tif --image scene.tif --out terrain
+    """
     from landslide_tf.raster.terrain_layers import TerrainFiles, write_terrain_layers
 
     files = TerrainFiles(

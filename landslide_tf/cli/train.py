@@ -19,17 +19,26 @@ def train(
     changes: options.Changes = None,
     devices: Annotated[
         str | None,
-        typer.Option(help="GPUs (or CPUs) that share each batch: a number or `all`."),
+        typer.Option(
+            metavar="NUMBER|all",
+            help="GPUs (or CPUs, if there is none) that share each batch.",
+            show_default="the recipe's",
+        ),
     ] = None,
     export: options.Export = None,
     report: Annotated[
-        bool, typer.Option(help="Evaluate the validation split, write report.html.")
+        bool, typer.Option(help="Evaluate the validation split and write report.html.")
     ] = True,
     arrays: options.Arrays = None,
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Train a recipe; `--resume RUN` resumes a run after an interruption."""
+    """Train a network as a recipe says.
+
+    `--resume RUN` resumes a run after an interruption, with the same numbers.
+
+    Example: landslide-tf train fstf_net_synthetic --out runs/a
+    """
     start = options.recipe_to_start(
         recipe, resume, set=changes, out=out, devices=devices
     )

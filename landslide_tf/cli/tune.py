@@ -16,18 +16,27 @@ def tune(
     out: Annotated[Path | None, options.folder("runs/RECIPE-search")] = None,
     oracle: Annotated[
         Literal["random", "hyperband", "bayesian"],
-        typer.Option(help="What chooses the trials."),
+        typer.Option(help="Search method that chooses the trials."),
     ] = "random",
     trials: Annotated[
         int | None,
-        typer.Option(min=1, help="Most.", show_default="20; hyperband: its brackets"),
+        typer.Option(
+            min=1,
+            help="Largest number of trials.",
+            show_default="20; for hyperband its brackets",
+        ),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Of the longest trial.", show_default="the recipe's"),
+        typer.Option(
+            min=1, help="Epochs of the longest trial.", show_default="the recipe's"
+        ),
     ] = None,
     max_parameters: Annotated[
-        int | None, typer.Option(min=1, help="Larger networks fail untrained.")
+        int | None,
+        typer.Option(
+            min=1, help="Largest number of weights; larger networks are not trained."
+        ),
     ] = None,
     vary: options.Vary = None,
     seed: options.Seed = 0,
@@ -36,9 +45,11 @@ def tune(
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
-    """Tune a recipe by trials with other values.
+    """Search for a better recipe by training variants of it.
 
     The same command resumes it after an interruption, or adds trials.
+
+    Example: landslide-tf tune fstf_net_synthetic --trials 8
     """
     from landslide_tf import train as training
 

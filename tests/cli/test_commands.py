@@ -1,3 +1,7 @@
+import inspect
+import re
+import shlex
+
 import pytest
 import typer
 
@@ -50,12 +54,59 @@ COMMANDS = [
 HERE = ("--set=training.deterministic=false",)
 
 
+def child(name):
+    """The command of a name, as Typer builds it."""
+    found = typer.main.get_command(app)
+    for word in name:
+        found = found.commands[word]
+    return found
+
+
 @pytest.mark.parametrize("name", COMMANDS, ids=" ".join)
-def test_help_fits_a_screen(command, name):
+def test_help_is_short_for_what_it_describes(command, name):
     code, out, _ = command(*name, "--help")
     assert code == 0
-    assert 3 < len(out.splitlines()) <= 40
-    assert all(len(line) <= 100 for line in out.splitlines())
+    lines = out.splitlines()
+    described = len(child(name).params) + len(getattr(child(name), "commands", {}))
+    assert 3 < len(lines) <= 20 + 4 * described
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_the_first_help_fits_a_long_screen(command):
+    code, out, _ = command("--help")
+    lines = out.splitlines()
+    assert code == 0 and len(lines) <= 70 and all(len(line) <= 80 for line in lines)
+    panels = ("Start here", "Data", "Train", "Evaluate", "Map", "Serve", "Methods")
+    assert all(f"╭─ {panel} ─" in out for panel in panels)
+    assert "--install-completion" in out
+
+
+@pytest.mark.parametrize("name", COMMANDS, ids=" ".join)
+def test_every_option_is_explained(name):
+    for parameter in child(name).params:
+        if parameter.name != "help":
+            assert parameter.help[-1] in ".`" and len(parameter.help) >= 15, parameter
+
+
+def examples():
+    """Commands and the examples in their help."""
+    for name in COMMANDS:
+        text = inspect.cleandoc(child(name).help).replace("\\\n", " ")
+        for line in re.findall(r"^Example: landslide-tf (.*)$", text, re.MULTILINE):
+            yield pytest.param(name, shlex.split(line), id=" ".join(name))
+
+
+@pytest.mark.parametrize(("name", "words"), list(examples()))
+def test_examples_parse(name, words):
+    assert tuple(words[: len(name)]) == name
+    found = child(name)
+    found.make_context(" ".join(name), words[len(name) :])
+
+
+def test_every_command_that_works_has_an_example():
+    shown = {example.values[0] for example in examples()}
+    without = {name for name in COMMANDS if not hasattr(child(name), "commands")}
+    assert without - shown == {("datasets", "plan"), ("datasets", "collect")}
 
 
 AGAIN = (
