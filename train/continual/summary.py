@@ -36,7 +36,7 @@ def summarize_matrix(planned: Sequence[MatrixRun], folder: str | Path) -> Summar
         made), `versions`, `revisions`, `remark`, `methods` and, where `fresh` is there,
         `cross` (its networks by region i on region j). Of each method `about`, and for
         `iou` and `f1`:
-        `matrix` ([step][region], null where there is no decoder yet, last step only
+        `matrix` (by step and region, null where there is no decoder yet, last step only
         for those that train at once), `zero_shot` likewise before a region's turn, and
         `scores` by name; numbers with `mean` and `std` over seeds, `low` and `high` of
         the interval over test examples, and `values` by seed.
