@@ -186,7 +186,7 @@ def describe(
     *,
     landslide_class: int | Literal["sigmoid"] | None = None,
 ) -> ModelMetadata:
-    """Derives what `model.json` says of a model that was fitted without this package.
+    """Derives `model.json` for a model that was trained without this package.
 
     Args:
         model: Functional Keras model with an input `image`, or one input of any name,

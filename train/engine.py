@@ -84,7 +84,7 @@ def train_or_resume(
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run trains.
+    """Data and network of a run, ready for training.
 
     Attributes:
         task: The task, with every value that comes from data and machine in its recipe.

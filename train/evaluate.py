@@ -49,7 +49,7 @@ Permutable = Literal["image", "factors"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """Result of an evaluation.
 
     Attributes:
         metadata: The model's metadata.
@@ -150,7 +150,7 @@ def evaluate_run(
 def example_inputs(
     run: RunFolder, data: str, *, count: int, session: Session | None = None
 ) -> list[Inputs]:
-    """Returns what a run's model takes of some examples, spread over a data set.
+    """Returns model inputs of some examples, spread over a data set.
 
     Args:
         run: The run.
@@ -199,7 +199,7 @@ def evaluate_model(
     batch_size: int = 8,
     session: Session | None = None,
 ) -> Evaluation:
-    """Evaluates a model of which only its metadata are known on whole examples.
+    """Evaluates a model with its metadata on whole examples.
 
     Args:
         predict: From `image` and `factors` (B, H, W, C) to probabilities
@@ -304,7 +304,7 @@ def _facts(
         "objects": "8-connected, at least 16 pixels, counted example by example",
     }
     if tta:
-        facts["test-time augmentation"] = "mean of eight sides"
+        facts["test-time augmentation"] = "mean over the eight flips and rotations"
     if permute:
         facts["permuted input"] = permute
     if shared.merged:
@@ -313,7 +313,7 @@ def _facts(
 
 
 def _calibrated(predict: Predict, metadata: ModelMetadata, tta: bool) -> Predict:
-    """Returns calibrated predictions, with `tta` their means over eight sides."""
+    """Returns calibrated predictions, averaged over flips and rotations with `tta`."""
     temperature = _temperature(metadata)
 
     def calibrated(inputs: Mapping[str, FloatArray]) -> FloatArray:

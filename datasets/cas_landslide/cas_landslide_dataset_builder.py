@@ -45,7 +45,7 @@ _SCHEMES = {
 
 @dataclasses.dataclass
 class Config(tfds.core.BuilderConfig):
-    """Which sub sets a configuration takes, and how it splits them.
+    """Subsets of a configuration, and how they are split.
 
     Attributes:
         slugs: Keys of `SUBSETS`.

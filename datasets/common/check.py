@@ -53,7 +53,7 @@ class SharedGround:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """What was found in a data set.
+    """Result of checking a data set.
 
     Attributes:
         name: Full name of the data set.
@@ -102,7 +102,7 @@ class Check:
 
 
 def check_dataset(builder: tfds.core.DatasetBuilder) -> Check:
-    """Reads a built data set and looks for ground that examples share.
+    """Checks a built data set for ground that examples share.
 
     Pixels are compared by `find_overlaps` in the green, second or only band, or by the
     quarters of tiles where the builder says that they overlap by a half; footprints

@@ -28,7 +28,7 @@ _CHUNK = 2**22  # bytes read at a time
 
 
 def data_dir(given: str | os.PathLike[str] | None = None) -> Path:
-    """Returns the folder that data sets are built in.
+    """Returns the folder in which data sets are built.
 
     Args:
         given: What the user named; None = not named.
@@ -46,7 +46,7 @@ def manual_dir(
     *,
     download_dir: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Returns the folder that holds the files users bring themselves.
+    """Returns the folder of the files that users download themselves.
 
     Args:
         given: What the user named; None = not named.

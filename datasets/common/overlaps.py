@@ -45,7 +45,7 @@ class Overlap:
 
 
 def find_overlaps(images: Mapping[str, np.ndarray]) -> list[Overlap]:
-    """Finds all pairs of images that are cut from one picture.
+    """Finds all pairs of images that were cut from one picture.
 
     Runs of 2 x 16 pixels on a lattice of 24 pixels, with a standard deviation above 6
     grey levels, are looked for at every place of every other image. A pair with four

@@ -26,7 +26,7 @@ _MIN_VALID = 0.5
 
 @dataclass(frozen=True)
 class Patch:
-    """One window of a scene, and what it shows.
+    """One window of a scene and its classes.
 
     Attributes:
         id: Id of the scene.

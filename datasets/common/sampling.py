@@ -16,7 +16,7 @@ SamplingMethod = Literal["original", "mus1", "mus2"]
 
 
 class Draw(NamedTuple):
-    """One training example: a patch and how to turn or mirror it.
+    """One training example: a patch and its rotation or flip.
 
     Attributes:
         patch: The window.
@@ -41,7 +41,7 @@ def multistage_sample(
     repeats: int = len(DIHEDRAL),
     max_ratio: float = 10.0,
 ) -> list[Draw]:
-    """Draws training patches with more even classes.
+    """Draws training patches that balance the classes.
 
     After the idea of Xia et al. 2019 (Remote Sensing 11(21), 2523), of which they print
     no details. Only training patches are sampled; validation and test stay as

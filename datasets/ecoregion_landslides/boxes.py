@@ -30,7 +30,7 @@ _NAME = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """Ground that an image pair shows, degrees.
+    """Extent of an image pair, degrees.
 
     Attributes:
         lower_left: Latitude and longitude of the lower left corner.
@@ -105,7 +105,7 @@ def calendar_date(number: int) -> datetime.date:
 
 @dataclasses.dataclass(frozen=True)
 class PairName:
-    """What a file name says.
+    """Parts of a file name.
 
     Attributes:
         box: The ground, repaired.

@@ -39,7 +39,7 @@ Key = tuple[int, tuple[float, ...], int]
 
 @dataclasses.dataclass
 class Collection:
-    """What a folder holds of its plan.
+    """Contents of a folder compared with its plan.
 
     Attributes:
         rows: One a planned pair: `no`, `region`, `split`, `state` (`complete`,
@@ -73,7 +73,7 @@ class Collection:
 
 
 def collect_pairs(folder: str | Path, *, overwrite: bool = False) -> Collection:
-    """Compares a folder with its plan, reads what is there, writes masks of polygons.
+    """Compares a folder with its plan, reads its files and draws masks from polygons.
 
     Args:
         folder: A folder that `write_plan` has written, with images and labels since.

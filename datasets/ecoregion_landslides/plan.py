@@ -91,7 +91,7 @@ def plan_pairs(
     inventory: str | os.PathLike[str] | None = None,
     regions: Collection[str] = (),
 ) -> list[PlannedPair]:
-    """Lists the image pairs of the published table with what lies in their boxes.
+    """Lists the image pairs of the published table with the events in their boxes.
 
     Args:
         table: The workbook of all pairs, or a CSV file as `read_pairs` takes it.

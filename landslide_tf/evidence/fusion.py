@@ -97,7 +97,7 @@ def fuse_branches(
 
 
 def combine_branches(probabilities: ArrayLike, rule: str) -> Values:
-    """Applies any rule to the branches, for comparisons.
+    """Combines the branches by any rule, for comparisons.
 
     Args:
         probabilities: As `fuse_branches` takes.

@@ -39,7 +39,7 @@ class TotalConflictError(DataError):
 
 @dataclass(frozen=True, eq=False)
 class Masses:
-    """One belief assignment an image: how much evidence each set of classes has.
+    """Belief assignments, one per image: the evidence for each set of classes.
 
     The focal sets are shared by all images, their masses are an array, so that every
     rule and measure works on all images at once (Shafer 1976, chapter 2).

@@ -65,7 +65,7 @@ _WORDS = {"part": PARTS, "type": TYPES, "trigger": TRIGGERS}
 
 @dataclass(frozen=True, kw_only=True)
 class MappedScene:
-    """Files of a mapped scene and what they do not say.
+    """Files of a mapped scene and facts that the files do not contain.
 
     Attributes:
         map: Class map, as `mapping.map_scene` writes it.

@@ -95,7 +95,7 @@ _COOLR_CATEGORIES = {  # the first word that a type of Hungr's holds
 
 
 def check_export(out: Path, database: str | Path, *, overwrite: bool = False) -> None:
-    """Refuses the name of an export before anything is read.
+    """Checks the name of an export before anything is read.
 
     Args:
         out: The file to write.
@@ -132,7 +132,7 @@ def _is_export(path: Path) -> bool:
 
 
 def export_inventory(landslides: Landslides, scenes: list[Scene], out: Path) -> None:
-    """Writes landslides in a form that others read.
+    """Writes landslides as GeoPackage, GeoJSON or the CSV table of COOLR.
 
     `.gpkg` has the layer `landslides` with the fields of the inventory and `scenes`
     with the mapped ground, `.geojson` the landslides alone, `.csv` the 31 columns of

@@ -28,7 +28,7 @@ _DEGREE = 111_319.5  # metres of the equator
 
 
 def region_of(path: Path, name_field: str, ground: Geometries, grid: Grid) -> str:
-    """Returns the region that holds most of some ground.
+    """Returns the region that contains most of an area.
 
     Args:
         path: Polygons of regions.
@@ -79,7 +79,7 @@ def region_of(path: Path, name_field: str, ground: Geometries, grid: Grid) -> st
 
 
 def region_of_raster(path: Path, name_field: str, image: FilePath) -> str:
-    """Returns the region that holds most of an image, with data there or without.
+    """Returns the region that contains most of an image, with or without data.
 
     Args:
         path: Polygons of regions.

@@ -123,7 +123,7 @@ TYPES = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What all scenes of an inventory have in common; both bounds are ours.
+    """Settings that all scenes of an inventory share.
 
     Attributes:
         confidence: Smallest calibrated probability of each value of `CONFIDENCE`;
@@ -170,7 +170,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Scene:
-    """Ground that was mapped once, with landslides or without.
+    """A mapped scene, with or without landslides.
 
     Attributes:
         facts: Value of each of `SCENE_FIELDS`.
@@ -232,7 +232,7 @@ class Landslides:
 
 @dataclass(frozen=True)
 class Query:
-    """Which scenes and landslides are wanted; what is None or empty takes all.
+    """Selection of scenes and landslides; None or empty selects all.
 
     Attributes:
         box: West, south, east and north, degrees: what has ground in common with it.

@@ -32,7 +32,7 @@ def check_statistics(
     report: Path | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Refuses names of statistics before anything is read.
+    """Checks the names of output files before anything is read.
 
     Args:
         database: The inventory.
@@ -71,7 +71,7 @@ def _is_page(path: Path) -> bool:
 
 
 def write_density(statistics: Statistics, path: Path) -> None:
-    """Writes the densities by place as a cloud optimised GeoTIFF.
+    """Writes the map of densities as a cloud optimised GeoTIFF.
 
     Args:
         statistics: The statistics.

@@ -16,7 +16,7 @@ from landslide_tf.raster.outputs import check_outputs
 
 @dataclass(frozen=True)
 class AddedScene:
-    """What adding a scene did.
+    """Result of adding a scene.
 
     Attributes:
         scene: The scene.
@@ -78,7 +78,7 @@ def add_scene(
     settings: Settings | None = None,
     replace: bool = False,
 ) -> AddedScene:
-    """Adds a mapped scene to an inventory, which is made where there is none.
+    """Adds a mapped scene to an inventory, creating the inventory if necessary.
 
     The scene is known by its images, date and ground. Whatever happens in between, the
     inventory holds all of it or is as it was.

@@ -15,7 +15,7 @@ DAMPING = 3.0  # divides what the depthwise convolution gives
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class GatedConvolution(keras.layers.Layer):
-    """Multiplies a feature by parts of a convolved one, again and again.
+    """Multiplies a feature repeatedly by parts of a convolved feature.
 
     Rao et al. 2022, section 3.1, equations 3.3 to 3.5, with 7 × 7 kernels. The channels
     double from one gate to the next, up to those of the input.

@@ -94,7 +94,7 @@ class CropTo(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class SameSize(keras.layers.Layer):
-    """Passes a tensor on where its height and width are those of another.
+    """Returns a tensor unchanged after checking that its size equals that of another.
 
     Inputs that do not lie on each other give answers that mean nothing. Of sizes that
     are not known before the call only TensorFlow's graphs are checked; on the other

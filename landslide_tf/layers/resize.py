@@ -142,7 +142,7 @@ class FixedResize2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class BilinearUpsampling(keras.initializers.Initializer):
-    """Starts a transposed convolution as bilinear upsampling of each channel.
+    """Initialises a transposed convolution as bilinear upsampling of each channel.
 
     The kernel is the separable triangle of Long et al. 2015, section 3.3, on the
     diagonal of (output channel, input channel), zero elsewhere.

@@ -107,7 +107,7 @@ class LayerScale(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class ClassToken(keras.layers.Layer):
-    """Makes a sequence of a grid of tokens: a learned one first, positions added.
+    """Turns a grid of tokens into a sequence with a class token and positions.
 
     Dosovitskiy et al. 2021, equation 1. The table of positions is that of a square
     grid; for another one it is resized bilinearly, sampled at cell centres (the paper,
@@ -158,7 +158,7 @@ class ClassToken(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class FirstToken(keras.layers.Layer):
-    """Takes the first token of a sequence as a feature of one place."""
+    """Returns the first token of a sequence as a feature map of one pixel."""
 
     def call(self, x: Tensor) -> Tensor:
         """Makes (batch, 1, 1, channels) of (batch, tokens, channels)."""

@@ -192,7 +192,7 @@ def edges(labels: Tensor, valid: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class BoundaryLoss(SegmentationLoss):
-    """Cross-entropy whose pixels count more the nearer a class boundary is.
+    """Cross-entropy that gives pixels near class boundaries more weight.
 
     L = Σ w·w_y·(−ln a_y) / Σ w·w_y over the valid pixels of the batch, with the class
     weight w_y and w = `floor` + `gain` · B. B in [0, 1] is the smoothed density of

@@ -201,7 +201,7 @@ class DiceLoss(SegmentationLoss):
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class CrossEntropyDiceLoss(SegmentationLoss):
-    """Cross-entropy plus Dice: every pixel counts, and every class counts.
+    """Sum of cross-entropy and Dice loss.
 
     L = L_ce + λ · L_dice of `SegmentationCrossEntropy` and `DiceLoss`, which say how
     ignored pixels, empty classes, one-channel models, replicas and precision are

@@ -21,7 +21,7 @@ _CLIP = 1e-6
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class SoftDiceLoss(SegmentationLoss):
-    """One minus the soft Dice coefficient of landslide, the sums in one quotient.
+    """One minus the soft Dice coefficient of landslide over the whole batch.
 
     L = 1 − (2·Σ y·p + s) / (Σ y + Σ p + s) over all valid pixels of all images of the
     batch, as in the code released with Nagendra et al. 2022; the value depends on which
@@ -93,7 +93,7 @@ def image_sums(values: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class ResponsePreservationLoss(keras.losses.Loss):
-    """How far probabilities have moved from recorded ones, a mean over pixels.
+    """Mean distance of probabilities from recorded ones over all pixels.
 
     `"mse"`: (r − p)², as in the code released with Nagendra et al. 2022. `"kd_kl"`: the
     divergence KL(R ‖ Q) of R = σ(logit(r)/τ) from Q = σ(logit(p)/τ), and `"kd_bce"`:

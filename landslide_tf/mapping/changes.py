@@ -43,7 +43,7 @@ ClassMap = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Changes:
-    """What changed from map to map.
+    """Changes between maps of several dates.
 
     Attributes:
         folder: Where everything is written.

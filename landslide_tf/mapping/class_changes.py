@@ -30,7 +30,7 @@ def transition_matrix(
     ignore: int = IGNORE_VALUE,
     cell_area: ArrayLike | None = None,
 ) -> IntArray | FloatArray:
-    """Counts how many pixels of each class became which class.
+    """Counts pixels by their class before and after.
 
     Xia et al. 2021, section 4.2. Row sums are the areas of the classes before, column
     sums those after, both over the pixels that are valid on both dates.
@@ -157,7 +157,7 @@ def vanished(
     landslide_class: int,
     ignore: int = IGNORE_VALUE,
 ) -> NDArray[np.bool_]:
-    """Finds the pixels that are landslide no more (Xia et al. 2021, section 4.2).
+    """Finds the pixels that are no longer landslide (Xia et al. 2021, section 4.2).
 
     Args:
         before: Class map (H, W), integers in [0, 255].
@@ -215,7 +215,7 @@ def from_class(
     landslide_class: int,
     ignore: int = IGNORE_VALUE,
 ) -> NDArray[np.uint8]:
-    """Says what new landslides were before (Xia et al. 2021, section 4.2).
+    """Returns the earlier classes of new landslides (Xia et al. 2021, section 4.2).
 
     Args:
         before: Class map (H, W), integers in [0, 255].

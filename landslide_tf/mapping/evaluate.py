@@ -45,7 +45,7 @@ _COVERED = 0.5
 
 @dataclass(frozen=True)
 class SizeClass:
-    """How many of the reference's landslides of one size were found.
+    """Number of reference landslides of one size class, and how many were found.
 
     Attributes:
         smallest: Area from which the class holds, m².
@@ -67,7 +67,7 @@ class SizeClass:
 
 @dataclass(frozen=True)
 class MapEvaluation:
-    """How good a map is.
+    """Scores of a map.
 
     Attributes:
         scores: Pixel scores of `other` and `landslide`.

@@ -47,7 +47,7 @@ def check_map(
     report: Path | None = None,
     models: Sequence[FilePath | None] = (),
 ) -> None:
-    """Refuses outputs of a map that are read, or hold what no such map wrote.
+    """Checks that the outputs of a map overwrite no input and no unrelated file.
 
     Args:
         outputs: The files to write.
@@ -98,7 +98,7 @@ def check_map(
 def check_evaluation(
     path: Path | None, read: Sequence[FilePath | None], *, overwrite: bool = False
 ) -> None:
-    """Refuses to write a map's evaluation over what is read or is no evaluation.
+    """Checks that the evaluation of a map overwrites no input and no unrelated file.
 
     Raises:
         DataError: If the file is of such a kind.
@@ -119,7 +119,7 @@ def check_changes(
     report: Path | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Refuses a folder of changes that holds what is read, or what is not changes.
+    """Checks that a folder for changes holds no input and no unrelated file.
 
     Args:
         maps: The maps that are compared.

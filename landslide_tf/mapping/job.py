@@ -51,7 +51,7 @@ _DIGITS = 12  # of the digest that tells a model's version
 
 @dataclass(frozen=True)
 class MapSummary:
-    """What was mapped.
+    """Summary of a map.
 
     Attributes:
         pixels: Pixels of the scene.

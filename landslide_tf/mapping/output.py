@@ -13,7 +13,7 @@ from landslide_tf.raster.legend import names_file
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files to write; those that are None are not.
+    """Files to write; None means that a file is not written.
 
     Attributes:
         out: Class map, a cloud optimised GeoTIFF.
@@ -55,7 +55,7 @@ def parts_folder(out: Path) -> Path:
 
 @dataclass(frozen=True)
 class MapOptions:
-    """How a scene is mapped.
+    """Options of mapping a scene.
 
     Attributes:
         window: Rows and columns of a window; None = as in training.

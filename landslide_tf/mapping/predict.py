@@ -1,4 +1,4 @@
-"""Models, several or one that looks from eight sides, predict strips of a scene."""
+"""Models predict the strips of a scene, with test-time augmentation if wanted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PIXELS = 1 << 20  # of a batch
 
 @dataclass(frozen=True)
 class Member:
-    """A model that maps.
+    """A model that can predict maps.
 
     Attributes:
         predict: From `image` and `factors` (B, H, W, ·) to probabilities
@@ -86,7 +86,7 @@ def check_members(members: Sequence[Member]) -> None:
 
 
 def total_stride(members: Sequence[Member]) -> int:
-    """Returns the stride that windows of all members may start on.
+    """Returns the stride on which the windows of all members may start.
 
     >>> from landslide_tf.mapping import Member
     >>> from landslide_tf.mapping.predict import total_stride

@@ -16,7 +16,7 @@ from landslide_tf.terrain import Grid
 
 
 class Reference:
-    """What is there, on a grid; to be closed, or entered. One thread reads it.
+    """True landslides on a grid, read by one thread; close it after use.
 
     Args:
         path: Polygons, or a raster of any grid.

@@ -79,7 +79,7 @@ def new_objects(
     min_area: float = 0,
     cell_area: ArrayLike | None = None,
 ) -> list[NewObject]:
-    """Lists the landslides that are new between one date and the next.
+    """Lists the new landslides between consecutive dates.
 
     After Xia et al. 2021, section 4.2. Objects are the 8-connected components of
     `new_landslides` of each pair of dates. What lay under ignored pixels is not known

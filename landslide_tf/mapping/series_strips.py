@@ -146,7 +146,7 @@ class FirstSteps:
 
 @dataclass(frozen=True)
 class NewObject:
-    """A landslide that is new on one date.
+    """A new landslide of one date.
 
     Attributes:
         id: 1..n over all dates, by date and then in reading order.

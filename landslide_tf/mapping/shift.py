@@ -21,7 +21,7 @@ _AROUND = 3  # pixels around the peak that belong to it
 
 
 def estimate_shift(before: ArrayLike, after: ArrayLike) -> tuple[float, float] | None:
-    """Estimates by phase correlation how far a map lies from an earlier one.
+    """Estimates the shift between two maps by phase correlation.
 
     The outlines of the classes are correlated (Kuglin and Hines 1975, Proceedings of
     the International Conference on Cybernetics and Society, 163–165), the peak is

@@ -50,7 +50,7 @@ class Interval:
 def score_of_matrices(
     matrices: IntArray | FloatArray, score: str, landslide: int
 ) -> FloatArray:
-    """Computes one score of many confusion matrices at once.
+    """Computes one score of many confusion matrices.
 
     Args:
         matrices: Counts, shape (..., classes, classes), rows = reference.
@@ -99,7 +99,7 @@ def paired_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Estimates by how much a second model's statistic is above a first one's.
+    """Estimates the difference of a statistic between two models, with its interval.
 
     Both models saw the same images. Images are drawn with replacement, the same ones
     for both, their counts are summed and the statistic taken of the sums; models with

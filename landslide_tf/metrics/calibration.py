@@ -22,7 +22,7 @@ PIXELS = 200_000
 
 
 class ReliabilityAccumulator(Accumulator):
-    """Confidence against accuracy in bins of confidence, counted on the host.
+    """Accumulates accuracy by bins of confidence, on the host.
 
     Of M bins of equal width, bin k holds the pixels with a confidence in
     (k/M, (k+1)/M], and 0 belongs to the first (Guo et al. 2017, equations 1 to 3).
@@ -153,7 +153,7 @@ def expected_calibration_error(
     landslide_class: LandslideClass | None = None,
     ignore_value: int | None = 255,
 ) -> float:
-    """Returns the expected calibration error of pixels in memory.
+    """Returns the expected calibration error of pixels.
 
     Args:
         probabilities: Shape (..., classes), or (..., 1) of sigmoid models.
@@ -220,7 +220,7 @@ def apply_temperature(probabilities: ArrayLike, temperature: float) -> FloatArra
 
 
 class LogitSample:
-    """A bounded random sample of the labelled pixels that stream by.
+    """A bounded random sample of labelled pixels from a stream.
 
     Every pixel draws a number, the lowest stay: each has the same chance, and the same
     seed and order of pixels give the same sample, whatever the size of the batches.

@@ -18,7 +18,7 @@ SMALLEST_SHARE = 1e-6
 def class_weights(
     shares: ArrayLike, rule: WeightRule = "median_frequency"
 ) -> list[float]:
-    """Returns loss weights that lift rare classes.
+    """Returns loss weights that emphasise rare classes.
 
     - `"median_frequency"`: w_c = median(f) / f_c, the median over the classes that are
       there; absent classes get 0 (Eigen and Fergus 2015, section 6.3.2, whose f_c
@@ -53,7 +53,7 @@ def class_weights(
 
 
 def prior_bias(shares: ArrayLike, *, sigmoid: bool = False) -> list[float]:
-    """Returns the classifier's bias with which untrained scores are the shares.
+    """Returns the initial bias with which a classifier predicts the class shares.
 
     A network whose last layer starts with this bias does not spend its first steps on
     learning that landslides are rare (Lin et al. 2017, section 3.3). For a loss with

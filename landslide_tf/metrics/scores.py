@@ -23,7 +23,7 @@ AVERAGES = ("oa", "miou", "mean_f1", "mean_precision", "mean_recall", "g_mean")
 
 
 class OneClassWarning(UserWarning):
-    """Scores are of a reference in which only one class occurs.
+    """Warning that the reference contains only one class.
 
     Example:
         >>> import warnings
@@ -173,7 +173,7 @@ class Scores:
 
 
 def warn_of_one_class(scores: Scores, reference: str) -> None:
-    """Warns where scores say nothing: the reference holds one class only, or none.
+    """Warns if scores are meaningless because the reference has at most one class.
 
     A prediction that calls every pixel the one class is then perfect, whatever a model
     has learnt.
@@ -320,7 +320,7 @@ def _without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def cas_scores(scores: Scores, *, landslide: int) -> dict[str, float]:
-    """Returns what the CAS Landslide benchmark prints, in percent.
+    """Returns the scores of the CAS Landslide benchmark, in percent.
 
     In its table (Xu et al. 2024, Scientific Data 11, 12; the data set's repository)
     precision, recall and IoU are those of the landslide class, while "F1 score" is the

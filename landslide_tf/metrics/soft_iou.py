@@ -17,7 +17,7 @@ _EPSILON = 1e-7
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class SoftIoU(keras.metrics.Metric):
-    """Mean over images of the IoU with probabilities in place of decisions.
+    """Mean IoU over images, computed with probabilities instead of decisions.
 
     Of each image I = Σ p·y and U = Σ (p + y) − I, then (I + ε) / (U + ε) with ε = 10⁻⁷:
     1 where neither labels nor prediction hold any landslide. As in the code released

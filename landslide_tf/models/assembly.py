@@ -350,7 +350,7 @@ def load_whole_weights(
 
 
 def total_stride(model: keras.Model) -> int:
-    """Returns by how much a network's deepest features are smaller than its image.
+    """Returns the ratio of the image size to that of a network's deepest features.
 
     Shifting an image by a multiple of it shifts the features alike: tiles of a scene
     start at multiples of it.

@@ -35,7 +35,7 @@ NORMS = "bn"
 
 
 def freeze(model: keras.Model, *names: str) -> list[str]:
-    """Keeps the weights of layers as they are while the others train.
+    """Freezes the weights of layers while the others train.
 
     Compile the model afterwards. A frozen batch normalisation uses its moving means.
 

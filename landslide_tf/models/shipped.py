@@ -19,7 +19,7 @@ _FREE = ("weights", "skip_head", "name", "dropout", "decoder_dropout")
 
 
 def list_weights(pattern: str = "*") -> list[str]:
-    """Lists the names that `weights` of the networks takes.
+    """Lists the shipped weights, for the argument `weights` of the networks.
 
     Args:
         pattern: Shell wildcards.

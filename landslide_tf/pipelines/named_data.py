@@ -27,7 +27,7 @@ _SIZE = 224  # of images with one class each
 
 
 def default_selection(description: DataDescription) -> InputSelection:
-    """Returns the channels that a network takes where nothing else is said.
+    """Returns the default channels of a network.
 
     Args:
         description: What the data set says about itself.

@@ -91,7 +91,7 @@ def _fits(name: str, patterns: Sequence[str]) -> bool:
 
 
 def default_rounds(region: str, examples: int) -> int:
-    """Returns how often each example is rotated and blurred.
+    """Returns the default numbers of rotated and blurred copies per example.
 
     Args:
         region: Name of the region; the ecoregions have the published numbers.

@@ -102,7 +102,7 @@ def branch_map(
 
 @dataclass(frozen=True)
 class Degradation:
-    """A harm done to 8-bit images, the same for an image in every process.
+    """A degradation of 8-bit images that is the same for an image in every process.
 
     Attributes:
         kind: `"noise"` (Gaussian, independent of pixel and channel) or `"blur"`

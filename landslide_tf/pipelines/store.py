@@ -136,7 +136,7 @@ class ChosenExamples(Sequence[Example]):
 
 @dataclass
 class ExampleStore:
-    """Examples addressed by number, wherever they are: built set, arrays, memory.
+    """Examples by number, from a built data set, arrays or memory.
 
     Attributes:
         description: What the data set says about itself.
@@ -321,7 +321,7 @@ def from_examples(
 
 
 def sample_examples(store: ExampleStore, count: int, seed: int) -> ExampleStore:
-    """Draws some examples at random; more of one seed add to fewer.
+    """Draws examples at random; larger draws of one seed contain smaller ones.
 
     Args:
         store: The examples.

@@ -56,7 +56,7 @@ _CACHE = 2**27  # bytes
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` made.
+    """Result of `prepare`.
 
     Attributes:
         folder: The folder, to be named as `--data-dir`.

@@ -67,7 +67,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Options:
-    """How scenes become examples.
+    """Options for turning scenes into examples.
 
     Attributes:
         bands: Number from 1, or name, of each band in the images: these are kept and

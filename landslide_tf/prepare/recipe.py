@@ -37,7 +37,7 @@ _SPREAD = 0.229 / _COLOUR[1]
 
 
 class Statistics(NamedTuple):
-    """Of each band of an image, of scaled values (0 to about 255) over 255.
+    """Mean and standard deviation of each band, as shares of 255.
 
     Attributes:
         mean: Means.

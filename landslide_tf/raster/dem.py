@@ -31,7 +31,7 @@ from landslide_tf.terrain.units import elevation_unit
 
 @dataclass(frozen=True, init=False)
 class DemFiles:
-    """An elevation model: its files, and what they do not say themselves.
+    """An elevation model: its files, and facts that the files do not contain.
 
     Attributes:
         paths: One file, or tiles of one system, cell size and unit; where tiles

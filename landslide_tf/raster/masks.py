@@ -34,7 +34,7 @@ _BLOCK = 2048  # side of the windows in which a pixel that counts is looked for
 
 @dataclass(frozen=True)
 class Mask:
-    """A raster of pixels that do not count, such as clouds.
+    """A raster of pixels to leave out, such as clouds.
 
     Attributes:
         path: The file, any grid and system, one band.
@@ -78,7 +78,7 @@ class Mask:
 
 @dataclass(frozen=True)
 class MaskFiles:
-    """The files that say which pixels of a scene count.
+    """Files that define which pixels of a scene are used.
 
     Attributes:
         within: Polygons; what lies outside of them does not count.

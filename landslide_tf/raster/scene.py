@@ -35,7 +35,7 @@ NDVI = "ndvi"
 
 @dataclass(frozen=True)
 class Scene:
-    """Files of a scene and the grid they are read on.
+    """Files of a scene and the grid on which they are read.
 
     Attributes:
         id: Name of the scene.

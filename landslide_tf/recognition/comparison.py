@@ -33,7 +33,7 @@ VEGETATED = 0.3
 
 
 def spread(landslide: ArrayLike, pixels: int) -> NDArray[np.bool_]:
-    """Widens landslides, so that maps which lie off each other still meet.
+    """Widens landslides, so that maps with a small shift still overlap.
 
     Args:
         landslide: Boolean mask (H, W).
@@ -57,7 +57,7 @@ def spread(landslide: ArrayLike, pixels: int) -> NDArray[np.bool_]:
 def new_pixels(
     after: ArrayLike, before: ArrayLike, *, buffer: int = 0
 ) -> NDArray[np.bool_]:
-    """Returns what is landslide after the event and was none before.
+    """Returns the pixels that are landslide after the event and were not before.
 
     Args:
         after: Boolean mask (H, W).
@@ -77,7 +77,7 @@ def new_pixels(
 def change_classes(
     overlap: FloatArray, pre_existing: float = PRE_EXISTING
 ) -> list[ChangeClass]:
-    """Names what objects are by the share of them that was landslide before.
+    """Classifies objects by the share that was landslide before.
 
     Args:
         overlap: Shares (N,) in [0, 1]; NaN where the map before says nothing.
@@ -104,7 +104,7 @@ def change_classes(
 
 
 class VegetationIndex:
-    """An index of vegetation of two images on one grid.
+    """Vegetation index of two images on one grid.
 
     NDVI where both images have a near-infrared band; else the excess green 2g − r − b
     of the shares of the three colours. An instance belongs to one thread.

@@ -45,7 +45,7 @@ _AREAS = ("area_m2", "area_px")
 
 @dataclass(frozen=True)
 class Recognition:
-    """What was recognised.
+    """Result of the recognition scheme.
 
     Attributes:
         folder: Where everything is written.
@@ -78,7 +78,7 @@ def check_recognition(
     read: Sequence[FilePath | None] = (),
     with_maps: bool = False,
 ) -> None:
-    """Refuses a folder that holds what is read, or what the scheme did not write.
+    """Checks that an output folder holds no input and no unrelated file.
 
     Args:
         maps: What is looked at.

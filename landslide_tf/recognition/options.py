@@ -20,7 +20,7 @@ PRE_EXISTING = 0.5
 
 @dataclass(frozen=True)
 class Maps:
-    """What the scheme looks at.
+    """Inputs of the recognition scheme.
 
     Attributes:
         after: Class map of the date after the event, with a coordinate system.
@@ -55,7 +55,7 @@ class Maps:
 
 @dataclass(frozen=True)
 class SchemeOptions:
-    """How landslides are recognised.
+    """Options of the recognition scheme.
 
     Attributes:
         rules: The geologic filter; empty = none.

@@ -16,7 +16,7 @@ from landslide_tf.terrain import Grid
 
 @dataclass(frozen=True)
 class Stage:
-    """What is left after a stage.
+    """Objects that remain after a stage.
 
     Attributes:
         name: `map`, `rules`, `change`, …

@@ -14,7 +14,7 @@ _SEVERAL = "+"
 
 
 def area_map(areas: Sequence[Mapping[str, str]]) -> list[str]:
-    """Draws where study areas lie: a frame in degrees, a letter an area, and a legend.
+    """Draws a map of study areas as text, one letter per area, with a legend.
 
     Args:
         areas: At least one: `name`, and `outline` as WKT in degrees of longitude and

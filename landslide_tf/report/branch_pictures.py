@@ -26,7 +26,7 @@ _OVER = 0.55  # how much the map covers the image
 
 @dataclass(frozen=True, kw_only=True)
 class BranchPicture:
-    """One image, what each branch sees and looks at, and how much each counts.
+    """One image with the input, Grad-CAM and weight of each branch.
 
     Attributes:
         id: The image's name.
@@ -62,7 +62,7 @@ class BranchPicture:
 
 
 def branch_grid(pictures: Sequence[BranchPicture], path: str | Path) -> Path:
-    """Draws one row an image: image, saliency, each branch's Grad-CAM, weights.
+    """Draws one row per image: image, saliency, Grad-CAM of each branch, weights.
 
     A warm colour is where a branch sees signs of a landslide; each map is scaled by
     its own maximum.

@@ -38,7 +38,7 @@ _OBJECTS = ("dp", "qp", "oe", "ce")
 def write_benchmark(
     folder: str | Path, *, title: str, summary: Summary
 ) -> dict[str, Path]:
-    """Writes what a benchmark has found so far.
+    """Writes the results of a benchmark so far.
 
     Args:
         folder: Where the files go; files of these names are replaced.
@@ -106,7 +106,7 @@ def _in_form_of(table: Summary) -> Section:
 def write_curve(
     folder: str | Path, *, title: str, points: Sequence[Point]
 ) -> dict[str, Path]:
-    """Writes what numbers of samples gave.
+    """Writes a learning curve over numbers of samples.
 
     Args:
         folder: Where the files go; files of these names are replaced.

@@ -43,7 +43,7 @@ _BY_REGION = {
 
 
 def write_continual(folder: str | Path, *, summary: Summary) -> dict[str, Path]:
-    """Writes what a comparison of continual methods has found so far.
+    """Writes the results of a comparison of continual methods so far.
 
     Args:
         folder: Where the files go; files of these names are replaced.

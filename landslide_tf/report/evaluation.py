@@ -68,7 +68,7 @@ def write_evaluation(
     pictures: Sequence[Picture | Mapping[str, Any]],
     facts: Mapping[str, Cell],
 ) -> dict[str, Path]:
-    """Writes everything a reader or a program wants to know of an evaluation.
+    """Writes an evaluation as page, tables and JSON.
 
     Args:
         folder: Where the files go; made when missing, files of these names replaced.
@@ -137,7 +137,7 @@ def check_evaluation_folder(
     read: Iterable[str | Path | None] = (),
     overwrite: bool = False,
 ) -> None:
-    """Refuses a folder whose files of an evaluation's names are of something else.
+    """Checks that an evaluation overwrites no input and no unrelated file.
 
     Args:
         folder: Where the files of an evaluation go; those of an earlier one may be

@@ -69,7 +69,7 @@ def write_evidential(
     degraded: Mapping[str, Mapping[str, float]],
     pictures: Sequence[BranchPicture | Mapping[str, Any]] = (),
 ) -> dict[str, Path]:
-    """Writes everything a reader or a program wants to know of branches and fusion.
+    """Writes an evaluation of branches and fusion as page, tables and JSON.
 
     Args:
         folder: Where the files go; made when missing, files of these names replaced.

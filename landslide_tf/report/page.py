@@ -62,7 +62,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyNumbers:
-    """A row of numbers that a reader should see first.
+    """A row of key numbers at the top of a page.
 
     Attributes:
         numbers: (label, value, remark) of each; the remark may be empty.
@@ -86,7 +86,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Link:
-    """A line that leads to another file.
+    """A link to another file.
 
     Attributes:
         text: What a reader finds there.

@@ -45,7 +45,7 @@ _FACTOR_STYLES: dict[str, _Style] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One example as it is shown.
+    """One example of a picture.
 
     Attributes:
         id: The example's name.
@@ -118,7 +118,7 @@ def prediction_grid(
     *,
     factors: Sequence[str] = ("slope",),
 ) -> Path:
-    """Draws one row an example: image, factors, truth, prediction, outlines.
+    """Draws one row per example: image, factors, truth, prediction, outlines.
 
     The last panel shows the landslides of truth and prediction as outlines over the
     image, white where the two lines meet. Ignored pixels and missing factor values are

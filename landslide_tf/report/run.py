@@ -87,7 +87,7 @@ def is_run_page(path: Path) -> bool:
 def learning_curves(
     epochs: Sequence[Mapping[str, str]], names: Sequence[str] | None = None
 ) -> list[Chart]:
-    """Draws training and validation values over the epochs, one chart a metric.
+    """Draws training and validation values over the epochs, one chart per metric.
 
     Args:
         epochs: Rows of `metrics.csv`, as `csv.DictReader` gives them: `epoch`, counted
@@ -123,7 +123,7 @@ def _facts(caption: str, facts: Mapping[str, object]) -> Table:
 
 
 def evaluation_section(folder: Path) -> Section:
-    """Arranges what `write_evaluation` wrote: pictures, scores, and how they came.
+    """Arranges pictures, scores and facts of an evaluation.
 
     Args:
         folder: The folder it wrote.

@@ -23,7 +23,7 @@ _MINUS = "\u2212"
 
 
 def format_cell(value: object, digits: int = 4) -> str:
-    """Writes one cell for readers.
+    """Formats one table cell.
 
     Args:
         value: Text, a count, a real number, nothing, or what has a text.
@@ -116,7 +116,7 @@ def csv_text(header: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def json_text(value: object) -> str:
-    """Writes JSON that every parser reads: NaN and infinities become `null`.
+    """Writes strict JSON: NaN and infinities become `null`.
 
     Args:
         value: Mappings, sequences, arrays, NumPy scalars, paths, text and numbers.

@@ -37,7 +37,7 @@ Inputs = Mapping[str, NDArray[Any]]
 
 
 class Client:
-    """A model on a server that speaks as TensorFlow Serving does.
+    """A client for a model on TensorFlow Serving or a compatible server.
 
     Nothing is sent before the first question. A request that finds the server
     unavailable is sent again, after pauses that are drawn at random; no other is.

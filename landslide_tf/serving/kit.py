@@ -52,7 +52,7 @@ _PADDING = """\
 
 
 def check_kit(folder: str | Path, read: Iterable[str | Path | None] = ()) -> None:
-    """Refuses a folder for the server's files that is read or holds something else.
+    """Checks that a folder for the server's files holds no input and no unrelated file.
 
     Args:
         folder: The folder.
@@ -93,7 +93,7 @@ def write_kit(
     batch_sizes: Sequence[int] = BATCH_SIZES,
     stable: int | None = None,
 ) -> list[Path]:
-    """Writes what TensorFlow Serving is started with, for a model's newest version.
+    """Writes the files that start TensorFlow Serving with a model's newest version.
 
     `models.config` serves the newest version and the one before with the labels
     `stable` and, for the newest, `canary`; `compose.yaml` and `kubernetes.yaml` start

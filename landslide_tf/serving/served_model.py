@@ -144,7 +144,7 @@ class ServedModel:
 def load(
     folder: str | Path, *, runtime: Runtime | None = None
 ) -> ServedModel | ConvertedModel:
-    """Loads what `export` wrote.
+    """Loads an exported model.
 
     Args:
         folder: The model's folder, for its newest version, one version's folder, or a

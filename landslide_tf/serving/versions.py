@@ -62,7 +62,7 @@ def told(folder: str | Path, doing: str) -> Iterator[None]:
 
 
 def versions(folder: str | Path) -> list[int]:
-    """Lists the versions of a model, unordered; none where there is no folder.
+    """Lists the versions of a model, unordered; empty if the folder does not exist.
 
     Args:
         folder: The model's folder, local or an address as text.
@@ -126,7 +126,7 @@ def upload(written: Path, address: str) -> None:
 
 
 def check_export(folder: str | Path, read: Iterable[str | Path | None] = ()) -> None:
-    """Refuses a folder for the versions of a model that is read or something else.
+    """Checks that a folder for versions of a model holds no input or unrelated file.
 
     Args:
         folder: The model's folder.

@@ -48,7 +48,7 @@ def _operation(name: str) -> _Operation:
 
 
 def dihedral(array: NDArray[Any], name: str) -> NDArray[Any]:  # keeps any dtype
-    """Returns the pixels of `array` turned or mirrored.
+    """Returns `array` rotated or flipped.
 
     Args:
         array: (H, W, …), any dtype.
@@ -78,7 +78,7 @@ def dihedral(array: NDArray[Any], name: str) -> NDArray[Any]:  # keeps any dtype
 
 
 def dihedral_transform(transform: Affine, shape: tuple[int, int], name: str) -> Affine:
-    """Returns where the pixels of a turned or mirrored image lie.
+    """Returns the transform of a rotated or flipped image.
 
     Args:
         transform: From columns and rows of the image to coordinates.
@@ -114,7 +114,7 @@ def _swaps(operation: _Operation) -> bool:
 
 
 def dihedral_aspect(aspect: FloatArray, name: str) -> FloatArray:
-    """Returns an aspect image turned or mirrored, azimuths included.
+    """Returns a rotated or flipped aspect image, with adjusted azimuths.
 
     The picture turns, and so does the azimuth that each pixel holds: what the
     result says is what `terrain.aspect` says of the elevation model turned alike.
@@ -152,7 +152,7 @@ def dihedral_aspect(aspect: FloatArray, name: str) -> FloatArray:
 def dihedral_factors(
     factors: FloatArray, kinds: Sequence[object], name: str
 ) -> FloatArray:
-    """Returns terrain factors turned or mirrored, their angles included.
+    """Returns rotated or flipped terrain factors, with adjusted angles.
 
     Args:
         factors: (H, W, F) float in raw units.
@@ -208,7 +208,7 @@ def dihedral_mean(
     inputs: Mapping[str, FloatArray],
     kinds: Sequence[object],
 ) -> FloatArray:
-    """Averages a prediction over the eight symmetries of the square.
+    """Averages a prediction over the eight flips and rotations of the image.
 
     Args:
         predict: From arrays as `inputs` to values (B, H, W, channels).

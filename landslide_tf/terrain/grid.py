@@ -21,7 +21,7 @@ WGS84 = (6378137.0, 298.257223563)  # semi-major axis in metres, inverse flatten
 
 @dataclass(frozen=True)
 class Grid:
-    """A raster's place on the ground.
+    """Position, size and coordinate system of a raster.
 
     Attributes:
         crs: Coordinate reference system, anything `CRS.from_user_input` reads, of

@@ -36,7 +36,7 @@ def slope(
     gdal_compat: bool = False,
     dtype: DTypeLike = np.float32,
 ) -> FloatArray:
-    """Returns the steepness of the ground.
+    """Returns the slope of the ground.
 
     `t = z_factor·√(gx² + gy²) / scale` with the gradient (gx, gy) of Horn (1981) or
     of Zevenbergen and Thorne (1987); the slope is `atan t`, or `100·t` percent.
@@ -107,7 +107,7 @@ def aspect(
     gdal_compat: bool = False,
     dtype: DTypeLike = np.float32,
 ) -> FloatArray:
-    """Returns the direction in which the ground falls.
+    """Returns the aspect: the direction in which the ground falls.
 
     `atan2(gx, gy)` of the downslope vector (east, north) of Horn (1981) or of
     Zevenbergen and Thorne (1987). Unlike `gdaldem aspect`, whose result is right
@@ -172,7 +172,7 @@ def hillshade(
     edges: Edges = "compute",
     nodata: float | None = None,
 ) -> NDArray[np.uint8]:
-    """Returns the ground lit by the sun, as `gdaldem hillshade` does.
+    """Returns the hillshade, as computed by `gdaldem hillshade`.
 
     With the sun at azimuth A and altitude h and the scaled gradient (X, Y):
     `c = (sin h + cos h·(X sin A + Y cos A)) / √(1 + X² + Y²)` (Horn, 1981), and

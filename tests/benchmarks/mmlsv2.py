@@ -59,7 +59,7 @@ def main():
             cells = (
                 "{value:.3f} [{low:.3f}, {high:.3f}]".format(**found[s]) for s in SCORES
             )
-            rows.append([model, data, "8 sides" if tta else "", found["tiles"], *cells])
+            rows.append([model, data, "yes" if tta else "", found["tiles"], *cells])
             print(*rows[-1], flush=True)
     record = {
         "command": " ".join(["python -m tests.benchmarks.mmlsv2", *sys.argv[1:]]),

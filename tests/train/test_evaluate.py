@@ -181,7 +181,10 @@ def test_over_eight_sides_is_the_mean_of_turned_predictions(run, examples, tiny_
     found = evaluate_run(run, tta=True, session=Session(tiny_data), pictures=0)
     # Means that are all but equal may be told apart otherwise.
     assert np.abs(found.matrices - np.stack(counts)).sum() <= 8
-    assert found.facts["test-time augmentation"] == "mean of eight sides"
+    assert (
+        found.facts["test-time augmentation"]
+        == "mean over the eight flips and rotations"
+    )
     plain = evaluate_run(run, session=Session(tiny_data), pictures=0)
     assert "test-time augmentation" not in plain.facts
     assert not np.array_equal(plain.matrices, found.matrices)

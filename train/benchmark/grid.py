@@ -79,7 +79,7 @@ class Grid(Section):
 
 @dataclass(frozen=True)
 class GridChoice:
-    """What to train of a grid, and on what; empty is what the grid says.
+    """Selection of rows, data and seeds of a grid; empty selects all.
 
     Attributes:
         models: Names of rows, of their recipes or of their networks.

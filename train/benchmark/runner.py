@@ -107,7 +107,7 @@ class BenchmarkFolder:
 def run_grid(
     planned: Sequence[GridRun], folder: str | Path, session: Session
 ) -> Iterator[tuple[GridRun, bool]]:
-    """Trains and evaluates what of a grid is not yet recorded.
+    """Trains and evaluates the runs of a grid that are not yet recorded.
 
     Every run is a process of its own, as if it were trained alone. A run that was
     interrupted is resumed where it stopped.
@@ -235,7 +235,7 @@ def summarize_grid(
     folder: str | Path,
     tables: Sequence[GridTable] = (),
 ) -> Summary:
-    """Compares the rows of a grid as far as they are recorded.
+    """Compares the recorded rows of a grid.
 
     Args:
         planned: The runs, from `load_grid`; the first row is what others are compared

@@ -136,7 +136,7 @@ class MatrixFolder:
 def run_matrix(
     planned: Sequence[MatrixRun], folder: str | Path, session: Session | None = None
 ) -> Iterator[tuple[MatrixRun, bool]]:
-    """Trains what of a comparison is not yet there, in this process.
+    """Trains the missing runs of a comparison, in this process.
 
     Args:
         planned: From `plan_matrix`.

@@ -30,7 +30,7 @@ _TENSORFLOW = ("joint_all", "ewc")
 
 @dataclass(frozen=True)
 class MethodOptions:
-    """What the baselines need beyond a recipe.
+    """Options of the baselines besides the recipe.
 
     Attributes:
         ewc_strength: λ of elastic weight consolidation, above 0.

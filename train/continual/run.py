@@ -115,7 +115,7 @@ def train_continual(
 def resume_continual(
     folder: str | Path, session: Session | None = None, done: StepDone | None = None
 ) -> ContinualFolder:
-    """Resumes a continual training, to the end that it would have had.
+    """Resumes an interrupted continual training with the same result.
 
     More regions may have been added to the end of the folder's `recipe.yaml`: a
     finished training is then resumed with them.
@@ -233,7 +233,7 @@ def describe_network(
 def of_region(
     metadata: ModelMetadata, network: keras.Model, region: str
 ) -> tuple[ModelMetadata, keras.Model]:
-    """Returns metadata and network of one region alone.
+    """Returns metadata and network of one region.
 
     Args:
         metadata: Of the whole network.

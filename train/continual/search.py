@@ -96,7 +96,7 @@ def tune_continual(
     session: Session | None = None,
     report: Callable[[Outcome], None] | None = None,
 ) -> SearchFolder:
-    """Draws recipes around one at random, trains each and keeps the best.
+    """Searches at random around a recipe and returns the best one.
 
     A trial's score is the selection value of its steps, the mean over all but the
     first: validation soft Dice + λ · preservation with **the recipe's own** λ, so that

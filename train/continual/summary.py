@@ -25,7 +25,7 @@ Summary = dict[str, Any]  # JSON values, NaN for undefined numbers
 
 
 def summarize_matrix(planned: Sequence[MatrixRun], folder: str | Path) -> Summary:
-    """Computes matrices, forgetting and transfer as far as methods are there.
+    """Computes matrices, forgetting and transfer of the methods that are recorded.
 
     Args:
         planned: From `plan_matrix`.

@@ -1,4 +1,4 @@
-"""Evaluation of trained branches and of their fusion, over seeds and harmed images."""
+"""Evaluation of branches and of their fusion, over seeds and degraded images."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ Methods: TypeAlias = Mapping[str, Method]
 
 @dataclass(frozen=True)
 class EvidentialEvaluation:
-    """What an evaluation of branches found.
+    """Result of an evaluation of branches.
 
     Attributes:
         facts: What was evaluated and how, for a report's head.
@@ -122,27 +122,27 @@ def evaluate_branches(
     session = Session(data_dir, manual_dir)
     fitted: list[dict[str, float]] = []
     raw: list[Methods] = []
-    harmed: dict[str, list[Methods]] = {"none": []}
+    degraded: dict[str, list[Methods]] = {"none": []}
     for folder in found:
         report(f"evaluating {folder.path}")
         networks: Networks = {}
         validation = predict_part(folder, "validation", session, networks=networks)
         fitted.append(fit_temperatures(join(validation)))
-        for harm in (None, *(DEGRADATIONS if degradations else ())):
+        for degradation in (None, *(DEGRADATIONS if degradations else ())):
             table = join(
                 predict_part(
-                    folder, "test", session, degradation=harm, networks=networks
+                    folder, "test", session, degradation=degradation, networks=networks
                 )
             )
-            if harm is None:
+            if degradation is None:
                 raw.append(score_methods(table))
-            own = harmed.setdefault("none" if harm is None else harm.name, [])
+            own = degraded.setdefault(getattr(degradation, "name", "none"), [])
             own.append(score_methods(calibrated(table, fitted[-1])))
-    clean = harmed["none"]
+    clean = degraded["none"]
     degraded = {
         method: {
             name: float(np.mean([seed[method].scores["accuracy"] for seed in seeds]))
-            for name, seeds in harmed.items()
+            for name, seeds in degraded.items()
         }
         for method in clean[0]
     }

@@ -182,7 +182,7 @@ def _is_fused(path: Path) -> bool:
 def evidential_model(
     folder: str | Path, variant: Variant = "inverse", command: str | None = None
 ) -> tuple[keras.Model, ModelMetadata]:
-    """Joins trained branches to one network with saliency and fusion in its graph.
+    """Joins trained branches into one network that includes saliency and fusion.
 
     Args:
         folder: A folder of `train_branches`.

@@ -71,7 +71,7 @@ def import_weights(
     command: str | None = None,
     overwrite: bool = False,
 ) -> RunFolder:
-    """Makes a run that predicts as trained weights do, on any backend of Keras.
+    """Makes a run from trained weights, on any backend of Keras.
 
     The run can be evaluated and exported; without checkpoints, it cannot be resumed.
     Of a `model` without a run it is like, there is no recipe, so that it can be

@@ -30,7 +30,7 @@ Cell: TypeAlias = str | int | float | None
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended.
+    """Result of a trial.
 
     Attributes:
         trial: Number of the trial, from 0.

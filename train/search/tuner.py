@@ -37,7 +37,7 @@ TUNER, ADDRESS, PORT = (
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How to search.
+    """Options of a search.
 
     Attributes:
         oracle: What chooses the trials: `"random"`, `"hyperband"` or `"bayesian"`.
@@ -71,7 +71,7 @@ def tune(
     session: Session | None = None,
     report: Callable[[Outcome], None] | None = None,
 ) -> SearchFolder:
-    """Searches around a recipe for one with a better value of its monitor.
+    """Searches around a recipe for a better value of its monitor.
 
     The first trial is the recipe itself. Each trial is a run folder below `trials`,
     with its exact score; `trials.csv` and `trials.md` list them and `best.yaml` is the

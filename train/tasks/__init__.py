@@ -19,5 +19,5 @@ TASKS: dict[TaskName, type[Task]] = {
 
 
 def task_of(recipe: Recipe) -> Task:
-    """Returns what a recipe is trained for."""
+    """Returns the task of a recipe."""
     return TASKS[recipe.task](recipe)

@@ -24,7 +24,7 @@ def adapt_recipe(
     aux_layer: str | None = None,
     changes: Sequence[str] = (),
 ) -> Recipe:
-    """Returns the recipe that goes on with a run, adapting to another region.
+    """Returns the recipe that continues a run and adapts it to another region.
 
     Data, network and seed are the run's; loss, optimiser, schedule, augmentation,
     length and the adaptation itself are the method's.

@@ -58,7 +58,7 @@ class FinetuneOptions:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """What a number of samples gave.
+    """Scores for one number of samples.
 
     Attributes:
         samples: Labelled examples of the target that were trained with; 0 = none.
@@ -89,7 +89,7 @@ def finetune_recipe(
     options: FinetuneOptions | None = None,
     session: Session | None = None,
 ) -> Recipe:
-    """Returns the recipe that goes on with a run on other data.
+    """Returns the recipe that continues a run on other data.
 
     A tenth of the learning rate, constant, for at most 20 epochs of at least four
     batches; a quarter as many further examples, at least one, choose the epoch.

@@ -23,7 +23,7 @@ def check_encoder(
     output_stride: int,
     multi_grid: Sequence[int] | None,
 ) -> None:
-    """Refuses arguments that no encoder has.
+    """Checks the arguments of an encoder.
 
     Args:
         backbone: One of `ENCODERS`.

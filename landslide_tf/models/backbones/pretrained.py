@@ -233,7 +233,7 @@ def check_stem(stem: Stem | None, bands: int, normalization: Normalization) -> N
 
 
 def stem_kernel(rgb: FloatArray, bands: int, stem: Stem) -> FloatArray:
-    """Makes the kernel of a first convolution from that for red, green and blue.
+    """Derives the kernel of a first convolution from that for red, green and blue.
 
     Args:
         rgb: Kernel of shape (height, width, 3, filters), bands red, green, blue.

@@ -103,7 +103,7 @@ def resnet(
     multi_grid: Sequence[int] | None = None,
     width: float = 1.0,
 ) -> dict[str, Tensor]:
-    """Builds a ResNet encoder (He et al. 2016) with dilation in place of late strides.
+    """Builds a ResNet encoder (He et al. 2016) with dilation instead of late strides.
 
     A stride is removed by the exact à-trous rule: every 3 × 3 convolution behind it
     is dilated, so that each second pixel of the result equals the strided network's

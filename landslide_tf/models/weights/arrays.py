@@ -37,7 +37,7 @@ _DAMAGED = (*UNREADABLE, IndexError, TypeError, MemoryError, OverflowError)
 
 @dataclass(frozen=True)
 class WeightFile:
-    """What a file of weights holds.
+    """Contents of a weight file.
 
     Attributes:
         path: The file.

@@ -32,7 +32,7 @@ MAX_SIDE = 1200
 
 @dataclass(frozen=True, kw_only=True)
 class MapDate:
-    """What a page shows of one date.
+    """Data of one date on a page.
 
     Attributes:
         name: What the reader calls it: a date, or the file's name.
@@ -93,7 +93,7 @@ def check_map_page(
     dem: DemFiles | None = None,
     nodata: float | None = None,
 ) -> None:
-    """Refuses files that a page could not show with a map, before anything expensive.
+    """Checks, before anything expensive, that a page can show the files with a map.
 
     Args:
         path: The (first) map.
