@@ -19,11 +19,12 @@ class AdaptationSection(BaseModel):
 
     target: str = Field(
         description="`name[/config][:split]` of the region to adapt to, by default its "
-        "`train`; labels are not looked at"
+        "`train`; its labels are not used"
     )
     validation: str | None = Field(
         None,
-        description="split of the target whose maps are watched, without labels; None "
+        description="split of the target whose maps are monitored, without labels; "
+        "None "
         "is the one that is trained with",
     )
     arrays: str | None = Field(
@@ -37,46 +38,55 @@ class AdaptationSection(BaseModel):
     aux_segmentation: NonNegative = Field(
         0.5, description="weight of the second classifier's segmentation loss"
     )
-    weight: NonNegative = Field(0.01, description="weight of deceiving on the output")
+    weight: NonNegative = Field(
+        0.01, description="weight of the adversarial loss on the output"
+    )
     aux_weight: NonNegative = Field(
-        0.002, description="weight of deceiving with the second classifier"
+        0.002, description="weight of the adversarial loss on the second classifier"
     )
     game: Literal["cross_entropy", "least_squares"] = Field(
-        "cross_entropy", description="loss of the discriminators and against them"
+        "cross_entropy", description="form of the adversarial loss"
     )
     label_noise: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.3, description="how far the discriminators' labels are drawn off 0 and 1"
+        0.3,
+        description="largest random distance of the discriminators' labels from 0 and "
+        "1",
     )
     learning_rate: Annotated[float, Field(gt=0)] = Field(
-        1e-4, description="of the discriminators' Adam; follows the schedule"
+        1e-4,
+        description="learning rate of the discriminators' Adam; follows the schedule",
     )
-    filters: Count = Field(64, description="channels of their first layer")
+    filters: Count = Field(
+        64, description="channels of the discriminators' first layer"
+    )
     kernel_initializer: Literal["he_normal", "glorot_uniform"] = Field(
-        "he_normal", description="how their kernels start"
+        "he_normal", description="initialiser of the discriminators' kernels"
     )
     freeze_affine: bool = Field(
         False,
-        description="batch norms keep scale and shift; their statistics still move",
+        description="freeze scale and shift of batch norms; their statistics still "
+        "change",
     )
     rate_of_generator: bool = Field(
         False,
-        description="as ADANet's released trainer: discriminators run at the network's "
+        description="as in ADANet's released trainer: discriminators use the network's "
         "learning rate and `learning_rate` is ignored",
     )
     inference_after: Count | None = Field(
         None,
-        description="as ADANet's released trainer, where it is 1000: steps after which "
+        description="as in ADANet's released trainer, where it is 1000: steps after "
+        "which "
         "the network trains without dropout and with fixed batch norm statistics, to "
         "the end of the epoch",
     )
     oracle: bool = Field(
         False,
-        description="look at the target's validation labels, for comparison only: the "
+        description="use the target's validation labels, for comparison only: the "
         "result is no longer unsupervised and says so",
     )
     select: Selection = Field(
         "last",
-        description="which epoch is kept: the last; the surest on the target among "
+        description="epoch to keep: the last; the most certain on the target among "
         "those that are good on the source; or the best on the target (`oracle`)",
     )
 

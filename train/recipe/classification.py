@@ -27,7 +27,7 @@ class ClassificationSection(BaseModel):
         "replicate", description="border of the saliency's gradient"
     )
     size: Annotated[int, Field(ge=1)] = Field(
-        224, description="side of what the network sees, pixels"
+        224, description="side of the network's input, pixels"
     )
     crop_area: tuple[Share, Share] = Field(
         (0.5, 1.0),
@@ -35,13 +35,14 @@ class ClassificationSection(BaseModel):
     )
     view: Literal["centre", "whole"] = Field(
         "centre",
-        description="what is evaluated: the centre of the image, or all of it squeezed "
-        "into a square, as `evidential_net` sees it",
+        description="part that is evaluated: the centre of the image, or the whole "
+        "image resized "
+        "to a square, as in `evidential_net`",
     )
     holdout: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="share of every class of `data.train` that is cut off, with seed "
-        "0, and validated on in place of `data.validation`",
+        description="share of every class of `data.train` that is held out, with seed "
+        "0, as validation instead of `data.validation`",
     )
 
     @field_validator("crop_area")

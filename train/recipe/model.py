@@ -30,12 +30,12 @@ class DataSection(Section):
 
     name: str = Field(description="`name[/config]` of a TFDS builder")
     train: str = Field("train", description="split to train on")
-    validation: str = Field("validation", description="split that selects the best")
+    validation: str = Field("validation", description="split that selects the epoch")
     test: str = Field("test", description="split that `evaluate` reports")
     samples: Count | None = Field(
         None,
-        description="examples of `train` that are taken, drawn by the seed, one with "
-        "landslide among them; None takes all",
+        description="number of examples of `train` to use, drawn by the seed, one with "
+        "landslide among them; None uses all",
     )
     validation_samples: Count | None = Field(
         None, description="the same for `validation`"
@@ -51,7 +51,8 @@ class DataSection(Section):
     )
     factors: list[str] = Field([], description="channels of the model's `factors`")
     fill: dict[str, float | Literal["median"]] = Field(
-        {}, description="value for missing pixels by channel; median = of training"
+        {},
+        description="value for missing pixels by channel; `median` is that of training",
     )
 
 
@@ -64,12 +65,14 @@ class ModelSection(Section):
     )
     branches: dict[str, list[str]] = Field(
         {},
-        description="`data.factors` that have a branch of their own, by its name; else "
+        description="groups of `data.factors` with separate branches, by branch name; "
+        "by default "
         "all share one",
     )
     stem: Literal["repeat", "zero"] | dict[str, Colour] | None = Field(
         None,
-        description="how `backbone_weights` serve other bands than red, green, blue: "
+        description="how `backbone_weights` are used for bands other than red, green, "
+        "blue: "
         "cycled, the first three only, or the colour of each band named; then "
         "`arguments.normalization` holds the mean, std and scale of the bands",
     )
@@ -78,14 +81,15 @@ class ModelSection(Section):
     )
     freeze: list[str] = Field(
         [],
-        description="layer names with shell wildcards that stay as they start, their "
-        "batch norm statistics too",
+        description="names of layers to freeze, with shell wildcards, including their "
+        "batch norm statistics",
     )
     freeze_norms: bool = Field(
-        False, description="all batch norms keep their statistics, scale and shift"
+        False, description="freeze statistics, scale and shift of all batch norms"
     )
     prior_bias: bool = Field(
-        False, description="the classifier starts with the classes' shares as its bias"
+        False,
+        description="initialise the classifier's bias from the shares of the classes",
     )
 
 

@@ -64,12 +64,13 @@ class LossSection(Section):
     class_weights: list[NonNegative] | Literal["median_frequency", "log"] | None = (
         Field(
             None,
-            description="one weight a class, or the rule that makes them from the "
+            description="one weight per class, or the rule that computes them from the "
             "shares of the classes in training",
         )
     )
     arguments: dict[str, float] = Field(
-        {}, description="further arguments of the loss, such as `gamma` of focal"
+        {},
+        description="further arguments of the loss, such as `gamma` of the focal loss",
     )
 
 
@@ -78,24 +79,27 @@ class OptimizerSection(Section):
 
     name: Literal["coupled_sgd", "sgd", "adam", "adamw"] = "adam"
     learning_rate: Positive = 1e-3
-    momentum: Share = Field(0.9, description="SGD only")
+    momentum: Share = Field(0.9, description="momentum, for SGD only")
     weight_decay: NonNegative = Field(
         0.0, description="coupled (L2) for coupled_sgd, decoupled for the others"
     )
     decay: Literal["kernels", "all"] = Field(
-        "kernels", description="what coupled_sgd decays"
+        "kernels", description="weights to which coupled_sgd applies decay"
     )
     head_multiplier: Positive = Field(
         1.0,
-        description="what the learning rate of the layers behind the encoder is "
-        "multiplied by",
+        description="factor of the learning rate of the layers behind the encoder",
     )
-    clipnorm: Positive | None = Field(None, description="largest norm of a gradient")
+    clipnorm: Positive | None = Field(
+        None, description="largest norm of a gradient; larger ones are scaled down"
+    )
     accumulation: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="batches whose gradients make one update"
+        None, description="number of batches whose gradients make one update"
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="momentum of the moving average that is validated and kept"
+        None,
+        description="momentum of the moving average of the weights, which is "
+        "validated and saved",
     )
 
 
@@ -104,44 +108,50 @@ class ScheduleSection(Section):
 
     kind: Literal["constant", "step", "cosine", "poly"] = "constant"
     steps: Count | None = Field(
-        None, description="step: batches between falls; else the run's length"
+        None,
+        description="for `step`: batches between reductions; for others the length of "
+        "the run",
     )
-    factor: Positive = Field(0.1, description="step: factor of each fall")
-    power: Positive = Field(0.9, description="poly: exponent")
-    final_learning_rate: NonNegative = Field(0.0, description="cosine, poly: the last")
+    factor: Positive = Field(0.1, description="for `step`: factor of each reduction")
+    power: Positive = Field(0.9, description="for `poly`: exponent")
+    final_learning_rate: NonNegative = Field(
+        0.0, description="for `cosine` and `poly`: last learning rate"
+    )
     warmup_steps: Annotated[int, Field(ge=0)] = Field(
-        0, description="cosine: batches in which the rate rises from 0"
+        0, description="for `cosine`: batches in which the rate rises from 0"
     )
 
 
 class AugmentationSection(Section):
     """Changes training examples undergo, drawn from (seed, epoch, id)."""
 
-    dihedral: bool = Field(False, description="the eight flips and quarter turns")
+    dihedral: bool = Field(
+        False, description="random flips and rotations by multiples of 90°"
+    )
     brightness: Share = Field(
-        0.0, description="largest relative change, of red, green and blue"
+        0.0, description="largest relative change of red, green and blue"
     )
     contrast: Share = Field(
-        0.0, description="largest relative change, of red, green and blue"
+        0.0, description="largest relative change of red, green and blue"
     )
     factor_jitter: Share = Field(
-        0.0, description="largest relative change of each factor but aspect"
+        0.0, description="largest relative change of each factor except aspect"
     )
-    flip: bool = Field(False, description="every second example left to right")
+    flip: bool = Field(False, description="flip every second example left to right")
     scale: tuple[Positive, Positive] | None = Field(
         None,
         description="smallest and largest length of the short side before the patch "
         "is cut, in multiples of the patch",
     )
     padding: Literal["mirror", "black"] = Field(
-        "mirror", description="what surrounds an example smaller than the patch"
+        "mirror", description="padding of an example that is smaller than the patch"
     )
     pad_label: Literal[0, 255] = Field(
-        255, description="label of what is padded black; 255 = ignored"
+        255, description="label of black padding; 255 is ignored"
     )
     blur: NonNegative = Field(
         0.0,
-        description="largest standard deviation, in pixels, of a Gaussian filter on "
+        description="largest standard deviation, pixels, of a Gaussian blur on "
         "every second image",
     )
 
@@ -152,34 +162,41 @@ class TrainingSection(Section):
     epochs: Count = 10
     batch_size: Count = 8
     patch: Count | None = Field(None, description="side of a random patch, pixels")
-    draws: Count = Field(1, description="times an example is drawn an epoch")
+    draws: Count = Field(1, description="number of patches per example and epoch")
     steps: Count | None = Field(
         None,
-        description="batches of an epoch, each going on with the examples that the one "
-        "before it left; None draws all in every epoch",
+        description="batches per epoch, each epoch continuing with the examples that "
+        "the one "
+        "before it left over; None uses all in every epoch",
     )
     positive_fraction: Share | None = Field(
-        None, description="share of examples with landslide in an epoch"
+        None, description="share of examples with landslides in an epoch"
     )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
-    deterministic: bool = Field(True, description="TensorFlow's op determinism")
+    deterministic: bool = Field(
+        True, description="use deterministic operations of TensorFlow"
+    )
     threads: Count | None = Field(
-        None, description="CPU threads; None leaves TensorFlow's choice"
+        None, description="CPU threads; None lets TensorFlow choose"
     )
     devices: Devices = Field(
-        1, description="GPUs (CPUs where there is none) that share each batch"
+        1, description="GPUs (CPUs if there is none) that share each batch"
     )
-    monitor: str = Field("val_landslide_iou", description="column of metrics.csv")
+    monitor: str = Field(
+        "val_landslide_iou", description="column of metrics.csv that selects the epoch"
+    )
     mode: Literal["max", "min"] = "max"
     patience: Count | None = Field(
-        None, description="epochs without a better `monitor` before training ends"
+        None, description="epochs without improvement of `monitor` before training ends"
     )
     steps_per_execution: Count = Field(
-        1, description="steps of one call; divides the steps of an epoch"
+        1, description="steps per compiled call; must divide the steps of an epoch"
     )
     jit_compile: bool = Field(
-        False, description="XLA; slower on a CPU; the JAX backend always compiles"
+        False,
+        description="compile with XLA; slower on a CPU; the JAX backend always "
+        "compiles",
     )
     pictures: Count | None = Field(
         None,
@@ -198,10 +215,12 @@ class DecisionSection(Section):
     """What is fitted on the validation split once the weights are final."""
 
     threshold: bool = Field(
-        False, description="choose the landslide threshold with the best F1"
+        False,
+        description="choose the landslide threshold with the best F1 on validation",
     )
     temperature: bool = Field(
-        False, description="calibrate the probabilities by one temperature"
+        False,
+        description="calibrate the probabilities by one temperature on validation",
     )
 
 
