@@ -39,9 +39,13 @@ def made(root: Path) -> dict[str, str]:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """Returns a Markdown table; `|` in a cell does not end it."""
+    """Returns a Markdown table; `|` in a cell does not end it, nor in code."""
     lines = [head, ["---"] * len(head), *rows]
-    cells = ([cell.replace("|", "\\|").replace("\n", " ") for cell in x] for x in lines)
+    bar = re.compile(r"(`[^`]*`)|\|")
+    cells = (
+        [bar.sub(lambda m: m[1] or "\\|", cell).replace("\n", " ") for cell in line]
+        for line in lines
+    )
     return "\n".join(f"| {' | '.join(line)} |" for line in cells) + "\n"
 
 
@@ -191,6 +195,7 @@ def _described(command: Command, name: str) -> str:
         if isinstance(option, TyperArgument):
             words = option.display_name_raw
         takes = option.display_type_rich(ctx=context) or NOTHING
+        takes = "flag" if takes == "<bool>" else takes.strip("<>")
         rows.append([f"`{words}`", f"`{takes}`", option.help or "", _default(option)])
     if not rows or hasattr(command, "commands"):
         return said + "\n"

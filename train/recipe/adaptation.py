@@ -24,8 +24,7 @@ class AdaptationSection(BaseModel):
     validation: str | None = Field(
         None,
         description="split of the target whose maps are monitored, without labels; "
-        "None "
-        "is the one that is trained with",
+        "None is the one that is trained with",
     )
     arrays: str | None = Field(
         None, description="folder of exported arrays of the target; None reads TFDS"
@@ -49,8 +48,7 @@ class AdaptationSection(BaseModel):
     )
     label_noise: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.3,
-        description="largest random distance of the discriminators' labels from 0 and "
-        "1",
+        description="largest random offset of the discriminators' labels from 0 and 1",
     )
     learning_rate: Annotated[float, Field(gt=0)] = Field(
         1e-4,
@@ -75,9 +73,8 @@ class AdaptationSection(BaseModel):
     inference_after: Count | None = Field(
         None,
         description="as in ADANet's released trainer, where it is 1000: steps after "
-        "which "
-        "the network trains without dropout and with fixed batch norm statistics, to "
-        "the end of the epoch",
+        "which the network trains without dropout and with fixed batch norm "
+        "statistics, to the end of the epoch",
     )
     oracle: bool = Field(
         False,

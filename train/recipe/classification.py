@@ -36,8 +36,7 @@ class ClassificationSection(BaseModel):
     view: Literal["centre", "whole"] = Field(
         "centre",
         description="part that is evaluated: the centre of the image, or the whole "
-        "image resized "
-        "to a square, as in `evidential_net`",
+        "image resized to a square, as in `evidential_net`",
     )
     holdout: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,

@@ -66,14 +66,12 @@ class ModelSection(Section):
     branches: dict[str, list[str]] = Field(
         {},
         description="groups of `data.factors` with separate branches, by branch name; "
-        "by default "
-        "all share one",
+        "by default all share one",
     )
     stem: Literal["repeat", "zero"] | dict[str, Colour] | None = Field(
         None,
         description="how `backbone_weights` are used for bands other than red, green, "
-        "blue: "
-        "cycled, the first three only, or the colour of each band named; then "
+        "blue: cycled, the first three only, or the colour of each band named; then "
         "`arguments.normalization` holds the mean, std and scale of the bands",
     )
     start: str | None = Field(

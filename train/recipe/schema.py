@@ -98,8 +98,8 @@ class OptimizerSection(Section):
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="momentum of the moving average of the weights, which is "
-        "validated and saved",
+        description="momentum of the moving average of the weights, which is validated "
+        "and saved",
     )
 
 
@@ -140,8 +140,8 @@ class AugmentationSection(Section):
     flip: bool = Field(False, description="flip every second example left to right")
     scale: tuple[Positive, Positive] | None = Field(
         None,
-        description="smallest and largest length of the short side before the patch "
-        "is cut, in multiples of the patch",
+        description="smallest and largest length of the short side before the patch is "
+        "cut, in multiples of the patch",
     )
     padding: Literal["mirror", "black"] = Field(
         "mirror", description="padding of an example that is smaller than the patch"
@@ -151,8 +151,8 @@ class AugmentationSection(Section):
     )
     blur: NonNegative = Field(
         0.0,
-        description="largest standard deviation, pixels, of a Gaussian blur on "
-        "every second image",
+        description="largest standard deviation, pixels, of a Gaussian blur on every "
+        "second image",
     )
 
 
@@ -166,8 +166,7 @@ class TrainingSection(Section):
     steps: Count | None = Field(
         None,
         description="batches per epoch, each epoch continuing with the examples that "
-        "the one "
-        "before it left over; None uses all in every epoch",
+        "the one before it left over; None uses all in every epoch",
     )
     positive_fraction: Share | None = Field(
         None, description="share of examples with landslides in an epoch"
@@ -195,8 +194,7 @@ class TrainingSection(Section):
     )
     jit_compile: bool = Field(
         False,
-        description="compile with XLA; slower on a CPU; the JAX backend always "
-        "compiles",
+        description="compile with XLA; slower on CPUs; the JAX backend always compiles",
     )
     pictures: Count | None = Field(
         None,
