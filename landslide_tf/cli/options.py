@@ -49,7 +49,7 @@ Changes = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        metavar="SECTION.KEY=VALUE",
+        metavar="KEY=VALUE",
         help="Change a value of the recipe, e.g. training.epochs=20. Repeatable.",
     ),
 ]
@@ -68,6 +68,7 @@ Seeds = Annotated[
     list[int] | None,
     typer.Option(
         min=0,
+        metavar="SEED",
         help="Random seed to train with. Repeatable: one run per seed.",
         show_default="the seeds of the file",
     ),
@@ -124,7 +125,7 @@ Positive = Annotated[
     typer.Option(
         metavar="NAME,…",
         help="Classes or values of the labels that are landslides.",
-        show_default="all polygons, or all values but 0",
+        show_default="`landslide`; polygons without a class; raster value 1",
         rich_help_panel=INPUT,
     ),
 ]
