@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyproj
+from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
 from landslide_tf.errors import DataError
@@ -153,17 +154,26 @@ def check_sentinels(
             known = np.isfinite(read) & (read != nodata)
             if nodata is None or not replaces:
                 known &= read != dataset.nodata
-            found.append(np.unique(read[known]))
-    values = np.unique(np.concatenate(found).astype(np.float64))
-    if not values.size or values[0] not in _SENTINELS:
+            found += _two_smallest(read[known])
+    smallest = _two_smallest(np.array(found, np.float64))
+    if not smallest or smallest[0] not in _SENTINELS:
         return
-    if values.size == 1 or values[1] - values[0] > _FAR_BELOW:
-        given = f"say so with `{option} {values[0]:g}`, or " if option else ""
+    if len(smallest) == 1 or smallest[1] - smallest[0] > _FAR_BELOW:
+        given = f"say so with `{option} {smallest[0]:g}`, or " if option else ""
         raise DataError(
             f"{what} `{path}` must tag the value that stands for no data, received "
-            f"{values[0]:g} without a tag; {given}tag it: `rio edit-info "
-            f"--nodata={values[0]:g} {shlex.quote(str(path))}`."
+            f"{smallest[0]:g} without a tag; {given}tag it: `rio edit-info "
+            f"--nodata={smallest[0]:g} {shlex.quote(str(path))}`."
         )
+
+
+def _two_smallest(values: NDArray[Any]) -> list[float]:
+    """Returns the smallest value and the next one above it, as far as there are."""
+    if not values.size:
+        return []
+    smallest = values.min()
+    above = values[values > smallest]
+    return [float(smallest), *([float(above.min())] if above.size else [])]
 
 
 def _common(a: Bounds, b: Bounds) -> Bounds | None:
