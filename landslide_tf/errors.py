@@ -20,6 +20,10 @@ class DataError(LandslideTFError):
     """A file, folder or data set is missing, corrupt or does not fit."""
 
 
+class UnreachableError(DataError):
+    """A file on another machine cannot be read now: the same may succeed later."""
+
+
 class RecipeError(LandslideTFError):
     """A recipe or one of its values is not valid."""
 

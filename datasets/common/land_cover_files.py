@@ -30,8 +30,9 @@ from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.dem import DemFiles
-from landslide_tf.raster.grid import Window, grid_of, open_raster
+from landslide_tf.raster.grid import Window, grid_of
 from landslide_tf.raster.ground import check_dem, check_overlap
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.systems import bounds_together, wkt_of
 from landslide_tf.raster.vector import Burner, read_shapes
 from landslide_tf.terrain import Grid

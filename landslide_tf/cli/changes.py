@@ -13,7 +13,7 @@ from landslide_tf.cli import options as shared
 
 def changes(
     maps: Annotated[
-        list[Path], typer.Argument(help="Class maps of several dates, oldest first.")
+        list[str], typer.Argument(help="Class maps of several dates, oldest first.")
     ],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     align: Annotated[
@@ -42,7 +42,7 @@ def changes(
     mask: shared.Masks = None,
     report: map_report.Report = None,
     image: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(help="Image of each map, to show on the page of `--report`."),
     ] = None,
     nodata: shared.Nodata = None,

@@ -13,10 +13,10 @@ from landslide_tf.cli.startup import start_backend
 
 def evaluate_map(
     map_file: Annotated[
-        Path, typer.Argument(metavar="MAP", help="Class map that `map` wrote.")
+        str, typer.Argument(metavar="MAP", help="Class map that `map` wrote.")
     ],
     reference: Annotated[
-        Path, typer.Option(help="True landslides: polygons, or a raster of 0 and 1.")
+        str, typer.Option(help="True landslides: polygons, or a raster of 0 and 1.")
     ],
     layer: options.Layer = None,
     class_field: options.ClassField = None,

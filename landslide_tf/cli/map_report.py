@@ -81,9 +81,10 @@ def write(
         return []
     from landslide_tf.raster.bands import COLOURS, find_bands
     from landslide_tf.raster.legend import in_plural
+    from landslide_tf.raster.names import short_name
     from landslide_tf.report import MapDate, write_map_page
 
-    name = Path(files.image[0]).name
+    name = short_name(files.image[0])
     known = [band.name for band in metadata.inputs]
     shown = COLOURS if set(COLOURS) <= set(known) else known[: 3 if known[2:] else 1]
     bands = find_bands(files.image, shown, files.bands)
@@ -119,9 +120,9 @@ def write(
 
 
 def check_shown(
-    images: Sequence[Path],
+    images: Sequence[str],
     dem: DemFiles | None,
-    maps: Sequence[Path],
+    maps: Sequence[str],
     nodata: float | None = None,
 ) -> None:
     """Refuses images that are not one a map, and files that cannot be shown on maps.
@@ -142,7 +143,7 @@ def check_shown(
     check_map_page(maps[0], images, dem=dem, nodata=nodata)
 
 
-def shown_bands(image: str | Path) -> list[tuple[str, int]]:
+def shown_bands(image: str) -> list[tuple[str, int]]:
     """Returns file and number of the bands of an image that a page shows.
 
     Args:
@@ -156,13 +157,13 @@ def shown_bands(image: str | Path) -> list[tuple[str, int]]:
     numbers = known_bands(image)
     bands = [numbers[name] for name in COLOURS if name in numbers]
     chosen = bands if len(bands) == len(COLOURS) else [1]
-    return [(str(image), band) for band in chosen]
+    return [(image, band) for band in chosen]
 
 
 def write_changes_report(
     report: Path,
-    maps: Sequence[Path],
-    images: Sequence[Path],
+    maps: Sequence[str],
+    images: Sequence[str],
     dem: DemFiles | None,
     found: Changes,
     *,
@@ -184,6 +185,7 @@ def write_changes_report(
         The page.
     """
     from landslide_tf.raster.legend import in_plural
+    from landslide_tf.raster.names import short_name
     from landslide_tf.report import MapDate, write_map_page
 
     dates = []
@@ -191,7 +193,7 @@ def write_changes_report(
         places = []
         if images:
             places = shown_bands(images[index])
-        name = f"{index + 1}: {maps[index].name}"
+        name = f"{index + 1}: {short_name(maps[index])}"
         moved = found.shifts[index] if align else None
         shift = (0.0, 0.0) if moved is None else moved
         dates.append(
@@ -211,7 +213,7 @@ def write_changes_report(
         )
     return write_map_page(
         report,
-        f"New {several} from {maps[0].name} to {maps[-1].name}",
+        f"New {several} from {short_name(maps[0])} to {short_name(maps[-1])}",
         dates,
         dem=dem,
         polygons=found.folder / "new_landslides.gpkg",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -327,18 +328,18 @@ def named_values(option: str, texts: list[str] | tuple[str, ...]) -> dict[str, s
     return found
 
 
-def file_and_name(text: str) -> tuple[Path, str | None]:
+def file_and_name(text: str) -> tuple[str, str | None]:
     """Returns file and name of `FILE:NAME`, None where only a file is named.
 
     A file whose name holds a colon is taken as it is.
     """
     path, mark, name = text.rpartition(":")
-    if mark and name and "/" not in name and not Path(text).exists():
-        return Path(path), name
-    return Path(text), None
+    if mark and name and "/" not in name and not os.path.exists(text):
+        return path, name
+    return text, None
 
 
-def region_file(text: str | None) -> tuple[Path | None, str]:
+def region_file(text: str | None) -> tuple[str | None, str]:
     """Returns file and field of `--regions FILE:FIELD`; the field is `region`."""
     path, name = (None, None) if text is None else file_and_name(text)
     return path, name or "region"

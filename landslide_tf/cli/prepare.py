@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from landslide_tf.raster.masks import MaskFiles
 
 T = TypeVar("T")
-Files = list[Path] | None
+Files = list[str] | None
 TILES = "Tiles"
 Dem = Annotated[
     list[str] | None,
@@ -106,10 +106,10 @@ Sampling = Annotated[
 
 def prepare(
     image: Annotated[
-        list[Path], typer.Option(help="Image of a scene. Repeat it for several scenes.")
+        list[str], typer.Option(help="Image of a scene. Repeat it for several scenes.")
     ],
     labels: Annotated[
-        list[Path],
+        list[str],
         typer.Option(help="Labels of a scene: polygons, a raster or labelme JSON."),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write: data set and recipe.")],

@@ -46,9 +46,11 @@ from landslide_tf.objects import (
 )
 from landslide_tf.raster.antimeridian import Geometries, cut_at_antimeridian
 from landslide_tf.raster.dem import DemFiles
-from landslide_tf.raster.grid import grid_of, mean_cell, open_raster
+from landslide_tf.raster.grid import grid_of, mean_cell
 from landslide_tf.raster.ground import check_dem, check_overlap
 from landslide_tf.raster.legend import read_legend
+from landslide_tf.raster.names import FilePath
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.polygons import read_polygons
 from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.systems import system_of
@@ -103,7 +105,7 @@ class MappedScene:
     date: datetime.date
     before: datetime.date | None = None
     region: str | None = None
-    regions: Path | None = None
+    regions: FilePath | None = None
     region_field: str = "region"
     layer: str | None = None
     area: Path | None = None

@@ -18,7 +18,8 @@ from landslide_tf.objects import multi_polygon, outlines
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.antimeridian import Geometries, cut_at_antimeridian
 from landslide_tf.raster.cog import Layer, write_plain
-from landslide_tf.raster.grid import FilePath, grid_of, rows_of
+from landslide_tf.raster.grid import grid_of, rows_of
+from landslide_tf.raster.names import FilePath
 from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.systems import bounds_in
 from landslide_tf.raster.vector import read_shapes
@@ -27,7 +28,7 @@ from landslide_tf.terrain import Grid
 _DEGREE = 111_319.5  # metres of the equator
 
 
-def region_of(path: Path, name_field: str, ground: Geometries, grid: Grid) -> str:
+def region_of(path: FilePath, name_field: str, ground: Geometries, grid: Grid) -> str:
     """Returns the region that contains most of an area.
 
     Args:
@@ -78,7 +79,7 @@ def region_of(path: Path, name_field: str, ground: Geometries, grid: Grid) -> st
     return region_name(best)
 
 
-def region_of_raster(path: Path, name_field: str, image: FilePath) -> str:
+def region_of_raster(path: FilePath, name_field: str, image: FilePath) -> str:
     """Returns the region that contains most of an image, with or without data.
 
     Args:

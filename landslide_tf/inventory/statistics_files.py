@@ -14,7 +14,7 @@ from landslide_tf.files import atomic_path
 from landslide_tf.inventory.statistics import Statistics
 from landslide_tf.outputs import check_own
 from landslide_tf.raster.cog import Layer, write_cog
-from landslide_tf.raster.grid import open_raster
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.outputs import check_outputs
 from landslide_tf.terrain import Grid
 

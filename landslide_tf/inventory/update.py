@@ -10,7 +10,7 @@ from landslide_tf.inventory.geopackage import GeoPackage
 from landslide_tf.inventory.postgis import SCHEMES, PostGIS
 from landslide_tf.inventory.schema import Scene, Settings
 from landslide_tf.inventory.store import NoInventory, Store
-from landslide_tf.raster.grid import FilePath
+from landslide_tf.raster.names import FilePath
 from landslide_tf.raster.outputs import check_outputs
 
 

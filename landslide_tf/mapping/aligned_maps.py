@@ -20,15 +20,10 @@ from landslide_tf.mapping.series_strips import Strip
 from landslide_tf.mapping.shift import compared, estimate_shift
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import (
-    Window,
-    open_raster,
-    row_areas,
-    rows_of,
-    stored_grid,
-)
+from landslide_tf.raster.grid import Window, row_areas, rows_of, stored_grid
 from landslide_tf.raster.ground import check_overlap
 from landslide_tf.raster.masks import MaskReader, Masks
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.terrain import Grid
 
 _WORTH_A_WARNING = 1.0  # pixels

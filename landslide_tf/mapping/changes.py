@@ -30,9 +30,11 @@ from landslide_tf.objects import measure, multi_polygon, outlines
 from landslide_tf.objects.outlines import reading_order
 from landslide_tf.raster import cog
 from landslide_tf.raster.antimeridian import Geometries
-from landslide_tf.raster.grid import grid_of, open_raster, row_areas, stored_grid
+from landslide_tf.raster.grid import grid_of, row_areas, stored_grid
 from landslide_tf.raster.legend import class_layer, named_colours, read_legend
 from landslide_tf.raster.masks import MaskFiles, Masks, read_masks
+from landslide_tf.raster.names import short_name
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.terrain import Grid
 
 _SMALLEST = 16  # pixels of a new landslide
@@ -278,7 +280,7 @@ def _write_rasters(
         (strip.row, steps.read(number, strip.maps)[None])
         for number, strip in enumerate(dates.strips())
     )
-    named = [Path(path).name for path in maps]
+    named = [short_name(path) for path in maps]
     _write(folder / "first_step.tif", grid, layer, first, named)
 
 

@@ -22,16 +22,11 @@ from landslide_tf.objects import ObjectCounts
 from landslide_tf.objects.scores import Match
 from landslide_tf.objects.strips import Mask, StripLabels, compare_strips
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import (
-    grid_of,
-    open_raster,
-    row_areas,
-    rows_of,
-    stored_grid,
-)
+from landslide_tf.raster.grid import grid_of, row_areas, rows_of, stored_grid
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.legend import read_legend
 from landslide_tf.raster.masks import MaskFiles
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.terrain import Grid
 
 if TYPE_CHECKING:

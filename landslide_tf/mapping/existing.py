@@ -21,8 +21,9 @@ from landslide_tf.mapping.scene import SceneFiles
 from landslide_tf.mapping.strips import holds_strips
 from landslide_tf.mapping.styles import is_style
 from landslide_tf.outputs import check_own, check_own_folder
-from landslide_tf.raster.grid import FilePath, open_raster
 from landslide_tf.raster.legend import names_file
+from landslide_tf.raster.names import FilePath, short_name
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.outputs import check_outputs, is_geopackage
 from landslide_tf.raster.polygons import driver_of
 from landslide_tf.raster.vector_layer import vector_path
@@ -148,7 +149,7 @@ def check_changes(
 
 def image_names(files: SceneFiles) -> str:
     """Returns the tag that says of what images a raster was made."""
-    return json.dumps([Path(name).name for name in files.image])
+    return json.dumps([short_name(name) for name in files.image])
 
 
 def is_page(path: Path) -> bool:

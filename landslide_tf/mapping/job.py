@@ -14,7 +14,7 @@ from typing import Any
 
 import rasterio
 
-from landslide_tf.errors import DataError, LandslideTFError
+from landslide_tf.errors import DataError, LandslideTFError, UnreachableError
 from landslide_tf.files import atomic_path, file_states
 from landslide_tf.mapping.existing import IMAGE, check_map, image_names
 from landslide_tf.mapping.output import MapOptions, Outputs, parts_folder
@@ -190,7 +190,7 @@ def map_scene(
                 objects = writer.write(strips, targets)
                 valid, landslide, area = strips.totals()
         except LandslideTFError as error:
-            if not isinstance(error, cog.NotWritten):
+            if not isinstance(error, cog.NotWritten | UnreachableError):
                 strips.remove()  # running the same again would end the same way
             raise
         strips.remove()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +9,7 @@ from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelOptions, LabelReader, read_labels
 from landslide_tf.raster.masks import MaskFiles, MaskReader, read_masks
+from landslide_tf.raster.names import FilePath
 from landslide_tf.raster.vector import Burner
 from landslide_tf.terrain import Grid
 
@@ -53,14 +52,14 @@ class Reference:
 
     def __init__(
         self,
-        path: str | Path,
+        path: FilePath,
         grid: Grid,
         options: LabelOptions | None = None,
         masks: MaskFiles | None = None,
         *,
         stored: Grid | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = path
         labels = read_labels(self.path, grid, grid, options or LabelOptions())
         counting = read_masks(masks or MaskFiles(), grid, stored or grid)
         taken = [labels.taken] if isinstance(labels, Burner) else []

@@ -6,7 +6,6 @@ import itertools
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Turn, Window, mean_cell, north_up
 from landslide_tf.raster.ground import check_dem
 from landslide_tf.raster.masks import MaskFiles, Masks
+from landslide_tf.raster.names import stem
 from landslide_tf.raster.scaling import are_tagged, choose_scale, stored_units
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.scene_reader import SceneReader
@@ -133,7 +133,7 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
     terrain = _terrain_factors(files, wanted)
     _check_slope(files)
     scene = make_scene(
-        PurePath(files.image[0]).stem,
+        stem(files.image[0]),
         files.image,
         bands=[band.name for band in metadata.inputs],
         factors=wanted,

@@ -225,11 +225,16 @@ def _made_of(scenes: Sequence[Inputs], options: Options) -> Any:  # noqa: ANN401
     del chosen["workers"]  # changes no value
     content = {
         # Given by the same name from another folder, a file may be another one.
-        "files": [[os.path.abspath(name) for name in one.read] for one in scenes],
+        "files": [[_full_name(name) for name in one.read] for one in scenes],
         "scenes": [dataclasses.asdict(one) for one in scenes],
         "options": chosen,
     }
     return json.loads(json.dumps(content, default=str))
+
+
+def _full_name(name: str) -> str:
+    """Returns a name that means the same from every folder."""
+    return os.path.abspath(name) if os.path.exists(name) else name
 
 
 def _is_own(entry: Path) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, get_args
 
 from landslide_tf.datasets.common.sampling import SamplingMethod
@@ -14,6 +14,7 @@ from landslide_tf.prepare.pool import Patches
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.masks import MaskFiles
+from landslide_tf.raster.names import FilePath
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Inputs:
     """Files of a scene.
 
     Attributes:
-        image: GeoTIFF with CRS; red, green and blue found by name or order.
+        image: Raster with CRS; red, green and blue found by name or order.
         labels: Polygons (GeoJSON, GeoPackage, shapefile), a raster of class values,
             or a labelme file.
         dem: Elevation model, any grid and system, one file or tiles.
@@ -34,19 +35,18 @@ class Inputs:
         nodata: Number that stands for no data in the image; None = as it tags.
         masks: Which pixels count; None = all.
 
-    >>> from pathlib import Path
-    >>> from landslide_tf.prepare import Inputs
+    >>>     >>> from landslide_tf.prepare import Inputs
     >>> from landslide_tf.raster.dem import DemFiles
     >>> dem = DemFiles("dem.tif", unit="foot")
     >>> Inputs(Path("image.tif"), Path("labels.gpkg"), dem=dem).dem.paths
     ('dem.tif',)
     """
 
-    image: Path
-    labels: Path
+    image: FilePath
+    labels: FilePath
     dem: DemFiles | None = None
-    ndvi: Path | None = None
-    points: Path | None = None
+    ndvi: FilePath | None = None
+    points: FilePath | None = None
     layer: str | None = None
     points_layer: str | None = None
     nodata: float | None = None
@@ -59,7 +59,7 @@ class Inputs:
         elevations = () if self.dem is None else self.dem.paths
         masks = () if self.masks is None else self.masks.read
         return [
-            *(str(path) for path in given if path is not None),
+            *(os.fspath(path) for path in given if path is not None),
             *elevations,
             *map(str, masks),
         ]

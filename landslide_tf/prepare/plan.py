@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from landslide_tf.datasets.common.patches import Patch
@@ -28,6 +30,7 @@ from landslide_tf.prepare.pool import (
 )
 from landslide_tf.progress import with_progress
 from landslide_tf.raster.bands import COLOURS, known_bands
+from landslide_tf.raster.names import stem
 from landslide_tf.raster.scaling import are_tagged
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.systems import ground_system
@@ -61,9 +64,9 @@ def find_inputs(inputs: Sequence[Inputs], options: Options) -> Found:
     bands, factors = _channels(inputs, options)
     found: dict[str, tuple[Scene, Shapes | None]] = {}
     for files in inputs:
-        name = files.image.stem
+        name = stem(files.image)
         if name == "image":  # one folder a scene
-            name = files.image.resolve().parent.name
+            name = Path(os.path.abspath(files.image)).parent.name
         if name in found:
             raise DataError(
                 f"Expected images with different names, received `{files.image}` "

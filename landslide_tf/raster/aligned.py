@@ -7,7 +7,6 @@ else.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,8 @@ from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.raster import grid as grids
 from landslide_tf.raster.grid import AS_STORED, Window
+from landslide_tf.raster.names import FilePath
+from landslide_tf.raster.opening import open_dataset, readable
 from landslide_tf.raster.validity import (
     alpha_bands,
     is_measurable,
@@ -59,8 +60,7 @@ class AlignedRaster:
     Raises:
         DataError: If the file cannot be opened or lacks a band.
 
-    >>> from pathlib import Path
-    >>> import numpy as np
+    >>>     >>> import numpy as np
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.aligned import AlignedRaster
     >>> from landslide_tf.raster.cog import Layer, write_plain
@@ -79,7 +79,7 @@ class AlignedRaster:
 
     def __init__(
         self,
-        path: grids.FilePath,
+        path: FilePath,
         what: str,
         grid: Grid,
         *,
@@ -89,8 +89,8 @@ class AlignedRaster:
         placed: Grid | None = None,
         nodata: float | None = None,
     ) -> None:
-        self.path, self.what, self.indexes = Path(path), what, list(indexes)
-        self._base = grids.open_dataset(path, what)
+        self.path, self.what, self.indexes = path, what, list(indexes)
+        self._base = open_dataset(path, what)
         if max(self.indexes) > self._base.count:
             raise DataError(
                 f"{what} `{path}` must have a band {max(self.indexes)}, received "
@@ -168,7 +168,7 @@ class AlignedRaster:
         if self._turn[1].step == -1:
             column = self._grid.width - column - width
         box = Window(row, column, height, width).box
-        with grids.readable(self.path, self.what):
+        with readable(self.path, self.what):
             values, valid = self._read(self._sources[0], box)
             for source in self._sources[1:]:
                 others, known = self._read(source, box)

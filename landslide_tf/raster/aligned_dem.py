@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from rasterio import Affine
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.raster import grid as grids
 from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import SAME, Window
+from landslide_tf.raster.opening import readable
 from landslide_tf.raster.systems import bounds_in, full_turn, system_of
 from landslide_tf.raster.validity import alpha_bands, known_cells
 from landslide_tf.terrain import (
@@ -216,7 +216,7 @@ class AlignedDem:
     def _stored(self, window: Window) -> FloatArray:
         """Returns elevations of a window of the files, NaN = none."""
         dataset = self._open.dataset
-        with grids.readable(", ".join(self._dem.paths), "DEM"):
+        with readable(", ".join(self._dem.paths), "DEM"):
             values = dataset.read(1, window=window.box).astype(np.float64)
             known = known_cells(dataset, [1], self._alpha, box=window.box)
         values = values * dataset.scales[0] + dataset.offsets[0]

@@ -29,11 +29,14 @@ _FIRST = ([1, 2, 3], [2, 3, 4])
 def plain(text: str) -> str:
     """Returns a name in lower case, with `_` for what is no letter or digit.
 
+    Numbers of bands have no leading zero: `B2` and `B02` are one name.
+
     >>> from landslide_tf.raster.band_names import plain
-    >>> plain("Band 8A (NIR)")
-    'band_8a_nir'
+    >>> plain("Band 8A (NIR)"), plain("B02_blue")
+    ('band_8a_nir', 'b2_blue')
     """
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    words = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    return re.sub(r"(^|_)b0(?=\d)", r"\1b", words)
 
 
 def colour_of(text: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,14 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from landslide_tf.errors import DataError
-from landslide_tf.raster import grid as grids
 from landslide_tf.raster.band_names import (
     colour_of,
     colours_by_order,
     place_of,
     plain,
 )
+from landslide_tf.raster.names import FilePath, is_remote, short_name, stem
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.validity import alpha_bands
 
 COLOURS = ("red", "green", "blue")
@@ -49,7 +51,7 @@ class BandSource(NamedTuple):
     number: int
 
 
-def known_bands(path: grids.FilePath) -> dict[str, int]:
+def known_bands(path: FilePath) -> dict[str, int]:
     """Says which bands of an image are known to be red, green, blue or near infrared.
 
     By the bands' descriptions (`B3_red`, `NIR`); else by their colour interpretation;
@@ -79,7 +81,7 @@ def known_bands(path: grids.FilePath) -> dict[str, int]:
     >>> known_bands(path)
     {'blue': 1, 'nir': 2}
     """
-    with grids.open_raster(path, "image") as dataset:
+    with open_raster(path, "image") as dataset:
         _check_colours(path, dataset)
         known, guess = _known(dataset)
     if guess:
@@ -87,15 +89,17 @@ def known_bands(path: grids.FilePath) -> dict[str, int]:
     return known
 
 
-def _check_colours(path: grids.FilePath, dataset: DatasetReader) -> None:
+def _check_colours(path: FilePath, dataset: DatasetReader) -> None:
     """Refuses values that stand for colours of a table."""
     for number, meaning in enumerate(dataset.colorinterp, 1):
         if meaning != ColorInterp.palette:
             continue
         colours = dataset.colormap(number)
         if any(colour[:3] != (k, k, k) for k, colour in colours.items()):
-            own = PurePath(path)
-            files = str(own), str(own.with_name(f"{own.stem}_rgb.tif"))
+            colours_file = f"{stem(path)}_rgb.tif"
+            if not is_remote(path):
+                colours_file = str(PurePath(path).with_name(colours_file))
+            files = os.fspath(path), colours_file
             command = shlex.join(["gdal_translate", "-expand", "rgb", *files])
             raise DataError(
                 f"image `{path}` must hold measured values, received numbers of a "
@@ -160,7 +164,7 @@ class _Places:
 
     def add(self, path: str, *, alone: bool) -> None:
         """Looks at the bands of a file, the only one or one of several."""
-        with grids.open_raster(path, "image") as dataset:
+        with open_raster(path, "image") as dataset:
             _check_colours(path, dataset)
             texts, alpha = dataset.descriptions, alpha_bands(dataset)
             colours, guess = _known(dataset)
@@ -168,8 +172,8 @@ class _Places:
         data = [place for place in every if place[1] not in alpha]
         named = [(place, texts[place[1] - 1] or "") for place in data]
         if len(data) == 1 and not alone:
-            named.append((data[0], stem := PurePath(path).stem))
-            colours |= {name: data[0][1] for name in (colour_of(stem),) if name}
+            named.append((data[0], called := stem(path)))
+            colours |= {name: data[0][1] for name in (colour_of(called),) if name}
         self.every, self.data = [*self.every, *every], [*self.data, *data]
         self.labels += [(place, text) for place, text in named if text]
         self.known |= {name: (path, k) for name, k in colours.items()}
@@ -197,13 +201,13 @@ class _Places:
         else:
             return {}
         if files:
-            shown = {name: PurePath(place[0]).name for name, place in order.items()}
+            shown = {name: short_name(place[0]) for name, place in order.items()}
             _say_order(shown)
         return order
 
 
 def find_bands(
-    images: Sequence[grids.FilePath],
+    images: Sequence[FilePath],
     names: Sequence[str],
     choice: Mapping[str, int | str] | None = None,
 ) -> tuple[BandSource, ...]:

@@ -84,7 +84,7 @@ def write_plain(path: Path, grid: Grid, layer: Layer, blocks: Blocks) -> None:
     >>> import numpy as np
     >>> import rasterio
     >>> from landslide_tf.raster.cog import Layer, write_plain
-    >>> from landslide_tf.raster.grid import open_raster
+    >>> from landslide_tf.raster.opening import open_raster
     >>> from landslide_tf.terrain import Grid
     >>> grid = Grid("EPSG:32633", rasterio.Affine(10, 0, 0, 0, -10, 0), 4, 3)
     >>> rows = [(row, np.full((1, 2, 3), row, np.uint8)) for row in (0, 2)]

@@ -23,6 +23,8 @@ from rasterio.io import DatasetReader
 
 from landslide_tf.errors import DataError, check_choice
 from landslide_tf.raster import grid as grids
+from landslide_tf.raster.names import FilePath
+from landslide_tf.raster.opening import open_dataset, open_raster
 from landslide_tf.raster.validity import alpha_bands
 from landslide_tf.terrain import Z_UNITS, Grid
 from landslide_tf.terrain.grid import aligned_offset
@@ -51,7 +53,7 @@ class DemFiles:
 
     def __init__(
         self,
-        *paths: grids.FilePath,
+        *paths: FilePath,
         unit: str | None = None,
         nodata: float | None = None,
     ) -> None:
@@ -79,6 +81,7 @@ class Tile:
         metres: Metres a unit of its elevations.
         scale: What a stored value is multiplied by.
         offset: What is added then.
+        source: What GDAL opens; empty = the path.
 
     >>> import rasterio
     >>> from landslide_tf.raster.dem import Tile
@@ -93,6 +96,7 @@ class Tile:
     metres: float
     scale: float
     offset: float
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,7 @@ def open_dem(dem: DemFiles) -> OpenDem:
     """
     tiles = tuple(_tile(path, dem) for path in dem.paths)
     if len(tiles) == 1 and dem.nodata is None:
-        dataset = grids.open_dataset(dem.paths[0], "DEM")
+        dataset = open_dataset(dem.paths[0], "DEM")
         return OpenDem(dataset, tiles[0].grid, tiles[0].metres, tiles)
     for tile in tiles[1:]:
         _check_fits(tile, tiles[0])
@@ -181,7 +185,7 @@ def open_dem(dem: DemFiles) -> OpenDem:
 
 
 def _tile(path: str, dem: DemFiles) -> Tile:
-    with grids.open_raster(path, "DEM") as dataset:
+    with open_raster(path, "DEM") as dataset:
         count = sum(m != ColorInterp.alpha for m in dataset.colorinterp)
         if count != 1:
             raise DataError(
@@ -196,7 +200,8 @@ def _tile(path: str, dem: DemFiles) -> Tile:
             )
         metres = elevation_unit(dataset, f"DEM `{path}`", dem.unit)
         scale, offset = dataset.scales[0], dataset.offsets[0]
-        return Tile(path, grids.stored_grid(dataset), metres, scale, offset)
+        grid = grids.stored_grid(dataset)
+        return Tile(path, grid, metres, scale, offset, dataset.name)
 
 
 def _check_fits(tile: Tile, first: Tile) -> None:
@@ -247,7 +252,7 @@ def _mosaic(
     """Returns a VRT of tiles, the first on top."""
     sources = []
     for tile, (row, column) in zip(tiles, places, strict=True):
-        name = _vsi_path(_parse_path(tile.path))
+        name = _vsi_path(_parse_path(tile.source or tile.path))
         if nodata is not None:
             # A source takes either the file's mask or a value for nodata: the view in
             # between takes the mask, and gives masked cells that value.

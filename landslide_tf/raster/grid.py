@@ -6,8 +6,6 @@ is asked here, whoever reads the file.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,18 +14,19 @@ from typing import NamedTuple
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 
-from landslide_tf.errors import DataError, first_line
+from landslide_tf.errors import DataError
+from landslide_tf.raster.names import FilePath
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.terrain import Grid, cell_size
 from landslide_tf.terrain.elevation import check_placed
 
 # Cells that coincide to this part of a cell are the same.
 SAME = 1e-3
 
-FilePath = str | os.PathLike[str]
 Turn = tuple[slice, slice]
 """An index that mirrors the rows or columns of an array, or leaves them."""
 
@@ -101,90 +100,6 @@ def around(
     row, column = window.row - top, window.column - left
     inner = slice(row, row + window.height), slice(column, column + window.width)
     return Window(top, left, bottom - top, right - left), inner
-
-
-def open_dataset(path: FilePath, what: str) -> DatasetReader:
-    """Opens a file, to be closed by the caller; otherwise as `open_raster`.
-
-    >>> from landslide_tf.raster.grid import open_dataset
-    >>> open_dataset("missing.tif", "image")
-    Traceback (most recent call last):
-    landslide_tf.errors.DataError: image `missing.tif` must be a raster that can be ...
-    """
-    try:
-        with warnings.catch_warnings():
-            # Our own errors say more than rasterio's warning.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            dataset = rasterio.open(path)
-    except RasterioError as error:
-        others = " and what it refers to" if str(path).lower().endswith(".vrt") else ""
-        raise DataError(
-            f"{what} `{path}` must be a raster that can be read, received: "
-            f"{first_line(error)}; check that the file{others} is there and "
-            "whole."
-        ) from error
-    # A VRT opens without its sources and fails where the first is read.
-    for source in dataset.files if dataset.driver == "VRT" else ():
-        if not (":" in source or source.startswith("/vsi") or os.path.exists(source)):
-            dataset.close()
-            raise DataError(
-                f"{what} `{path}` refers to `{source}`, which is not there: restore "
-                "it, or make the VRT again (`gdalbuildvrt`)."
-            )
-        if source.lower().endswith(".vrt") and source != os.fspath(path):
-            open_dataset(source, what).close()  # which names what is missing there
-    return dataset
-
-
-@contextlib.contextmanager
-def open_raster(path: FilePath, what: str) -> Iterator[DatasetReader]:
-    """Opens a raster file.
-
-    Args:
-        path: The file, or another name that GDAL opens.
-        what: What it is, for messages (`"image"`).
-
-    Yields:
-        The open dataset.
-
-    Raises:
-        DataError: If it cannot be opened or read.
-
-    >>> import rasterio
-    >>> from rasterio.io import MemoryFile
-    >>> from landslide_tf.raster.grid import open_raster, stored_grid
-    >>> with MemoryFile() as memory:
-    ...     memory.open(
-    ...         driver="GTiff", count=1, height=3, width=2, dtype="uint8",
-    ...         crs="EPSG:32633", transform=rasterio.Affine(10, 0, 0, 0, -10, 0),
-    ...     ).close()
-    ...     with open_raster(memory.name, "image") as dataset:
-    ...         stored_grid(dataset).shape
-    (3, 2)
-    """
-    with open_dataset(path, what) as dataset, readable(path, what):
-        yield dataset
-
-
-@contextlib.contextmanager
-def readable(path: FilePath, what: str) -> Iterator[None]:
-    """Turns a failure to read a file's pixels into one line that names the file.
-
-    >>> from rasterio.errors import RasterioIOError
-    >>> from landslide_tf.raster.grid import readable
-    >>> with readable("image.tif", "image"):
-    ...     raise RasterioIOError("Read failed")
-    Traceback (most recent call last):
-    landslide_tf.errors.DataError: image `image.tif` must be a whole raster, ...
-    """
-    try:
-        yield
-    except RasterioIOError as error:
-        reason = first_line(error.__cause__ or error)  # rasterio's says less
-        raise DataError(
-            f"{what} `{path}` must be a whole raster, received: {reason}; the file is "
-            "truncated or corrupt."
-        ) from error
 
 
 def stored_grid(dataset: DatasetReader) -> Grid:

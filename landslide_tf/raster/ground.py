@@ -18,14 +18,14 @@ from landslide_tf.errors import DataError
 from landslide_tf.raster.bands import BandSource
 from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import (
-    FilePath,
     Window,
     grid_of,
-    open_raster,
     same_cells,
     stored_grid,
     upright_grid,
 )
+from landslide_tf.raster.names import FilePath
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.systems import (
     Bounds,
     bounds_in,

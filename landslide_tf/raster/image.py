@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from landslide_tf.array_types import FloatArray
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.bands import BandSource
-from landslide_tf.raster.grid import Window, open_raster, stored_grid
+from landslide_tf.raster.grid import Window, stored_grid
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.terrain import Grid
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,11 @@ from rasterio.io import DatasetReader
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import Window, open_raster, rows_of
+from landslide_tf.raster.grid import Window, rows_of
 from landslide_tf.raster.ground import check_overlap
 from landslide_tf.raster.labelme import read_labelme
+from landslide_tf.raster.names import FilePath, is_remote, short_name
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.vector import Burner, Shapes, read_shapes
 from landslide_tf.terrain import Grid
 
@@ -94,7 +97,7 @@ class RasterLabels:
     1
     """
 
-    path: Path
+    path: FilePath
     numbers: Mapping[int, int]
     placed: Grid | None = None
 
@@ -167,7 +170,9 @@ class LabelReader:
             self._raster.close()
 
 
-def read_labels(path: Path, grid: Grid, image: Grid, options: LabelOptions) -> Labels:
+def read_labels(
+    path: FilePath, grid: Grid, image: Grid, options: LabelOptions
+) -> Labels:
     """Opens labels of any kind.
 
     Args:
@@ -184,6 +189,7 @@ def read_labels(path: Path, grid: Grid, image: Grid, options: LabelOptions) -> L
             elsewhere.
 
     >>> import json
+    import os
     >>> import tempfile
     >>> from pathlib import Path
     >>> from rasterio import Affine
@@ -201,12 +207,14 @@ def read_labels(path: Path, grid: Grid, image: Grid, options: LabelOptions) -> L
     >>> LabelReader(labels, grid).read(Window(0, 0, 2, 3)).tolist()
     [[0, 1, 1], [0, 0, 0]]
     """
-    if not path.is_file():
+    remote = is_remote(path)
+    if not (remote or os.path.isfile(path)):
         raise DataError(f"labels `{path}` do not exist: name a file.")
-    drawn = path.suffix.lower() == ".json" and _is_labelme(path)
-    if drawn or path.suffix.lower() in _RASTERS:
+    kind = os.path.splitext(short_name(path))[1].lower()
+    drawn = kind == ".json" and not remote and _is_labelme(path)
+    if drawn or kind in _RASTERS:
         _check_no_choice(path, "labelme file" if drawn else "raster", options)
-    if path.suffix.lower() in _RASTERS:
+    if kind in _RASTERS:
         return _raster_labels(path, grid, image, options)
     if drawn:
         shapes = read_labelme(path, image)
@@ -223,7 +231,7 @@ def read_labels(path: Path, grid: Grid, image: Grid, options: LabelOptions) -> L
     return _burner(path, shapes, grid, options)
 
 
-def _check_no_choice(path: Path, kind: str, options: LabelOptions) -> None:
+def _check_no_choice(path: FilePath, kind: str, options: LabelOptions) -> None:
     """Refuses a layer and a field for what has none."""
     for name, value in (("--layer", options.layer), ("--class-field", options.field)):
         if value is not None:
@@ -233,7 +241,9 @@ def _check_no_choice(path: Path, kind: str, options: LabelOptions) -> None:
             )
 
 
-def _burner(path: Path, shapes: Shapes, grid: Grid, options: LabelOptions) -> Burner:
+def _burner(
+    path: FilePath, shapes: Shapes, grid: Grid, options: LabelOptions
+) -> Burner:
     """Gives shapes their class numbers; the landslide wins where they overlap."""
     numbers = _numbers(path, shapes, options)
     values = np.empty(len(shapes), np.uint8)
@@ -255,7 +265,7 @@ def _burner(path: Path, shapes: Shapes, grid: Grid, options: LabelOptions) -> Bu
     )
 
 
-def _numbers(path: Path, shapes: Shapes, options: LabelOptions) -> dict[str, int]:
+def _numbers(path: FilePath, shapes: Shapes, options: LabelOptions) -> dict[str, int]:
     """Returns the class number of each name that polygons have."""
     found = set(shapes.classes)
     if not len(shapes):  # an inventory of ground where nothing has slid
@@ -280,7 +290,7 @@ def _numbers(path: Path, shapes: Shapes, options: LabelOptions) -> dict[str, int
 
 
 def _raster_labels(
-    path: Path, grid: Grid, image: Grid, options: LabelOptions
+    path: FilePath, grid: Grid, image: Grid, options: LabelOptions
 ) -> RasterLabels:
     with open_raster(path, "labels") as dataset:
         count, shape, has_place = dataset.count, dataset.shape, bool(dataset.crs)
@@ -325,7 +335,7 @@ def _only_unlabelled(dataset: DatasetReader) -> bool:
     return some
 
 
-def _values(path: Path, options: LabelOptions) -> dict[int, int]:
+def _values(path: FilePath, options: LabelOptions) -> dict[int, int]:
     """Returns the class number of each value that a raster may hold."""
     if not options.positive:
         numbers = {k: k for k in range(len(options.classes))}
@@ -342,9 +352,9 @@ def _values(path: Path, options: LabelOptions) -> dict[int, int]:
     return numbers | dict.fromkeys(positive, options.landslide)
 
 
-def _is_labelme(path: Path) -> bool:
+def _is_labelme(path: FilePath) -> bool:
     try:
-        return "shapes" in json.loads(path.read_text(encoding="utf-8"))
+        return "shapes" in json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, TypeError) as error:
         raise DataError(
             f"labels `{path}` must be JSON, received: {error}; restore the file."

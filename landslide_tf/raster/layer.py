@@ -9,7 +9,7 @@ from typing import Literal
 import rasterio
 from rasterio.io import DatasetWriter
 
-from landslide_tf.raster.grid import FilePath
+from landslide_tf.raster.names import FilePath
 from landslide_tf.terrain import Grid
 
 BLOCK = 512

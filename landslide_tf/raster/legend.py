@@ -12,7 +12,8 @@ from landslide_tf.errors import DataError
 from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.palette import Colour, class_palette
 from landslide_tf.raster.cog import Layer
-from landslide_tf.raster.grid import FilePath, open_raster
+from landslide_tf.raster.names import FilePath
+from landslide_tf.raster.opening import open_raster
 
 _OPAQUE = 255
 

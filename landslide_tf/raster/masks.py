@@ -14,14 +14,10 @@ from numpy.typing import NDArray
 
 from landslide_tf.errors import DataError
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import (
-    FilePath,
-    Window,
-    open_raster,
-    same_cells,
-    stored_grid,
-)
+from landslide_tf.raster.grid import Window, same_cells, stored_grid
 from landslide_tf.raster.ground import check_overlap
+from landslide_tf.raster.names import FilePath, short_name
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.systems import full_turn, mover, system_of
 from landslide_tf.raster.validity import alpha_bands
 from landslide_tf.raster.vector import Burner, read_shapes
@@ -73,7 +69,7 @@ class Mask:
     def __str__(self) -> str:
         """The name of the file and the values, as `parse` reads them."""
         numbers = ",".join(f"{value:g}" for value in self.values)
-        return os.path.basename(self.path) + (f":{numbers}" if numbers else "")
+        return short_name(self.path) + (f":{numbers}" if numbers else "")
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ class MaskFiles:
         """Returns what was masked, as tags of a raster; empty where nothing was."""
         tags = {}
         if self.within is not None:
-            tags["WITHIN"] = os.path.basename(self.within)
+            tags["WITHIN"] = short_name(self.within)
         if self.masks:
             tags["MASK"] = json.dumps([str(mask) for mask in self.masks])
         return tags

@@ -16,7 +16,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from landslide_tf.errors import DataError
 from landslide_tf.outputs import check_apart
-from landslide_tf.raster.grid import FilePath
+from landslide_tf.raster.composed import folder_of
+from landslide_tf.raster.names import FilePath, is_remote, short_name
 
 # What GDAL reads beside a raster, by the ends that it adds to the raster's name.
 _BESIDE_RASTER = (".aux.xml", ".ovr", ".msk", ".rrd", ".aux")
@@ -52,9 +53,16 @@ name another output.
     """
     outputs = [Path(path) for path in written if path is not None]
     check_apart(outputs, ())
+    for output in outputs:
+        # `https:/` is what a path makes of an address.
+        if is_remote(str(output).replace(":/", "://", 1)):
+            raise DataError(
+                f"`{output}` must be a place on this machine: write there and copy it."
+            )
     for name in read:
         if name is None:
             continue
+        _check_outside(outputs, name)
         parts = files_behind(name)
         check_apart(outputs, parts, of=os.fspath(name))
         for output, path in itertools.product(outputs, parts):
@@ -89,6 +97,10 @@ def files_behind(name: FilePath) -> list[Path]:
         if path in found:
             continue
         found[path] = None
+        if is_remote(text) and not short_name(text).lower().endswith(".vrt"):
+            continue  # no file of this machine; opening it would take time
+        if (folder := folder_of(path)) is not None and folder != path:
+            waiting.append(str(folder))
         if path.is_dir():
             found |= dict.fromkeys(p for p in path.rglob("*") if p.is_file())
         elif path.exists() or text != str(path):
@@ -138,6 +150,18 @@ def _is_beside(output: Path, path: Path) -> bool:
     return any(target == real + end for end in _BESIDE_RASTER) or (
         any(target == os.path.splitext(real)[0] + end for end in (".aux", ".rrd"))
     )
+
+
+def _check_outside(outputs: Iterable[Path], name: FilePath) -> None:
+    """Refuses outputs in a folder that is one image."""
+    folder = folder_of(name)
+    if folder is None:
+        return
+    for output in outputs:
+        if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(folder)):
+            raise DataError(
+                f"`{output}` lies in `{folder}`, which is read: name another output."
+            )
 
 
 def _plain(text: str) -> Path:

@@ -9,8 +9,8 @@ import numpy as np
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.metadata import Band
-from landslide_tf.raster import grid as grids
 from landslide_tf.raster.bands import BandSource
+from landslide_tf.raster.opening import open_raster
 
 CALIBRATED = "calibrated"
 """Unit of values by the scale and offset of files that do not name one."""
@@ -33,6 +33,7 @@ def stored_units(sources: Sequence[BandSource]) -> tuple[tuple[float, float], ..
 
     >>> import tempfile, numpy, rasterio
     >>> from landslide_tf.raster.bands import BandSource
+    from landslide_tf.raster.opening import open_raster
     >>> from landslide_tf.raster.scaling import stored_units
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     image = folder + "/image.tif"
@@ -47,7 +48,7 @@ def stored_units(sources: Sequence[BandSource]) -> tuple[tuple[float, float], ..
     """
     found = []
     for source in sources:
-        with grids.open_raster(source.path, "image") as dataset:
+        with open_raster(source.path, "image") as dataset:
             at = source.number - 1
             found.append((float(dataset.scales[at]), float(dataset.offsets[at])))
     return tuple(found)
@@ -74,7 +75,7 @@ def unit_of(sources: Sequence[BandSource]) -> str:
     """
     if not are_tagged(sources):
         return ""
-    with grids.open_raster(sources[0].path, "image") as dataset:
+    with open_raster(sources[0].path, "image") as dataset:
         unit = dataset.units[sources[0].number - 1] or ""
     # A bare number is what stored values without a unit are called, too.
     return CALIBRATED if unit in ("", "1") else unit

@@ -5,20 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from landslide_tf.errors import DataError
 from landslide_tf.raster.bands import BandSource, find_bands
 from landslide_tf.raster.dem import DemFiles
-from landslide_tf.raster.grid import (
-    FilePath,
-    grid_of,
-    north_up,
-    open_raster,
-    stored_grid,
-    with_cell,
-)
+from landslide_tf.raster.grid import grid_of, north_up, stored_grid, with_cell
 from landslide_tf.raster.ground import (
     check_dem,
     check_images,
@@ -27,6 +19,8 @@ from landslide_tf.raster.ground import (
 )
 from landslide_tf.raster.labels import LabelOptions, Labels, read_labels
 from landslide_tf.raster.masks import MaskFiles, Masks, read_masks
+from landslide_tf.raster.names import FilePath
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.scaling import are_tagged
 from landslide_tf.terrain import Grid
 
@@ -99,7 +93,7 @@ def make_scene(
     gsd: float | None = None,
     dem: DemFiles | None = None,
     rasters: Mapping[str, FilePath] | None = None,
-    labels: Path | None = None,
+    labels: FilePath | None = None,
     options: LabelOptions | None = None,
     masks: MaskFiles | None = None,
     min_slope: float | None = None,
@@ -137,8 +131,7 @@ def make_scene(
     Raises:
         DataError: If a file cannot be read or does not fit the image.
 
-    >>> from pathlib import Path
-    >>> from rasterio import Affine
+    >>>     >>> from rasterio import Affine
     >>> from landslide_tf.raster.cog import Layer, write_plain
     >>> from landslide_tf.raster.scene import make_scene
     >>> from landslide_tf.terrain import Grid

@@ -22,14 +22,10 @@ from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.bands import find_bands
 from landslide_tf.raster.cog import BLOCK, Layer, write_cog
 from landslide_tf.raster.dem import DemFiles, open_dem
-from landslide_tf.raster.grid import (
-    Window,
-    grid_of,
-    open_raster,
-    rows_of,
-    upright_grid,
-)
+from landslide_tf.raster.grid import Window, grid_of, rows_of, upright_grid
 from landslide_tf.raster.ground import check_dem
+from landslide_tf.raster.names import short_name, stem
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.outputs import check_outputs
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.scene_reader import SceneReader
@@ -210,7 +206,7 @@ def _check(
 
 def _names(files: TerrainFiles) -> str:
     """Returns the names of what is read, as a tag holds them."""
-    return json.dumps([Path(path).name for path in files.read])
+    return json.dumps([short_name(path) for path in files.read])
 
 
 def _is_layer(path: Path, *, name: str, names: str) -> bool:
@@ -238,7 +234,7 @@ def _grid(files: TerrainFiles, options: Mapping[str, Any]) -> Grid:
 def _scene(files: TerrainFiles) -> Scene:
     """Returns the image with its index, which needs no elevations."""
     bands = find_bands(files.image, _INDEX_BANDS, files.bands)
-    name = Path(files.image[0]).stem
+    name = stem(files.image[0])
     return make_scene(
         name, bands, bands=_INDEX_BANDS, factors=(NDVI,), nodata=files.nodata
     )

@@ -17,7 +17,7 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterWindow
 
-from landslide_tf.raster import grid as grids
+from landslide_tf.raster.opening import open_dataset
 
 
 def alpha_bands(dataset: DatasetReader | WarpedVRT) -> list[int]:
@@ -168,4 +168,4 @@ def opaque(dataset: DatasetReader) -> DatasetReader:
     with dataset, MemoryFile(ext=".vrt") as memory:
         rasterio.shutil.copy(dataset, memory.name, driver="VRT")
         view = memory.read().decode()
-    return grids.open_dataset(view.replace("<ColorInterp>Alpha</ColorInterp>", ""), "")
+    return open_dataset(view.replace("<ColorInterp>Alpha</ColorInterp>", ""), "")

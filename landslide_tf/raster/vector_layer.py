@@ -19,6 +19,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FieldError, Geometry
 
 from landslide_tf.errors import LISTED, DataError, first_line
 from landslide_tf.raster.antimeridian import Geometries
+from landslide_tf.raster.names import is_remote, set_up_gdal
 
 _PYOGRIO = (DataSourceError, DataLayerError, FieldError, GeometryError)
 
@@ -83,6 +84,7 @@ def read_layer(
     Traceback (most recent call last):
     landslide_tf.errors.DataError: polygons must be a vector file that can be read, ...
     """
+    set_up_gdal()
     try:
         name = _layer(what, path, layer, option)
         meta, _, wkb, columns = pyogrio.raw.read(vector_path(path), layer=name)
@@ -119,7 +121,7 @@ def vector_path(path: str | os.PathLike[str]) -> str:
     ('a.gpkg', '/vsisubfile/0,/tmp/new!.gpkg')
     """
     name = os.fspath(path)
-    plain = name.startswith("/vsi") or not set("!;") & set(name)
+    plain = name.startswith("/vsi") or is_remote(name) or not set("!;") & set(name)
     return name if plain else f"/vsisubfile/0,{os.path.abspath(name)}"
 
 

@@ -16,8 +16,9 @@ from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.mapping import SceneFiles
 from landslide_tf.raster.bands import COLOURS, find_bands, known_bands
-from landslide_tf.raster.grid import Window, open_raster, stored_grid
+from landslide_tf.raster.grid import Window, stored_grid
 from landslide_tf.raster.image import AlignedBands
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.recognition.options import PRE_EXISTING
 from landslide_tf.terrain import Grid, ndvi
 

@@ -21,8 +21,10 @@ from landslide_tf.objects import write_rules
 from landslide_tf.objects.strips import Mask
 from landslide_tf.outputs import check_own_folder
 from landslide_tf.raster import cog
-from landslide_tf.raster.grid import FilePath, Window, mean_cell, open_raster, rows_of
+from landslide_tf.raster.grid import Window, mean_cell, rows_of
 from landslide_tf.raster.legend import Legend, class_layer, named_colours
+from landslide_tf.raster.names import FilePath
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.outputs import check_outputs
 from landslide_tf.raster.polygons import write_polygons
 from landslide_tf.recognition.options import Maps, SchemeOptions

@@ -11,7 +11,7 @@ from landslide_tf.errors import DataError
 from landslide_tf.mapping import SceneFiles
 from landslide_tf.objects import DEFAULT_RULES, Rule
 from landslide_tf.raster.dem import DemFiles
-from landslide_tf.raster.grid import FilePath
+from landslide_tf.raster.names import FilePath
 
 Change = Literal["object", "pixel"]
 PRE_EXISTING = 0.5

@@ -12,11 +12,11 @@ from landslide_tf.raster.grid import (
     grid_of,
     mean_cell,
     north_up,
-    open_raster,
     same_cells,
     with_cell,
 )
 from landslide_tf.raster.ground import check_overlap
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.systems import bounds_in, system_of
 from landslide_tf.terrain import Grid
 from tests.mapping import map_files as files

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landslide_tf.errors import DataError
-from landslide_tf.raster.grid import mean_cell, open_raster
+from landslide_tf.raster.grid import mean_cell
 from landslide_tf.raster.legend import read_legend
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.systems import system_of
 from landslide_tf.report.map.layers import Overview
 from landslide_tf.terrain import Grid

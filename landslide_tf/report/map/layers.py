@@ -20,15 +20,10 @@ from rasterio.vrt import WarpedVRT
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour, class_palette
 from landslide_tf.raster.dem import DemFiles, open_dem
-from landslide_tf.raster.grid import (
-    Turn,
-    north_up,
-    open_raster,
-    readable,
-    stored_grid,
-)
+from landslide_tf.raster.grid import Turn, north_up, stored_grid
 from landslide_tf.raster.ground import check_shared
 from landslide_tf.raster.legend import read_legend
+from landslide_tf.raster.opening import open_raster, readable
 from landslide_tf.raster.systems import mover, system_of
 from landslide_tf.raster.validity import alpha_bands, known_cells
 from landslide_tf.terrain import Grid, cell_size, hillshade

@@ -11,8 +11,9 @@ import matplotlib
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour
 from landslide_tf.raster.dem import DemFiles, open_dem
-from landslide_tf.raster.grid import open_raster, stored_grid
+from landslide_tf.raster.grid import stored_grid
 from landslide_tf.raster.ground import check_sentinels
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.validity import alpha_bands
 from landslide_tf.report.map.about import About, area_text
 from landslide_tf.report.map.layers import (
