@@ -122,7 +122,7 @@ def evaluate_branches(
     session = Session(data_dir, manual_dir)
     fitted: list[dict[str, float]] = []
     raw: list[Methods] = []
-    degraded: dict[str, list[Methods]] = {"none": []}
+    scored: dict[str, list[Methods]] = {"none": []}  # by degradation, one a folder
     for folder in found:
         report(f"evaluating {folder.path}")
         networks: Networks = {}
@@ -136,13 +136,13 @@ def evaluate_branches(
             )
             if degradation is None:
                 raw.append(score_methods(table))
-            own = degraded.setdefault(getattr(degradation, "name", "none"), [])
+            own = scored.setdefault(getattr(degradation, "name", "none"), [])
             own.append(score_methods(calibrated(table, fitted[-1])))
-    clean = degraded["none"]
+    clean = scored["none"]
     degraded = {
         method: {
             name: float(np.mean([seed[method].scores["accuracy"] for seed in seeds]))
-            for name, seeds in degraded.items()
+            for name, seeds in scored.items()
         }
         for method in clean[0]
     }
