@@ -136,7 +136,8 @@ def evaluate_branches(
             )
             if degradation is None:
                 raw.append(score_methods(table))
-            own = scored.setdefault(getattr(degradation, "name", "none"), [])
+            name = "none" if degradation is None else degradation.name
+            own = scored.setdefault(name, [])
             own.append(score_methods(calibrated(table, fitted[-1])))
     clean = scored["none"]
     degraded = {
