@@ -60,7 +60,7 @@ class AlignedRaster:
     Raises:
         DataError: If the file cannot be opened or lacks a band.
 
-    >>>     >>> import numpy as np
+    >>> import numpy as np
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.aligned import AlignedRaster
     >>> from landslide_tf.raster.cog import Layer, write_plain

@@ -29,7 +29,7 @@ TILE = 32  # pixels; decoding is not what grows
 OBJECTS = ("attributes", "polygons", "inventory", "evaluate", "recognise", "changes")
 KINDS = {
     "scene": ("megapixels", [1, 4, 16, 64, 256]),
-    "tiles": ("tiles", [1000, 5000, 20_000]),
+    "tiles": ("tiles", [250, 1000, 4000]),
     "objects": ("landslides", [1000, 10_000, 100_000]),
     "regions": ("regions", [1, 2, 4, 8, 16]),
 }
