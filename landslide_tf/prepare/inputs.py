@@ -35,6 +35,7 @@ class Inputs:
         nodata: Number that stands for no data in the image; None = as it tags.
         masks: Which pixels count; None = all.
 
+    >>> from pathlib import Path
     >>> from landslide_tf.prepare import Inputs
     >>> from landslide_tf.raster.dem import DemFiles
     >>> dem = DemFiles("dem.tif", unit="foot")

@@ -60,6 +60,7 @@ class AlignedRaster:
     Raises:
         DataError: If the file cannot be opened or lacks a band.
 
+    >>> from pathlib import Path
     >>> import numpy as np
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.aligned import AlignedRaster

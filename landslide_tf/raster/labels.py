@@ -189,7 +189,6 @@ def read_labels(
             elsewhere.
 
     >>> import json
-    import os
     >>> import tempfile
     >>> from pathlib import Path
     >>> from rasterio import Affine

@@ -131,6 +131,7 @@ def make_scene(
     Raises:
         DataError: If a file cannot be read or does not fit the image.
 
+    >>> from pathlib import Path
     >>> from rasterio import Affine
     >>> from landslide_tf.raster.cog import Layer, write_plain
     >>> from landslide_tf.raster.scene import make_scene
