@@ -33,7 +33,6 @@ def stored_units(sources: Sequence[BandSource]) -> tuple[tuple[float, float], ..
 
     >>> import tempfile, numpy, rasterio
     >>> from landslide_tf.raster.bands import BandSource
-    from landslide_tf.raster.opening import open_raster
     >>> from landslide_tf.raster.scaling import stored_units
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     image = folder + "/image.tif"
