@@ -135,7 +135,9 @@ def remove_leftovers(folder: str | Path, name: str = "*") -> list[Path]:
 
 
 @contextmanager
-def locked(folder: str | Path, message: str | None = None) -> Iterator[None]:
+def locked(
+    folder: str | Path, message: str | None = None, patience: float = 0
+) -> Iterator[None]:
     """Keeps other processes out of a folder while the block runs.
 
     The lock ends with the process that holds it, in whatever way; its empty file
@@ -144,6 +146,7 @@ def locked(folder: str | Path, message: str | None = None) -> Iterator[None]:
     Args:
         folder: The folder; it is made when missing.
         message: What to say where another process holds the lock; None waits for it.
+        patience: Seconds to wait before it is said.
 
     Yields:
         Nothing, while the lock is held.
@@ -156,7 +159,7 @@ def locked(folder: str | Path, message: str | None = None) -> Iterator[None]:
     Path(folder).mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(Path(folder) / LOCK, thread_local=False)
     try:
-        lock.acquire(timeout=-1 if message is None else 0)
+        lock.acquire(timeout=-1 if message is None else patience)
     except filelock.Timeout as error:
         raise RunError(str(message)) from error
     try:

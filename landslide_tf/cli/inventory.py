@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from landslide_tf.cli import map_report, options
+from landslide_tf.cli.inventory_scenes import Date, Map, Vector, mapped_scenes
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
-    from landslide_tf.inventory import Query
+    from landslide_tf.inventory import AddedScene, Query
 
 app = typer.Typer(
     help="Collect the landslides of many maps in one database.",
@@ -72,11 +74,6 @@ Rejected = Annotated[
 ]
 
 
-Map = Annotated[Path, typer.Option("--map", help="Class map that `map` wrote.")]
-Vector = Annotated[Path, typer.Option(help="Polygons that `map` wrote with it.")]
-Date = Annotated[
-    str, typer.Option(metavar="DATE", help="Date of the image, e.g. 2024-05-31.")
-]
 Before = Annotated[
     str | None,
     typer.Option(
@@ -160,8 +157,8 @@ Replace = Annotated[
 def add(
     database: Database,
     map_file: Map,
-    vector: Vector,
-    date: Date,
+    vector: Vector = None,
+    date: Date = None,
     before: Before = None,
     region: Region = None,
     regions: options.Regions = None,
@@ -182,7 +179,7 @@ def add(
     confidence: Thresholds = None,
     replace: Replace = False,
 ) -> None:
-    r"""Add the landslides of a map; adding the same map again changes nothing.
+    r"""Add the landslides of a map or a region; adding the same again changes nothing.
 
     Example: landslide-tf inventory add DB.gpkg --map map.tif \
         --vector map.gpkg --date 2024-05-31
@@ -190,19 +187,30 @@ def add(
     from landslide_tf import inventory
 
     region_file, region_field = options.region_file(regions)
-    mapped = inventory.MappedScene(
-        map=map_file, polygons=vector, date=_date("--date", date),
+    shared = functools.partial(
+        inventory.MappedScene,
         before=None if before is None else _date("--before", before),
         region=region, regions=region_file, region_field=region_field, layer=layer,
         area=area, probabilities=probabilities,
-        dem=options.dem_files(dem, dem_unit, dem_nodata), name=scene, model=model,
+        dem=options.dem_files(dem, dem_unit, dem_nodata), model=model,
         sensor=sensor, trigger=trigger, type=kind, old_removed=old_removed,
         min_area=min_area, volume_law=None if volume_law is None else _law(volume_law),
     )  # fmt: skip
     settings = None
     if confidence is not None:
         settings = inventory.Settings(_numbers("--confidence", confidence))
-    added = inventory.add_scene(database, mapped, settings=settings, replace=replace)
+    day = None if date is None else _date("--date", date)
+    with mapped_scenes(database, map_file, vector, day, scene) as scenes:
+        for polygons in scenes:
+            mapped = shared(**polygons)
+            _print_added(
+                inventory.add_scene(
+                    database, mapped, settings=settings, replace=replace
+                )
+            )
+
+
+def _print_added(added: AddedScene) -> None:
     facts = added.scene.facts
     what = f"scene {added.scene.id}, {facts['name']} of {facts['date_max']}"
     if not added.changed:

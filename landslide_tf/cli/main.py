@@ -32,6 +32,7 @@ from landslide_tf.cli import (
     import_weights,
     inventory,
     map,
+    map_region,
     prepare,
     recipes,
     recognise,
@@ -78,6 +79,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     },
     "Map": {
         "map": map.map_scene,
+        "map-region": map_region.map_region,
         "recognise": recognise.recognise,
         "changes": changes.changes,
         "inventory": inventory.app,

@@ -71,6 +71,22 @@ MinArea = Annotated[
         rich_help_panel=shared.OUTPUT,
     ),
 ]
+Simplify = Annotated[
+    float,
+    typer.Option(
+        help="Simplify outlines by at most this distance, metres.",
+        rich_help_panel=shared.OUTPUT,
+    ),
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        help="Batch size: windows that are predicted together. Lower it if memory "
+        "is short.",
+        show_default="by the size of the windows",
+        rich_help_panel=PREDICTION,
+    ),
+]
 AllClasses = Annotated[
     bool,
     typer.Option(
@@ -149,24 +165,10 @@ def map_scene(
     all_classes: AllClasses = False,
     float32: Float32 = False,
     min_area: MinArea = None,
-    simplify: Annotated[
-        float,
-        typer.Option(
-            help="Simplify outlines by at most this distance, metres.",
-            rich_help_panel=shared.OUTPUT,
-        ),
-    ] = 0.0,
+    simplify: Simplify = 0.0,
     window: Window = None,
     overlap: Overlap = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            help="Batch size: windows that are predicted together. Lower it if memory "
-            "is short.",
-            show_default="by the size of the windows",
-            rich_help_panel=PREDICTION,
-        ),
-    ] = None,
+    batch: Batch = None,
     dem_unit: shared.DemUnit = None,
     dem_nodata: shared.DemNodata = None,
     allow_no_crs: Annotated[

@@ -3,50 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import rasterio
 
-from landslide_tf.errors import DataError, LandslideTFError, UnreachableError
-from landslide_tf.files import atomic_path, file_states
-from landslide_tf.mapping.existing import IMAGE, check_map, image_names
+from landslide_tf.errors import LandslideTFError, UnreachableError
+from landslide_tf.files import atomic_path
 from landslide_tf.mapping.output import MapOptions, Outputs, parts_folder
-from landslide_tf.mapping.polygons import check_polygons
-from landslide_tf.mapping.predict import (
-    Member,
-    Strip,
-    batch_size,
-    channels_of,
-    check_members,
-    predict_strips,
-    threshold_of,
-    together,
-    total_stride,
-    trained_tile,
-)
-from landslide_tf.mapping.scene import (
-    ModelScene,
-    SceneFiles,
-    cell_size_warning,
-    open_scene,
-)
-from landslide_tf.mapping.strips import UNCERTAINTY, FinishedStrips
-from landslide_tf.mapping.windows import Axis, axis, window_of
-from landslide_tf.mapping.writer import MapWriter
+from landslide_tf.mapping.predict import Member
+from landslide_tf.mapping.scene import SceneFiles
+from landslide_tf.mapping.scene_job import Decide, SceneJob, open_job
+from landslide_tf.mapping.strips import FinishedStrips
 from landslide_tf.raster import cog
-from landslide_tf.version import __version__
 
 Progress = Callable[[int, int], None]
+Made = Callable[[int], Generator[Decide, None, None]]
 
 _CACHE_MB = 64
-_DIGITS = 12  # of the digest that tells a model's version
 
 
 @dataclass(frozen=True)
@@ -101,6 +77,8 @@ def map_scene(
     options: MapOptions | None = None,
     *,
     progress: Progress | None = None,
+    made: Made | None = None,
+    patience: float = 0,
 ) -> MapSummary:
     """Maps landslides in a scene of any size, in bounded memory.
 
@@ -115,6 +93,9 @@ def map_scene(
         outputs: What to write.
         options: How; None = the defaults.
         progress: Called with the pixels that are done, and the pixels of the scene.
+        made: Strips that were predicted elsewhere, from a number on, as
+            `mapping.rows.read_rows` gives them; None predicts them.
+        patience: Seconds to wait for another process that is writing the same map.
 
     Returns:
         What was mapped.
@@ -149,33 +130,16 @@ def map_scene(
     >>> made.valid, made.landslide, made.objects
     (64, 20, 1)
     """
-    options = options or MapOptions()
-    check_members(members)
-    check_map(outputs, files)
-    scene = open_scene(files, members[0].metadata)
-    if line := cell_size_warning(scene):
-        if options.strict:
-            raise DataError(line)
-        warnings.warn(line, stacklevel=2)
-    grid, stride = scene.scene.grid, total_stride(members)
-    check_polygons(outputs.vector, grid)
-    trained = trained_tile(members)
-    window, overlap = window_of(
-        trained, stride, window=options.window, overlap=options.overlap
-    )
-    options = replace(options, window=window, overlap=overlap)
-    rows, columns = (
-        axis(size, window=window, overlap=overlap, stride=stride) for size in grid.shape
-    )
-    threshold = threshold_of(members, options.threshold)
-    facts = _facts(members, files, options)
-    writer = MapWriter(scene, outputs, options, facts, threshold)
-    folder, job = parts_folder(outputs.out), _job(members, scene, options, stride)
+    job = open_job(members, files, outputs, options or MapOptions())
+    grid, writer = job.scene.scene.grid, job.writer
+    folder = parts_folder(outputs.out)
     with (
         cog.writable(folder),
         # Memory does not grow with the scene.
         rasterio.Env(GDAL_CACHEMAX=_CACHE_MB),
-        FinishedStrips(folder, job, rows, grid.width, writer.layers) as strips,
+        FinishedStrips(
+            folder, job.key, job.rows, grid.width, writer.layers, patience=patience
+        ) as strips,
     ):
         resumed = strips.count()
         try:
@@ -184,9 +148,7 @@ def map_scene(
                     path: stack.enter_context(atomic_path(path))
                     for path in outputs.paths
                 }
-                _predict(
-                    members, scene, rows, columns, options, writer, strips, progress
-                )
+                _collect(job, strips, made or job.strips, progress)
                 objects = writer.write(strips, targets)
                 valid, landslide, area = strips.totals()
         except LandslideTFError as error:
@@ -194,114 +156,45 @@ def map_scene(
                 strips.remove()  # running the same again would end the same way
             raise
         strips.remove()
+    metadata, masks = members[0].metadata, job.scene.scene.masks
     return MapSummary(
         pixels=grid.height * grid.width,
         valid=valid,
         landslide=landslide,
         area=area,
-        mapped=members[0].metadata.class_names[members[0].metadata.landslide_value],
+        mapped=metadata.class_names[metadata.landslide_value],
         objects=objects,
-        scale=scene.scale,
+        scale=job.scene.scale,
         resumed=resumed,
-        strips=len(rows.offsets),
+        strips=len(job.rows.offsets),
         files=tuple(targets),
-        window=window,
-        overlap=overlap,
-        trained=trained,
-        taken="" if scene.scene.masks is None else scene.scene.masks.taken,
+        window=job.rows.window,
+        overlap=job.options.overlap or 0,
+        trained=job.trained,
+        taken="" if masks is None else masks.taken,
     )
 
 
-def _facts(
-    members: Sequence[Member], files: SceneFiles, options: MapOptions
-) -> dict[str, str]:
-    """Returns the tags that say what made a raster."""
-    from landslide_tf.metrics.decision import SIGMOID_THRESHOLD
-
-    threshold = threshold_of(members, options.threshold)
-    if threshold is None and members[0].metadata.landslide_class == "sigmoid":
-        threshold = SIGMOID_THRESHOLD
-    return {
-        "MODEL": ", ".join(member.metadata.name for member in members),
-        "MODEL_VERSION": ", ".join(m.identity[:_DIGITS] for m in members if m.identity),
-        "DATA_LICENCE": "; ".join(
-            dict.fromkeys(m.metadata.licence for m in members if m.metadata.licence)
-        ),
-        "REGION": ", ".join(
-            dict.fromkeys(
-                str(m.metadata.arguments["region"])
-                for m in members
-                if "region" in m.metadata.arguments
-            )
-        ),
-        "MIN_AREA_M2": "" if options.min_area is None else str(options.min_area),
-        "THRESHOLD": str(threshold),
-        "LANDSLIDE_TF_VERSION": __version__,
-        IMAGE: image_names(files),
-        **files.left_out,
-    }
-
-
-def _job(
-    members: Sequence[Member], scene: ModelScene, options: MapOptions, stride: int
-) -> dict[str, Any]:
-    """Returns what the strips depend on."""
-    files = scene.files
-    models = [[m.identity, m.metadata.model_dump_json()] for m in members]
-    digest = hashlib.sha256(json.dumps(models).encode()).hexdigest()
-    how = asdict(options)
-    for name in ("min_area", "simplify", "strict"):
-        del how[name]
-    return {
-        "version": __version__,
-        "models": digest,
-        "files": file_states(files.read),
-        "scene": [*files.image, files.dem and asdict(files.dem), dict(files.factor)],
-        "bands": [*scene.scene.bands, *scene.scene.ndvi_bands],
-        "scale": [scene.scale, scene.scene.calibrated],
-        "nodata": files.nodata,
-        "masks": [files.masks.within_layer, *files.masks.read, files.left_out],
-        "stride": stride,
-        "options": how,
-    }
-
-
-def _predict(
-    members: Sequence[Member],
-    scene: ModelScene,
-    rows: Axis,
-    columns: Axis,
-    options: MapOptions,
-    writer: MapWriter,
-    strips: FinishedStrips,
-    progress: Progress | None,
+def _collect(
+    job: SceneJob, strips: FinishedStrips, made: Made, progress: Progress | None
 ) -> None:
-    """Predicts what is not finished; writes strips while the next are predicted."""
-    start, unsure = strips.count(), UNCERTAINTY in writer.layers
-    if start >= len(rows.offsets):
-        return
-    found = predict_strips(
-        scene,
-        together(members, tta=options.tta, entropies=unsure),
-        rows,
-        columns,
-        channels_of(members[0].metadata) + unsure,
-        size=options.batch or batch_size(rows.window),
-        start=start,
-    )
-
-    def finish(strip: Strip) -> None:
-        first = rows.offsets[strip.number]
-        strips.write(strip.number, writer.finished(strip, first))
-
-    pixels = rows.size * columns.size
+    """Writes what is not finished; strips while the next are predicted."""
+    pixels = job.rows.size * job.columns.size
     waiting: Future[None] | None = None
-    with ThreadPoolExecutor(1, "scene-writer") as pool, contextlib.closing(found):
-        for strip in found:
+    start = strips.count()
+
+    def write(number: int, decide: Decide) -> None:
+        strips.write(number, decide())
+
+    with (
+        ThreadPoolExecutor(1, "scene-writer") as pool,
+        contextlib.closing(made(start)) as found,
+    ):
+        for number, decide in enumerate(found, start):
             if waiting is not None:
                 waiting.result()
-            waiting = pool.submit(finish, strip)
+            waiting = pool.submit(write, number, decide)
             if progress is not None:
-                progress(rows.finished(strip.number) * columns.size, pixels)
+                progress(job.rows.finished(number) * job.columns.size, pixels)
         if waiting is not None:
             waiting.result()

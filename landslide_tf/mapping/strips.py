@@ -67,9 +67,10 @@ class FinishedStrips:
         rows: Windows from top to bottom, which are the strips.
         width: Columns of the scene.
         layers: The rasters by name.
+        patience: Seconds to wait for another process that is at work there.
 
     Raises:
-        RunError: When entered, if another process is at work there.
+        RunError: When entered, if another process goes on to be at work there.
         OSError: When entered, if the disk has no place for the rasters.
     """
 
@@ -80,8 +81,11 @@ class FinishedStrips:
         rows: Axis,
         width: int,
         layers: Mapping[str, Layer],
+        *,
+        patience: float = 0,
     ) -> None:
         self.folder, self._rows, self._layers = folder, rows, layers
+        self._patience = patience
         self._shape = (rows.size, width)
         names = {"rasters": {name: list(layers[name].names) for name in layers}}
         self._job = json.dumps({**job, **names}, sort_keys=True, indent=1)
@@ -95,7 +99,7 @@ class FinishedStrips:
             "it or name another `--out`."
         )
         with contextlib.ExitStack() as stack:
-            stack.enter_context(locked(self.folder, in_use))
+            stack.enter_context(locked(self.folder, in_use, self._patience))
             self._empty_of_others()
             for name, layer in self._layers.items():
                 path = self.folder / f"{name}.raw"

@@ -98,6 +98,7 @@ def write_polygons(
     system: str | None,
     *,
     layer: str,
+    before: int = 0,
 ) -> None:
     """Writes polygons: GeoPackage in their system, GeoJSON as RFC 7946 wants it.
 
@@ -108,6 +109,7 @@ def write_polygons(
         table: Attributes (N,) by name; masked arrays have empty values.
         system: Their coordinate reference system as pyproj reads it; None = none.
         layer: Name of the layer.
+        before: How many polygons the layer holds, which these are added to.
 
     Raises:
         DataError: If the file cannot be written whole, or the polygons have no system
@@ -149,6 +151,7 @@ def write_polygons(
                     crs=system,
                     driver=driver,
                     layer=layer,
+                    append=before > 0,
                     **options,
                 )
             written = pyogrio.read_info(
@@ -163,7 +166,7 @@ def write_polygons(
         and not written["capabilities"]["fast_spatial_filter"]
         and _geopackages_get_indices()
     )
-    if written["features"] != len(geometries) or lacks_index:
+    if written["features"] != before + len(geometries) or lacks_index:
         raise NotWritten(
             f"`{path}` cannot be written whole: free space or name another place."
         )

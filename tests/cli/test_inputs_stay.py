@@ -62,7 +62,7 @@ READ = {
     "--map-before", "--mask", "--metadata", "--names", "--ndvi of prepare", "--points",
     "--probabilities of inventory add", "--probabilities of recognise",
     "--recipe of adapt", "--reference", "--regions of inventory add",
-    "--regions of map", "--resume", "--rules", "--validation",
+    "--regions of map", "--resume", "--rules", "--scenes", "--validation",
     "--vector of inventory add", "--within", "database", "dem", "folder", "folders",
     "grid", "map_file", "maps", "model", "name of recipes show", "recipe", "run",
     "source", "table",
@@ -74,9 +74,9 @@ WORDS = {
     "--classes", "--confidence", "--data", "--date", "--dem-unit", "--devices",
     "--distances", "--edges", "--freeze", "--from", "--layer", "--method", "--methods",
     "--model", "--models", "--outside", "--patches", "--points-layer", "--positive",
-    "--region", "--regions of datasets plan", "--sampling", "--scale", "--scene",
-    "--sensor", "--set", "--signature", "--target", "--to", "--trigger", "--type",
-    "--vary", "--volume-law", "data",
+    "--ray", "--region", "--regions of datasets plan", "--sampling", "--scale",
+    "--scene", "--sensor", "--set", "--signature", "--target", "--to", "--trigger",
+    "--type", "--vary", "--volume-law", "data",
 }  # fmt: skip
 REFUSED = (
     "cannot be written over", " holds `", "must be a new or an empty folder",
@@ -132,6 +132,7 @@ def world(tmp_path_factory, tiny_data):
     (w / "names.yaml").write_text("{}\n")
     write_rules(DEFAULT_RULES, w / "rules.yaml")
     (w / "table.csv").write_text(TABLE)
+    (w / "list.csv").write_text("image,date\nscenes/outer.vrt,2024-05-31\n")
     (w / "mapped").mkdir()
     outputs = Outputs(w / "mapped/m.tif", vector=(w / "mapped/m.gpkg",))
     scene = SceneFiles((str(w / "scenes/scene.tif"),))
@@ -197,6 +198,8 @@ GIVEN = {
     "inventory stats": "{inventory.gpkg} --cell 100",
     "map": "{transparent} --image {scenes/outer.vrt} --dem {scenes/dem.tif}"
     " --within {scenes/truth.shp} --mask {scenes/mask.tif} --window 64 --overlap 16",
+    "map-region": "{transparent} --scenes {list.csv} --dem {scenes/dem.tif} --window 64"
+    " --overlap 16 --min-area 0",
     "prepare": "--image {own/image.tif} --labels {own/polygons.geojson}"
     " --dem {own/dem.tif} --tile 32",
     "recipes list": "",
@@ -243,6 +246,10 @@ FURTHER = {
         "--metadata {transparent/model.json}", "--regions {scenes/truth.shp}:kind",
         "--within {scenes/truth.gpkg}:truth",
     ],
+    "map-region": [
+        "--mask {scenes/map2.tif}:1,2", "--metadata {transparent/model.json}",
+        "--within {scenes/truth.gpkg}:truth",
+    ],
     "prepare": [
         "--mask {scenes/mask.tif}:1", "--ndvi {scenes/dem.tif}",
         "--points {scenes/truth.shp}", "--within {scenes/truth.gpkg}:truth",
@@ -284,6 +291,7 @@ WRITTEN = {
         "--out": "m.tif", "--vector": "m.gpkg", "--probabilities": "p.tif",
         "--uncertainty": "u.tif", "--report": "m.html",
     },
+    "map-region": {"--out": "region"},
     "prepare": {"--out": "set"},
     "recognise": {"--out": "recognised"},
     "terrain": {

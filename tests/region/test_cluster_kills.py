@@ -1,0 +1,78 @@
+"""Whatever is killed while a cluster maps a region, the files are those of one process.
+
+Two nodes of a cluster on loopback, 24 scenes of mixed sizes and systems.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyogrio
+import pytest
+
+from landslide_tf.region import map_region, read_scenes
+from tests.region import many, nodes
+
+pytest.importorskip("ray", reason="needs `pip install 'landslide_tf[ray]'`")
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+UNFIT = ["s005", "s007"]  # cut off, and without elevations
+
+
+def started(scenes, out, address):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.region.many", scenes, out, address],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_for(out, finished, driver):
+    """Waits until so many scenes are mapped."""
+    deadline = time.monotonic() + 600
+    while len(list(out.glob("scenes/*/*.json"))) < finished:
+        assert driver.poll() is None, driver.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("largest", [600])
+def test_nodes_and_the_driver_may_be_killed(tmp_path, largest):
+    scenes = many.write(tmp_path / "in", largest=largest)
+    here, there = tmp_path / "here", tmp_path / "there"
+    one = map_region(many.job(here), read_scenes(scenes))
+    assert sorted(one.failed) == UNFIT and len(one.mapped) == 22
+    with nodes.cluster(nodes=1) as cluster:
+        first = nodes.add(cluster)
+        driver = started(scenes, there, cluster.address)
+        try:
+            wait_for(there, 3, driver)
+            cluster.remove_node(first, allow_graceful=False)  # SIGKILL
+            wait_for(there, 8, driver)
+            driver.send_signal(signal.SIGKILL)
+            driver.wait()
+            mapped = {p.parent.name for p in there.glob("scenes/*/*.json")}
+            second = nodes.add(cluster)
+            driver = started(scenes, there, cluster.address)
+            wait_for(there, len(mapped) + 4, driver)
+            cluster.remove_node(second, allow_graceful=False)
+            said, errors = driver.communicate(timeout=900)
+        finally:
+            driver.kill()
+            driver.wait()
+            nodes.forget()
+    count, failed, kept = said.split(" ", 1)[0], *said.split(" ", 1)[1].rsplit(" ", 1)
+    assert (count, failed) == ("22", str(UNFIT)), errors
+    assert int(kept) >= len(mapped)  # nothing that was finished is done again
+    assert many.rasters(there) == many.rasters(here)
+    assert len(many.rasters(here)) == 44
+    joined = [
+        pyogrio.raw.read(out / "landslides.gpkg", layer="landslides")
+        for out in (here, there)
+    ]
+    assert joined[0][2].tolist() == joined[1][2].tolist()  # outlines
+    for name, *columns in zip(joined[0][0]["fields"], joined[0][3], joined[1][3]):  # noqa: B905
+        assert columns[0].tolist() == columns[1].tolist(), name
+    assert (there / "mosaic.vrt").read_bytes() == (here / "mosaic.vrt").read_bytes()
