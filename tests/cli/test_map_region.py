@@ -92,7 +92,7 @@ def test_undated_scenes_need_a_date_in_an_inventory(command, world, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image\nmissing.tif", "`missing.tif` of scene `missing` is not there"),
+        ("image\nmissing.tif", "missing.tif` of scene `missing` is not there"),
         ("image,id\na.tif,x\nb.tif,x", "must have an id each"),
         ("image\n", "must name at least one scene"),
     ],
