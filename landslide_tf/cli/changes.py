@@ -10,41 +10,46 @@ import typer
 from landslide_tf.cli import map_report
 from landslide_tf.cli import options as shared
 
+Maps = Annotated[
+    list[str], typer.Argument(help="Class maps of several dates, oldest first.")
+]
+Align = Annotated[
+    bool,
+    typer.Option("--align", help="Shift maps that do not line up with the first."),
+]
+Persist = Annotated[
+    int,
+    typer.Option(min=1, help="Number of maps in a row that must show a new landslide."),
+]
+MinArea = Annotated[
+    float | None,
+    typer.Option(
+        help="Smallest area of a new landslide, m².", show_default="16 pixels"
+    ),
+]
+LandslideClass = Annotated[
+    int | None,
+    typer.Option(
+        help="Value of landslides in the maps.", show_default="as the maps say"
+    ),
+]
+Images = Annotated[
+    list[str] | None,
+    typer.Option(help="Image of each map, to show on the page of `--report`."),
+]
+
 
 def changes(
-    maps: Annotated[
-        list[str], typer.Argument(help="Class maps of several dates, oldest first.")
-    ],
+    maps: Maps,
     out: Annotated[Path, typer.Option(help="Folder to write.")],
-    align: Annotated[
-        bool,
-        typer.Option("--align", help="Shift maps that do not line up with the first."),
-    ] = False,
-    persist: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Number of maps in a row that must show a new landslide."
-        ),
-    ] = 1,
-    min_area: Annotated[
-        float | None,
-        typer.Option(
-            help="Smallest area of a new landslide, m².", show_default="16 pixels"
-        ),
-    ] = None,
-    landslide_class: Annotated[
-        int | None,
-        typer.Option(
-            help="Value of landslides in the maps.", show_default="as the maps say"
-        ),
-    ] = None,
+    align: Align = False,
+    persist: Persist = 1,
+    min_area: MinArea = None,
+    landslide_class: LandslideClass = None,
     within: shared.Within = None,
     mask: shared.Masks = None,
     report: map_report.Report = None,
-    image: Annotated[
-        list[str] | None,
-        typer.Option(help="Image of each map, to show on the page of `--report`."),
-    ] = None,
+    image: Images = None,
     nodata: shared.Nodata = None,
     dem: shared.Dem = None,
     dem_unit: shared.DemUnit = None,

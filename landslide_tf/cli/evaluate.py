@@ -22,33 +22,39 @@ if TYPE_CHECKING:
     from landslide_tf.train import Evaluation
 
 
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME[/CONFIG][:SPLIT]",
+        help="Data to score on.",
+        show_default="the test split of the run",
+    ),
+]
+Permute = Annotated[
+    Literal["image", "factors"] | None,
+    typer.Option(
+        help="Give each example this input of another one, to see how much the "
+        "model relies on it."
+    ),
+]
+Out = Annotated[
+    Path | None, options.folder("RUN/report/DATA or evaluations/MODEL-DATA")
+]
+Pictures = Annotated[
+    int, typer.Option(min=0, max=60, help="Number of example pictures.")
+]
+
+
 def evaluate(
     model: Model,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME[/CONFIG][:SPLIT]",
-            help="Data to score on.",
-            show_default="the test split of the run",
-        ),
-    ] = None,
-    permute: Annotated[
-        Literal["image", "factors"] | None,
-        typer.Option(
-            help="Give each example this input of another one, to see how much the "
-            "model relies on it."
-        ),
-    ] = None,
+    data: Data = None,
+    permute: Permute = None,
     tta: options.TTA = False,
     metadata: Metadata = None,
     runtime: Runtime = None,
-    out: Annotated[
-        Path | None, options.folder("RUN/report/DATA or evaluations/MODEL-DATA")
-    ] = None,
+    out: Out = None,
     overwrite: options.Overwrite = False,
-    pictures: Annotated[
-        int, typer.Option(min=0, max=60, help="Number of example pictures.")
-    ] = 6,
+    pictures: Pictures = 6,
     arrays: options.Arrays = None,
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,

@@ -121,39 +121,52 @@ Region = Annotated[
 ]
 
 
+Image = Annotated[
+    list[str],
+    typer.Option(help="Scene: one file, or repeat it for the files of one scene."),
+]
+Out = Annotated[
+    Path, typer.Option(help="Class map to write, .tif (cloud optimised GeoTIFF).")
+]
+Vector = Annotated[
+    Files,
+    typer.Option(
+        help="Polygons to write, .gpkg or .geojson. Repeatable.",
+        rich_help_panel=shared.OUTPUT,
+    ),
+]
+Probabilities = Annotated[
+    Path | None,
+    typer.Option(help="Probabilities to write, .tif.", rich_help_panel=shared.OUTPUT),
+]
+Uncertainty = Annotated[
+    Path | None,
+    typer.Option(
+        help="Uncertainty to write, .tif: entropy, and mutual information of "
+        "several models.",
+        rich_help_panel=shared.OUTPUT,
+    ),
+]
+AllowNoCrs = Annotated[
+    bool,
+    typer.Option(
+        "--allow-no-crs",
+        help="Map a scene that has no coordinate system.",
+        rich_help_panel=shared.DETAILS,
+    ),
+]
+
+
 def map_scene(
     model: Models,
-    image: Annotated[
-        list[str],
-        typer.Option(help="Scene: one file, or repeat it for the files of one scene."),
-    ],
-    out: Annotated[
-        Path, typer.Option(help="Class map to write, .tif (cloud optimised GeoTIFF).")
-    ],
+    image: Image,
+    out: Out,
     dem: shared.Dem = None,
     factor: Factor = None,
-    vector: Annotated[
-        Files,
-        typer.Option(
-            help="Polygons to write, .gpkg or .geojson. Repeatable.",
-            rich_help_panel=shared.OUTPUT,
-        ),
-    ] = None,
+    vector: Vector = None,
     report: map_report.Report = None,
-    probabilities: Annotated[
-        Path | None,
-        typer.Option(
-            help="Probabilities to write, .tif.", rich_help_panel=shared.OUTPUT
-        ),
-    ] = None,
-    uncertainty: Annotated[
-        Path | None,
-        typer.Option(
-            help="Uncertainty to write, .tif: entropy, and mutual information of "
-            "several models.",
-            rich_help_panel=shared.OUTPUT,
-        ),
-    ] = None,
+    probabilities: Probabilities = None,
+    uncertainty: Uncertainty = None,
     bands: shared.Bands = "",
     nodata: shared.Nodata = None,
     within: shared.Within = None,
@@ -171,14 +184,7 @@ def map_scene(
     batch: Batch = None,
     dem_unit: shared.DemUnit = None,
     dem_nodata: shared.DemNodata = None,
-    allow_no_crs: Annotated[
-        bool,
-        typer.Option(
-            "--allow-no-crs",
-            help="Map a scene that has no coordinate system.",
-            rich_help_panel=shared.DETAILS,
-        ),
-    ] = False,
+    allow_no_crs: AllowNoCrs = False,
     strict: Strict = False,
     metadata: Metadata = None,
     runtime: Runtime = None,

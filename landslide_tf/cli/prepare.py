@@ -104,34 +104,51 @@ Sampling = Annotated[
 ]
 
 
+Images = Annotated[
+    list[str], typer.Option(help="Image of a scene. Repeat it for several scenes.")
+]
+Labels = Annotated[
+    list[str],
+    typer.Option(help="Labels of a scene: polygons, a raster or labelme JSON."),
+]
+Ndvi = Annotated[
+    Files,
+    typer.Option(
+        help="Raster of NDVI.",
+        show_default="from near infrared and red",
+        rich_help_panel=shared.INPUT,
+    ),
+]
+Points = Annotated[
+    Files,
+    typer.Option(
+        help="Points of landslides; tiles around them are training tiles too.",
+        rich_help_panel=shared.INPUT,
+    ),
+]
+Tile = Annotated[
+    int,
+    typer.Option(
+        help="Side of a tile, pixels. Choose it larger than most landslides.",
+        rich_help_panel=TILES,
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(help="Random seed of split and sampling.", rich_help_panel=TILES),
+]
+
+
 def prepare(
-    image: Annotated[
-        list[str], typer.Option(help="Image of a scene. Repeat it for several scenes.")
-    ],
-    labels: Annotated[
-        list[str],
-        typer.Option(help="Labels of a scene: polygons, a raster or labelme JSON."),
-    ],
+    image: Images,
+    labels: Labels,
     out: Annotated[Path, typer.Option(help="Folder to write: data set and recipe.")],
     dem: Dem = None,
     dem_unit: shared.DemUnit = None,
     dem_nodata: shared.DemNodata = None,
     distances: shared.Distances = "grid",
-    ndvi: Annotated[
-        Files,
-        typer.Option(
-            help="Raster of NDVI.",
-            show_default="from near infrared and red",
-            rich_help_panel=shared.INPUT,
-        ),
-    ] = None,
-    points: Annotated[
-        Files,
-        typer.Option(
-            help="Points of landslides; tiles around them are training tiles too.",
-            rich_help_panel=shared.INPUT,
-        ),
-    ] = None,
+    ndvi: Ndvi = None,
+    points: Points = None,
     layer: Layers = None,
     points_layer: PointsLayers = None,
     class_field: shared.ClassField = None,
@@ -143,20 +160,11 @@ def prepare(
     positive: shared.Positive = "",
     outside: shared.Outside = "background",
     gsd: Gsd = None,
-    tile: Annotated[
-        int,
-        typer.Option(
-            help="Side of a tile, pixels. Choose it larger than most landslides.",
-            rich_help_panel=TILES,
-        ),
-    ] = 256,
+    tile: Tile = 256,
     stride: Stride = None,
     patches: Patching = "grid",
     sampling: Sampling = "original",
-    seed: Annotated[
-        int,
-        typer.Option(help="Random seed of split and sampling.", rich_help_panel=TILES),
-    ] = 0,
+    seed: Seed = 0,
     overwrite: shared.Overwrite = False,
 ) -> None:
     """Make a data set and a recipe from your own scenes.

@@ -34,10 +34,7 @@ Image = Annotated[
     list[str] | None,
     typer.Option(help="Scene: one file, or repeat it for the files of one scene."),
 ]
-Before = Annotated[
-    list[str] | None,
-    typer.Option(help="Scene before the event: one file, or several."),
-]
+Before = Annotated[list[str] | None, typer.Option(help="Scene before the event.")]
 Map = Annotated[
     Path | None,
     typer.Option("--map", help="Class map to start from, instead of a model."),
@@ -82,9 +79,7 @@ KeepPreExisting = Annotated[
 Vegetation = Annotated[
     bool,
     typer.Option(
-        "--vegetation",
-        help="Require that vegetation was lost between the dates.",
-        rich_help_panel=SCHEME,
+        "--vegetation", help="Require a loss of vegetation.", rich_help_panel=SCHEME
     ),
 ]
 ReferenceFile = Annotated[
@@ -98,7 +93,7 @@ Adapt = Annotated[
     str | None,
     typer.Option(
         metavar="RECIPE",
-        help="Adapt MODEL to the images first, by this recipe (as `adapt --recipe`).",
+        help="First adapt MODEL to the images by this recipe of `adapt`.",
         rich_help_panel=SCHEME,
     ),
 ]
