@@ -19,6 +19,7 @@ COMMANDS = [
     ("benchmark",),
     ("export",),
     ("map",),
+    ("map-region",),
     ("evaluate-map",),
     ("recognise",),
     ("evidential",),
