@@ -47,7 +47,8 @@ def tune(
 ) -> None:
     """Search for a better recipe by training variants of it.
 
-    The same command resumes it after an interruption, or adds trials.
+    The same command resumes it after an interruption, or adds trials. Started while it
+    runs, also on another machine that shares the folder, it trains further trials.
 
     Example: landslide-tf tune fstf_net_synthetic --trials 8
     """

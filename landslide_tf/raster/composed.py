@@ -21,7 +21,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from landslide_tf.errors import LISTED, DataError
-from landslide_tf.raster.names import FilePath, is_remote, short_name
+from landslide_tf.raster.names import FilePath, full_text, is_remote, short_name
 
 _METADATA = re.compile(r"(MTD_MSIL(1C|2A)|S2\w_\w+_MTD_SAFL(1C|2A)\w*)\.xml")
 _LEVEL = re.compile(r"S2\w_MSIL(1C|2A)_\w+\.SAFE")
@@ -43,7 +43,7 @@ _CLASSES = 12
 _SATURATED = _OPAQUE = 65535
 
 
-def container_name(path: FilePath) -> FilePath:
+def container_name(path: FilePath) -> str:
     """Returns the name under which GDAL opens a product or a container of arrays.
 
     Args:
@@ -58,21 +58,21 @@ def container_name(path: FilePath) -> FilePath:
     >>> container_name("scene.tif"), container_name("https://host/scene.zarr")
     ('scene.tif', 'ZARR:"/vsicurl/https://host/scene.zarr"')
     """
-    text = os.fspath(path)
+    text = full_text(path)
     if is_remote(text):
         bare = text.rstrip("/")
         if level := _LEVEL.fullmatch(short_name(bare)):
             return f"{bare}/MTD_MSIL{level[1]}.xml"
         if bare.startswith(("https://", "http://")) and bare.endswith(".zarr"):
             return f'ZARR:"/vsicurl/{bare}"'
-        return path
+        return text
     if os.path.isdir(text):  # false, and no error, for names too long for a path
         found = [name for name in os.listdir(text) if _METADATA.fullmatch(name)]
-        return os.path.join(text, found[0]) if len(found) == 1 else path
+        return os.path.join(text, found[0]) if len(found) == 1 else text
     if text.lower().endswith(".zip") and os.path.isfile(text):
         inside = _metadata_in(text)
-        return path if inside is None else f"/vsizip/{text}/{inside}"
-    return path
+        return text if inside is None else f"/vsizip/{text}/{inside}"
+    return text
 
 
 def folder_of(path: FilePath) -> Path | None:

@@ -9,10 +9,12 @@ from pathlib import PurePosixPath
 
 FilePath = str | os.PathLike[str]
 
-_SCHEMES = r"(https?|ftp|s3|gs|az|oss)://"
+_SCHEMES = "(https?|ftp|s3|gs|az|oss)"
 _REMOTE = re.compile(
-    rf"(^|[+\s]){_SCHEMES}|/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs)", re.IGNORECASE
+    rf"(^|[+\s]){_SCHEMES}://|/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs)",
+    re.IGNORECASE,
 )
+_PATH_OF_ADDRESS = re.compile(rf"^{_SCHEMES}:/(?!/)", re.IGNORECASE)
 # How long GDAL waits for other machines, where the user's environment does not say: it
 # waits for ever by itself, and tries once.
 _WAITING = {
@@ -23,6 +25,19 @@ _WAITING = {
     "GDAL_HTTP_MAX_RETRY": "3",
     "GDAL_HTTP_RETRY_DELAY": "1",  # seconds, doubled from try to try
 }
+
+
+def full_text(path: FilePath) -> str:
+    """Returns the text of a name, with both slashes of an address.
+
+    A path makes one of them, as it does of `a//b`.
+
+    >>> from pathlib import Path
+    >>> from landslide_tf.raster.names import full_text
+    >>> full_text(Path("https://host/a.tif")), full_text(Path("a.tif"))
+    ('https://host/a.tif', 'a.tif')
+    """
+    return _PATH_OF_ADDRESS.sub(r"\1://", os.fspath(path))
 
 
 def is_remote(path: FilePath) -> bool:
@@ -37,7 +52,7 @@ def is_remote(path: FilePath) -> bool:
     >>> is_remote("https/scene.tif")
     False
     """
-    return _REMOTE.search(os.fspath(path)) is not None
+    return _REMOTE.search(full_text(path)) is not None
 
 
 def short_name(path: FilePath) -> str:

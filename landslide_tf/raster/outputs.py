@@ -54,8 +54,7 @@ name another output.
     outputs = [Path(path) for path in written if path is not None]
     check_apart(outputs, ())
     for output in outputs:
-        # `https:/` is what a path makes of an address.
-        if is_remote(str(output).replace(":/", "://", 1)):
+        if is_remote(output):
             raise DataError(
                 f"`{output}` must be a place on this machine: write there and copy it."
             )

@@ -19,7 +19,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FieldError, Geometry
 
 from landslide_tf.errors import LISTED, DataError, first_line
 from landslide_tf.raster.antimeridian import Geometries
-from landslide_tf.raster.names import is_remote, set_up_gdal
+from landslide_tf.raster.names import full_text, is_remote, set_up_gdal
 
 _PYOGRIO = (DataSourceError, DataLayerError, FieldError, GeometryError)
 
@@ -120,7 +120,7 @@ def vector_path(path: str | os.PathLike[str]) -> str:
     >>> vector_path("a.gpkg"), vector_path("/tmp/new!.gpkg")
     ('a.gpkg', '/vsisubfile/0,/tmp/new!.gpkg')
     """
-    name = os.fspath(path)
+    name = full_text(path)
     plain = name.startswith("/vsi") or is_remote(name) or not set("!;") & set(name)
     return name if plain else f"/vsisubfile/0,{os.path.abspath(name)}"
 

@@ -170,7 +170,7 @@ def _outcome(
             reason="the loss became not a number" if lost else None,
         )
 
-    return search.finish(run, train)
+    return search.finish(run, train)  # the whole folder is this process's alone
 
 
 def step_score(recipe: ContinualRecipe, place: ContinualFolder) -> float:

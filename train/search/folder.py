@@ -69,9 +69,9 @@ class SearchFolder:
         return self.path / "trials"
 
     @property
-    def oracle(self) -> Path:
-        """Files of keras-tuner, one folder a process; nothing is read from them."""
-        return self.path / "oracle"
+    def journal(self) -> Path:
+        """One line a trial that was begun or has ended, in the order of both."""
+        return self.path / "journal"
 
     @property
     def table(self) -> Path:
@@ -105,6 +105,19 @@ class SearchFolder:
         with locked(self.path, f"Another process searches in `{self.path}`."):
             self.claim(settings)
             yield
+
+    def join(self, settings: dict[str, Any]) -> None:
+        """Claims the folder for this process and others of the same search.
+
+        Args:
+            settings: As in `claim`.
+
+        Raises:
+            RunError: If the folder holds something else.
+        """
+        self._check_files()
+        with locked(self.path):
+            self.claim(settings)
 
     def claim(self, settings: dict[str, Any]) -> None:
         """Makes the folder that of one search, or checks that it is.
@@ -154,22 +167,24 @@ class SearchFolder:
         return RunFolder(found[0] if found else self.trials / f"{trial:04d}-{mark}")
 
     def finish(self, run: RunFolder, make: Callable[[], Outcome]) -> Outcome:
-        """Returns how the trial of a run folder ended, once one process has ended it.
+        """Returns how the trial of a run folder ended, and ends it where it has not.
 
         Args:
-            run: From `run_of`.
-            make: Trains the trial, or resumes it, where it has not ended.
+            run: From `run_of`; no other process may train it.
+            make: Trains the trial, or resumes it.
 
         Raises:
             RunError: If the file of its outcome is damaged.
         """
-        # Beside the runs: a run begins in an empty folder.
-        with locked(self.path / "locks" / run.path.name):
-            outcome = read_outcome(run)
-            if outcome is None:
-                outcome = make()
-                write_record(run.path / "trial.json", asdict(outcome), indent=2)
+        outcome = read_outcome(run)
+        if outcome is None:
+            outcome = make()
+            write_record(run.path / "trial.json", asdict(outcome), indent=2)
         return outcome
+
+    def lock_of(self, run: RunFolder) -> Path:
+        """Returns the folder of a run's lock: a run itself begins in an empty one."""
+        return self.path / "locks" / run.path.name
 
     def outcomes(self) -> list[Outcome]:
         """Returns how the trials ended that have ended, in their order."""
