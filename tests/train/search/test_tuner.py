@@ -1,4 +1,3 @@
-import contextlib
 import csv
 import json
 import math
@@ -7,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -332,10 +330,6 @@ def test_a_damaged_outcome_is_named(search):
     path.write_text(path.read_text()[:20])
     with pytest.raises(RunError, match=r"trial\.json` is damaged: remove it"):
         search(trials=2)
-    path.unlink()
-    before = result.outcomes()
-    search(trials=2)
-    assert len(before) == 1 and len(result.outcomes()) == 2
 
 
 # Processes that train
@@ -440,38 +434,3 @@ def test_the_winner_scores_the_same_when_it_is_trained(tuner, whole):
     with (run / "metrics.csv").open() as stream:
         scores = [float(r["val_landslide_iou"]) for r in csv.DictReader(stream)]
     assert max(scores) == max(o["score"] for o in outcomes(whole).values())
-
-
-@pytest.mark.slow
-def test_processes_that_share_a_folder_find_what_one_finds(tuner, whole):
-    """One of three is killed in mid trial: another one goes on with its run."""
-    folder = tuner.folder / "shared"
-    processes = [tuner.search(folder) for _ in range(3)]
-    deadline = time.monotonic() + 600
-    try:
-        while not (found := list(folder.glob("trials/*/checkpoints/state-*"))):
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        run = found[0].parent.parent
-        (killed,) = [p for p in processes if run.name in open_files(p.pid)]
-        killed.send_signal(signal.SIGKILL)
-        outputs = [finish(p, timeout=600) for p in processes if p is not killed]
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-    assert outcomes(folder) == outcomes(whole)
-    assert curves(folder) == curves(whole)
-    assert sum(output.count("trial ") for output in outputs) == 2
-    for name in ("best.yaml", "trials.csv", "trials.md"):
-        assert (folder / name).read_text() == (whole / name).read_text()
-
-
-def open_files(pid):
-    """Names of the runs whose locks a process has open."""
-    found = set()
-    for link in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(OSError):
-            path = Path(os.readlink(f"/proc/{pid}/fd/{link}"))
-            found.add(path.parent.name)
-    return found
