@@ -23,17 +23,23 @@ UNFIT = ["s005", "s007"]  # cut off, and without elevations
 
 
 def started(scenes, out, address):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.region.many", scenes, out, address],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    with said(out).open("w") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.region.many", scenes, out, address],
+            cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+
+def said(out):
+    """Where a driver writes what it says; Ray tells there of nodes that end, too."""
+    return out.with_name("said.txt")
 
 
 def wait_for(out, finished, driver):
     """Waits until so many scenes are mapped."""
     deadline = time.monotonic() + 600
     while len(list(out.glob("scenes/*/*.json"))) < finished:
-        assert driver.poll() is None, driver.communicate()
+        assert driver.poll() is None, said(out).read_text()
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -58,13 +64,15 @@ def test_nodes_and_the_driver_may_be_killed(tmp_path, largest):
             driver = started(scenes, there, cluster.address)
             wait_for(there, len(mapped) + 4, driver)
             cluster.remove_node(second, allow_graceful=False)
-            said, errors = driver.communicate(timeout=900)
+            assert driver.wait(timeout=900) == 0, said(there).read_text()
         finally:
             driver.kill()
             driver.wait()
             nodes.forget()
-    count, failed, kept = said.split(" ", 1)[0], *said.split(" ", 1)[1].rsplit(" ", 1)
-    assert (count, failed) == ("22", str(UNFIT)), errors
+    line = said(there).read_text().splitlines()[-1]
+    count, rest = line.split(" ", 1)
+    failed, kept = rest.rsplit(" ", 1)
+    assert (count, failed) == ("22", str(UNFIT)), line
     assert int(kept) >= len(mapped)  # nothing that was finished is done again
     assert many.rasters(there) == many.rasters(here)
     assert len(many.rasters(here)) == 44
