@@ -13,7 +13,13 @@ LISTED = 20
 
 
 class LandslideTFError(ValueError):
-    """Base of every error that the input, not the code, is the cause of."""
+    """Base of every error that the input, not the code, is the cause of.
+
+    Attributes:
+        status: Exit status of a command that it ends.
+    """
+
+    status = 2
 
 
 class DataError(LandslideTFError):
@@ -34,6 +40,12 @@ class ModelError(LandslideTFError):
 
 class RunError(LandslideTFError):
     """A run folder, checkpoint or export cannot be used."""
+
+
+class LostProcessError(RunError):
+    """Another process that trains the same network has ended, or cannot be reached."""
+
+    status = 1  # the same command may go on, which no wrong input lets it
 
 
 def first_line(error: BaseException) -> str:

@@ -108,6 +108,27 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     _flush(target.parent)
 
 
+@contextmanager
+def file_in_passing(path: str | Path) -> Iterator[Path]:
+    """Makes an empty file for the time of a block, so that others can look for it.
+
+    Args:
+        path: How its name ends; its folder is made when missing.
+
+    Yields:
+        The file, of a temporary name, which is gone after the block.
+
+    Raises:
+        DataError: If its folder cannot be written.
+    """
+    temporary = _prepare(Path(os.path.realpath(path)))
+    temporary.touch()
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def remove_leftovers(folder: str | Path, name: str = "*") -> list[Path]:
     """Removes what killed processes of this machine left unfinished in a folder.
 

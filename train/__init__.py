@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from landslide_tf.train.continual.methods import MethodOptions
     from landslide_tf.train.continual.recipe import (
         ContinualRecipe,
+        check_continual_network,
         load_continual_recipe,
         read_continual_recipe,
         shipped_continual_recipes,
@@ -54,11 +55,13 @@ if TYPE_CHECKING:
     from landslide_tf.train.optimizers import CoupledSGD, make_schedule
     from landslide_tf.train.recipe.schema import (
         Recipe,
+        check_network,
         load_recipe,
         read_recipe,
         shipped_recipes,
     )
     from landslide_tf.train.run.folder import RunFolder, environment, versions
+    from landslide_tf.train.run.hosts import Hosts
     from landslide_tf.train.run.import_weights import import_weights
     from landslide_tf.train.run.session import Session
     from landslide_tf.train.search.folder import Outcome, SearchFolder
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     from landslide_tf.train.search.tuner import tune
     from landslide_tf.train.tasks import task_of
     from landslide_tf.train.tasks.summary import run_facts
+    from landslide_tf.train.together import train_together
     from landslide_tf.train.transfer.adaptation import adapt, adapt_recipe
     from landslide_tf.train.transfer.finetuning import (
         CurvePoint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,14 +13,21 @@ import keras
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
 from landslide_tf.pipelines.batches import data_errors
-from landslide_tf.pipelines.sequences import evaluation_input, training_input
+from landslide_tf.pipelines.sequences import training_input
+from landslide_tf.train.agreement import check_data
 from landslide_tf.train.decision import fit_decision
 from landslide_tf.train.recipe.schema import Recipe
-from landslide_tf.train.run.devices import prepare_backend, replicated, settle_devices
+from landslide_tf.train.run.devices import (
+    computed_together,
+    prepare_backend,
+    replicated,
+    settle_devices,
+)
 from landslide_tf.train.run.folder import RunFolder, require_unused
 from landslide_tf.train.run.loop import run_fits
-from landslide_tf.train.run.recorder import RunRecorder
+from landslide_tf.train.run.processes import ALONE, Processes
 from landslide_tf.train.run.session import Session
+from landslide_tf.train.run.validation import Part, own_share, validation_parts
 from landslide_tf.train.tasks import Task, task_of
 from landslide_tf.train.tasks.data import RunData
 
@@ -99,22 +107,37 @@ class Prepared:
     model: keras.Model
 
 
-def prepare(recipe: Recipe, session: Session, *, resumed: bool = False) -> Prepared:
+def prepare(
+    recipe: Recipe,
+    session: Session,
+    *,
+    resumed: bool = False,
+    processes: Processes = ALONE,
+) -> Prepared:
     """Loads the data of a recipe and builds its network, ready for the first step.
 
     Args:
         recipe: What to train.
         session: Folders of data.
         resumed: Whether the recipe is that of a run, whose values from data are in it.
+        processes: Those that train it together.
 
     Raises:
         RecipeError: If recipe and data do not fit.
         DataError: If data are missing or corrupt.
+        RunError: If another process cannot, or its data are others.
     """
-    prepare_backend(recipe.training)
-    task = task_of(session.with_arrays(settle_devices(recipe)))
-    task, data = task.load(session, resumed=resumed)
-    with replicated(task.recipe.training.devices):
+
+    def loaded() -> tuple[Task, RunData]:
+        prepare_backend(recipe.training)
+        settled = settle_devices(recipe, processes)
+        return task_of(session.with_arrays(settled)).load(session, resumed=resumed)
+
+    task, data = processes.each(loaded)
+    if processes.count > 1:
+        check_data(task.recipe, data, processes)
+    devices = task.recipe.training.devices
+    with computed_together(devices, processes), replicated(devices):
         # After the data and the strategy: building a data set draws from Python's
         # random numbers, and Keras seeds its initialisers from them.
         keras.utils.set_random_seed(task.recipe.training.seed)
@@ -124,38 +147,65 @@ def prepare(recipe: Recipe, session: Session, *, resumed: bool = False) -> Prepa
 
 def _run(recipe: Recipe, run: RunFolder, session: Session, resumed: bool) -> RunFolder:
     prepared = prepare(recipe, session, resumed=resumed)
-    task, data, model = prepared.task, prepared.data, prepared.model
-    validation = evaluation_input(data.validation)
-    _build_metrics(model, task.recipe, validation)
-    run.begin(task.recipe)
-    recorder = task.recorder(run)
-    if resumed:
-        recorder.resume(model)
-    run_fits(
-        model,
-        partial(training_input, data.training),
-        recorder,
-        task.callbacks(run, data),
-        steps=data.training.steps_per_epoch,
-        validation=validation,
-        verbose=session.verbosity,
-    )
-    write_result(prepared, recorder, session.command)
+    row = fit(prepared, run, session, resumed=resumed)
+    write_result(prepared, run, row, session.command)
     return run
 
 
-def _build_metrics(
-    model: keras.Model,
-    recipe: Recipe,
-    validation: Any,  # noqa: ANN401 - tf.data.Dataset or keras.utils.PyDataset
-) -> None:
+def fit(
+    prepared: Prepared,
+    run: RunFolder,
+    session: Session,
+    *,
+    resumed: bool,
+    processes: Processes = ALONE,
+) -> Mapping[str, Any]:
+    """Trains from the run's last checkpoint, or from the beginning, to the end.
+
+    Args:
+        prepared: What to train; its model gets the best weights.
+        run: The run folder.
+        session: Output.
+        resumed: Whether the run folder holds the run already.
+        processes: Those that train together.
+
+    Returns:
+        The line of `metrics.csv` of the best weights.
+
+    Raises:
+        RunError: If a checkpoint is damaged, or no best weights were saved.
+        RecipeError: If the monitored value is none that training logs.
+        DataError: If data are corrupt.
+    """
+    task, data, model = prepared.task, prepared.data, prepared.model
+    with computed_together(task.recipe.training.devices, processes):
+        validation = validation_parts(data.validation)
+        _build_metrics(model, task.recipe, validation[0])
+        if processes.first:
+            run.begin(task.recipe)
+        recorder = task.recorder(run, processes)
+        if resumed:
+            recorder.resume(model)
+        run_fits(
+            model,
+            partial(training_input, data.training, share=own_share()),
+            recorder,
+            task.callbacks(run, data),
+            steps=data.training.steps_per_epoch,
+            validation=validation,
+            verbose=session.verbosity,
+        )
+        return recorder.rows[recorder.restore_best(model)]
+
+
+def _build_metrics(model: keras.Model, recipe: Recipe, validation: Part) -> None:
     """Makes the metric variables, which a checkpoint holds too.
 
     Raises:
         RecipeError: If the monitored value is none that training will log.
     """
-    with data_errors():
-        logs = model.evaluate(validation, steps=1, verbose=0, return_dict=True)
+    with data_errors(), validation.layout():
+        logs = model.evaluate(validation.batches, steps=1, verbose=0, return_dict=True)
     model.reset_metrics()
     known = [*logs, *(f"val_{name}" for name in logs)]
     monitor = recipe.training.monitor
@@ -165,21 +215,17 @@ def _build_metrics(
 
 
 def write_result(
-    prepared: Prepared, recorder: RunRecorder, command: str | None
+    prepared: Prepared, run: RunFolder, row: Mapping[str, Any], command: str | None
 ) -> None:
     """Writes `model.keras` and `model.json` of a run that has ended.
 
     Args:
-        prepared: What was trained; its model takes the best weights.
-        recorder: The run and its best weights.
+        prepared: What was trained; its model has the best weights.
+        run: The run folder.
+        row: The line of `metrics.csv` of these weights.
         command: The command line.
-
-    Raises:
-        RunError: If no best weights were saved.
     """
     task, data, model = prepared.task, prepared.data, prepared.model
-    run = recorder.run
-    row = recorder.rows[recorder.restore_best(model)]
     # Trained as logits in the run's precision, kept as probabilities in float32.
     keras.config.set_dtype_policy("float32")
     final, metadata = task.finish(model, prepared.arguments, data, run.path.name)

@@ -48,16 +48,19 @@ def train(
     start = options.recipe_to_start(recipe, resume, set=changes, out=out)
     from landslide_tf import train as training
 
+    given = None
     if resume is None:
-        training.read_continual_recipe(start, changes or [])
+        given = training.read_continual_recipe(start, changes or [])
     start_backend()
+    if given is not None:
+        training.check_continual_network(given)
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(start), *session.inputs]
     if resume is not None:
-        loaded, folder = training.ContinualFolder(resume).read_recipe(), resume
+        folder = resume
     else:
-        loaded = training.load_continual_recipe(start, changes or [])
         folder = options.run_folder(out, Path(start).stem, read)
+    loaded = given or training.ContinualFolder(folder).read_recipe()
     if export is not None:
         from landslide_tf.serving import check_export
 
@@ -140,11 +143,11 @@ def matrix(
     """
     from landslide_tf import train as training
 
-    training.read_continual_recipe(recipe, changes or [])
+    loaded = training.read_continual_recipe(recipe, changes or [])
     start_backend()
     from landslide_tf.report import write_continual
 
-    loaded = training.load_continual_recipe(recipe, changes or [])
+    training.check_continual_network(loaded)
     baselines = training.MethodOptions(ewc_strength, buffer, balance)
     planned = training.plan_matrix(loaded, methods or (), seeds or (), baselines)
     session = options.session(data_dir, manual_dir, arrays)
@@ -182,12 +185,13 @@ def tune(
     """
     from landslide_tf import train as training
 
-    training.read_continual_recipe(recipe, changes or [])
+    loaded = training.read_continual_recipe(recipe, changes or [])
     start_backend()
+    training.check_continual_network(loaded)
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]
     search = training.tune_continual(
-        training.load_continual_recipe(recipe, changes or []),
+        loaded,
         options.run_folder(out, f"{Path(recipe).stem}-search", read),
         trials=trials,
         seed=seed,

@@ -50,12 +50,13 @@ def train(
     """
     from landslide_tf import train as training
 
-    training.read_recipe(recipe, changes or [])
+    loaded = training.read_recipe(recipe, changes or [])
     start_backend()
+    training.check_network(loaded)
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]
     folder = training.train_branches(
-        training.load_recipe(recipe, changes or []),
+        loaded,
         options.run_folder(out, Path(recipe).stem, read),
         session,
         branches=[b.value for b in branches or Branch],

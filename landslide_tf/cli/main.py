@@ -146,13 +146,13 @@ if multiprocessing.current_process().name != "MainProcess":
 
 
 def main() -> None:
-    """Runs the command line; what a user can put right ends with status 2."""
+    """Runs the command line; what a user can put right is one line, mostly status 2."""
     _keep_notes_short()
     try:
         app()
     except LandslideTFError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.status)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)

@@ -29,13 +29,19 @@ def train(
     report: Annotated[
         bool, typer.Option(help="Evaluate the validation split and write report.html.")
     ] = True,
+    coordinator: options.Coordinator = None,
+    processes: options.Processes = None,
+    process: options.Process = None,
+    wait: options.Wait = 300,
     arrays: options.Arrays = None,
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
 ) -> None:
     """Train a network as a recipe says.
 
-    `--resume RUN` resumes a run after an interruption, with the same numbers.
+    `--resume RUN` resumes a run after an interruption, with the same numbers. With
+    `--coordinator` every process runs the same command, and the same commands go on
+    with a run that was interrupted.
 
     Example: landslide-tf train fstf_net_synthetic --out runs/a
     """
@@ -47,11 +53,21 @@ def train(
     # What is wrong with a file is told before Keras loads, which takes seconds.
     more = [] if devices is None else [f"training.devices={devices}"]
     wanted = [*(changes or ()), *more]
+    loaded = None
     if resume is None:
-        training.read_recipe(start, wanted)
+        loaded = training.read_recipe(start, wanted)
     else:
         training.RunFolder(resume).check_recipe()
+    hosts = None
+    if coordinator is not None:
+        from landslide_tf.train.run import supervision
+
+        hosts = training.Hosts(coordinator, processes, process, wait)
+        if not supervision.supervised():
+            raise typer.Exit(supervision.supervise(options.own_command(), hosts))
     start_backend()
+    if loaded is not None:
+        training.check_network(loaded)
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(start), *session.inputs]
     folder = resume or options.run_folder(out, Path(start).stem, read)
@@ -59,11 +75,16 @@ def train(
         from landslide_tf.serving import check_export
 
         check_export(export, read=[folder, *read])
-    if resume is not None:
-        run = training.resume(resume, session)
+    run: training.RunFolder | None
+    if hosts is not None:
+        run = training.train_together(loaded, folder, hosts, session)
+    elif loaded is None:
+        run = training.resume(folder, session)
     else:
-        loaded = training.load_recipe(start, wanted)
         run = training.train(loaded, folder, session)
+    if run is None:
+        typer.echo(f"trained: process 0 writes {folder}")
+        return
     task = training.task_of(run.read_recipe())
     if report and task.kind == "segmentation":
         data = f"{task.recipe.data.name}:{task.recipe.data.validation}"

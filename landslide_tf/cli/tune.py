@@ -54,9 +54,9 @@ def tune(
     """
     from landslide_tf import train as training
 
-    training.read_recipe(recipe, changes or [])
+    start = training.read_recipe(recipe, changes or [])
     start_backend()
-    start = training.load_recipe(recipe, changes or [])
+    training.check_network(start)
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]
     search = training.tune(

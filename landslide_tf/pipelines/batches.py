@@ -58,6 +58,27 @@ class ArraySpec:
 Specs: TypeAlias = Mapping[str, ArraySpec]
 
 
+@dataclass(frozen=True)
+class Share:
+    """The examples of every batch that one of several processes reads.
+
+    Attributes:
+        number: Which of the shares, 0-based.
+        count: How many there are; they divide a batch evenly.
+    """
+
+    number: int = 0
+    count: int = 1
+
+    def of(self, examples: Sequence[Item]) -> Sequence[Item]:
+        """Returns its part of the examples of a batch."""
+        size = len(examples) // self.count
+        return examples[self.number * size : (self.number + 1) * size]
+
+
+WHOLE = Share()
+
+
 class TrainingData(Protocol[Batch_co]):
     """Batches without end, each a function of (seed, epoch, step) alone."""
 
@@ -77,12 +98,13 @@ class TrainingData(Protocol[Batch_co]):
     def labels(self) -> ArraySpec | Specs:
         """The labels: one array, or several by name."""
 
-    def batch(self, epoch: int, step: int) -> Batch_co:
+    def batch(self, epoch: int, step: int, share: Share = WHOLE) -> Batch_co:
         """Returns inputs and labels of a batch.
 
         Args:
             epoch: Epoch, 0-based.
             step: Step of the epoch, 0-based.
+            share: Which of its examples to read.
         """
 
 
@@ -100,7 +122,10 @@ class EvaluationData(Protocol[Batch_co]):
     def __len__(self) -> int:
         """Returns the number of batches."""
 
-    def batch(self, number: int) -> Batch_co:
+    def examples_in(self, number: int) -> int:
+        """Returns the number of examples of a batch, without reading them."""
+
+    def batch(self, number: int, share: Share = WHOLE) -> Batch_co:
         """Returns inputs and labels of a batch, numbered from 0."""
 
 
@@ -127,16 +152,17 @@ class DrawnBatches(abc.ABC, Generic[Batch_co]):
         # Two epochs, because reading ahead goes beyond an epoch's end.
         return lru_cache(maxsize=2)(self.order)
 
-    def batch(self, epoch: int, step: int) -> Batch_co:
+    def batch(self, epoch: int, step: int, share: Share = WHOLE) -> Batch_co:
         """Returns inputs and labels of a batch.
 
         Args:
             epoch: Epoch, 0-based.
             step: Step of the epoch, 0-based.
+            share: Which of its examples to read.
         """
         first = step * self.batch_size
         draws = self._order(epoch)[first : first + self.batch_size]
-        return self.load(epoch, draws.tolist())
+        return self.load(epoch, share.of(draws.tolist()))
 
 
 class GroupedBatches(abc.ABC, Generic[Batch_co]):
@@ -158,9 +184,13 @@ class GroupedBatches(abc.ABC, Generic[Batch_co]):
         """Returns the number of batches."""
         return len(self._groups)
 
-    def batch(self, number: int) -> Batch_co:
+    def examples_in(self, number: int) -> int:
+        """Returns the number of examples of a batch, without reading them."""
+        return len(self._groups[number])
+
+    def batch(self, number: int, share: Share = WHOLE) -> Batch_co:
         """Returns inputs and labels of a batch, numbered from 0."""
-        return self.load(self._groups[number])
+        return self.load(share.of(self._groups[number]))
 
 
 def consecutive(count: int, most: int) -> list[list[int]]:

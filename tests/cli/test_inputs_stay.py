@@ -71,7 +71,8 @@ READ = {
 WORDS = {
     "--argument", "--aux-layer", "--bands", "--beam-runner",
     "--before of inventory add", "--box", "--calibrate", "--change", "--class-field",
-    "--classes", "--confidence", "--data", "--date", "--dem-unit", "--devices",
+    "--classes", "--confidence", "--coordinator", "--data", "--date", "--dem-unit",
+    "--devices",
     "--distances", "--edges", "--freeze", "--from", "--layer", "--method", "--methods",
     "--model", "--models", "--outside", "--patches", "--points-layer", "--positive",
     "--ray", "--region", "--regions of datasets plan", "--sampling", "--scale",

@@ -237,6 +237,28 @@ def read_continual_recipe(
     return recipe
 
 
+def check_continual_network(recipe: ContinualRecipe) -> None:
+    """Refuses a recipe whose network does not fit its data.
+
+    This needs Keras; `read_continual_recipe` has checked the rest.
+
+    Args:
+        recipe: What `read_continual_recipe` has read.
+
+    Raises:
+        RecipeError: If an argument of the network or the number of bands is not valid.
+    """
+    try:
+        bands = recipe.network.bands
+    except LandslideTFError as error:
+        raise RecipeError(str(error)) from error
+    if len(recipe.data.image) != bands:
+        raise RecipeError(
+            f"`data.image` must name {bands} bands for "
+            f"`model.inputs: {recipe.model.inputs}`, received {len(recipe.data.image)}."
+        )
+
+
 def load_continual_recipe(
     name: str | Path, changes: Sequence[str] = ()
 ) -> ContinualRecipe:
@@ -252,14 +274,6 @@ def load_continual_recipe(
     Raises:
         RecipeError: If there is no such recipe, or a key or value is not valid.
     """
-    recipe, where = read_continual_recipe(name, changes), f"Recipe `{name}`"
-    try:
-        bands = recipe.network.bands
-    except LandslideTFError as error:
-        raise RecipeError(f"{where}: {error}") from error
-    if len(recipe.data.image) != bands:
-        raise RecipeError(
-            f"{where}: `data.image` must name {bands} bands for "
-            f"`model.inputs: {recipe.model.inputs}`, received {len(recipe.data.image)}."
-        )
+    recipe = read_continual_recipe(name, changes)
+    check_continual_network(recipe)
     return recipe

@@ -45,6 +45,7 @@ from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.loop import run_fits
 from landslide_tf.train.run.recorder import RunRecorder
 from landslide_tf.train.run.session import Session, Verbosity
+from landslide_tf.train.run.validation import Part
 
 # Numbers of a step's stages, which tell their orders of the examples apart.
 BASE, WARMUP, JOINT = 0, 1, 2
@@ -307,7 +308,7 @@ def fit_stage(
         recorder,
         [],
         steps=steps,
-        validation=whole,
+        validation=[Part(whole)],
         verbose=Session(verbose=verbose).verbosity,
     )
     epoch = recorder.restore_best(model)

@@ -281,6 +281,20 @@ def read_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     return validated(Recipe, content, f"Recipe `{name}`", changes)
 
 
+def check_network(recipe: Recipe) -> None:
+    """Refuses a recipe whose network does not exist or does not fit its data.
+
+    This needs Keras; `read_recipe` has checked the rest.
+
+    Args:
+        recipe: What `read_recipe` has read.
+
+    Raises:
+        RecipeError: If the network, an argument of it or a channel is not valid.
+    """
+    check_model(recipe.data, recipe.model, recipe.task)
+
+
 def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     """Reads and validates a recipe.
 
@@ -294,7 +308,9 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: If there is no such recipe, or a key or value is not valid.
     """
-    return _fitting(read_recipe(name, changes))
+    recipe = read_recipe(name, changes)
+    check_network(recipe)
+    return recipe
 
 
 def change_recipe(
@@ -317,9 +333,6 @@ def change_recipe(
     for key, value in (values or {}).items():
         assign(content, key, value)
     where = f"Recipe `{recipe.description}`"
-    return _fitting(validated(Recipe, content, where, changes))
-
-
-def _fitting(recipe: Recipe) -> Recipe:
-    check_model(recipe.data, recipe.model, recipe.task)
-    return recipe
+    changed = validated(Recipe, content, where, changes)
+    check_network(changed)
+    return changed

@@ -132,7 +132,24 @@ def assign_variables(
                 )
             for replica, part in enumerate(_replicas(variable)):
                 value = checkpoint.arrays.get(f"{key}.{replica}", first)
-                part.assign(value.view(_bfloat16()) if dtype == "bfloat16" else value)
+                put(part, value.view(_bfloat16()) if dtype == "bfloat16" else value)
+
+
+def put(variable: keras.Variable, value: NDArray[Any]) -> None:
+    """Assigns a value that every process has, where several share the variable.
+
+    JAX would compare it between them, one variable after the other, and take NaN for
+    a difference.
+    """
+    sharding = getattr(variable.value, "sharding", None)
+    if sharding is None or sharding.is_fully_addressable:
+        variable.assign(value)
+        return
+    import jax
+
+    variable.assign(
+        jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
+    )
 
 
 def _replicas(variable: keras.Variable) -> Sequence[keras.Variable]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.pipelines.batches import data_errors
-from landslide_tf.train.run.checkpoint import averages
+from landslide_tf.train.run.checkpoint import averages, put
 from landslide_tf.train.run.recorder import RunRecorder
+from landslide_tf.train.run.validation import Part
 
 # A training stream from (epoch, step) on, in any form `fit` takes.
 Stream = Callable[[int, int], Any]
@@ -22,11 +23,13 @@ class RunCallbacks(keras.callbacks.CallbackList):
 
     A run that is resumed within an epoch is two fits: one ends the broken epoch, one
     does the rest. To its callbacks it is one training: it begins and ends once, and
-    the steps of the broken epoch keep their numbers.
+    the steps of the broken epoch keep their numbers. So is a validation one whose
+    batches are evaluated in several parts.
 
     Args:
         callbacks: Callbacks without a state of their own.
         recorder: Keeps the run; called after every callback.
+        validation: The parts of the validation.
         steps: Steps of a whole epoch.
         model: The model in training.
         epochs: Epochs of the whole run.
@@ -38,6 +41,7 @@ class RunCallbacks(keras.callbacks.CallbackList):
         callbacks: Sequence[keras.callbacks.Callback],
         recorder: RunRecorder,
         *,
+        validation: Sequence[Part],
         steps: int,
         model: keras.Model,
         epochs: int,
@@ -53,6 +57,9 @@ class RunCallbacks(keras.callbacks.CallbackList):
             verbose=verbose,
         )
         self._recorder = recorder
+        self._validation = validation
+        self._sums: list[NDArray[Any]] = []
+        self._evaluated = self._batches = 0
         self._steps = steps
         self._done = recorder.step
         self._begun = False
@@ -93,13 +100,55 @@ class RunCallbacks(keras.callbacks.CallbackList):
         self._recorder.end_step(self.model, batch + self._done, self._steps)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Passes on, then records the epoch."""
+        """Validates, passes on, then records the epoch."""
+        logs = {**(logs or {}), **self._validated()}
         super().on_epoch_end(epoch, logs)
         self._done = 0
         _synchronize(self.model)
-        values = _flat(logs or {})
+        values = _flat(logs)
         values.update(_skipped_steps(self.model, (epoch + 1) * self._steps))
         self._recorder.end_epoch(self.model, epoch, values)
+
+    def _validated(self) -> dict[str, Any]:
+        """Returns what the validation gives, the sums of a part going on in the next.
+
+        Not by `fit`, which knows of one part.
+        """
+        logs: dict[str, Any] = {}
+        super().on_test_begin()
+        for number, part in enumerate(self._validation):
+            self._sums, self._evaluated = [], self._batches if number else 0
+            if number:
+                variables = self.model.metrics_variables
+                self._sums = [np.array(v.numpy()) for v in variables]
+            with part.layout():
+                logs = self.model.evaluate(
+                    part.batches, callbacks=self, verbose=0, return_dict=True
+                )
+        super().on_test_end(logs)
+        return {f"val_{name}": value for name, value in logs.items()}
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Holds the beginning of a part back."""
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Holds the end of a part back."""
+
+    def on_test_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Goes on with the sums of the parts before, which Keras has just reset."""
+        if self._sums and batch == 0:
+            for variable, value in zip(
+                self.model.metrics_variables, self._sums, strict=True
+            ):
+                put(variable, value)
+        super().on_test_batch_begin(batch + self._evaluated, logs)
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Passes on with the batch's number in the whole validation."""
+        super().on_test_batch_end(batch + self._evaluated, logs)
+        self._batches = batch + self._evaluated + 1
 
 
 class ValidateAverages(keras.callbacks.Callback):
@@ -119,14 +168,14 @@ class ValidateAverages(keras.callbacks.Callback):
         variables = self.model.trainable_variables
         self._trained = [np.array(v.numpy()) for v in variables]
         for variable in variables:
-            variable.assign(found[variable.path])
+            put(variable, found[variable.path])
 
     def on_test_end(self, logs: dict[str, float] | None = None) -> None:
         """Puts the trained weights back."""
         for variable, value in zip(
             self.model.trainable_variables, self._trained, strict=True
         ):
-            variable.assign(value)
+            put(variable, value)
 
 
 def _flat(logs: dict[str, Any]) -> dict[str, float]:
@@ -158,7 +207,7 @@ def run_fits(
     callbacks: Sequence[keras.callbacks.Callback],
     *,
     steps: int,
-    validation: Any,  # noqa: ANN401 - whatever `fit` takes as validation_data
+    validation: Sequence[Part],
     verbose: int,
 ) -> None:
     """Trains from the recorder's position to the end of the run.
@@ -169,7 +218,7 @@ def run_fits(
         recorder: Position and rows.
         callbacks: Callbacks without a state of their own.
         steps: Steps of a whole epoch.
-        validation: Validation batches.
+        validation: The parts of the validation.
         verbose: Keras's verbosity.
     """
     epochs = recorder.section.epochs
@@ -177,7 +226,13 @@ def run_fits(
     if averaged:
         callbacks = [*callbacks, ValidateAverages()]
     listed = RunCallbacks(
-        callbacks, recorder, steps=steps, model=model, epochs=epochs, verbose=verbose
+        callbacks,
+        recorder,
+        validation=validation,
+        steps=steps,
+        model=model,
+        epochs=epochs,
+        verbose=verbose,
     )
     while not recorder.finished:
         epoch, done = recorder.epoch, recorder.step
@@ -187,7 +242,6 @@ def run_fits(
                 initial_epoch=epoch,
                 epochs=epoch + 1 if done else epochs,
                 steps_per_epoch=steps - done,
-                validation_data=validation,
                 callbacks=listed,
                 shuffle=False,
                 verbose=verbose,

@@ -21,6 +21,7 @@ from landslide_tf.train.run.checkpoint import (
     variable_arrays,
 )
 from landslide_tf.train.run.folder import RunFolder
+from landslide_tf.train.run.processes import ALONE, Processes
 
 
 class NoLandslideWarning(UserWarning):
@@ -40,6 +41,8 @@ class RunRecorder:
     kill between the last two loses nothing; a kill before the checkpoint repeats the
     steps since the last one, to the same result.
 
+    Of several processes the first one writes; the others keep the same in memory.
+
     Attributes:
         run: Folder of the run.
         section: Length, monitor, patience and how often to save.
@@ -51,7 +54,10 @@ class RunRecorder:
         stopped: Whether `patience` has ended the run.
     """
 
-    def __init__(self, run: RunFolder, section: TrainingSection) -> None:
+    def __init__(
+        self, run: RunFolder, section: TrainingSection, processes: Processes = ALONE
+    ) -> None:
+        self._processes = processes
         self.run = run
         self.section = section
         self.epoch = 0
@@ -92,10 +98,11 @@ class RunRecorder:
         for name in POSITION:
             setattr(self, name, meta[name])
         self._resumed = checkpoint
-        self.run.write_metrics(self.rows)
+        self._write_metrics()
 
     def restore_weights(self, model: keras.Model) -> None:
         """Puts the trained weights back where `fit` left their moving average."""
+        self._processes.wait()  # until the first one has saved them
         checkpoint = load_newest(self.run.checkpoints, STATE)
         if checkpoint is not None:
             assign_variables({"model": groups(model)["model"]}, checkpoint)
@@ -111,6 +118,7 @@ class RunRecorder:
         Raises:
             RunError: If none were saved.
         """
+        self._processes.wait()  # until the first one has saved them
         best = load_newest(self.run.checkpoints, BEST)
         if best is None:
             raise RunError(f"`{self.run.checkpoints}` holds no best weights.")
@@ -178,12 +186,18 @@ class RunRecorder:
         if patience is not None and epoch - (self.best_epoch or 0) >= patience:
             self.stopped = model.stop_training = True
         self.save(model)
-        self.run.write_metrics(self.rows)
+        self._write_metrics()
+
+    def _write_metrics(self) -> None:
+        if self._processes.first:
+            self.run.write_metrics(self.rows)
 
     def _keep_if_best(self, model: keras.Model, row: dict[str, Any]) -> None:
         if not self._is_better(row):
             return
         self.best, self.best_epoch = row[self.section.monitor], row["epoch"]
+        if not self._processes.first:
+            return
         arrays, table = variable_arrays({"model": groups(model)["model"]})
         found = averages(model)
         for key, (path, _) in table.items():
@@ -201,6 +215,8 @@ class RunRecorder:
 
     def save(self, model: keras.Model) -> None:
         """Writes a checkpoint of the present position."""
+        if not self._processes.first:
+            return
         arrays, table = variable_arrays(groups(model))
         meta = {
             "variables": table,

@@ -20,6 +20,7 @@ from landslide_tf.train.optimizers import SplitOptimizer
 from landslide_tf.train.recipe.adaptation import AdaptationSection, Selection
 from landslide_tf.train.recipe.schema import Recipe, TrainingSection
 from landslide_tf.train.run.folder import RunFolder
+from landslide_tf.train.run.processes import ALONE, Processes
 from landslide_tf.train.run.recorder import RunRecorder
 from landslide_tf.train.run.session import Session
 from landslide_tf.train.tasks.compilation import (
@@ -185,9 +186,10 @@ class Adaptation(Segmentation):
             count,
         )
 
-    def recorder(self, run: RunFolder) -> RunRecorder:
+    def recorder(self, run: RunFolder, processes: Processes = ALONE) -> RunRecorder:
         """Returns what keeps the epoch that `select` asks for."""
-        return AdaptationRecorder(run, self.recipe.training, self.section.select)
+        select = self.section.select
+        return AdaptationRecorder(run, self.recipe.training, select, processes)
 
     def callbacks(
         self, run: RunFolder, data: RunData
@@ -238,12 +240,17 @@ class AdaptationRecorder(RunRecorder):
         run: Folder of the run.
         section: As for `RunRecorder`.
         select: Rule that chooses the epoch, as of a recipe.
+        processes: As for `RunRecorder`.
     """
 
     def __init__(
-        self, run: RunFolder, section: TrainingSection, select: Selection
+        self,
+        run: RunFolder,
+        section: TrainingSection,
+        select: Selection,
+        processes: Processes = ALONE,
     ) -> None:
-        super().__init__(run, section)
+        super().__init__(run, section, processes)
         self._select = select
 
     def end_epoch(self, model: keras.Model, epoch: int, logs: dict[str, float]) -> None:

@@ -15,6 +15,7 @@ from landslide_tf.models.backbones.pretrained import effective_normalization
 from landslide_tf.pipelines import ExampleStore
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.folder import RunFolder
+from landslide_tf.train.run.processes import ALONE, Processes
 from landslide_tf.train.run.recorder import RunRecorder
 from landslide_tf.train.run.session import Session
 from landslide_tf.train.tasks.compilation import (
@@ -125,9 +126,9 @@ class Task(ABC):
         )
         return network
 
-    def recorder(self, run: RunFolder) -> RunRecorder:
-        """Returns what keeps the run."""
-        return RunRecorder(run, self.recipe.training)
+    def recorder(self, run: RunFolder, processes: Processes = ALONE) -> RunRecorder:
+        """Returns what keeps the run, which the first of several processes writes."""
+        return RunRecorder(run, self.recipe.training, processes)
 
     def callbacks(
         self, run: RunFolder, data: RunData

@@ -19,7 +19,7 @@ from landslide_tf.pipelines import (
     TrainingBatches,
     load_arrays,
 )
-from landslide_tf.pipelines.batches import Arrays, ArraySpec, Specs
+from landslide_tf.pipelines.batches import WHOLE, Arrays, ArraySpec, Share, Specs
 from landslide_tf.pipelines.built_sets import hidden, load
 from landslide_tf.pipelines.store import Example
 from landslide_tf.train.transfer.adversarial import (
@@ -137,10 +137,10 @@ class PairedTraining:
         number = epoch * self.source.steps_per_epoch + step
         return divmod(number, self.target.steps_per_epoch)
 
-    def batch(self, epoch: int, step: int) -> Batch:
+    def batch(self, epoch: int, step: int, share: Share = WHOLE) -> Batch:
         """Returns inputs of both regions and labels of the source."""
-        inputs, labels = self.source.batch(epoch, step)
-        others, _ = self.target.batch(*self.position(epoch, step))
+        inputs, labels = self.source.batch(epoch, step, share)
+        others, _ = self.target.batch(*self.position(epoch, step), share)
         return _both(inputs, others), labels
 
 
@@ -179,11 +179,18 @@ class PairedValidation:
         """Returns the number of batches."""
         return len(self.source) + len(self.target)
 
-    def batch(self, number: int) -> Batch:
+    def examples_in(self, number: int) -> int:
+        """Returns the number of examples of a batch, without reading them."""
+        first = len(self.source)
+        if number < first:
+            return self.source.examples_in(number)
+        return self.target.examples_in(number - first)
+
+    def batch(self, number: int, share: Share = WHOLE) -> Batch:
         """Returns inputs and labels of a batch, numbered from 0."""
         first = len(self.source)
         if number < first:
-            domain, (inputs, labels) = SOURCE, self.source.batch(number)
+            domain, (inputs, labels) = SOURCE, self.source.batch(number, share)
         else:
-            domain, (inputs, labels) = TARGET, self.target.batch(number - first)
+            domain, (inputs, labels) = TARGET, self.target.batch(number - first, share)
         return {**inputs, DOMAIN: np.full(len(labels), domain, np.int32)}, labels

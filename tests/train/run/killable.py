@@ -1,6 +1,6 @@
 """Trains a two-layer network in a process that ends itself with SIGKILL.
 
-usage: killable.py FOLDER VARIANT [KILL_AT]
+usage: killable.py FOLDER VARIANT [KILL_AT [PORT PROCESS]]
 
 Events are counted: every step of training and validation, every flush and every rename
 of a file, before and after. At number KILL_AT the process is gone, as if the machine
@@ -8,7 +8,8 @@ had killed it. Without KILL_AT it runs to the end and prints the number of event
 
 A VARIANT that starts with `devices` trains on two virtual CPUs. The network keeps
 Keras's batch normalisation, whose statistics differ between them. A VARIANT with
-`adversarial` in it has two regions and a discriminator.
+`adversarial` in it has two regions and a discriminator. With PORT, this is PROCESS 0 or
+1 of two that train together; KILL_AT 0 kills nothing.
 """
 
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from landslide_tf.errors import LandslideTFError
 from landslide_tf.losses import SegmentationCrossEntropy
 from landslide_tf.metrics import ConfusionMatrix
 from landslide_tf.models import output_space_discriminator
@@ -32,13 +34,17 @@ from landslide_tf.pipelines import (
     TrainingBatches,
     from_examples,
 )
-from landslide_tf.pipelines.sequences import evaluation_input, training_input
+from landslide_tf.pipelines.sequences import training_input
 from landslide_tf.train.optimizers import LossScaleOptimizer, SplitOptimizer
 from landslide_tf.train.recipe.schema import TrainingSection
-from landslide_tf.train.run.devices import replicated
+from landslide_tf.train.run.devices import computed_together, replicated
 from landslide_tf.train.run.folder import RunFolder
+from landslide_tf.train.run.hosts import Hosts
 from landslide_tf.train.run.loop import run_fits
+from landslide_tf.train.run.processes import ALONE, joined
 from landslide_tf.train.run.recorder import RunRecorder
+from landslide_tf.train.run.supervision import MET, supervised
+from landslide_tf.train.run.validation import own_share, validation_parts
 from landslide_tf.train.transfer.adversarial import AdversarialModel, InferenceAfter
 from landslide_tf.train.transfer.paired_batches import PairedTraining, PairedValidation
 
@@ -154,7 +160,8 @@ def batches(variant):
     training = TrainingBatches(
         store(STEPS * 4, 1, side), selection, 4, seed=5, augmentation=change
     )
-    examples = EvaluationBatches(store(12, 2, side), selection, 4)
+    # The last batch is one example: no two devices can share it.
+    examples = EvaluationBatches(store(13, 2, side), selection, 4)
     if "adversarial" not in variant:
         return training, examples
     # Of another length: its epochs end within those of the source.
@@ -177,20 +184,26 @@ def start(devices):
         tf.config.experimental.enable_op_determinism()
 
 
-def train(folder, variant, kill_at, devices=1):
+def train(folder, variant, kill_at, devices=1, processes=ALONE):
     """Trains a variant, or goes on with it, and returns the number of events."""
-    with replicated(devices):
-        model = compiled(variant)
+    with computed_together(devices, processes):
+        with replicated(devices):
+            model = compiled(variant)
+        return _train(model, folder, variant, kill_at, devices, processes)
+
+
+def _train(model, folder, variant, kill_at, devices, processes):
     training, examples = batches(variant)
-    stream, validation = partial(training_input, training), evaluation_input(examples)
-    model.evaluate(validation, steps=1, verbose=0)
+    validation = validation_parts(examples)
+    with validation[0].layout():
+        model.evaluate(validation[0].batches, steps=1, verbose=0)
     model.reset_metrics()
     section = TrainingSection(
         epochs=4, batch_size=4, save_steps=3, save_minutes=None, devices=devices
     )
     if variant == "patience":
         section.patience, section.epochs, section.mode = 2, 30, "min"
-    recorder = RunRecorder(RunFolder(Path(folder)), section)
+    recorder = RunRecorder(RunFolder(Path(folder)), section, processes)
     recorder.run.path.mkdir(exist_ok=True)
     recorder.resume(model)
     events = Events(kill_at)
@@ -201,20 +214,39 @@ def train(folder, variant, kill_at, devices=1):
         callbacks.append(InferenceAfter(4))
     run_fits(
         model,
-        stream,
+        partial(training_input, training, share=own_share()),
         recorder,
         callbacks,
         steps=STEPS,
         validation=validation,
         verbose=0,
     )
+    recorder.restore_best(model)
     return events.count
 
 
-def main(folder, variant, kill_at=None):
+def together(hosts, folder, variant, kill_at, devices):
+    """Trains as one of two processes, each started by `watched.py`."""
+    assert supervised()
+    try:
+        with joined(hosts) as processes:
+            print(MET, processes.number, flush=True)
+            print(train(folder, variant, kill_at, devices, processes))
+    except LandslideTFError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.status
+    return 0
+
+
+def main(folder, variant, kill_at=None, port=None, process=None):
     devices = 2 if variant.startswith("devices") else 1
     start(devices)
-    print(train(folder, variant, kill_at and int(kill_at), devices))
+    kill_at = kill_at and int(kill_at)
+    if port is None:
+        print(train(folder, variant, kill_at, devices))
+    else:
+        hosts = Hosts(f"127.0.0.1:{port}", 2, int(process), wait=200)
+        sys.exit(together(hosts, folder, variant, kill_at, devices))
 
 
 if __name__ == "__main__":
