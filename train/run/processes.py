@@ -165,15 +165,28 @@ def joined(hosts: Hosts) -> Iterator[Processes]:
     except LandslideTFError as error:
         _end_alone(error.status)
         raise
-    except jax.errors.JaxRuntimeError as error:
+    except BaseException as error:
         _end_alone(LostProcessError.status)
-        if any(word in str(error) for word in _LOST):
+        if _is_loss(error):
             raise LostProcessError(LOST) from error
         raise
-    except BaseException:
-        _end_alone(1)
-        raise
     part()
+
+
+def _is_loss(error: BaseException) -> bool:
+    """Says whether an exception came of another process's end, at once or later.
+
+    Keras cleans up behind the first one, with arrays that are no longer there.
+    """
+    import jax
+
+    found: BaseException | None = error
+    while found is not None:
+        text, known = str(found), isinstance(found, jax.errors.JaxRuntimeError)
+        if known and any(word in text for word in _LOST):
+            return True
+        found = found.__cause__ or found.__context__
+    return False
 
 
 def part() -> None:

@@ -79,7 +79,7 @@ def supervise(command: Sequence[str], hosts: Hosts) -> int:
     for reader in readers:
         reader.join()
     status = child.returncode
-    if watch.told or status >= 0:
+    if watch.told or (status >= 0 and not (status and watch.lost)):
         return status if status >= 0 else 1
     if status in (-signal.SIGTERM, -signal.SIGINT):
         reason = "stopped."

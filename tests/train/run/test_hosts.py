@@ -94,6 +94,13 @@ def test_the_childs_own_line_about_it_is_the_only_one(tmp_path):
     assert (code, err) == (1, [f"process 2: error: {LOST}"])
 
 
+def test_an_exception_that_the_runtime_has_hidden_is_told(tmp_path):
+    """Python may end after the runtime's first line, before the runtime ends it."""
+    more = "sys.stderr.write('Traceback\\n'); sys.exit(1)"
+    code, _, err = ended(tmp_path, ABORT.format(met=MET, more=more))
+    assert (code, err) == (1, [f"process 2: error: {LOST}"])
+
+
 def test_an_end_before_the_processes_met_says_where_they_should(tmp_path):
     code, _, (line,) = ended(tmp_path, ABORT.format(met="", more=""))
     assert code == 1
