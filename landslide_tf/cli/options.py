@@ -27,6 +27,7 @@ INPUT = "Input"
 OUTPUT = "Output"
 AREA = "Area to use"
 DATA = "Data folders"
+HOSTS = "Several processes"
 DETAILS = "Details"
 
 Recipe = Annotated[
@@ -244,6 +245,7 @@ Coordinator = Annotated[
     typer.Option(
         envvar="JAX_COORDINATOR_ADDRESS",
         metavar="HOST:PORT",
+        rich_help_panel=HOSTS,
         help="Train together with other processes, on this host or others, which all "
         "run this command: address of process 0, with a free port. `auto` takes it "
         "from Slurm, Open MPI, Kubernetes or a Cloud TPU. Needs KERAS_BACKEND=jax.",
@@ -255,6 +257,7 @@ Processes = Annotated[
     typer.Option(
         envvar=["LANDSLIDE_TF_PROCESSES", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"],
         min=1,
+        rich_help_panel=HOSTS,
         help="With --coordinator: number of processes that train together.",
         show_default=False,
     ),
@@ -270,6 +273,7 @@ Process = Annotated[
             "TPU_WORKER_ID",
         ],
         min=0,
+        rich_help_panel=HOSTS,
         help="With --coordinator: number of this process, counted from 0.",
         show_default=False,
     ),
@@ -279,6 +283,7 @@ Wait = Annotated[
     typer.Option(
         min=1,
         metavar="SECONDS",
+        rich_help_panel=HOSTS,
         help="With --coordinator: how long to wait for the other processes to start.",
     ),
 ]

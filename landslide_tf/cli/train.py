@@ -40,8 +40,7 @@ def train(
     """Train a network as a recipe says.
 
     `--resume RUN` resumes a run after an interruption, with the same numbers. With
-    `--coordinator` every process runs the same command, and the same commands go on
-    with a run that was interrupted.
+    `--coordinator` the same commands resume it.
 
     Example: landslide-tf train fstf_net_synthetic --out runs/a
     """
