@@ -152,7 +152,10 @@ class SegmentationModelContract:
         inputs = draw_inputs(model, 1, 37, 53)
         mirrored = {k: PadToStride(stride)(v) for k, v in inputs.items()}
         assert mirrored["image"].shape[1] % stride == 0
-        np.testing.assert_array_equal(model(inputs), model(mirrored)[:, :37, :53])
+        # Not bit by bit: where an array ends, CPUs without AVX-512 compute one by one.
+        np.testing.assert_allclose(
+            model(inputs), model(mirrored)[:, :37, :53], rtol=0, atol=1e-6
+        )
 
     def test_inputs_by_name_or_in_order(self, model):
         inputs = draw_inputs(model, 1, 37, 53)
