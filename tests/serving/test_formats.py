@@ -15,6 +15,7 @@ from landslide_tf import serving
 from landslide_tf.cli.model_files import load_member
 from landslide_tf.errors import ModelError, RunError
 from landslide_tf.layers import Conv2D, Resize2D
+from landslide_tf.layers.conv import _dilation_works
 from landslide_tf.metadata import describe
 from tests.serving.conftest import toy_metadata
 
@@ -235,7 +236,8 @@ def test_no_dilated_convolution_names_its_padding_only(folders):
         if node.op_type == "Conv"
     ]
     dilated = [f for f in found if max(f["dilations"].ints, default=1) > 1]
-    assert len(dilated) == 2
+    # Elsewhere TensorFlow cuts the image for them into several without dilation.
+    assert len(dilated) == (2 if _dilation_works("float32", "CPU") else 0)
     assert all("auto_pad" not in f and len(f["pads"].ints) == 4 for f in dilated)
 
 
