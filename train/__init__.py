@@ -64,12 +64,12 @@ if TYPE_CHECKING:
     from landslide_tf.train.run.hosts import Hosts
     from landslide_tf.train.run.import_weights import import_weights
     from landslide_tf.train.run.session import Session
+    from landslide_tf.train.run.together import train_together
     from landslide_tf.train.search.folder import Outcome, SearchFolder
     from landslide_tf.train.search.oracle import SearchOptions
     from landslide_tf.train.search.tuner import tune
     from landslide_tf.train.tasks import task_of
     from landslide_tf.train.tasks.summary import run_facts
-    from landslide_tf.train.together import train_together
     from landslide_tf.train.transfer.adaptation import adapt, adapt_recipe
     from landslide_tf.train.transfer.finetuning import (
         CurvePoint,

@@ -14,9 +14,9 @@ from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.files import atomic_path
 from landslide_tf.pipelines.batches import data_errors
 from landslide_tf.pipelines.sequences import training_input
-from landslide_tf.train.agreement import check_data
 from landslide_tf.train.decision import fit_decision
 from landslide_tf.train.recipe.schema import Recipe
+from landslide_tf.train.run.agreement import check_data
 from landslide_tf.train.run.devices import (
     computed_together,
     prepare_backend,

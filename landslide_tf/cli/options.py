@@ -27,7 +27,6 @@ INPUT = "Input"
 OUTPUT = "Output"
 AREA = "Area to use"
 DATA = "Data folders"
-HOSTS = "Several processes"
 DETAILS = "Details"
 
 Recipe = Annotated[
@@ -240,53 +239,6 @@ TTA = Annotated[
         "Eight times slower, often slightly better.",
     ),
 ]
-Coordinator = Annotated[
-    str | None,
-    typer.Option(
-        envvar="JAX_COORDINATOR_ADDRESS",
-        metavar="HOST:PORT",
-        rich_help_panel=HOSTS,
-        help="Train together with other processes, on this host or others, which all "
-        "run this command: address of process 0, with a free port. `auto` takes it "
-        "from Slurm, Open MPI, Kubernetes or a Cloud TPU. Needs KERAS_BACKEND=jax.",
-        show_default=False,
-    ),
-]
-Processes = Annotated[
-    int | None,
-    typer.Option(
-        envvar=["LANDSLIDE_TF_PROCESSES", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"],
-        min=1,
-        rich_help_panel=HOSTS,
-        help="With --coordinator: number of processes that train together.",
-        show_default=False,
-    ),
-]
-Process = Annotated[
-    int | None,
-    typer.Option(
-        envvar=[
-            "LANDSLIDE_TF_PROCESS",
-            "SLURM_PROCID",
-            "OMPI_COMM_WORLD_RANK",
-            "JOB_COMPLETION_INDEX",
-            "TPU_WORKER_ID",
-        ],
-        min=0,
-        rich_help_panel=HOSTS,
-        help="With --coordinator: number of this process, counted from 0.",
-        show_default=False,
-    ),
-]
-Wait = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        metavar="SECONDS",
-        rich_help_panel=HOSTS,
-        help="With --coordinator: how long to wait for the other processes to start.",
-    ),
-]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace output files that already exist.")
 ]
@@ -431,11 +383,6 @@ def band_choice(text: str) -> dict[str, int | str]:
 def command_line() -> str:
     """Returns the command as the user gave it."""
     return shlex.join(["landslide-tf", *sys.argv[1:]])
-
-
-def own_command() -> list[str]:
-    """Returns the command as the user gave it, for a process of its own."""
-    return [sys.executable, "-m", "landslide_tf.cli.main", *sys.argv[1:]]
 
 
 def session(

@@ -2,14 +2,67 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from landslide_tf.cli import export as export_command
 from landslide_tf.cli import options, reporting
 from landslide_tf.cli.startup import start_backend
+
+if TYPE_CHECKING:
+    from landslide_tf.train import Hosts, Recipe, RunFolder, Session
+
+HOSTS = "Several processes"
+Coordinator = Annotated[
+    str | None,
+    typer.Option(
+        envvar="JAX_COORDINATOR_ADDRESS",
+        metavar="HOST:PORT",
+        rich_help_panel=HOSTS,
+        help="Train together with other processes, on this host or others, which all "
+        "run this command: address of process 0, with a free port. `auto` takes it "
+        "from Slurm, Open MPI, Kubernetes or a Cloud TPU. Needs KERAS_BACKEND=jax.",
+        show_default=False,
+    ),
+]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        envvar=["LANDSLIDE_TF_PROCESSES", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"],
+        min=1,
+        rich_help_panel=HOSTS,
+        help="With --coordinator: number of processes that train together.",
+        show_default=False,
+    ),
+]
+Process = Annotated[
+    int | None,
+    typer.Option(
+        envvar=[
+            "LANDSLIDE_TF_PROCESS",
+            "SLURM_PROCID",
+            "OMPI_COMM_WORLD_RANK",
+            "JOB_COMPLETION_INDEX",
+            "TPU_WORKER_ID",
+        ],
+        min=0,
+        rich_help_panel=HOSTS,
+        help="With --coordinator: number of this process, counted from 0.",
+        show_default=False,
+    ),
+]
+Wait = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="SECONDS",
+        rich_help_panel=HOSTS,
+        help="With --coordinator: how long to wait for the other processes to start.",
+    ),
+]
 
 
 def train(
@@ -29,10 +82,10 @@ def train(
     report: Annotated[
         bool, typer.Option(help="Evaluate the validation split and write report.html.")
     ] = True,
-    coordinator: options.Coordinator = None,
-    processes: options.Processes = None,
-    process: options.Process = None,
-    wait: options.Wait = 300,
+    coordinator: Coordinator = None,
+    processes: Processes = None,
+    process: Process = None,
+    wait: Wait = 300,
     arrays: options.Arrays = None,
     data_dir: options.DataDir = None,
     manual_dir: options.ManualDir = None,
@@ -59,11 +112,7 @@ def train(
         training.RunFolder(resume).check_recipe()
     hosts = None
     if coordinator is not None:
-        from landslide_tf.train.run import supervision
-
-        hosts = training.Hosts(coordinator, processes, process, wait)
-        if not supervision.supervised():
-            raise typer.Exit(supervision.supervise(options.own_command(), hosts))
+        hosts = _supervised(training.Hosts(coordinator, processes, process, wait))
     start_backend()
     if loaded is not None:
         training.check_network(loaded)
@@ -74,13 +123,7 @@ def train(
         from landslide_tf.serving import check_export
 
         check_export(export, read=[folder, *read])
-    run: training.RunFolder | None
-    if hosts is not None:
-        run = training.train_together(loaded, folder, hosts, session)
-    elif loaded is None:
-        run = training.resume(folder, session)
-    else:
-        run = training.train(loaded, folder, session)
+    run = _trained(loaded, folder, hosts, session)
     if run is None:
         typer.echo(f"trained: process 0 writes {folder}")
         return
@@ -97,3 +140,26 @@ def train(
         reporting.show_export(run.path)
     if export is not None:
         export_command.export(run.path, export)
+
+
+def _supervised(hosts: Hosts) -> Hosts:
+    """Returns at once in the process that trains; the one that watches it ends here."""
+    from landslide_tf.train.run import supervision
+
+    if not supervision.supervised():
+        command = [sys.executable, "-m", "landslide_tf.cli.main", *sys.argv[1:]]
+        raise typer.Exit(supervision.supervise(command, hosts))
+    return hosts
+
+
+def _trained(
+    recipe: Recipe | None, folder: Path, hosts: Hosts | None, session: Session
+) -> RunFolder | None:
+    """Returns the run that was trained; None where another process writes it."""
+    from landslide_tf import train as training
+
+    if hosts is not None:
+        return training.train_together(recipe, folder, hosts, session)
+    if recipe is None:
+        return training.resume(folder, session)
+    return training.train(recipe, folder, session)

@@ -13,8 +13,8 @@ import numpy as np
 
 from landslide_tf.errors import DataError, LandslideTFError
 from landslide_tf.pipelines import EvaluationBatches, InputSelection, TrainingBatches
-from landslide_tf.train.agreement import check_data, check_folder, check_program
 from landslide_tf.train.recipe.schema import read_recipe
+from landslide_tf.train.run.agreement import check_data, check_folder, check_program
 from landslide_tf.train.run.hosts import Hosts
 from landslide_tf.train.run.processes import joined
 from landslide_tf.train.tasks.data import RunData

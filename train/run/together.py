@@ -6,13 +6,13 @@ import platform
 from pathlib import Path
 
 from landslide_tf.files import remove_leftovers
-from landslide_tf.train.agreement import (
+from landslide_tf.train.engine import fit, prepare, write_result
+from landslide_tf.train.recipe.schema import Recipe
+from landslide_tf.train.run.agreement import (
     check_folder,
     check_program,
     check_same_recipe,
 )
-from landslide_tf.train.engine import fit, prepare, write_result
-from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.folder import RunFolder, require_unused
 from landslide_tf.train.run.hosts import Hosts
 from landslide_tf.train.run.processes import Processes, joined, part
