@@ -28,7 +28,7 @@ def test_the_guide_works_on_a_real_scene(shared, command, tmp_path, monkeypatch)
     shutil.copy(scene / "rmnp-rgb.tif", tmp_path / "image.tif")
     shutil.copy(scene / "rmnp-dem.tif", tmp_path / "dem.tif")
     monkeypatch.chdir(tmp_path)
-    calc, mapping, _of_mars, _of_other_files, changes = COMMANDS
+    calc, mapping, *_of_other_files, changes = COMMANDS
     rio = "from rasterio.rio.main import main_group; main_group()"
     plain = tmp_path / "no_tag"  # an image that tags no value for no data
     plain.mkdir()
