@@ -44,11 +44,15 @@ def blob(rng: Generator, size: int, centre: FloatArray, radius: float) -> np.nda
     cos, sin = np.cos(orientation), np.sin(orientation)
     along = (x * cos + y * sin) / _ELONGATION
     across = (y * cos - x * sin) * _ELONGATION
-    angle = np.arctan2(across, along)
+    distance = np.hypot(along, across)
+    # No wave reaches farther, and most cells are out of its reach.
+    patch = distance < radius * (1 + np.abs(amplitudes).sum())
+    angle = np.arctan2(across[patch], along[patch])
     outline = np.ones_like(angle)
     for k, amplitude, phase in zip(waves, amplitudes, phases, strict=True):
         outline += amplitude * np.cos(k * angle + phase)
-    return np.hypot(along, across) < radius * outline
+    patch[patch] = distance[patch] < radius * outline
+    return patch
 
 
 def add_soil(rng: Generator, labels: np.ndarray, slope: FloatArray) -> None:
