@@ -22,8 +22,8 @@ from landslide_tf.errors import RunError, first_line
 from landslide_tf.region.region import PROBE
 
 _PACKAGES = ("landslide_tf", "tensorflow", "keras", "jax", "numpy", "rasterio")
-_REACHED = 60.0  # seconds in which a cluster must answer
-_LOOKED = 120.0  # seconds in which every node must have looked for the probe
+_REACHED = 120.0  # seconds in which a cluster must answer, on busy machines too
+_LOOKED = 240.0  # seconds in which every node must have looked for the probe
 _SEEN = 10.0  # seconds in which storage that is shared shows a new file
 _ASK = """
 import sys

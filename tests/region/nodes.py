@@ -32,8 +32,11 @@ def cluster(nodes=2):
     """A head without place for work, and nodes of a CPU each."""
     from ray.cluster_utils import Cluster
 
-    few = {"health_check_period_ms": 500, "health_check_failure_threshold": 6}
-    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": few}
+    # Processes of Ray give way to all others (nice 15); on a busy machine they would
+    # get a tenth of what these get, and start in minutes.
+    config = {"worker_niceness": 0}
+    config |= {"health_check_period_ms": 500, "health_check_failure_threshold": 6}
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": config}
     found = patiently(
         lambda: Cluster(initialize_head=True, head_node_args=head | ports())
     )

@@ -213,6 +213,7 @@ def test_local_needs_no_cluster(scenes, tmp_path):
         [sys.executable, "-c", script, str(tmp_path / "out"), str(folder)],
         capture_output=True, text=True, timeout=240,
         cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "RAY_worker_niceness": "0"},  # as in `nodes.cluster`
     )  # fmt: skip
     assert done.stdout == "3 ['bad']\n", done.stderr
     assert done.stderr == ""

@@ -180,10 +180,11 @@ def _is_loss(error: BaseException) -> bool:
     """
     import jax
 
+    # JAX raises the same failure of an exchange as either, by where it is noticed.
+    kinds = (jax.errors.JaxRuntimeError, ValueError)
     found: BaseException | None = error
     while found is not None:
-        text, known = str(found), isinstance(found, jax.errors.JaxRuntimeError)
-        if known and any(word in text for word in _LOST):
+        if isinstance(found, kinds) and any(word in str(found) for word in _LOST):
             return True
         found = found.__cause__ or found.__context__
     return False

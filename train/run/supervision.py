@@ -26,8 +26,11 @@ MET = "joined as process"
 # Seconds beyond `Hosts.wait`, for Python to start on a busy machine, after which a
 # process that has met nobody is ended.
 _GRACE = 300
-# The first line of what the runtime says when it ends a process, and its own notes.
-_FATAL = re.compile(r"F\d{4} \d\d:\d\d:\d\d")
+# What begins what the runtime says of a lost process before it ends this one, at times
+# within a line of Python's, and its own notes.
+_LOSS = re.compile(
+    r"[EF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ (coordination_service\w*\.cc|client\.h):"
+)
 _NOTE = "[Gloo] "
 
 
@@ -119,10 +122,11 @@ class _Watch:
         """Shows the lines of a stream, without what the runtime says at the end."""
         for raw in source:
             line = raw.decode(errors="replace").rstrip("\n")
+            if loss := _LOSS.search(line):
+                self.lost, line = True, line[: loss.start()]
             self.met |= line.startswith(MET)
             error = line.startswith("error: ")
             self.told |= error
-            self.lost |= _FATAL.match(line) is not None
             ended = self.lost and target is sys.stderr
             if error or not (ended or line.startswith(_NOTE)):
                 self.show(line, target)

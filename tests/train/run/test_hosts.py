@@ -22,7 +22,7 @@ if not supervised():
 """
 ABORT = """
 sys.stdout.write("{met} 2 of 3\\n[Gloo] Rank 2 is connected\\n")
-sys.stderr.write("F1130 06:14:53.679311  8762 client.h:80] Terminating\\n")
+sys.stderr.write("{before}F1130 06:14:53.679311  8762 client.h:80] Terminating\\n")
 sys.stderr.write("more of it\\n")
 {more}
 sys.stderr.flush()
@@ -81,8 +81,13 @@ def test_lines_are_marked_and_the_status_is_the_childs(tmp_path):
     assert err == ["process 2: error: no"]
 
 
-def test_what_the_runtime_says_of_a_lost_process_is_one_line(tmp_path):
-    code, out, err = ended(tmp_path, ABORT.format(met=MET, more=""))
+POLLED = "E1130 06:14:53.679310  8762 coordination_service_agent.cc:289] Polled\\n"
+
+
+@pytest.mark.parametrize("before", ["", POLLED, "Traceback (most", f"  File {POLLED}"])
+def test_what_the_runtime_says_of_a_lost_process_is_one_line(tmp_path, before):
+    """Also where it begins within a line of Python's."""
+    code, out, err = ended(tmp_path, ABORT.format(met=MET, more="", before=before))
     assert code == 1
     assert out == [f"process 2: {MET} 2 of 3"]
     assert err == [f"process 2: error: {LOST}"]
@@ -90,19 +95,27 @@ def test_what_the_runtime_says_of_a_lost_process_is_one_line(tmp_path):
 
 def test_the_childs_own_line_about_it_is_the_only_one(tmp_path):
     more = f"sys.stderr.write('error: {LOST}\\n')"
-    code, _, err = ended(tmp_path, ABORT.format(met=MET, more=more))
+    code, _, err = ended(tmp_path, ABORT.format(met=MET, more=more, before=""))
     assert (code, err) == (1, [f"process 2: error: {LOST}"])
+
+
+def test_another_fault_of_the_runtime_is_shown(tmp_path):
+    program = f"print('{MET}'); import os; os.write(2, b'F1130 06:14:53.679311  8762 "
+    program += "array.cc:80] Check failed: 1 == 2\\n'); os.abort()"
+    code, _, err = ended(tmp_path, program)
+    assert code == 1 and "Check failed: 1 == 2" in err[0]
+    assert err[1:] == ["process 2: error: ended by SIGABRT."]
 
 
 def test_an_exception_that_the_runtime_has_hidden_is_told(tmp_path):
     """Python may end after the runtime's first line, before the runtime ends it."""
     more = "sys.stderr.write('Traceback\\n'); sys.exit(1)"
-    code, _, err = ended(tmp_path, ABORT.format(met=MET, more=more))
+    code, _, err = ended(tmp_path, ABORT.format(met=MET, more=more, before=""))
     assert (code, err) == (1, [f"process 2: error: {LOST}"])
 
 
 def test_an_end_before_the_processes_met_says_where_they_should(tmp_path):
-    code, _, (line,) = ended(tmp_path, ABORT.format(met="", more=""))
+    code, _, (line,) = ended(tmp_path, ABORT.format(met="", more="", before=""))
     assert code == 1
     assert "Process 0 does not answer at `h:1` within 60 s" in line
 
