@@ -17,6 +17,7 @@ from landslide_tf.cli.main import app
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUICK_START = (ROOT / "docs" / "quick_start.md").read_text(encoding="utf-8")
+METHODS = {path.stem: path for path in sorted((ROOT / "docs/methods").glob("*.md"))}
 
 
 def blocks(language, text=README):
@@ -24,9 +25,11 @@ def blocks(language, text=README):
 
 
 def commands():
-    """Every `landslide-tf` command in code blocks and between backticks."""
+    """Every command in code blocks, and between backticks of README and quick start."""
     text = README + QUICK_START
-    lines = "".join(blocks("bash", text)).replace("\\\n", " ").splitlines()
+    pages = (path.read_text(encoding="utf-8") for path in METHODS.values())
+    scripts = blocks("bash", "\n".join((text, *pages)))
+    lines = "".join(scripts).replace("\\\n", " ").splitlines()
     lines += re.findall(r"`(landslide-tf [^`\n]+)`", text)
     general = ("landslide-tf COMMAND", "landslide-tf --install-completion")
     lines = [line for line in lines if "…" not in line and not line.startswith(general)]
@@ -113,8 +116,15 @@ def test_the_python_block_runs(tiny_data, tmp_path, changes):
     ]
 
 
-def test_the_page_of_methods_names_what_is_there():
-    text = (Path(__file__).parent.parent / "docs/methods.md").read_text("utf-8")
+@pytest.mark.integration
+@pytest.mark.parametrize("name", METHODS)
+def test_the_first_python_block_of_a_method_runs(name):
+    code = blocks("python", METHODS[name].read_text(encoding="utf-8"))[0]
+    exec(code, {})
+
+
+def test_the_pages_of_methods_name_what_is_there():
+    text = "".join(path.read_text("utf-8") for path in METHODS.values())
     places = (
         "models|layers|losses|metrics|objects|prepare|terrain|train|evidence|inventory"
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pages
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -36,6 +37,7 @@ _LINK = re.compile(
 )
 
 
+@event_priority(100)  # mkdocstrings looks once whether the folder of code exists
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Arranges the package as it is installed, and completes the navigation.
 

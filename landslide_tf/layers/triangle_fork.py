@@ -80,7 +80,7 @@ def adaptive_triangle_fork(
     3. Weights: from all projections together, one map in (0, 1) for the deeper levels
        and one for the shallower ones multiplies them.
 
-    The result is the concatenation of the three. `docs/mffe_net.svg` shows it.
+    The result is the concatenation of the three. `docs/methods/mffe_net.svg` shows it.
 
     Args:
         own: Feature of the level (batch, height, width, any).
@@ -157,7 +157,7 @@ def residual_convolution(x: Tensor, filters: int, *, name: str = "rcm") -> Tenso
     The residual convolution module of MFFENet (Xu et al. 2022, released code):
     x + 1 × 1 (ReLU(BN(3 × 3 (1 × 1 (x))))), all without bias and nothing after the
     addition, so that it is the identity where the last kernel is zero.
-    `docs/mffe_net.svg` shows it.
+    `docs/methods/mffe_net.svg` shows it.
 
     Args:
         x: Tensor (batch, height, width, channels).

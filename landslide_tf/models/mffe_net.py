@@ -63,8 +63,8 @@ def mffe_net(
     forks (`layers.adaptive_triangle_fork`), each refined by a residual module
     (`layers.residual_convolution`). From 1/8 to 1/2 every map is a convolution over
     its fork and all deeper maps; the classes are scored from all of them at 1/2. The
-    network works at any size without padding to a stride. `docs/mffe_net.svg` shows
-    it.
+    network works at any size without padding to a stride.
+    `docs/methods/mffe_net.svg` shows it.
 
     Args:
         num_classes: Classes, >= 1.

@@ -7,7 +7,7 @@ import numpy as np
 
 from landslide_tf.evidence import fuse_branches
 
-PAGE = Path(__file__).parents[2] / "docs" / "evidence.md"
+PAGE = Path(__file__).parents[2] / "docs" / "methods" / "evidential.md"
 
 
 def test_the_code_runs():

@@ -6,7 +6,7 @@ from pathlib import Path
 from landslide_tf.train import load_continual_recipe
 from landslide_tf.train.continual.methods import stage_names
 
-PAGE = (Path(__file__).parents[3] / "docs" / "regions.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/methods/tsmu.md").read_text("utf-8")
 
 
 def test_the_code_runs():
