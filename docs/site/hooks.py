@@ -20,6 +20,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "build" / "site_source"
+STYLE = "site.css"  # beside this file
 # Pages of files that lie outside `docs/`, by their path in the repository.
 OUTSIDE = {
     "README.md": "index.md",
@@ -64,7 +65,10 @@ def _completed(nav: object, made: dict[str, str]) -> object:
         return {title: _completed(item, made) for title, item in nav.items()}
     if str(nav).endswith("/"):
         found = sorted(path for path in made if path.startswith(str(nav)))
-        return {str(nav).rstrip("/").replace("api", "Python").capitalize(): found}
+        title = {"api/": "Python", "datasets/": "Public data sets"}.get(str(nav))
+        # Without what all titles begin with.
+        listed = [{Path(path).name.removesuffix(".md"): path} for path in found]
+        return {title or str(nav).rstrip("/").capitalize(): listed}
     return nav
 
 
@@ -72,6 +76,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages."""
     for path, text in config.extra["made"].items():
         files.append(File.generated(config, path, content=text))
+    files.append(File(STYLE, str(ROOT / "docs" / "site"), config.site_dir, False))
     for path, name in OUTSIDE.items():
         text = (ROOT / path).read_text(encoding="utf-8")
         files.append(File.generated(config, name, content=text))

@@ -5,6 +5,8 @@ Each function returns Markdown by the page's path on the site.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import inspect
 import re
 import tempfile
@@ -18,6 +20,8 @@ from absl import logging
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+from landslide_tf.pipelines import DataDescription
 
 Command = TyperCommand | TyperGroup
 NOTHING = "\N{EN DASH}"
@@ -56,40 +60,54 @@ def dataset_pages(root: Path) -> dict[str, str]:
     found = {}
     for name, configs in configurations().items():
         folder = root / "datasets" / name
-        tags = (folder / "TAGS.txt").read_text(encoding="utf-8").split("\n")
-        kinds = [line.split(":")[0].strip() for line in tags if line.strip()]
-        listed = ", ".join(f"`{config}`" for config in configs)
-        text = [f"# {name}\n", f"Configurations: {listed}.\n"]
-        text.append("Tags: " + ", ".join(f"`{kind}`" for kind in kinds) + ".\n")
-        text.append(_channels(name))
-        text.append(
-            f"```bash\nlandslide-tf datasets info {name}   # and which files it needs\n"
-            f"landslide-tf datasets build {name}\n```\n"
-        )
-        text.append("## Description\n")
         readme = (folder / "README.md").read_text(encoding="utf-8")
-        text.append(re.sub(r"^# .*\n", "", readme))
-        text.append("\n## Citation\n")
         citations = (folder / "CITATIONS.bib").read_text(encoding="utf-8")
-        text.append(f"```bibtex\n{citations.strip()}\n```\n")
+        text = [f"# {name}\n", _facts(name, configs), "## Description\n"]
+        text.append(re.sub(r"^# .*\n", "", readme))
+        text.append(f"\n## Citation\n\n```bibtex\n{citations.strip()}\n```\n")
         found[f"datasets/{name}.md"] = "\n".join(text)
     return found
 
 
-def _channels(name: str) -> str:
-    """Returns tables of bands, factors and classes of the default configuration."""
+def _facts(name: str, configs: list[str]) -> str:
+    """Returns tables of what metadata say, and how one gets the files."""
     from landslide_tf.errors import LandslideTFError
     from landslide_tf.pipelines import describe, find_builder
 
+    listed = ", ".join(f"`{config}`" for config in configs)
     with tempfile.TemporaryDirectory() as nowhere:
+        builder = find_builder(name, data_dir=nowhere)
+        metadata = builder.info.metadata
         try:
-            info = find_builder(name, data_dir=nowhere).info
-            described = describe(info.metadata, name, "")
-        except LandslideTFError as error:
-            return f"What it holds depends on your files ({error})\n"
+            described = describe(metadata, name, "")
+        except LandslideTFError:
+            described = None  # it depends on the user's files
+    size = "differs, or is not known" if metadata["gsd"] is None else metadata["gsd"]
+    facts = [
+        ["configurations", listed],
+        ["cell size, m", f"{size}"],
+        ["licence", metadata["licence"]],
+    ]
+    if "tensorflow.org" not in builder.info.homepage:
+        facts.append(["source", f"<{builder.info.homepage}>"])
+    parts = [table(["", ""], facts)]
+    if described is None:
+        parts.append("Bands, units and classes are those of your files.\n")
+    else:
+        parts.append(_channels(described))
+    parts.append("## How to get it\n")
+    parts.append(
+        inspect.cleandoc(builder.MANUAL_DOWNLOAD_INSTRUCTIONS or "No download.")
+    )
+    parts.append(f"\n```bash\nlandslide-tf datasets build {name}\n```\n")
+    return "\n".join(parts)
+
+
+def _channels(described: DataDescription) -> str:
+    """Returns tables of bands, factors and classes of the default configuration."""
     rows = []
     for channel in described.channels.values():
-        limits = "" if channel.range is None else f"{list(channel.range)}"
+        limits = "" if channel.range is None else "{} to {}".format(*channel.range)
         rows.append([channel.feature, f"`{channel.name}`", channel.unit or "", limits])
     classes = ", ".join(
         f"{index} {label}" for index, label in enumerate(described.classes)
@@ -233,7 +251,22 @@ def api_pages(root: Path) -> dict[str, str]:
             continue
         text = [f"# {package}\n", f"::: {package}\n"]
         text.append("    options: {show_root_heading: false, members: []}\n")
-        text += [f"::: {name}\n" for name in public]
+        text += [_entry(name) for name in public]
         short = package.removeprefix("landslide_tf").lstrip(".") or "landslide_tf"
         found[f"api/{short}.md"] = "\n".join(text)
     return found
+
+
+def _entry(name: str) -> str:
+    """Returns what shows one public name.
+
+    A function that hides the module of its name, as those of networks do, is shown
+    from that module: the reader of docstrings would find the module.
+    """
+    package, _, last = name.rpartition(".")
+    thing = getattr(importlib.import_module(package), last)
+    if inspect.ismodule(thing) or importlib.util.find_spec(name) is None:
+        return f"::: {name}\n"
+    heading = f"## {name} {{ #{name} data-toc-label='{last}' }}\n"
+    options = "    options: {show_root_heading: false}\n"
+    return f"{heading}\n::: {thing.__module__}.{last}\n{options}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +41,8 @@ def list_datasets() -> None:
 def info(data: Data, data_dir: DataDir = None) -> None:
     """Show bands, factors, classes, splits and place of a data set.
 
+    If it is not built, the files that you have to download are named.
+
     Example: landslide-tf datasets info mmls
     """
     from landslide_tf.pipelines import describe, find_builder
@@ -61,6 +65,8 @@ def info(data: Data, data_dir: DataDir = None) -> None:
             typer.echo(line)
     if not builder.is_prepared():
         typer.echo("  not built")
+        if files := builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+            typer.echo(textwrap.indent(inspect.cleandoc(files), "  "))
         show_next("datasets", "build", data, data_dir=data_dir)
 
 
