@@ -12,6 +12,7 @@ import logging
 import os
 import platform
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -94,9 +95,11 @@ def connect(address: str) -> Any:  # noqa: ANN401 - a package that may be missin
 def _check_answers(address: str) -> None:
     """Asks a cluster for its nodes in a process of its own.
 
-    Where nothing or something else listens, Ray's own code may wait for minutes, and
-    ends its process.
+    Where something else listens, Ray's own code may wait for minutes, and ends its
+    process.
     """
+    if address != "auto":
+        _check_listens(address)
     try:
         asked = subprocess.run(
             [sys.executable, "-c", _ASK, address],
@@ -118,6 +121,22 @@ def _check_answers(address: str) -> None:
             f"No cluster of Ray that can be used answers at `{address}`; check the "
             f"address and that the cluster runs (`ray status`){reason}"
         )
+
+
+def _check_listens(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise RunError(
+            "`--ray`: expected `HOST:PORT` of a cluster, `auto` or `local`, received "
+            f"`{address}`."
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise RunError(
+            f"No cluster of Ray answers at `{address}` ({first_line(error)}): check "
+            "the address and that the cluster runs (`ray status`)."
+        ) from error
 
 
 def number_of_workers(ray: Any, seat: Seat) -> int:  # noqa: ANN401

@@ -18,7 +18,8 @@ from tests.mapping import map_files as files
 from tests.region import region_files as made
 
 SYSTEMS = ("EPSG:32633", "EPSG:32632", "EPSG:3857", "EPSG:4326")
-OPTIONS = MapOptions(window=64, overlap=16, batch=4, min_area=0)
+OPTIONS = MapOptions(window=256, overlap=32, batch=4, min_area=0)
+LARGEST = 6000  # cells of a side
 DEGREE = 1e-4  # a cell in degrees
 
 
@@ -39,7 +40,7 @@ def load_slowly():
     return [replace(member, predict=predict)]
 
 
-def write(folder, *, number=24, largest=600):
+def write(folder, *, number=24, largest=LARGEST):
     """Writes the scenes; returns their list.
 
     Of one the file is cut off, one has no elevations, and two show the same ground.
@@ -89,6 +90,6 @@ if __name__ == "__main__":
 
     listed, out, address = sys.argv[1:]
     asked = job(Path(out), slow=True)
-    engine = Cluster(asked, address, workers=2, unit=60_000)
+    engine = Cluster(asked, address, workers=2, unit=4_000_000)
     region = map_region(asked, read_scenes(listed), engine=engine)
     print(len(region.mapped), sorted(region.failed), region.kept)

@@ -68,6 +68,7 @@ def test_a_cluster_writes_what_one_process_writes(address, scenes, tmp_path):
     assert (again.kept, again.pixels) == (3, 0)
 
 
+@pytest.mark.slow
 def test_parts_that_are_there_are_not_predicted_again(address, scenes, tmp_path):
     out = tmp_path / "out"
     large = [scene for scene in scenes if scene.id == "large"]
@@ -125,6 +126,7 @@ def kills():
     return [replace(member, predict=predict)]
 
 
+@pytest.mark.slow
 def test_a_scene_that_ends_its_processes_does_not_end_the_others(address, tmp_path):
     (tmp_path / "in").mkdir()
     made.write_scene(tmp_path / "in/a.tif", [(3, 3, 9, 9, 0.9)])
@@ -186,7 +188,7 @@ def test_an_address_without_a_cluster_is_one_line(
     scenes, tmp_path, monkeypatch, answers
 ):
     """Nobody listens, or somebody who is no cluster and says nothing."""
-    monkeypatch.setattr(start, "_REACHED", 20.0)
+    monkeypatch.setattr(start, "_REACHED", 5.0)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         if answers:
@@ -196,6 +198,13 @@ def test_an_address_without_a_cluster_is_one_line(
             engine = Cluster(job(tmp_path / "out"), address)
             map_region(job(tmp_path / "out"), scenes, engine=engine)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["host", ":6379", "host:x", "host:70000"])
+def test_what_is_no_address_is_one_line(scenes, tmp_path, address):
+    engine = Cluster(job(tmp_path / "out"), address)
+    with pytest.raises(RunError, match="expected `HOST:PORT` of a cluster"):
+        map_region(job(tmp_path / "out"), scenes, engine=engine)
 
 
 def test_local_needs_no_cluster(scenes, tmp_path):
