@@ -234,6 +234,7 @@ def _write_page(
                 "FSTF-Net sees slope, aspect and NDVI beside the image, RAE-D is the "
                 "same network without them; both are trained alike.",
                 numbers,
+                Link("Look at the map of a generated scene", scene),
                 table,
             ],
         ),

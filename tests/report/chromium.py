@@ -13,16 +13,29 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 PROGRAM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     None,
 )
 
+needs_chromium = pytest.mark.skipif(
+    PROGRAM is None, reason="Chromium is not installed (Debian: apt install chromium)"
+)
+
+
+def artefact(browser, name):
+    """Keeps a screenshot where CI collects them, if it does."""
+    if wanted := os.environ.get("LANDSLIDE_TF_ARTEFACTS"):
+        Path(wanted).mkdir(parents=True, exist_ok=True)
+        browser.picture(Path(wanted) / name)
+
 
 class Chromium:
     """One page in a browser of its own; everything it says and asks for is kept."""
 
-    def __init__(self, page, *, width=1280, height=900):
+    def __init__(self, page, *, width=1280, height=900, fragment=""):
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         to_read, self.to = os.pipe()
         self.back, to_write = os.pipe()
@@ -52,7 +65,7 @@ class Chromium:
             self.call(f"{domain}.enable")
         size = {"width": width, "height": height, "deviceScaleFactor": 1}
         self.call("Emulation.setDeviceMetricsOverride", **size, mobile=False)
-        self.call("Page.navigate", url=Path(page).resolve().as_uri())
+        self.call("Page.navigate", url=Path(page).resolve().as_uri() + fragment)
         self.until("document.readyState == 'complete'")
 
     def call(self, method, **parameters):
@@ -84,6 +97,11 @@ class Chromium:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def media(self, kind="", scheme="light"):
+        """Shows the page as on another medium, or to a reader of another taste."""
+        taste = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", media=kind, features=taste)
+
     def until(self, expression):
         for _ in range(600):
             if self.value(expression):
@@ -94,7 +112,7 @@ class Chromium:
     def key(self, key, text=""):
         """Presses a key where the focus is, as a keyboard does."""
         codes = {
-            "Tab": 9, "Enter": 13, " ": 32, "Home": 36,
+            "Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "Home": 36,
             "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40,
         }  # fmt: skip
         text = text or {"Enter": "\r"}.get(key, key if len(key) == 1 else "")

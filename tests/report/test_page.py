@@ -104,7 +104,7 @@ def test_the_page_needs_nothing_from_outside(tmp_path, picture):
     kind, content = image["src"].split(",")
     assert kind == "data:image/png;base64"
     assert base64.b64decode(content) == picture.read_bytes()
-    assert "prefers-color-scheme: dark" in text
+    assert "color-scheme: light dark" in text
 
 
 def test_pictures_can_stay_files(tmp_path, picture):
@@ -117,7 +117,7 @@ def test_links_lead_to_files_beside_the_page(tmp_path):
     link = Link("The map & <more>", tmp_path / "a map" / "map#1.html")
     path = write_page(tmp_path / "sub" / "index.html", "T", [Section("", [link])])
     page = read(path)
-    assert page.all("a") == [{"href": "../a%20map/map%231.html"}]
+    assert page.all("a") == [{"class": "go", "href": "../a%20map/map%231.html"}]
     assert "The map & <more>" in "".join(page.text)
 
 

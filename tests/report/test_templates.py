@@ -13,6 +13,8 @@ from PIL import ImageColor
 from landslide_tf.report import Chart, Section, write_page
 from landslide_tf.report.chart import svg
 from landslide_tf.report.map.about import About
+from landslide_tf.report.map.page import _SCRIPTS, _STYLES, script
+from landslide_tf.report.map.probability import BINS
 from landslide_tf.report.templates import asset, render
 
 
@@ -29,18 +31,22 @@ def test_a_finished_part_is_not_escaped_twice():
     assert "a &lt; b &amp; c" in part and "&amp;lt;" not in part
 
 
-@pytest.mark.parametrize("name", ["page.css", "map/page.css", "map/page.js"])
+SCRIPTS = [f"map/{name}.js" for name in _SCRIPTS]
+
+
+@pytest.mark.parametrize("name", [*_STYLES, *SCRIPTS])
 def test_assets_ask_for_nothing_and_end_no_element(name):
     text = asset(name)
     assert not re.search(r"https?:|@import|url\(|</(style|script)|fetch\(", text)
 
 
 def test_the_policy_of_a_map_names_its_own_script_and_style():
-    script, style = asset("map/page.js"), asset("page.css") + asset("map/page.css")
+    style = asset("page.css") + asset("map/page.css")
     text = render(
-        "map/page.html.jinja", title="t", style=style, script=script, facts={},
+        "map/page.html.jinja", title="t", style=style, script=script(), facts={},
         width=1, height=1, layers=(), panel=[], dates=[], legend={}, ramp=[],
-        polygons=False, objects={"objects": (), "total": 0, "columns": ()},
+        polygons=False, shrinks=1, bins=BINS, cells=None, chances=None,
+        objects={"objects": (), "total": 0, "columns": ()},
         about=About("landslide", {}, "EPSG:32633", (10, 0, 0, 0, -10, 0), 0, None),
     )  # fmt: skip
     policy = re.search(r'Security-Policy" content="([^"]+)"', text)[1]
@@ -54,8 +60,8 @@ def test_the_policy_of_a_map_names_its_own_script_and_style():
 
 def colours(css):
     """The colours of light and of dark pages by name."""
-    blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
-    return [dict(re.findall(r"--([\w-]+): (#[0-9a-f]+);", block)) for block in blocks]
+    pairs = re.findall(r"--([\w-]+): light-dark\((#[0-9a-f]+), (#[0-9a-f]+)\);", css)
+    return [{name: pair[k] for name, *pair in pairs} for k in (0, 1)]
 
 
 def luminance(colour):

@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from landslide_tf.errors import DataError
 from landslide_tf.raster.grid import mean_cell
 from landslide_tf.raster.legend import read_legend
 from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.systems import system_of
+from landslide_tf.report.map.degrees import Degrees, degrees_of
 from landslide_tf.report.map.layers import Overview
-from landslide_tf.terrain import Grid
+from landslide_tf.terrain import Grid, cell_size
 
 _KM2 = 1e5  # m² from which areas are said in km²
 
@@ -32,7 +35,12 @@ class About:
         system: What coordinates are of, for short.
         transform: Six numbers from column and row of the overview to coordinates.
         digits: Digits after the point of coordinates.
-        metres: Side of a cell of the overview on the ground; None where not known.
+        metres: East–west side of a cell of the overview on the ground, in its middle;
+            None where not known.
+        has_north: Whether the coordinates say where north is.
+        degrees: Its longitudes and latitudes on Earth, if it has any.
+        threshold: Probability from which the (last) map says landslide; None where it
+            is the most probable class or not known.
     """
 
     landslide: str
@@ -41,6 +49,9 @@ class About:
     transform: tuple[float, ...]
     digits: int
     metres: float | None
+    has_north: bool = True
+    degrees: Degrees | None = None
+    threshold: float | None = None
 
     @classmethod
     def of(cls, paths: Sequence[str | Path], overview: Overview) -> About:
@@ -48,20 +59,25 @@ class About:
         legend = read_legend(paths[0])
         known = legend.landslide is not None and legend.landslide < len(legend.classes)
         name = legend.classes[legend.landslide or 0] if known else "landslide"
-        thresholds = dict.fromkeys(_threshold(path) for path in paths)
+        thresholds = [_threshold(path) for path in paths]
         grid, crs = overview.grid, overview.grid.crs
         facts = {"Coordinate system": "none", "Cells": _cells(overview.stored)}
-        system, digits = "x, y of a map without a system", 0
+        system, degrees = "x, y of a map without a system", degrees_of(grid)
         if crs is not None:
             code = crs.to_epsg()
             full = system_of(grid).name
             system = full if code is None else f"EPSG:{code}"
             facts["Coordinate system"] = full if code is None else f"{full} ({system})"
-            digits = 5 if crs.is_geographic else 0
-        if listed := ", ".join(filter(None, thresholds)):
+        if degrees is not None:
+            facts["Degrees"] = _source(degrees)
+        if listed := ", ".join(dict.fromkeys(filter(None, thresholds))):
             facts["Threshold"] = listed
         transform = tuple(map(float, grid.transform[:6]))
-        return cls(name, facts, system, transform, digits, _metres(grid))
+        return cls(
+            name, facts, system, transform, _digits(grid), _across(grid),
+            crs is not None and not system_of(grid).is_engineering, degrees,
+            _number(thresholds[-1]),
+        )  # fmt: skip
 
 
 def area_text(area: float | None) -> str | None:
@@ -82,6 +98,13 @@ def _threshold(path: str | Path) -> str:
     return ""
 
 
+def _number(text: str) -> float | None:
+    """Returns the number that a text is, None where it is none."""
+    with contextlib.suppress(ValueError):
+        return float(text)
+    return None
+
+
 def _cells(grid: Grid) -> str:
     """Returns number and size of a map's cells."""
     t = grid.transform
@@ -96,8 +119,30 @@ def _cells(grid: Grid) -> str:
     return text if same or metres is None else f"{text}, {metres:.3g} m on the ground"
 
 
+def _source(degrees: Degrees) -> str:
+    """Returns where the degrees of a page come from, and how exact they are."""
+    if degrees.nodes is None:
+        return "WGS 84, the map's own coordinates"
+    return f"WGS 84, interpolated; at most {max(degrees.error, 1e-3):.1g} m off"
+
+
+def _digits(grid: Grid) -> int:
+    """Returns the digits after the point that tell thirds of cells apart."""
+    t = grid.transform
+    step = min(math.hypot(t.a, t.d), math.hypot(t.b, t.e))
+    return max(0, math.ceil(math.log10(3 / step)))
+
+
+def _across(grid: Grid) -> float | None:
+    """Returns the east–west side of a cell in the middle, None where not known."""
+    with contextlib.suppress(DataError):
+        east, _ = cell_size(grid)
+        return float(np.broadcast_to(east, grid.height)[grid.height // 2])
+    return None
+
+
 def _metres(grid: Grid) -> float | None:
-    """Returns the side of a cell on the ground, None where it cannot be said."""
+    """Returns the mean side of a cell on the ground, None where not known."""
     with contextlib.suppress(DataError):
         return mean_cell(grid)
     return None

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -29,10 +28,10 @@ from landslide_tf.raster.validity import alpha_bands, known_cells
 from landslide_tf.terrain import Grid, cell_size, hillshade
 from landslide_tf.terrain.resampling import on_each_turn
 
-PROBABILITY_MAP = "magma"
 _STRETCH = (1.0, 99.0)  # percentiles that become black and full colour
 _NODATA = 255
 _COARSER = 1.5
+_LARGE, _QUALITY = 65_536, 85  # pixels of a picture that may lose; of WebP
 
 
 @dataclass(frozen=True)
@@ -212,7 +211,7 @@ def image_layer(
         nodata: Number that stands for no data; None = as the files tag.
 
     Returns:
-        A PNG as a data URI, transparent where there is no value.
+        A picture as a data URI, transparent where there is no value.
     """
     bands, known = [], np.ones(overview.grid.shape, bool)
     for path, index in places:
@@ -225,7 +224,8 @@ def image_layer(
             " red, green and blue."
         )
     stretched = [_stretched(band, known) for band in bands]
-    return _png(np.stack(stretched * (3 // len(bands)), axis=-1), known)
+    shown = np.stack(stretched * (3 // len(bands)), axis=-1)
+    return picture_uri(shown, known, lossy=True)
 
 
 def _stretched(band: NDArray, known: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -244,8 +244,8 @@ def hillshade_layer(overview: Overview, dem: DemFiles) -> str | None:
         dem: Elevations of any grid.
 
     Returns:
-        A PNG as a data URI; None where slopes in the map's grid mean nothing: without
-        a place, rotated, or one cell wide.
+        A picture as a data URI; None where slopes in the map's grid mean nothing:
+        without a place, rotated, or one cell wide.
     """
     grid = overview.grid
     if grid.crs is None or grid.is_rotated or min(grid.shape) < 2:
@@ -258,26 +258,7 @@ def hillshade_layer(overview: Overview, dem: DemFiles) -> str | None:
     heights = np.where(valid, heights, np.nan).astype(np.float64)
     east, north = (np.broadcast_to(size, grid.height) for size in cell_size(grid))
     shade = hillshade(heights, (east, north), z_factor=z_factor)
-    return _png(np.stack([shade] * 3, axis=-1), shade > 0)
-
-
-def probability_layer(overview: Overview, path: str | Path) -> str:
-    """Draws the probability of landslides, 0 dark to 1 bright.
-
-    Args:
-        overview: The grid.
-        path: A file of `mapping.map_scene`: one band, or one a class.
-
-    Returns:
-        A PNG as a data URI.
-    """
-    with open_raster(path, "probabilities") as dataset:
-        tags, scales = dataset.tags(), dataset.scales
-        index = 1 if dataset.count == 1 else 1 + int(tags.get("LANDSLIDE_CLASS", 0))
-    band, valid = overview.read(path, "probabilities", index, Resampling.average)
-    part = np.clip(np.where(valid, band, 0) * scales[index - 1], 0, 1)
-    colours = matplotlib.colormaps[PROBABILITY_MAP](part, bytes=True)
-    return _png(colours[..., :3], valid)
+    return picture_uri(np.stack([shade] * 3, axis=-1), shade > 0, lossy=True)
 
 
 def class_layer(
@@ -290,7 +271,7 @@ def class_layer(
         path: A class map (uint8), as `mapping.map_scene` writes it.
 
     Returns:
-        A PNG as a data URI, and name and colour of the classes that occur.
+        A picture as a data URI, and name and colour of the classes that occur.
     """
     names = list(read_legend(path).classes)
     with open_raster(path, "map") as dataset:
@@ -309,12 +290,28 @@ def class_layer(
     for number in found:
         red, green, blue = map(int, table[number])
         legend.append((names[number], (red, green, blue)))
-    return _png(table[classes], valid), legend
+    return picture_uri(table[classes], valid), legend
 
 
-def _png(colours: NDArray[np.uint8], known: NDArray[np.bool_]) -> str:
+def picture_uri(
+    colours: NDArray[np.uint8], known: NDArray[np.bool_], *, lossy: bool = False
+) -> str:
+    """Returns a picture as a data URI.
+
+    Args:
+        colours: RGB, (h, w, 3).
+        known: Where there is a value, (h, w); the rest is transparent.
+        lossy: Whether a large picture may lose what is hardly seen: WebP takes a tenth
+            of what a PNG of a photograph does.
+    """
     alpha = np.where(known, 255, 0).astype(np.uint8)
-    stream = io.BytesIO()
     pixels = np.dstack([np.where(known[..., None], colours, 0), alpha])
-    Image.fromarray(pixels.astype(np.uint8)).save(stream, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    image = Image.fromarray(pixels.astype(np.uint8))
+    stream, form = io.BytesIO(), "png"
+    if lossy and image.width * image.height > _LARGE:
+        form = "webp"
+        image.save(stream, "WEBP", quality=_QUALITY)
+    else:
+        image.save(stream, "PNG", optimize=True)
+    content = base64.b64encode(stream.getvalue()).decode()
+    return f"data:image/{form};base64,{content}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from landslide_tf.terrain import Grid
 
 MOST = 2000
 _TOLERANCE = 0.2  # overview pixels by which an outline may be simplified
+
+_MEASURED = ("area_m2", "probability", "max_prob")
 
 # Shown first and under these names, where a file has them: (label, digits).
 _COLUMNS = {
@@ -52,12 +55,18 @@ class MapObject:
         outline: Path of an SVG, in overview pixels.
         box: Left, top, right and bottom in overview pixels.
         values: One value a column.
+        area: Area, m²; None where not known.
+        mean: Mean probability; None where not known.
+        most: Largest probability; None where not known.
     """
 
     id: str
     outline: str
     box: tuple[float, float, float, float]
     values: tuple[str | float, ...]
+    area: float | None = None
+    mean: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,7 @@ def read_objects(path: str | Path, grid: Grid) -> MapObjects:
             " ".join(_rings(shape)),
             (box[0], box[1], box[2], box[3]),
             tuple(_value(table[name][index]) for name in names),
+            *(_known(table, name, index) for name in _MEASURED),
         )
         for index, shape, box in zip(order, pixels, boxes, strict=True)
     )
@@ -138,6 +148,12 @@ def _rings(shape: Any) -> Iterator[str]:  # noqa: ANN401 - shapely geometries
             for ring in (part.exterior, *part.interiors):
                 points = shapely.get_coordinates(ring)
                 yield "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points[:-1]) + "Z"
+
+
+def _known(table: dict[str, Any], name: str, index: int) -> float | None:
+    """Returns a number of a table, None where there is none."""
+    value = _value(table[name][index]) if name in table else ""
+    return value if isinstance(value, float) and math.isfinite(value) else None
 
 
 def _value(value: Any) -> str | float:  # noqa: ANN401 - NumPy scalars and text

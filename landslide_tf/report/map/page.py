@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
+from markupsafe import Markup
 
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour
@@ -17,18 +17,24 @@ from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.validity import alpha_bands
 from landslide_tf.report.map.about import About, area_text
 from landslide_tf.report.map.layers import (
-    PROBABILITY_MAP,
     Overview,
     class_layer,
     hillshade_layer,
     image_layer,
-    probability_layer,
 )
 from landslide_tf.report.map.objects import MapObjects, read_objects
+from landslide_tf.report.map.probability import (
+    BINS,
+    Histogram,
+    colour_ramp,
+    probability_layer,
+)
 from landslide_tf.report.tables import Cell, write_texts
 from landslide_tf.report.templates import asset, render
 
 MAX_SIDE = 1200
+_STYLES = ("page.css", "map/page.css")
+_SCRIPTS = ("view", "place", "controls", "objects", "threshold", "link")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +67,7 @@ class _Layers:
     name: str
     pictures: dict[str, str]
     legend: list[tuple[str, Colour]]
+    histogram: Histogram | None
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,7 @@ class _Layer:
     label: str
     shown: bool
     opacity: int  # percent
+    remark: str = ""
 
     def shown_of(self, *dates: _Layers) -> bool:
         """Whether it is shown at first; where there is no image the classes are."""
@@ -78,9 +86,11 @@ class _Layer:
         return self.shown or (self.kind == "classes" and bare)
 
 
+_STRETCHED = "Each band is stretched from its 1st to its 99th percentile."
+_LIGHT = "Light from the north-west, 45° above the horizon."
 _LAYERS = (  # in drawing order
-    _Layer("image", "Image", True, 100),
-    _Layer("hillshade", "Hillshade", False, 60),
+    _Layer("image", "Image", True, 100, _STRETCHED),
+    _Layer("hillshade", "Hillshade", False, 60, _LIGHT),
     _Layer("classes", "Classes", False, 70),
     _Layer("probability", "Probability", False, 70),
     _Layer("polygons", "Polygons", True, 100),
@@ -139,9 +149,11 @@ def write_map_page(
 
     Image, hillshade, classes, probability and polygons are layers to switch; with two
     dates a slider swipes between them; the table of polygons sorts, and zooms to the
-    one that is chosen. A scale bar and the coordinates below the pointer go with the
-    zoom. All of it works from the keyboard. Rasters are shown as
-    overviews, so that the page stays small whatever the scene's size.
+    one that is chosen. A threshold of the probability, moved below its histogram, says
+    which polygons would be left. Scale bar, north arrow and the coordinates below the
+    pointer go with the zoom; the address of the page holds the view. All of it works
+    from the keyboard. Rasters are shown as overviews, so that the page stays small
+    whatever the scene's size.
 
     Args:
         path: The file to write.
@@ -178,12 +190,13 @@ def write_map_page(
         objects = read_objects(polygons, overview.grid)
     height, width = overview.grid.shape
     kinds = {kind for date in shown for kind in date.pictures}
-    ramp = matplotlib.colormaps[PROBABILITY_MAP](range(0, 256, 17), bytes=True)
+    chances = Histogram.of([o.mean for o in objects.objects if o.mean is not None])
+    found = [date.histogram for date in shown if date.histogram is not None]
     document = render(
         "map/page.html.jinja",
         title=title,
-        style=asset("page.css") + asset("map/page.css"),
-        script=asset("map/page.js"),
+        style=Markup("").join(map(asset, _STYLES)),
+        script=script(),
         facts=told,
         about=about,
         width=width,
@@ -193,7 +206,11 @@ def write_map_page(
         + [_LAYERS[-1]] * (polygons is not None),
         dates=shown,
         legend=dict(entry for date in shown for entry in date.legend),
-        ramp=ramp.tolist() if "probability" in kinds else [],
+        ramp=colour_ramp() if "probability" in kinds else [],
+        shrinks=overview.shrinks,
+        bins=BINS,
+        cells=found[-1] if found else None,
+        chances=chances if any(chances.counts) else None,
         polygons=polygons is not None,
         objects=objects,
     )
@@ -201,8 +218,15 @@ def write_map_page(
     return write_texts(path.parent, page=(path.name, document))["page"]
 
 
+def script() -> Markup:
+    """Returns the script of a map's page: its parts in one function."""
+    parts = Markup("\n").join(asset(f"map/{name}.js") for name in _SCRIPTS)
+    return Markup('"use strict";\n(() => {\n') + parts + Markup("})();\n")
+
+
 def _layers_of(date: MapDate, overview: Overview, shade: str | None) -> _Layers:
-    pictures = {}
+    pictures: dict[str, str] = {}
+    histogram: Histogram | None = None
     if any(date.shift):
         overview = overview.moved(*date.shift)
     if date.image:
@@ -211,5 +235,7 @@ def _layers_of(date: MapDate, overview: Overview, shade: str | None) -> _Layers:
         pictures["hillshade"] = shade
     pictures["classes"], legend = class_layer(overview, date.map)
     if date.probabilities is not None:
-        pictures["probability"] = probability_layer(overview, date.probabilities)
-    return _Layers(date.name, pictures, legend)
+        pictures["probability"], histogram = probability_layer(
+            overview, date.probabilities
+        )
+    return _Layers(date.name, pictures, legend, histogram)

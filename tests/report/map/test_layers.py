@@ -12,6 +12,7 @@ from rasterio import Affine
 
 from landslide_tf.errors import DataError
 from landslide_tf.report.map import layers
+from landslide_tf.report.map.probability import Histogram, probability_layer
 
 PLACE = Affine(10, 0, 500_000, 0, -10, 4_600_000)
 
@@ -75,9 +76,11 @@ def test_the_landslide_s_band_is_drawn_of_many(tmp_path, overview):
     path = write(tmp_path / "p.tif", bands, nodata=255, tags=tags)
     with rasterio.open(path, "r+") as dataset:
         dataset.scales = [1 / 250] * 3
-    drawn = decoded(layers.probability_layer(overview, path))
+    uri, histogram = probability_layer(overview, path)
+    drawn = decoded(uri)
     assert drawn[:, :6, :3].max() < 10  # 0 is all but black
     assert drawn[:, 6:, :3].mean() > 200
+    assert histogram.counts == (48, *[0] * 99, 48)
 
 
 def test_an_image_is_stretched_band_by_band(tmp_path, overview):
@@ -133,3 +136,38 @@ def test_a_moved_overview_reads_the_same_ground(tmp_path, overview):
     )
     assert valid[2:, :9].all() and not valid[:2].any() and not valid[:, 9:].any()
     np.testing.assert_array_equal(values[2:, :9], first[2:, :9])
+
+
+def test_a_probability_is_counted_in_the_bin_that_it_begins():
+    """As many lie from a step of the threshold upwards as NumPy counts."""
+    values = np.arange(251) / 250
+    counts = np.array(Histogram.of([*values, np.nan]).counts)
+    assert counts.sum() == 251
+    for step in range(101):
+        assert counts[step:].sum() == (values >= step / 100).sum()
+    assert Histogram.of([]).heights() == [0] * 100
+    heights = Histogram.of([0.5] * 99 + [0.2]).heights(log=True)
+    assert (heights[50], heights[20]) == (
+        1,
+        pytest.approx(np.log(2) / np.log(100), abs=1e-3),
+    )
+
+
+def test_a_large_photograph_takes_little(overview):
+    """A picture like a photograph: as WebP, near the original; classes stay exact."""
+    rng = np.random.default_rng(0)
+    smooth = rng.integers(0, 256, (40, 40, 3), "u1")
+    picture = np.array(Image.fromarray(smooth).resize((400, 400), Image.BICUBIC))
+    noisy = np.clip(picture + rng.normal(0, 6, picture.shape), 0, 255).astype("u1")
+    known = np.ones((400, 400), bool)
+    known[:50] = False
+    exact, near = (
+        layers.picture_uri(noisy, known, lossy=lossy) for lossy in (False, True)
+    )
+    assert len(near) < len(exact) / 4
+    content = base64.b64decode(near.removeprefix("data:image/webp;base64,"))
+    drawn = np.array(Image.open(io.BytesIO(content))).astype(int)
+    assert ((drawn[..., 3] > 0) == known).all()
+    away = np.abs(drawn[known][:, :3] - noisy[known]).mean()
+    assert away < 8
+    assert np.array_equal(decoded(exact)[known][:, :3], noisy[known])

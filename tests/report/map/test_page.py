@@ -1,17 +1,14 @@
-"""The page of a map: what it holds, and what a browser does with it."""
+"""The page of a map: what it holds, apart from what a browser does with it."""
 
 import base64
 import io
 import json
-import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pyogrio
 import pyproj
 import pytest
-import rasterio
 import shapely
 from PIL import Image
 from rasterio import Affine
@@ -19,66 +16,17 @@ from rasterio import Affine
 from landslide_tf.errors import DataError
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.report import MapDate, write_map_page
-from tests.report.chromium import PROGRAM, Chromium
-
-HOSTILE = "</script><script>window.hit=1</script><img src=x onerror='window.hit=1'>\"'&"
-CELL, LEFT, TOP = 10.0, 500_000.0, 4_600_000.0
-NORTH_UP = Affine(CELL, 0, LEFT, 0, -CELL, TOP)
-
-
-def raster(path, values, *, transform=NORTH_UP, crs="EPSG:32633", tags=(), **options):
-    values = np.atleast_3d(values.T).T if values.ndim == 2 else values
-    with rasterio.open(
-        path, "w", driver="GTiff", count=len(values), height=values.shape[1],
-        width=values.shape[2], dtype=values.dtype, crs=crs, transform=transform,
-        **options,
-    ) as dataset:  # fmt: skip
-        dataset.write(values)
-        dataset.update_tags(**dict(tags))
-    return path
-
-
-def scene(folder, height=60, width=90, names=("background", "landslide")):
-    """A map, an image, a DEM of another grid, probabilities and three polygons."""
-    rng = np.random.default_rng(0)
-    classes = np.zeros((height, width), np.uint8)
-    classes[10:20, 10:30] = classes[40:50, 60:64] = classes[30:32, 5:10] = 1
-    classes[:, -5:] = 255
-    tags = {"CLASSES": json.dumps(names), "LANDSLIDE_CLASS": "1"}
-    raster(folder / "map.tif", classes, nodata=255, tags=tags)
-    image = rng.integers(100, 3000, (4, height, width)).astype(np.uint16)
-    raster(folder / "image.tif", image, nodata=0)
-    chances = np.where(classes == 255, 255, classes * 200 + 20).astype(np.uint8)
-    with rasterio.open(raster(folder / "p.tif", chances, nodata=255), "r+") as dataset:
-        dataset.scales = [1 / 250]
-    heights = np.add.outer(np.arange(50.0), np.zeros(60)).astype(np.float32) * 8
-    moved = Affine(20, 0, LEFT - 50, 0, -20, TOP + 50)
-    raster(folder / "dem.tif", heights, transform=moved)
-    boxes = [(10, 10, 30, 20), (60, 40, 64, 50), (5, 30, 10, 32)]
-    shapes = [
-        shapely.box(LEFT + a * CELL, TOP - b * CELL, LEFT + c * CELL, TOP - d * CELL)
-        for a, b, c, d in boxes
-    ]
-    table = {
-        "id": np.array([1, 2, 3]),
-        "area_m2": shapely.area(shapes),
-        "area_px": np.array([200, 40, 10]),
-        "probability": np.array([0.61, 0.98, np.nan]),
-        "note": np.array([HOSTILE, "b", "a"], object),
-    }
-    pyogrio.raw.write(
-        folder / "found.gpkg", shapely.to_wkb(shapes), list(table.values()),
-        np.array(list(table), object), geometry_type="Polygon", crs="EPSG:32633",
-        driver="GPKG",
-    )  # fmt: skip
-    return folder
-
-
-def date(folder, name="2024"):
-    image = [(str(folder / "image.tif"), band) for band in (3, 2, 1)]
-    return MapDate(
-        name=name, map=folder / "map.tif", image=image, probabilities=folder / "p.tif"
-    )
+from tests.report.map.scenes import (
+    CELL,
+    HOSTILE,
+    LEFT,
+    NORTH_UP,
+    TOP,
+    date,
+    raster,
+    scene,
+    whole_page,
+)
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +36,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(folder):
-    more = {"dem": DemFiles(folder / "dem.tif"), "polygons": folder / "found.gpkg"}
-    facts = {"scene": HOSTILE, "pixels": 5400}
-    return write_map_page(
-        folder / "map page.html", HOSTILE, [date(folder)], facts=facts, **more
-    )
+    return whole_page(folder, folder / "map page.html")
 
 
 def pictures(page):
     """Layers by kind, as RGBA arrays."""
     found = re.findall(
-        r'data-kind="(\w+)" src="data:image/png;base64,([^"]+)"', page.read_text()
+        r'data-kind="(\w+)" src="data:image/\w+;base64,([^"]+)"', page.read_text()
     )
     return {
         kind: np.array(Image.open(io.BytesIO(base64.b64decode(content))))
@@ -232,48 +176,6 @@ def test_what_cannot_be_shown(folder, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def artefact(browser, name):
-    """Keeps a screenshot where CI collects them, if it does."""
-    if wanted := os.environ.get("LANDSLIDE_TF_ARTEFACTS"):
-        Path(wanted).mkdir(parents=True, exist_ok=True)
-        browser.picture(Path(wanted) / name)
-
-
-needs_chromium = pytest.mark.skipif(
-    PROGRAM is None, reason="Chromium is not installed (Debian: apt install chromium)"
-)
-
-
-@needs_chromium
-def test_a_reader_looks_around(page):
-    with Chromium(page) as browser:
-        fitted = browser.value("document.getElementById('view').dataset.scale")
-        box = "document.getElementById('view').getBoundingClientRect()"
-        x, y = (browser.value(f"{box}.{side}") + 200 for side in ("left", "top"))
-        browser.mouse("mouseWheel", x, y, deltaX=0, deltaY=-300)
-        scale = "document.getElementById('view').dataset.scale"
-        browser.until(f"{scale} > {fitted}")
-        browser.key("Tab")
-        assert browser.value("document.activeElement.id") == "view"
-        before = browser.value("document.querySelector('.stage').style.transform")
-        browser.key("ArrowRight")
-        after = browser.value("document.querySelector('.stage').style.transform")
-        assert before != after
-        browser.key("0")
-        browser.until(f"{scale} == {fitted}")
-        # Layers switch by the keyboard.
-        shade = "document.querySelector('img[data-kind=hillshade]').hidden"
-        assert browser.value(shade)
-        browser.value("document.querySelector('input[data-kind=hillshade]').focus()")
-        browser.key(" ")
-        assert not browser.value(shade)
-        artefact(browser, "map_page.png")
-        assert browser.value("window.hit") is None
-        assert browser.value("document.title") == HOSTILE
-        assert browser.complaints() == []
-        assert browser.requests() == [page.as_uri()]
-
-
 def told(page):
     """What the head of a page says, by name."""
     text = page.read_text(encoding="utf-8")
@@ -311,108 +213,3 @@ def test_a_page_says_what_the_map_is_of(tmp_path, crs, transform, cells):
     assert (crs or "none") in found["Coordinate system"]
     text = path.read_text(encoding="utf-8").lower()
     assert "landslide" not in text.replace("landslide-tf", "")
-
-
-@needs_chromium
-def test_a_scale_bar_and_coordinates_go_with_the_zoom(page):
-    """Lengths and places are compared with the transform of the map's file."""
-    with Chromium(page) as browser:
-        scale = "Number(document.getElementById('view').dataset.scale)"
-        where = "document.getElementById('where').textContent"
-        bar = "document.getElementById('bar')"
-
-        def length():
-            number, unit = browser.value(f"{bar}.textContent").split()
-            return float(number) * {"m": 1, "km": 1000}[unit]
-
-        for _ in range(3):
-            width = browser.value(f"{bar}.getBoundingClientRect().width")
-            metres = width / browser.value(scale) * CELL
-            assert length() == pytest.approx(metres, rel=0.03)
-            assert 50 < width < 150
-            browser.value("document.getElementById('in').click()")
-        browser.value("document.getElementById('fit').click()")
-        middle = [float(part) for part in browser.value(where).split(",")]
-        assert middle == pytest.approx([LEFT + 45 * CELL, TOP - 30 * CELL], abs=1)
-        # The first object reaches over columns 10 to 30 and rows 10 to 20.
-        middle_of = "(r => [r.left + r.width / 2, r.top + r.height / 2])"
-        first = "document.querySelector('path').getBoundingClientRect()"
-        x, y = browser.value(f"{middle_of}({first})")
-        browser.mouse("mouseMoved", x, y)
-        browser.until(f"{where} != '{middle[0]:.0f}, {middle[1]:.0f}'")
-        found = [float(part) for part in browser.value(where).split(",")]
-        expected = [LEFT + 20 * CELL, TOP - 15 * CELL]
-        assert found == pytest.approx(expected, abs=1)
-        assert browser.complaints() == []
-
-
-@needs_chromium
-def test_the_table_sorts_and_zooms(page):
-    with Chromium(page) as browser:
-        ids = "[...document.querySelectorAll('tbody th')].map(c => c.textContent)"
-        heads = "[...document.querySelectorAll('thead button')]"
-        names = browser.value(f"{heads}.map(b => b.textContent)")
-        assert names == ["object", "area, m²", "mean probability", "note"]
-        assert browser.value(ids) == ["1", "2", "3"]
-        browser.value(f"{heads}[2].focus()")
-        browser.key("Enter")
-        assert browser.value(ids) == ["2", "1", "3"]
-        browser.key("Enter")
-        assert browser.value(ids) == ["1", "2", "3"]  # without a value: last
-        browser.value(f"{heads}[3].focus()")
-        browser.key("Enter")
-        assert browser.value(ids)[:2] == ["2", "3"]
-        browser.value("document.querySelector('tr[data-object=\"1\"] button').focus()")
-        browser.key("Enter")
-        chosen = "document.querySelector('path.chosen')"
-        assert browser.value(f"{chosen}.dataset.object") == "1"
-        middle = "(r => [r.left + r.width / 2, r.top + r.height / 2])"
-        x, y = browser.value(f"{middle}({chosen}.getBoundingClientRect())")
-        frame = "document.getElementById('view').getBoundingClientRect()"
-        assert (x, y) == pytest.approx(browser.value(f"{middle}({frame})"), abs=2)
-        # The table lies below the map, which is brought back into sight.
-        assert browser.value(f"{frame}.top") > -1
-        assert browser.value(f"{frame}.bottom") < browser.value("innerHeight") + 1
-        # Lines keep their width on the screen, however far it is zoomed.
-        width = browser.value(f"parseFloat(getComputedStyle({chosen}).strokeWidth)")
-        scale = browser.value("document.getElementById('view').dataset.scale")
-        assert width * float(scale) == pytest.approx(3.5, rel=0.01)
-        artefact(browser, "map_page_object.png")
-        # A polygon that is clicked chooses its row.
-        browser.value("document.getElementById('fit').click()")
-        place = f"{middle}(document.querySelector('path').getBoundingClientRect())"
-        browser.click(*browser.value(place))
-        browser.until(f"{chosen}.dataset.object == '0'")
-        assert (
-            browser.value("document.querySelector('tr.chosen th').textContent") == "1"
-        )
-        assert "Object 1" in browser.value(
-            "document.getElementById('status').innerText"
-        )
-        assert browser.complaints() == []
-
-
-@needs_chromium
-def test_two_dates_swipe(folder, tmp_path):
-    (later := tmp_path / "later").mkdir()
-    # The other map lies elsewhere in the same system and is brought onto the first.
-    scene(later, names=("background", "<b>slide</b>"))
-    path = write_map_page(
-        tmp_path / "two.html",
-        "Two dates",
-        [date(folder, "before <1>"), date(later, "after <2>")],
-        polygons=folder / "found.gpkg",
-    )
-    with Chromium(path) as browser:
-        clips = "[...document.querySelectorAll('.pane')].map(p => p.style.clipPath)"
-        assert browser.value(clips)[:2] == [
-            "inset(0px 50% 0px 0px)",
-            "inset(0px 0px 0px 50%)",
-        ]
-        browser.value("document.getElementById('swipe').focus()")
-        browser.key("ArrowRight")
-        assert browser.value(clips)[0] == "inset(0px 49% 0px 0px)"
-        labels = "[...document.querySelectorAll('.date')].map(d => d.textContent)"
-        assert browser.value(labels) == ["before <1>", "after <2>"]
-        artefact(browser, "map_page_swipe.png")
-        assert browser.complaints() == []
