@@ -189,6 +189,22 @@ def locked(
         lock.release()
 
 
+def check_exist(*paths: Path | None) -> None:
+    """Refuses names of files and folders that do not exist.
+
+    Args:
+        paths: What will be read; None for what was not given.
+
+    Raises:
+        DataError: If one does not exist.
+    """
+    for path in paths:
+        if path is not None and not path.exists():
+            raise DataError(
+                f"Expected a file or folder, received `{path}`, which does not exist."
+            )
+
+
 def sha256(path: str | Path) -> str:
     """Returns the SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as stream:

@@ -13,7 +13,10 @@ import landslide_tf
 import keras
 from landslide_tf.errors import ModelError
 
-NAMES = ("layers", "losses", "metrics", "models", "train.optimizers", "train.engine")
+NAMES = (
+    "layers", "losses", "metrics.confusion", "metrics.soft_iou", "models",
+    "train.optimizers", "train.engine",
+)
 for name in NAMES:
     try:
         importlib.import_module(f"landslide_tf.{name}")

@@ -6,17 +6,18 @@ before it loads a compiled model, do not bring the engine with them.
 
 from __future__ import annotations
 
-import ast
-import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from landslide_tf.lazy import load_name, modules_of
 
 # Type checkers run these imports; `__getattr__` reads from them where a name is.
 if TYPE_CHECKING:
     from landslide_tf.train.benchmark.grid import (
         Grid,
         GridChoice,
+        check_networks,
         load_grid,
+        read_grid,
         shipped_grids,
     )
     from landslide_tf.train.benchmark.runner import run_grid, summarize_grid
@@ -46,11 +47,12 @@ if TYPE_CHECKING:
         evaluate_run,
         example_inputs,
     )
-    from landslide_tf.train.evidential.branches import BranchFolder, train_branches
+    from landslide_tf.train.evidential.branches import train_branches
     from landslide_tf.train.evidential.evaluation import (
         EvidentialEvaluation,
         evaluate_branches,
     )
+    from landslide_tf.train.evidential.folder import BranchFolder
     from landslide_tf.train.evidential.fusion import evidential_model, fuse_folder
     from landslide_tf.train.optimizers import CoupledSGD, make_schedule
     from landslide_tf.train.recipe.schema import (
@@ -78,17 +80,9 @@ if TYPE_CHECKING:
         finetune_recipe,
     )
 
-_MODULES = {
-    alias.name: node.module
-    for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8")))
-    if isinstance(node, ast.ImportFrom) and node.module is not None
-    for alias in node.names
-    if node.module.startswith("landslide_tf.")
-}
+_MODULES = modules_of(__file__)
 __all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        return getattr(importlib.import_module(_MODULES[name]), name)
-    raise AttributeError(f"module 'landslide_tf.train' has no attribute '{name}'")
+    return load_name(__name__, _MODULES, name)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli import options, reporting
-from landslide_tf.cli.startup import start_backend
 
 
 def adapt(
@@ -46,7 +45,6 @@ def adapt(
     from landslide_tf import train as training
 
     training.RunFolder(run).check_recipe()
-    start_backend()
     from landslide_tf.pipelines import find_builder
 
     session = options.session(data_dir, manual_dir, arrays)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli import options, reporting
-from landslide_tf.cli.startup import start_backend
 
 
 def benchmark(
@@ -43,14 +42,16 @@ def benchmark(
 
     Example: landslide-tf benchmark synthetic --seeds 0 --seeds 1
     """
-    start_backend()
-    from landslide_tf.report import write_benchmark
-    from landslide_tf.train import GridChoice, load_grid, run_grid, summarize_grid
+    from landslide_tf.train import GridChoice, check_networks, read_grid
 
     choice = GridChoice(
         tuple(models or ()), tuple(data or ()), tuple(seeds or ()), tuple(changes or ())
     )
-    loaded, planned = load_grid(grid, choice)
+    loaded, planned = read_grid(grid, choice)
+    check_networks(grid, planned)
+    from landslide_tf.report import write_benchmark
+    from landslide_tf.train import run_grid, summarize_grid
+
     session = options.session(data_dir, manual_dir)
     read = [options.recipe_file(grid), *session.inputs]
     folder = options.run_folder(out, Path(grid).stem, read, "benchmarks")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from landslide_tf.cli import options, reporting
-from landslide_tf.cli.startup import start_backend
 
 if TYPE_CHECKING:
     import keras
@@ -51,7 +50,6 @@ def train(
     given = None
     if resume is None:
         given = training.read_continual_recipe(start, changes or [])
-    start_backend()
     if given is not None:
         training.check_continual_network(given)
     session = options.session(data_dir, manual_dir, arrays)
@@ -144,7 +142,6 @@ def matrix(
     from landslide_tf import train as training
 
     loaded = training.read_continual_recipe(recipe, changes or [])
-    start_backend()
     from landslide_tf.report import write_continual
 
     training.check_continual_network(loaded)
@@ -186,7 +183,6 @@ def tune(
     from landslide_tf import train as training
 
     loaded = training.read_continual_recipe(recipe, changes or [])
-    start_backend()
     training.check_continual_network(loaded)
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]

@@ -12,7 +12,6 @@ import typer
 
 from landslide_tf.cli.options import DataDir, ManualDir, Overwrite
 from landslide_tf.cli.reporting import show_next
-from landslide_tf.cli.startup import start_tensorflow
 
 app = typer.Typer(
     help="List, describe, build and check data sets.", no_args_is_help=True
@@ -90,7 +89,6 @@ def build(
 
     Example: landslide-tf datasets build synthetic_landslides/tiny
     """
-    start_tensorflow()
     from landslide_tf.pipelines import prepared_builder
 
     builder = prepared_builder(
@@ -120,7 +118,6 @@ def export_arrays(
 
     Example: landslide-tf datasets export-arrays mmls --out arrays
     """
-    start_tensorflow()
     from landslide_tf.pipelines import export_arrays as write
 
     counts = write(
@@ -141,7 +138,6 @@ def check(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) ->
 
     Example: landslide-tf datasets check mmls
     """
-    start_tensorflow()
     from landslide_tf.datasets import check_dataset
     from landslide_tf.pipelines import prepared_builder
 

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from landslide_tf.cli.startup import start_tensorflow
-
 
 def demo(
     out: Annotated[
@@ -22,7 +20,6 @@ def demo(
 
     Example: landslide-tf demo --out demo
     """
-    start_tensorflow()
     from landslide_tf.demo import run_demo
 
     page = run_demo(out)

@@ -9,7 +9,6 @@ from pathlib import Path
 import typer
 
 from landslide_tf.cli.options import DataDir, ManualDir
-from landslide_tf.cli.startup import start_tensorflow
 
 _BUILT = "*/dataset_info.json"
 _USABLE = ("writable", "made when needed")
@@ -22,11 +21,11 @@ def doctor(data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
 
     Example: landslide-tf doctor
     """
-    start_tensorflow()
     import rasterio
     from rich.console import Console
     from rich.table import Table
 
+    import landslide_tf.keras_backend  # noqa: F401 - refuses other backends
     from landslide_tf import datasets
     from landslide_tf.train import environment
 

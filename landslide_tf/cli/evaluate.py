@@ -15,7 +15,6 @@ from landslide_tf.cli.model_files import (
     check_runtime,
     load_member,
 )
-from landslide_tf.cli.startup import start_backend
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,7 +66,6 @@ def evaluate(
 
     session = options.session(data_dir, manual_dir, arrays)
     if (Path(model) / "recipe.yaml").is_file():
-        start_backend()
         from landslide_tf.train import evaluate_run
 
         check_runtime(model, runtime)
@@ -93,7 +91,6 @@ def evaluate(
         read = [model, metadata, *session.inputs]
         check_evaluation_folder(report, read=read, overwrite=overwrite)
         member = load_member(model, metadata, runtime=runtime)
-        start_backend()
         from landslide_tf.train import evaluate_model
 
         result = evaluate_model(

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli import options
-from landslide_tf.cli.startup import start_backend
 
 
 def evaluate_map(
@@ -39,7 +38,6 @@ def evaluate_map(
 
     Example: landslide-tf evaluate-map map.tif --reference polygons.geojson
     """
-    start_backend()
     from landslide_tf import mapping
 
     masks = options.mask_files(within, mask)

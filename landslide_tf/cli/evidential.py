@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from landslide_tf.cli import options, reporting
-from landslide_tf.cli.startup import start_backend, start_tensorflow
+from landslide_tf.files import check_exist
 
 app = typer.Typer(
     help="Evidential classification: three branches that see saliency, and their "
@@ -51,7 +51,6 @@ def train(
     from landslide_tf import train as training
 
     loaded = training.read_recipe(recipe, changes or [])
-    start_backend()
     training.check_network(loaded)
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]
@@ -99,10 +98,9 @@ def fuse(
 
     Example: landslide-tf evidential fuse runs/evidential_bijie_small
     """
-    if export is not None:
-        start_tensorflow()
     from landslide_tf import train as training
 
+    check_exist(folder, validation)
     if export is not None:
         from landslide_tf.serving import check_export
 
@@ -146,8 +144,10 @@ def evaluate(
 
     Example: landslide-tf evidential evaluate runs/county-0 runs/county-1
     """
-    start_backend()
     from landslide_tf import train as training
+
+    for folder in folders:
+        training.BranchFolder(folder).check()
     from landslide_tf.report import check_evaluation_folder, write_evidential
 
     report = out or folders[0] / "report"

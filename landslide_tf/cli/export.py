@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from landslide_tf.cli import options
-from landslide_tf.cli.startup import start_tensorflow
 from landslide_tf.errors import ModelError
 
 if TYPE_CHECKING:
@@ -133,7 +132,6 @@ def export(
     _check_together(format, precision, calibrate, kit)
     if kit is not None:
         check_kit(kit, read=[run, out, *session.inputs])
-    start_tensorflow()
     from landslide_tf.train import example_inputs
 
     model = folder.load_model()

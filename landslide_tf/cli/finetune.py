@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli import options, reporting
-from landslide_tf.cli.startup import start_backend
 
 
 def finetune(
@@ -59,7 +58,6 @@ def finetune(
     from landslide_tf import train as training
 
     training.RunFolder(run).check_recipe()
-    start_backend()
     from landslide_tf.report import write_curve
 
     chosen = training.FinetuneOptions(

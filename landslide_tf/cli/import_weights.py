@@ -9,7 +9,7 @@ import typer
 
 from landslide_tf.cli import reporting
 from landslide_tf.cli.options import Overwrite, command_line
-from landslide_tf.cli.startup import start_backend
+from landslide_tf.files import check_exist
 
 
 def import_weights(
@@ -46,7 +46,7 @@ def import_weights(
 
     Example: landslide-tf import-weights runs/on_jax --out runs/imported
     """
-    start_backend()
+    check_exist(source, like)
     from landslide_tf.train import import_weights as make_run
 
     run = make_run(

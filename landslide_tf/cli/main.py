@@ -40,7 +40,7 @@ from landslide_tf.cli import (
     train,
     tune,
 )
-from landslide_tf.cli.startup import start_backend
+from landslide_tf.cli.startup import keep_imports_quiet
 from landslide_tf.errors import LandslideTFError
 from landslide_tf.version import __version__
 
@@ -137,12 +137,12 @@ def _keep_notes_short() -> None:
     # TFDS warns there of its own deprecated calls.
     logging.set_verbosity(logging.ERROR)
     warnings.showwarning = _show_warning
+    keep_imports_quiet()
 
 
 if multiprocessing.current_process().name != "MainProcess":
     # A process that a command starts, such as a run of `benchmark`, imports this first.
     _keep_notes_short()
-    start_backend()
 
 
 def main() -> None:

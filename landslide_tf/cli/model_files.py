@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from landslide_tf.cli.startup import start_backend, start_tensorflow
 from landslide_tf.errors import ModelError, RunError, did_you_mean
 
 if TYPE_CHECKING:
@@ -106,7 +105,6 @@ def _exported_member(
     if weights.name != WEIGHTS_FILE or not weights.is_file():
         return _served_member(path, region, runtime)
     check_runtime(str(path), runtime)
-    start_backend()
     from landslide_tf.mapping import Member
     from landslide_tf.models import build_described
     from landslide_tf.models.prediction import prediction_function
@@ -120,7 +118,6 @@ def _exported_member(
 
 
 def _keras_member(path: Path, metadata: Path | None, region: str | None) -> Member:
-    start_backend()
     from landslide_tf.mapping import Member
     from landslide_tf.metadata import ModelMetadata
     from landslide_tf.models.prediction import prediction_function
@@ -145,8 +142,6 @@ def _keras_member(path: Path, metadata: Path | None, region: str | None) -> Memb
 def _served_member(
     folder: Path, region: str | None, runtime: _Runtime | None
 ) -> Member:
-    if folder.is_dir():
-        start_tensorflow()  # only the files of other runtimes do without
     from landslide_tf import serving
     from landslide_tf.mapping import Member
 
@@ -176,7 +171,6 @@ def _remote_member(address: str, metadata: Path | None, region: str | None) -> M
             f"`{address}` says nothing of bands and classes: give its model.json, or "
             "its export's folder, with `--metadata`."
         )
-    start_tensorflow()  # gRPC's messages and Keras's metrics import it
     from landslide_tf import serving
     from landslide_tf.mapping import Member
     from landslide_tf.serving.served_model import read_metadata

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 import typer
 
 from landslide_tf.cli import options as shared
-from landslide_tf.cli.startup import start_tensorflow
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -173,7 +172,6 @@ def prepare(
 
     Example: landslide-tf prepare --image a.tif --labels a.geojson --out prepared
     """
-    start_tensorflow()
     from landslide_tf import prepare as preparation
     from landslide_tf.raster.labels import LabelOptions
 

@@ -11,7 +11,6 @@ import typer
 from landslide_tf.cli import map as map_command
 from landslide_tf.cli import map_report, options
 from landslide_tf.cli.model_files import load_member
-from landslide_tf.cli.startup import start_backend
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -246,7 +245,6 @@ def _adapted(
     """Adapts a run to the images first, where asked; returns what maps them then."""
     if method is None:
         return model
-    start_backend()
     from landslide_tf.recognition.adaptation import adapt_to_images
 
     adapted = adapt_to_images(

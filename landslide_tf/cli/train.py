@@ -10,7 +10,6 @@ import typer
 
 from landslide_tf.cli import export as export_command
 from landslide_tf.cli import options, reporting
-from landslide_tf.cli.startup import start_backend
 
 if TYPE_CHECKING:
     from landslide_tf.train import Hosts, Recipe, RunFolder, Session
@@ -113,7 +112,6 @@ def train(
     hosts = None
     if coordinator is not None:
         hosts = _supervised(training.Hosts(coordinator, processes, process, wait))
-    start_backend()
     if loaded is not None:
         training.check_network(loaded)
     session = options.session(data_dir, manual_dir, arrays)

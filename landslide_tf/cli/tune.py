@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from landslide_tf.cli import options, reporting
-from landslide_tf.cli.startup import start_backend
 
 
 def tune(
@@ -55,7 +54,6 @@ def tune(
     from landslide_tf import train as training
 
     start = training.read_recipe(recipe, changes or [])
-    start_backend()
     training.check_network(start)
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]

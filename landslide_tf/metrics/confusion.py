@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+import landslide_tf.keras_backend  # noqa: F401 - refuses other backends
 from landslide_tf.array_types import IntArray, Tensor
 from landslide_tf.errors import DataError, ModelError
 from landslide_tf.metrics.decision import (

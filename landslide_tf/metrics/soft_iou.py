@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+import landslide_tf.keras_backend  # noqa: F401 - refuses other backends
 from landslide_tf.array_types import Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.metrics.scores import Scores

@@ -20,6 +20,19 @@ COMMANDS = {
     "continual train nosuch": (2, "There is no recipe `nosuch`"),
     "continual matrix nosuch": (2, "There is no recipe `nosuch`"),
     "continual tune nosuch": (2, "There is no recipe `nosuch`"),
+    "benchmark nosuch": (2, "There is no grid `nosuch`"),
+    "benchmark synthetic --models nosuch": (2, "has no model `nosuch`"),
+    "evidential fuse nosuch": (2, "`nosuch`, which does not exist"),
+    "evidential evaluate nosuch": (2, "`nosuch` has no `evidential.yaml`"),
+    "import-weights nosuch --out run": (2, "`nosuch`, which does not exist"),
+    "datasets build nosuch": (2, "There is no data set `nosuch`"),
+    "datasets check mmls/nosuch": (2, "nosuch"),
+    "prepare --image nosuch.tif --labels a.json --out set": (2, "`nosuch.tif`"),
+    "terrain nosuch.tif --out slope.tif": (2, "nosuch.tif"),
+    "evaluate-map nosuch.tif --reference a.json": (2, "nosuch.tif"),
+    "recognise nosuch --scene a --image a.tif --out b": (2, ""),
+    "map-region nosuch --scenes nosuch.txt --out b": (2, "nosuch"),
+    "inventory list nosuch.gpkg": (2, ""),
 }
 RUN = """
 import contextlib, io, sys

@@ -12,7 +12,7 @@ from landslide_tf.metrics.pixels import labelled_pixels, labelled_probabilities
 
 @pytest.mark.parametrize(
     "name",
-    ["bootstrap", "calibration", "class_weights", "decision", "pixels", "scores"],
+    ["bootstrap", "calibration", "decision", "imbalance", "pixels", "scores"],
 )
 def test_what_runs_on_the_host_knows_no_framework(name):
     file = Path(metrics.__file__).parent / f"{name}.py"

@@ -16,7 +16,7 @@ from landslide_tf.metrics.bootstrap import SCORES
 from landslide_tf.metrics.scores import AVERAGES, PER_CLASS
 from landslide_tf.objects.scores import Match, ObjectScores
 from landslide_tf.train.recipe.model import Section
-from landslide_tf.train.recipe.schema import Recipe, load_recipe
+from landslide_tf.train.recipe.schema import Recipe, check_network, read_recipe
 from landslide_tf.train.recipe.yaml_files import read_yaml, shipped_files, validated
 from landslide_tf.train.run.series import digest
 from landslide_tf.train.transfer.compatibility import image_scale_for
@@ -121,18 +121,18 @@ def shipped_grids() -> dict[str, Path]:
     return shipped_files("landslide_tf.train.benchmark", "grids")
 
 
-def load_grid(
+def read_grid(
     name: str | Path, choice: GridChoice | None = None
 ) -> tuple[Grid, list[GridRun]]:
-    """Reads a grid and validates every recipe in it, before anything is trained.
+    """Reads a grid and validates what needs no network, and therefore no Keras.
 
     Args:
         name: Name of a shipped grid, or a YAML file.
         choice: What to train of it.
 
     Returns:
-        The grid and its runs: seed by seed, so that after a part of the time every
-        row has been trained.
+        The grid and its runs, whose networks may not fit their data yet: seed by seed,
+        so that after a part of the time every row has been trained.
 
     Raises:
         RecipeError: If there is no such grid, or a key, a value, a recipe or a choice
@@ -167,6 +167,48 @@ def load_grid(
                 printed = grid.published[row].items()
                 published = {score: value / 100 for score, value in printed}
             runs.append(GridRun(row, seed, loaded, grid.data, key, published))
+    return grid, runs
+
+
+def check_networks(name: str | Path, runs: Sequence[GridRun]) -> None:
+    """Refuses a grid with a network that does not exist or does not fit its data.
+
+    This needs Keras; `read_grid` has checked the rest.
+
+    Args:
+        name: Name of the grid, or its file.
+        runs: What `read_grid` has read.
+
+    Raises:
+        RecipeError: If a network, an argument of it or a channel is not valid.
+    """
+    path = shipped_grids().get(str(name), Path(name))
+    for run in runs:
+        try:
+            check_network(run.recipe)
+        except RecipeError as error:
+            raise RecipeError(f"Grid `{path}`, row `{run.row}`: {error}") from error
+
+
+def load_grid(
+    name: str | Path, choice: GridChoice | None = None
+) -> tuple[Grid, list[GridRun]]:
+    """Reads a grid and validates every recipe in it, before anything is trained.
+
+    Args:
+        name: Name of a shipped grid, or a YAML file.
+        choice: What to train of it.
+
+    Returns:
+        The grid and its runs, as `read_grid` gives them.
+
+    Raises:
+        RecipeError: If there is no such grid, or a key, a value, a recipe, a network
+            or a choice is not valid.
+        DataError: If there is no such data set, or it lacks a band.
+    """
+    grid, runs = read_grid(name, choice)
+    check_networks(name, runs)
     return grid, runs
 
 
@@ -258,7 +300,7 @@ def _load(
     written = [f"{key}={_yaml(value)}" for key, value in changes.items()]
     written += further
     try:
-        return load_recipe(beside if beside.is_file() else recipe, written)
+        return read_recipe(beside if beside.is_file() else recipe, written)
     except RecipeError as error:
         raise RecipeError(f"Grid `{path}`, row `{row}`: {error}") from error
 

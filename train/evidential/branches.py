@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -21,98 +20,31 @@ from landslide_tf.pipelines import (
     read_batches,
 )
 from landslide_tf.train.engine import train_or_resume
+from landslide_tf.train.evidential.folder import (
+    BRANCHES,
+    PARTS,
+    RECIPE,
+    Branch,
+    BranchFolder,
+    Part,
+)
 from landslide_tf.train.evidential.predictions import (
     CLASSES,
-    BranchTable,
     Predictions,
-    read_branches,
     read_predictions,
     write_predictions,
 )
 from landslide_tf.train.recipe.classification import ClassificationSection
-from landslide_tf.train.recipe.schema import Recipe, load_recipe
+from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.folder import RunFolder, require_unused
 from landslide_tf.train.run.series import run_missing
 from landslide_tf.train.run.session import Session
 from landslide_tf.train.tasks.classification import Classification
 from landslide_tf.train.tasks.data import load_split
 
-Branch: TypeAlias = Literal["original", "h", "s", "v"]
-Part: TypeAlias = Literal["validation", "test"]
-BRANCHES: tuple[Branch, ...] = get_args(Branch)
-FUSED: tuple[Branch, ...] = ("h", "s", "v")
-PARTS: tuple[Part, ...] = get_args(Part)
-RECIPE = "evidential.yaml"
 # Functions of loaded networks by run folder: loading and tracing take seconds.
 Networks: TypeAlias = dict[Path, Predict]
 _BATCH = 16
-
-
-@dataclass(frozen=True)
-class BranchFolder:
-    """The runs of the branches of one recipe and seed, and what they predict.
-
-    Attributes:
-        path: Holds `<branch>/` (run folders) and `<part>/<branch>.csv`.
-    """
-
-    path: Path
-
-    def run(self, branch: str) -> RunFolder:
-        """Returns the run of a branch."""
-        return RunFolder(self.path / branch)
-
-    @property
-    def branches(self) -> tuple[Branch, ...]:
-        """The branches that are trained."""
-        return tuple(b for b in BRANCHES if self.run(b).model.is_file())
-
-    def read_recipe(self, needed: Sequence[Branch] = ()) -> Recipe:
-        """Returns the recipe that all branches share.
-
-        Args:
-            needed: Branches that have to be trained.
-
-        Raises:
-            RunError: If one is not, or the folder is none of `landslide-tf evidential
-                train`.
-        """
-        if not (self.path / RECIPE).is_file():
-            raise RunError(
-                f"`{self.path}` has no `{RECIPE}`: expected a folder of `landslide-tf "
-                "evidential train`."
-            )
-        for branch in needed:
-            if branch not in self.branches:
-                raise RunError(
-                    f"`{self.path}` has no trained branch `{branch}`: resume it with "
-                    "the `landslide-tf evidential train` that began it."
-                )
-        return load_recipe(self.path / RECIPE)
-
-    @property
-    def inputs(self) -> list[Path]:
-        """What later commands read of the branches."""
-        parts = [self.path / name for name in (RECIPE, *PARTS)]
-        return [*parts, *(self.run(branch).path for branch in BRANCHES)]
-
-    def table(self, part: str, branch: str) -> Path:
-        """Returns the file of what a branch predicts for a part."""
-        return self.path / part / f"{branch}.csv"
-
-    def predictions(
-        self, part: str, branches: tuple[str, ...] | None = None
-    ) -> BranchTable:
-        """Reads what the branches predict for a part.
-
-        Args:
-            part: Name of the folder of CSV files.
-            branches: Their names; None for those that are trained.
-
-        Raises:
-            DataError: If files are missing or do not fit each other.
-        """
-        return read_branches(self.path / part, branches or self.branches)
 
 
 def train_branches(

@@ -25,13 +25,12 @@ from landslide_tf.metrics import (
 from landslide_tf.metrics.classification import BINS
 from landslide_tf.pipelines import DEGRADATIONS, branch_stores, read_batches
 from landslide_tf.train.evidential.branches import (
-    FUSED,
-    BranchFolder,
     Networks,
     load_part,
     predict_part,
     section_of,
 )
+from landslide_tf.train.evidential.folder import FUSED, BranchFolder
 from landslide_tf.train.evidential.fusion import (
     all_methods,
     calibrated,

@@ -18,12 +18,8 @@ from landslide_tf.evidence.fusion import Variant
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.metrics import apply_temperature, fit_temperature, image_scores
 from landslide_tf.outputs import check_apart, check_own
-from landslide_tf.train.evidential.branches import (
-    FUSED,
-    RECIPE,
-    BranchFolder,
-    section_of,
-)
+from landslide_tf.train.evidential.branches import section_of
+from landslide_tf.train.evidential.folder import FUSED, RECIPE, BranchFolder
 from landslide_tf.train.evidential.predictions import (
     COLUMNS,
     BranchTable,
