@@ -267,6 +267,6 @@ def _entry(name: str) -> str:
     thing = getattr(importlib.import_module(package), last)
     if inspect.ismodule(thing) or importlib.util.find_spec(name) is None:
         return f"::: {name}\n"
-    heading = f"## {name} {{ #{name} data-toc-label='{last}' }}\n"
-    options = "    options: {show_root_heading: false}\n"
-    return f"{heading}\n::: {thing.__module__}.{last}\n{options}"
+    options = f"    options: {{heading: {name}, toc_label: {last}}}\n"
+    anchor = f'<span id="{name}"></span>\n'
+    return f"{anchor}\n::: {thing.__module__}.{last}\n{options}"

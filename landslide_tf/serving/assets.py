@@ -8,14 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+import yaml
 
 from landslide_tf.metadata import Band, Factor, ModelMetadata
 from landslide_tf.serving import signatures
 from landslide_tf.serving.decisions import NODATA, UNITS
 from landslide_tf.serving.elevations import DERIVED
+from landslide_tf.serving.licences import OTHER, licence_id
 from landslide_tf.serving.network import Network
 from landslide_tf.serving.served_model import SIGNATURE
+from landslide_tf.serving.stac_item import ARTIFACTS, write_stac_item
+from landslide_tf.serving.versions import STAC_ITEM
 from landslide_tf.serving.warm_up import REGION_NAMES, WARM_UP, write_warm_up
 
 MODEL_CARD = "README.md"
@@ -36,7 +41,7 @@ def write_assets(
     metadata = network.metadata
     # The graph applies the temperature; nobody is to apply it again.
     metadata.model_copy(update={"temperature": None}).write(folder)
-    (folder / MODEL_CARD).write_text(model_card(network, names))
+    write_descriptions(network, "saved_model", folder, names)
     if network.regions:
         text = json.dumps(network.regions, indent=1)
         (folder / REGION_NAMES).write_text(text + "\n")
@@ -44,25 +49,44 @@ def write_assets(
         write_warm_up(network, warm_up, folder / WARM_UP)
 
 
-def model_card(network: Network, names: Sequence[str] = ()) -> str:
-    """Returns the page about an export, as Markdown.
+def write_descriptions(
+    network: Network, format: str, folder: Path, names: Sequence[str] = ()
+) -> None:
+    """Writes the model card and the STAC item beside `model.json`.
 
     Args:
         network: What is exported.
-        names: The signatures it is served with; none where its weights alone are there.
+        format: The export's format.
+        folder: An existing folder.
+        names: The signatures of a SavedModel.
+    """
+    text = model_card(network, format, names)
+    (folder / MODEL_CARD).write_text(text, encoding="utf-8")
+    write_stac_item(network, format, folder)
+
+
+def model_card(network: Network, format: str, names: Sequence[str] = ()) -> str:
+    """Returns the page about an export, as Markdown in the form of Hugging Face.
+
+    Args:
+        network: What is exported.
+        format: The export's format.
+        names: The signatures of a SavedModel.
     """
     metadata, parameters = network.metadata, network.model.count_params()
     lines = [
+        *_front_matter(metadata, format),
         f"# {metadata.name}",
         "",
         f"A {metadata.task} model for landslides: `{metadata.builder}`, "
         f"{parameters:,} parameters. `model.json` beside this page says the same for "
-        "programs.",
+        f"programs, and `{STAC_ITEM}` for catalogues.",
         "",
         *_inputs(network, f"Signature `{SIGNATURE}`, float32" if names else "Float32"),
         *_outputs(metadata),
         *_signatures(metadata, names),
-        *_use(metadata, "served" if names else "weights"),
+        *_use(metadata, format),
+        *_limits(metadata),
         *_origin(metadata),
     ]
     if metadata.metrics:
@@ -70,6 +94,42 @@ def model_card(network: Network, names: Sequence[str] = ()) -> str:
         lines += [f"| {key} | {value} |" for key, value in _flat(metadata.metrics)]
         lines += [""]
     return "\n".join(lines)
+
+
+def _front_matter(metadata: ModelMetadata, format: str) -> list[str]:
+    """Returns what the hub's search reads, between lines of dashes."""
+    licence = licence_id(metadata.licence)
+    fields: dict[str, object] = {"license": licence.lower()}
+    if licence == OTHER:
+        fields["license_name"] = metadata.licence or "not stated"
+    kinds = {"segmentation": "image-segmentation"}
+    fields |= {
+        "library_name": ARTIFACTS[format].framework.lower(),
+        "pipeline_tag": kinds.get(metadata.task, "image-classification"),
+        "tags": ["landslide", "remote-sensing", metadata.builder],
+    }
+    text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    return ["---", *text.splitlines(), "---", ""]
+
+
+def _limits(metadata: ModelMetadata) -> list[str]:
+    """Says what the model was not made for."""
+    data = f"`{metadata.dataset}`" if metadata.dataset else "its training data"
+    lines = [
+        "## Limits",
+        "",
+        f"- It has seen {data} alone: on other ground, sensors and seasons score it on "
+        "labels of your own before you rely on it.",
+    ]
+    if metadata.cell_size:
+        low, high = metadata.cell_size
+        lines.append(
+            f"- Scenes of other cells than {low:g} to {high:g} m are unlike it."
+        )
+    if metadata.threshold is not None:
+        lines.append("- The threshold is that of its validation data.")
+    lines.append("- A map is no hazard assessment, and no proof that a slope is safe.")
+    return [*lines, ""]
 
 
 def _inputs(network: Network, begin: str) -> list[str]:
@@ -195,13 +255,13 @@ def _signatures(metadata: ModelMetadata, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _use(metadata: ModelMetadata, form: Literal["served", "weights"]) -> list[str]:
+def _use(metadata: ModelMetadata, format: str) -> list[str]:
     arguments = '{"image": image, "factors": factors}'
     if metadata.arguments.get("regions"):
         arguments = '{"image": image, "region": region}'
     elif not metadata.factors:
         arguments = '{"image": image}'
-    if form == "weights":
+    if format == "weights":
         return [
             "## Use",
             "",
@@ -216,6 +276,17 @@ def _use(metadata: ModelMetadata, form: Literal["served", "weights"]) -> list[st
             "```",
             "",
         ]
+    without = f"Or {ARTIFACTS[format].framework}, without this package."
+    if format == "saved_model":
+        without = "Or TensorFlow Serving, or `tf.saved_model.load`, without it."
+    if format == "deepness":
+        return [
+            "## Use",
+            "",
+            "The QGIS plug-in Deepness opens `deepness.onnx`, whose input has the "
+            "channels of all inputs, divided by 255, and whose sizes are fixed.",
+            "",
+        ]
     return [
         "## Use",
         "",
@@ -225,7 +296,7 @@ def _use(metadata: ModelMetadata, form: Literal["served", "weights"]) -> list[st
         f'probabilities = serving.load("…")({arguments})["probabilities"]',
         "```",
         "",
-        "Or TensorFlow Serving, or `tf.saved_model.load`, without this package.",
+        without,
         "",
     ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from landslide_tf.errors import ModelError, RunError
-from landslide_tf.serving.assets import MODEL_CARD, model_card
+from landslide_tf.serving.assets import write_descriptions
 from landslide_tf.serving.conversion import Arrays, Precision
 from landslide_tf.serving.network import Network
 from landslide_tf.serving.verification import compiled_outputs
@@ -50,7 +50,7 @@ def check_weights(
 
 
 def write_weights(network: Network, folder: Path, precision: Precision) -> None:
-    """Writes weights, `model.json` and a model card.
+    """Writes weights, `model.json`, a model card and a STAC item.
 
     Args:
         network: What is exported.
@@ -67,7 +67,7 @@ def write_weights(network: Network, folder: Path, precision: Precision) -> None:
     path = folder / WEIGHTS_FILE
     save_weights(network.model, path, precision)
     network.metadata.write(folder)
-    (folder / MODEL_CARD).write_text(model_card(network))
+    write_descriptions(network, "weights", folder)
     written = Network(build_described(network.metadata, path), network.metadata)
     inputs = network.random_inputs()
     found = compiled_outputs(written, inputs)

@@ -10,6 +10,7 @@ import numpy as np
 
 from landslide_tf.array_types import FloatArray, IntArray, Tensor
 from landslide_tf.errors import ModelError, RunError
+from landslide_tf.serving.assets import write_descriptions
 from landslide_tf.serving.conversion import (
     Arrays,
     Format,
@@ -115,7 +116,7 @@ def write_portable(
     size: tuple[int, int] | None = None,
     calibration: Sequence[Arrays] = (),
 ) -> None:
-    """Writes a network and its `model.json` in the format of another runtime.
+    """Writes a network, its `model.json`, card and STAC item for another runtime.
 
     Args:
         network: What is exported.
@@ -145,6 +146,7 @@ def write_portable(
         add_deepness_entries(path, network.metadata)
     # The graph applies the temperature; nobody is to apply it again.
     network.metadata.model_copy(update={"temperature": None}).write(folder)
+    write_descriptions(network, format, folder)
     _compare(network, ConvertedModel(path), precision, size)
 
 

@@ -58,10 +58,11 @@ def export(
     its request in the graph and refuses what does not fit as `InvalidArgument`; pixels
     that are not finite count as pixels without a value, 0 in all bands.
 
-    Beside the graph lie `assets.extra/model.json`, a model card `README.md`, the names
-    of regions and a warm-up request, which TensorFlow Serving runs before it takes
-    traffic. The written model is loaded and compared with `model` on a random batch of
-    a size of its own before it gets its number.
+    Beside the graph lie `assets.extra/model.json`, a model card `README.md`, the STAC
+    item `model.stac.json` (Machine Learning Model extension), the names of regions and
+    a warm-up request, which TensorFlow Serving runs before it takes traffic. The
+    written model is loaded and compared with `model` on a random batch of a size of its
+    own before it gets its number.
 
     Args:
         model: Functional model with named inputs: `image` (batch, height, width,

@@ -22,6 +22,7 @@ from landslide_tf.serving.runtimes import (
 from landslide_tf.serving.safety import check_graph
 from landslide_tf.serving.versions import (
     GRAPH_FILE,
+    STAC_ITEM,
     WEIGHTS_FILE,
     is_remote,
     versions,
@@ -81,8 +82,9 @@ class ServedModel:
 
     @property
     def files(self) -> list[Path]:
-        """The files that the model is read from."""
-        return sorted(path for path in self.folder.rglob("*") if path.is_file())
+        """The files of the model, without the item that only catalogues read."""
+        files = (path for path in self.folder.rglob("*") if path.is_file())
+        return sorted(path for path in files if path.name != STAC_ITEM)
 
     def specs(self, signature: str) -> dict[str, Any]:
         """Returns the `tf.TensorSpec` of every input of a signature, by name.

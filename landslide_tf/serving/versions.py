@@ -16,6 +16,7 @@ from landslide_tf.outputs import check_apart, check_own_folder
 
 GRAPH_FILE = "saved_model.pb"
 WEIGHTS_FILE = "model.weights.h5"
+STAC_ITEM = "model.stac.json"
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters: `C:/` is a drive
 

@@ -37,7 +37,8 @@ def test_a_network_is_built_from_the_files(model, metadata, tmp_path, precision)
     )
     assert folder == tmp_path / "a" / "1"
     names = {path.name for path in folder.iterdir()}
-    assert names == {"model.weights.h5", "model.json", "README.md"}
+    described = {"model.json", "README.md", "model.stac.json"}
+    assert names == {"model.weights.h5", *described}
     assert read_metadata(tmp_path / "a") == metadata == ModelMetadata.read(folder)
     built = models.build_described(metadata, folder / "model.weights.h5")
     for mine, yours in zip(model.get_weights(), built.get_weights(), strict=True):

@@ -1,5 +1,8 @@
 """The model card says what model.json says, and what it does not."""
 
+import pytest
+import yaml
+
 from landslide_tf.metadata import Factor
 from landslide_tf.serving.assets import write_assets
 from landslide_tf.serving.network import Network
@@ -58,3 +61,28 @@ def test_the_card_names_the_branches_of_factors(tmp_path):
     factors = [Factor(name=n, branch=b) for n, b in (("slope", "a"), ("ndvi", "b"))]
     assert "(a: slope; b: ndvi)" in card(tmp_path, factors=factors)
     assert "branches of their own" not in card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "known"),
+    [
+        ("Apache-2.0", {"license": "apache-2.0"}),
+        ("CC BY-NC 4.0; terms of each provider", {"license": "cc-by-nc-4.0"}),
+        ("own: terms", {"license": "other", "license_name": "own: terms"}),
+        (None, {"license": "other", "license_name": "not stated"}),
+    ],
+)
+def test_the_front_matter_is_what_a_hub_reads(tmp_path, stated, known):
+    _, front, _ = card(tmp_path, licence=stated).split("---\n", 2)
+    assert yaml.safe_load(front) == {
+        **known,
+        "library_name": "tensorflow",
+        "pipeline_tag": "image-segmentation",
+        "tags": ["landslide", "remote-sensing", toy_metadata().builder],
+    }
+
+
+def test_limits_are_those_of_the_training(tmp_path):
+    limits = card(tmp_path, threshold=0.3).split("## Limits")[1].split("## ")[0]
+    for said in ("synthetic_landslides/tiny", "0.5 to 2 m", "validation"):
+        assert said in limits

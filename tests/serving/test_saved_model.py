@@ -49,6 +49,7 @@ def test_a_version_holds_graph_weights_metadata_card_and_warm_up(exported, metad
         "variables/variables.data-00000-of-00001",
         "assets.extra/model.json",
         "assets.extra/README.md",
+        "assets.extra/model.stac.json",
         "assets.extra/tf_serving_warmup_requests",
     }
     assert ModelMetadata.read(exported / "1" / "assets.extra") == metadata
