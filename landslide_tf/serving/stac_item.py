@@ -93,7 +93,7 @@ def stac_item(network: Network, format: str) -> dict[str, Any]:
         ['band 1', 'band 2', 'band 3']
     """
     metadata, artifact = network.metadata, ARTIFACTS[format]
-    channels = [*metadata.inputs, *metadata.factors]
+    channels: list[Band | Factor] = [*metadata.inputs, *metadata.factors]
     named = _NAME.fullmatch(metadata.name)
     properties = {
         "title": metadata.name,
