@@ -355,7 +355,6 @@ def _query(
     confidence: int | None = None,
     rejected: bool = False,
 ) -> Query:
-    from landslide_tf.ecoregions import region_name
     from landslide_tf.inventory import Query
 
     edges = None if box is None else _numbers("--box", box, 4)
@@ -363,7 +362,7 @@ def _query(
         box=None if edges is None else (edges[0], edges[1], edges[2], edges[3]),
         since=None if since is None else _date("--from", since),
         until=None if until is None else _date("--to", until),
-        regions=tuple(region_name(name) for name in region or ()),
+        regions=tuple(region or ()),
         confidence=confidence,
         rejected=rejected,
     )

@@ -11,6 +11,7 @@ import numpy as np
 import shapely
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.ecoregions import region_name
 from landslide_tf.errors import DataError
 from landslide_tf.objects import AMALGAMATED
 from landslide_tf.raster.antimeridian import Geometries
@@ -238,7 +239,7 @@ class Query:
         box: West, south, east and north, degrees: what has ground in common with it.
         since: First date of the image after.
         until: Last date of it.
-        regions: Names of regions.
+        regions: Names of regions, in any form that `ecoregions.region_name` takes.
         confidence: Smallest value.
         rejected: Also what a rule rejected.
 
@@ -256,7 +257,14 @@ class Query:
     rejected: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses what can hold nothing."""
+        """Writes regions as the inventory does, and refuses what can hold nothing."""
+        if isinstance(self.regions, str):
+            raise DataError(
+                f"Expected a sequence of regions, received `{self.regions}`: write "
+                f"`regions=({self.regions!r},)`."
+            )
+        names = tuple(region_name(name) for name in self.regions)
+        object.__setattr__(self, "regions", names)
         if self.box is not None:
             west, south, east, north = self.box
             if not (west < east and south < north):

@@ -196,6 +196,15 @@ def test_queries_against_all_rows(whole, query):
     assert {scene.id for scene in scenes_found} >= set(found.columns["scene"])
 
 
+def test_regions_are_found_in_any_form_of_their_names(whole):
+    with open_inventory(whole) as store:
+        found = store.landslides(Query(regions=("Tirol", "alps")))
+        same = store.landslides(Query(regions=("TIROL", "ALPS")))
+    assert len(found) > 0 and found.columns["id"] == same.columns["id"]
+    with pytest.raises(DataError, match="sequence of regions, received `Tirol`"):
+        Query(regions="Tirol")
+
+
 def test_what_a_rule_rejected_is_there_and_not_counted(whole, tmp_path):
     path = tmp_path / "copy.gpkg"
     path.write_bytes(whole.read_bytes())
