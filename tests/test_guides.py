@@ -11,7 +11,7 @@ import yaml
 
 from tests.test_readme import parse
 
-GUIDES = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
+GUIDES = sorted((Path(__file__).parent.parent / "docs").rglob("*.md"))
 
 
 def blocks(language):

@@ -363,8 +363,10 @@ def _page(found: Recognition, maps: Maps, files: SceneFiles | None) -> Path:
         f"After the stage `{stage.name}`": stage.line().partition(": ")[2]
         for stage in found.stages
     }
-    for number, line in enumerate(found.statistics.lines(), 1):
-        facts[f"Statistics {number}"] = line
+    facts |= {
+        name[0].upper() + name[1:]: text
+        for name, text in found.statistics.facts().items()
+    }
     return write_map_page(
         found.folder / "report.html",
         f"Landslides recognised in {maps.after.name}",

@@ -94,44 +94,48 @@ class Statistics:
     density: DensityGrid
     system: str
 
-    def lines(self) -> list[str]:
-        """Returns the numbers as lines for a terminal."""
+    def facts(self) -> dict[str, str]:
+        """Returns the numbers as text, by what they are of."""
         sizes = self.sizes
-        found = [
-            f"{sizes.number} landslides of {sizes.total_m2 / 1e6:.4f} km² on "
+        found = {
+            "landslides": f"{sizes.number} of {sizes.total_m2 / 1e6:.4f} km² on "
             f"{self.mapped_m2 / 1e6:.3f} km²: {sizes.density:.3%} of the ground, "
             f"{sizes.per_km2:.3f} a km²"
-        ]
+        }
         if sizes.number:
-            found.append(
-                f"areas: mean {sizes.mean_m2:.0f} m², median {sizes.median_m2:.0f} m², "
+            found["areas"] = (
+                f"mean {sizes.mean_m2:.0f} m², median {sizes.median_m2:.0f} m², "
                 f"largest {sizes.largest_m2:.0f} m²"
             )
         if (law := self.power_law) is not None:
             low, high = law.exponent_interval
-            found.append(
-                f"power law from {law.x_min:.0f} m²: exponent {law.exponent:.3f} "
+            found["power law"] = (
+                f"from {law.x_min:.0f} m² with exponent {law.exponent:.3f} "
                 f"({low:.3f} to {high:.3f}), {law.number} landslides, distance "
                 f"{law.distance:.3f}"
             )
         if (gamma := self.inverse_gamma) is not None:
-            found.append(
-                f"inverse gamma: rho {gamma.rho:.3f}, a {gamma.a:.1f} m², s "
-                f"{gamma.s:.1f} m²; most frequent area {gamma.rollover:.0f} m²"
+            found["inverse gamma"] = (
+                f"rho {gamma.rho:.3f}, a {gamma.a:.1f} m², s {gamma.s:.1f} m²; most "
+                f"frequent area {gamma.rollover:.0f} m²"
             )
         if self.magnitude is not None:
             error = self.magnitude_error
             sure = "" if math.isnan(error) else f" ± {error:.2f}"
-            found.append(
-                f"magnitude mLS {self.magnitude:.2f}{sure} (cutoff {self.cutoff:.0f} "
-                f"m², beta {self.beta:.3f})"
+            found["magnitude mLS"] = (
+                f"{self.magnitude:.2f}{sure} (cutoff {self.cutoff:.0f} m², beta "
+                f"{self.beta:.3f})"
             )
         if self.repeated_m2:
-            found.append(
-                f"{self.repeated_m2 / 1e6:.3f} km² were mapped more than once: "
-                "landslides there may count as often; choose with `--from` and `--to`"
+            found["mapped more than once"] = (
+                f"{self.repeated_m2 / 1e6:.3f} km²: landslides there may count as "
+                "often; choose with `--from` and `--to`"
             )
         return found
+
+    def lines(self) -> list[str]:
+        """Returns the numbers as lines for a terminal."""
+        return [f"{name}: {text}" for name, text in self.facts().items()]
 
     def as_dict(self) -> dict[str, Any]:
         """Returns all but the grid as JSON values, None for what has no value."""

@@ -11,8 +11,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from landslide_tf.report.templates import render
 
-WIDTH, HEIGHT = 340, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 28, 34
+WIDTH, HEIGHT = 340, 234
+# Below the drawing are the numbers of the axis, its name and the legend.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 28, 48
 
 
 @dataclass(frozen=True)

@@ -153,4 +153,4 @@ def test_an_inventory_without_landslides_has_a_page(tmp_path):
     found = inventory.inventory_statistics(none, scenes)
     page = write_inventory_page(tmp_path / "page.html", "None", found)
     assert "No landslide was mapped" in page.read_text()
-    assert found.lines()[0].startswith("0 landslides of 0.0000 km²")
+    assert found.lines()[0].startswith("landslides: 0 of 0.0000 km²")

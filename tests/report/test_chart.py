@@ -29,10 +29,21 @@ def test_every_point_and_label_lies_within_the_chart(points, log):
     finite = [p for p in points if math.isfinite(p[1])]
     assert text.count("<circle") == len(finite)
     assert "nan" not in text and "inf" not in text
-    for name, limit in (("x", 340), ("y", 220), ("cx", 340), ("cy", 220)):
+    width, height = re.findall(r'viewBox="0 0 (\d+) (\d+)"', text)[0]
+    for name, limit in zip(("x", "y", "cx", "cy"), (width, height) * 2, strict=True):
         for value in re.findall(rf' {name}="([^"]+)"', text):
-            assert 0 <= float(value) <= limit
+            assert 0 <= float(value) <= int(limit)
     assert len(re.findall('class="end"', text)) >= 2  # a value and the axis's name
+
+
+def test_names_of_lines_and_axis_stand_in_rows_of_their_own():
+    lines = [Line(f"law number {k}", [(1, k), (9, k + 1)]) for k in range(3)]
+    text = svg(Chart(title="t", lines=lines, x_name="area, m²"))
+    (axis,) = re.findall(r'y="(\d+)">area, m²<', text)
+    (numbers,) = set(re.findall(r'class="middle"[^>]* y="(\d+)"', text))
+    (names,) = set(re.findall(r'y="(\d+)">law number', text))
+    rows = sorted(map(int, (numbers, axis, names)))
+    assert min(np.diff(rows)) >= 12  # the height of a line of text
 
 
 def test_higher_values_are_drawn_higher():
