@@ -34,6 +34,7 @@ def execute(path):
             book,
             timeout=300,
             kernel_name="python3",
+            coalesce_streams=True,
             resources={"metadata": {"path": folder}},
         )
         environment = {**os.environ, **QUIET, "TMPDIR": folder}
