@@ -91,8 +91,8 @@ def find_manual(
     looked = " and ".join(f"`{folder}`" for folder in folders)
     raise DataError(
         f"`{name}` expects {layout}; looked in {looked} and found nothing that fits; "
-        f"put the files there, or name their folder with `--manual-dir` or "
-        f"`{MANUAL_DIR_VARIABLE}`."
+        f"put the files there, or name their folder in the environment variable "
+        f"`{MANUAL_DIR_VARIABLE}` (on the command line: `--manual-dir`)."
     )
 
 

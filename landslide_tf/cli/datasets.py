@@ -37,13 +37,14 @@ def list_datasets() -> None:
 
 
 @app.command("info")
-def info(data: Data, data_dir: DataDir = None) -> None:
+def info(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
     """Show bands, factors, classes, splits and place of a data set.
 
     If it is not built, the files that you have to download are named.
 
     Example: landslide-tf datasets info mmls
     """
+    from landslide_tf import datasets
     from landslide_tf.pipelines import describe, find_builder
 
     builder = find_builder(data, data_dir=data_dir)
@@ -65,8 +66,13 @@ def info(data: Data, data_dir: DataDir = None) -> None:
     if not builder.is_prepared():
         typer.echo("  not built")
         if files := builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
-            typer.echo(textwrap.indent(inspect.cleandoc(files), "  "))
-        show_next("datasets", "build", data, data_dir=data_dir)
+            downloads = datasets.data_dir(data_dir) / "downloads"
+            manual = datasets.manual_dir(manual_dir, download_dir=downloads)
+            text = inspect.cleandoc(files).replace("<manual_dir>", str(manual))
+            typer.echo(textwrap.indent(text, "  "))
+            typer.echo("  in another folder: name it with `--manual-dir`")
+        folders = {"data_dir": data_dir, "manual_dir": manual_dir}
+        show_next("datasets", "build", data, **folders)
 
 
 @app.command("build")

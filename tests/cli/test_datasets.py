@@ -152,6 +152,15 @@ def test_info_of_a_set_that_is_not_built(command, tmp_path):
         f"next: landslide-tf datasets build cas_landslide/palu --data-dir {tmp_path}"
         in out
     )
+    assert f"`{tmp_path}/downloads/manual/cas_landslide/`" in out
+    assert "--manual-dir" in out and "<manual_dir>" not in out
+
+
+def test_info_names_the_folder_of_files_that_the_user_gives(command, tmp_path):
+    own = ("--data-dir", tmp_path / "data", "--manual-dir", tmp_path / "mine")
+    code, out, _ = command("datasets", "info", "gvlm", *own)
+    assert code == 0 and f"`{tmp_path}/mine/gvlm/`" in out
+    assert f"--manual-dir {tmp_path / 'mine'}" in out.replace("\n", " ")
 
 
 def test_plan_and_collect(command, tmp_path):
