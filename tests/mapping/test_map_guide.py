@@ -14,12 +14,13 @@ import rasterio
 
 from tests.mapping import map_files as files
 
-PAGE = (Path(__file__).parents[2] / "docs" / "map.md").read_text(encoding="utf-8")
-COMMANDS = [
-    shlex.split(line)
-    for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.splitlines()
-]
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "map.md").read_text(encoding="utf-8")
+
+
+def commands_of(page):
+    blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
 
 
 @pytest.mark.filterwarnings("default:the model was trained on cells:UserWarning")
@@ -28,7 +29,9 @@ def test_the_guide_works_on_a_real_scene(shared, command, tmp_path, monkeypatch)
     shutil.copy(scene / "rmnp-rgb.tif", tmp_path / "image.tif")
     shutil.copy(scene / "rmnp-dem.tif", tmp_path / "dem.tif")
     monkeypatch.chdir(tmp_path)
-    calc, mapping, *_of_other_files, changes = COMMANDS
+    calc, mapping, *_of_other_files = commands_of(PAGE)
+    page = (DOCS / "methods" / "changes.md").read_text(encoding="utf-8")
+    (changes,) = (line for line in commands_of(page) if line[1] == "changes")
     rio = "from rasterio.rio.main import main_group; main_group()"
     plain = tmp_path / "no_tag"  # an image that tags no value for no data
     plain.mkdir()

@@ -22,7 +22,7 @@ EPOCHS = """epoch,learning_rate,loss,landslide_iou,val_loss,val_landslide_iou,se
 1,0.001,1.25,0.25,,,2.5
 2,0.0001,0.875,0.5,1.0,0.375,2.25
 """
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "input"}
 
 
 class Page(HTMLParser):
