@@ -82,6 +82,7 @@ def test_every_public_name_has_an_example(package):
     assert without == []
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("package", [*REQUIRED, *OTHERS])
 def test_examples_run(package, tmp_path, monkeypatch, tiny_data):
     # TFDS reads its environment once; nothing is written into the user's folder.

@@ -51,11 +51,13 @@ def run(command, backend):
     )
 
 
+@pytest.mark.integration
 def test_what_needs_keras_says_so_when_it_is_imported(backend):
     done = run(["-c", SCRIPT % {"backend": backend}], backend)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("command", [["doctor"], ["demo", "--out", "demo"]])
 def test_commands_end_with_one_line(tmp_path, monkeypatch, backend, command):
     monkeypatch.chdir(tmp_path)

@@ -63,6 +63,7 @@ def child(name):
     return found
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", COMMANDS, ids=" ".join)
 def test_help_is_short_for_what_it_describes(command, name):
     code, out, _ = command(*name, "--help")
@@ -82,6 +83,7 @@ def test_the_first_help_fits_a_long_screen(command):
     assert "--install-completion" in out
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", COMMANDS, ids=" ".join)
 def test_every_option_is_explained(name):
     for parameter in child(name).params:
@@ -104,6 +106,7 @@ def test_examples_parse(name, words):
     found.make_context(" ".join(name), words[len(name) :])
 
 
+@pytest.mark.integration
 def test_every_command_that_works_has_an_example():
     shown = {example.values[0] for example in examples()}
     without = {name for name in COMMANDS if not hasattr(child(name), "commands")}
@@ -201,6 +204,7 @@ def test_recipes_are_listed_and_shown(command):
     assert code == 0 and "batch_size: 8" in out
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -88,6 +88,7 @@ main()
 """
 
 
+@pytest.mark.integration
 def test_a_killed_build_is_invisible_and_the_next_one_uses_what_it_unpacked(
     command, archived, tmp_path
 ):

@@ -365,6 +365,7 @@ def test_every_command_and_every_option_that_names_a_file_is_known():
             assert options - {"--resume"} <= set(given), name  # in the recipe's place
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "name",
     [
@@ -399,6 +400,7 @@ def outputs_and_inputs():
                 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "option", "word", "more"), [*outputs_and_inputs()])
 def test_no_output_is_pointed_at_an_input(command, there, name, option, word, more):
     place = there / BRACES.search(word)[1]

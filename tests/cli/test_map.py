@@ -53,6 +53,7 @@ def test_a_scene_becomes_rasters_and_polygons(command, scene, tmp_path):
     assert "windows of 96 pixels (training: 96), 32 shared" in text
 
 
+@pytest.mark.integration
 def test_tiles_of_elevations_make_the_map_of_the_whole(command, scene, tmp_path):
     """Also with a value for missing cells, its polygons and its page."""
     with rasterio.open(scene / "dem.tif") as dataset:
@@ -124,6 +125,7 @@ def test_clouds_and_what_lies_beyond_an_area_are_not_mapped(command, scene, tmp_
     assert "area.gpkg" in (tmp_path / "map.html").read_text()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -68,6 +68,7 @@ def mapped(command, model, scene, folder, *more):
         return values.read(), classes.read(1)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("scheme", BOTH)
 def test_the_map_is_the_local_one(command, shipped, scene, tmp_path, scheme):
     how = ("--window", 32, "--overlap", 8, "--tta")

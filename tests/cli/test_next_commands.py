@@ -131,6 +131,7 @@ def test_the_branches_of_an_evidential_classifier(shell, tmp_path):
     assert export[0] == "export" and shell(*export) == []
 
 
+@pytest.mark.integration
 def test_data_sets_are_built_and_collected(shell, tmp_path):
     folder = ("--data-dir", tmp_path / "my data")
     (build,) = shell("datasets", "info", "synthetic_landslides/tiny", *folder)

@@ -44,6 +44,7 @@ def of_changes(inputs, out, *more):
     return ("changes", *maps, "--out", out, *more)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*holds one class only")  # within the truth
 def test_commands_leave_what_they_read_as_it_was(command, inputs, tmp_path):
     out = tmp_path / "out"
@@ -151,6 +152,7 @@ def test_changes_are_not_written_where_maps_lie(command, inputs, tmp_path):
     assert state(inputs) == before and not (tmp_path / "c").exists()
 
 
+@pytest.mark.integration
 def test_other_layers_of_a_geopackage_stay(command, inputs, tmp_path):
     path = tmp_path / "all.gpkg"
     polygons(path, "roads", (500_010, 4_599_950), (500_040, 4_599_940))
@@ -181,6 +183,7 @@ def test_other_layers_of_a_geopackage_stay(command, inputs, tmp_path):
     assert found[0] == found[1]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("option", "name"),
     [

@@ -76,6 +76,7 @@ def test_it_is_evaluated_on_a_validation_folder(
     assert "mmlsv2/published:validation: landslide IoU" in text
 
 
+@pytest.mark.integration
 def test_it_maps_a_tile(command, tile, metadata, landslide, tmp_path):
     with rasterio.open(tile) as file:
         bands = dict(zip(STORED, file.read(), strict=True))

@@ -140,6 +140,7 @@ def test_other_programs_read_it(whole):
     )
 
 
+@pytest.mark.integration
 def test_after_tensorflow(whole, tmp_path):
     """TensorFlow brings an SQLite of its own, which has no R-trees."""
     path = tmp_path / "copy.gpkg"

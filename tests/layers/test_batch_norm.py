@@ -214,6 +214,7 @@ def test_weight_files_interchange_with_keras(tmp_path, suffix, swap):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_without_onednn_every_policy_trains():
     code = """
     import keras, numpy as np

@@ -151,6 +151,7 @@ def test_strided_points_of_few_channels_equal_a_product(size, strides, padding):
         np.testing.assert_allclose(got, right, atol=1e-4)
 
 
+@pytest.mark.integration
 def test_strided_points_of_few_channels_leave_the_heap_whole():
     """oneDNN writes past its workspace there; glibc's checker ends such a process."""
     checker = ctypes.util.find_library("c_malloc_debug")
@@ -283,6 +284,7 @@ def test_depthwise_dilation_keeps_a_right_gradient():
     np.testing.assert_allclose(seen_dk, dk, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_without_onednn_trains_and_serves_an_export_made_with_it(tmp_path):
     inputs = keras.Input((None, None, 3), name="image")
     outputs = Conv2D(4, 3, dilation_rate=6, padding="same")(inputs)

@@ -126,6 +126,7 @@ def test_fusion_is_the_reference(variant, number):
     )
 
 
+@pytest.mark.slow
 def test_a_model_of_the_three_exports_with_unknown_sizes(tmp_path):
     image = keras.Input((None, None, 3), name="image", dtype="uint8")
     saliency = MultiScaleSaliency(name="saliency")(image)

@@ -236,6 +236,7 @@ def test_config_survives_json(case):
     assert config["registered_name"] == f"landslide_tf>{CASES[case][0].__name__}"
 
 
+@pytest.mark.slow
 @LOSSES
 def test_a_compiled_model_learns_a_rare_class(case):
     # 2 % landslide, told apart by one band: every loss has to find it.

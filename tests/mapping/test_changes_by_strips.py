@@ -88,6 +88,7 @@ def new_objects(maps, areas, persist, min_area):
     return np.array(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("persist", [1, 2])
 @pytest.mark.parametrize("system", list(PLACES))
 def test_strips_of_any_height_give_what_whole_arrays_do(

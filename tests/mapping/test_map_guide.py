@@ -23,6 +23,7 @@ def commands_of(page):
     return [shlex.split(line) for block in blocks for line in block.splitlines()]
 
 
+@pytest.mark.integration
 @pytest.mark.filterwarnings("default:the model was trained on cells:UserWarning")
 def test_the_guide_works_on_a_real_scene(shared, command, tmp_path, monkeypatch):
     scene = shared / "data" / "scenes" / "rmnp"

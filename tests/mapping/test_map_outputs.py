@@ -231,6 +231,7 @@ def polygons_of(folder):
     return list(geometry), [list(column) for column in fields]
 
 
+@pytest.mark.integration
 def test_polygons_are_written_where_tensorflow_was_loaded_first(tmp_path):
     """Its SQLite takes the place of GDAL's, which then adds no spatial index."""
     script = (

@@ -88,6 +88,7 @@ def ended_after(monkeypatch, image, folder, steps, *, within=False):
     return (folder / "m.tif.parts" / "journal").read_text()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("within", [False, True])
 def test_it_may_end_between_any_two_writes_and_within_them(
     image, whole, tmp_path, monkeypatch, within

@@ -30,6 +30,7 @@ def channels(model):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arguments"), NETWORKS.values(), ids=NETWORKS)
 def test_the_encoder_has_its_own_width(name, arguments):
     build = models.get(name)

@@ -28,6 +28,7 @@ def depends_on_factors(model):
     return not np.array_equal(model(inputs), model(other))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", ["concat", "sum", "multiply", "max", "stack"])
 def test_every_fusion_uses_the_factors(fusion):
     assert depends_on_factors(made(fusion=fusion))
@@ -44,6 +45,7 @@ def test_one_named_branch_is_the_network_of_a_list():
     np.testing.assert_array_equal(one(inputs), other(inputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", ["concat", "sum", "multiply", "max"])
 def test_branches_are_fused_as_equation_1_says(fusion):
     """The fused map is recomputed by NumPy from the features of the branches."""

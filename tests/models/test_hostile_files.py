@@ -230,6 +230,7 @@ def test_a_link_in_an_archive(archive):
         load_network(archive)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("end", [".keras", ".npz", ".pth"])
 def test_an_archive_that_grows_without_measure(archive, tmp_path, end):
     path = archive.rename(tmp_path / f"bomb{end}")

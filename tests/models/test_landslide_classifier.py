@@ -82,6 +82,7 @@ def randomised(model):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["repvgg_a0", "repvgg_b1g4", "repvgg_d2se"])
 def test_both_forms_of_repvgg_agree(backbone):
     keras.utils.set_random_seed(0)

@@ -147,6 +147,7 @@ def test_counts_by_width(name, arguments, width, trainable, total):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arguments", "trainable", "total"), VARIANTS)
 def test_counts_of_variants(name, arguments, trainable, total):
     model = models.get(name)(**arguments)

@@ -125,6 +125,7 @@ def test_values_are_brought_to_the_unit_range(model):
     np.testing.assert_allclose(call(model, image, [0]), expected, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("routing", ["all", "partition"])
 def test_a_mixed_batch_equals_its_rows(routing, model):
     net = small("ETF", "NAD", "NWFM", routing=routing)

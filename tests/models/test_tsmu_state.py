@@ -89,6 +89,7 @@ def test_refuses_missing_and_damaged_files(tmp_path):
         tsmu.load_state(tmp_path)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("moment", range(4))
 def test_an_interrupted_save_leaves_the_old_state(tmp_path, monkeypatch, moment):
     net = small("NAD", "ETF")

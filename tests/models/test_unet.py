@@ -50,6 +50,7 @@ def test_mobile_net_as_encoder(tmp_path):
     assert np.isfinite(model.train_on_batch(inputs, labels))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNet", "VGG16", "DenseNet121", "ResNet50V2"])
 def test_levels_of_applications_lie_at_their_strides(name):
     features = application_encoder(keras.Input((64, 96, 4)), name)

@@ -78,6 +78,7 @@ def with_weights(builder, classes):
     return {x.name: [w.shape for w in x.weights] for x in model.layers if x.weights}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fcn_8s", "ada_net", "landslide_classifier", "unet"])
 def test_the_head_is_what_depends_on_the_classes(name):
     two, three = with_weights(name, 2), with_weights(name, 3)

@@ -22,6 +22,7 @@ def path(request, model, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [{}, {"dropout": 0}, {"decoder_dropout": 0.2}, {"classifier_activation": None}],
@@ -34,6 +35,7 @@ def test_whole_weights_load(model, path, arguments):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -194,6 +194,7 @@ def test_equal_arguments_give_equal_files(strip, tmp_path):
     assert one.recipe.read_text() == two.recipe.read_text()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("cutting", ["grid", "superpixels"])
 def test_sampling_evens_out_classes_of_training_only(
     strip, tmp_path, cutting, without_imagenet

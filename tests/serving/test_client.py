@@ -137,6 +137,7 @@ def test_a_server_without_small_signatures_is_asked_for_numbers(tmp_path):
                 serving.Client(served[scheme]).landslide(image)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("scheme", BOTH)
 def test_regions_by_name(tmp_path, scheme):
     model = small("NAD", "ETF")

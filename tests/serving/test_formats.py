@@ -140,6 +140,7 @@ def test_either_runtime_runs_onnx(folders):
         serving.load(folders["onnx"], runtime="tensorrt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("precision", ["float16", "int8"])
 def test_fewer_bits_are_smaller_and_near(
@@ -163,6 +164,7 @@ def test_fewer_bits_are_smaller_and_near(
     )
 
 
+@pytest.mark.slow
 def test_bfloat16_is_asked_for(dilated, metadata, tmp_path):
     folder = serving.export(
         dilated, tmp_path, metadata=metadata, format="openvino", precision="bfloat16"

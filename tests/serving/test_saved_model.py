@@ -172,6 +172,7 @@ def test_mixed_precision_serves_float32(tmp_path, policy):
     np.testing.assert_allclose(seen, ops.cast(model(x), "float32"), atol=2e-2)
 
 
+@pytest.mark.integration
 def test_versions_count_up_and_are_never_overwritten(tmp_path, model, metadata):
     folder = tmp_path / "toy"
     for version, wanted in ((None, "1"), (4, "4"), (None, "5")):
@@ -343,6 +344,7 @@ serving.export(keras.Model(image, x), folder, metadata=metadata)
 """
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "moment",
     [pytest.param("while comparing", marks=pytest.mark.slow), "before the rename"],
@@ -404,6 +406,7 @@ def real_inputs(size):
     }
 
 
+@pytest.mark.integration
 def test_fstf_net_serves_its_values_without_this_package_or_keras(real, tmp_path):
     model, path = real
     x = real_inputs((37, 53))

@@ -114,6 +114,7 @@ def test_a_foreign_saved_model_lacks_metadata(exported, tmp_path):
         serving.load(tmp_path)
 
 
+@pytest.mark.integration
 def test_loads_and_runs_without_keras(exported):
     code = """
     import sys

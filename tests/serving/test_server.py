@@ -17,6 +17,7 @@ from tests.serving.server import asked, running
 from tests.serving.shipped import VERSION
 
 
+@pytest.mark.integration
 def test_a_wrong_request_is_refused_and_the_next_one_served():
     good = {
         "image": np.ones((1, 8, 9, 3), "f4"),

@@ -99,6 +99,7 @@ def run(script, *arguments, cwd):
     )  # fmt: skip
 
 
+@pytest.mark.integration
 def test_loads_after_the_import_in_another_folder(tiny, tmp_path):
     script = """
         import sys
@@ -115,6 +116,7 @@ def test_loads_after_the_import_in_another_folder(tiny, tmp_path):
     assert done.stdout.split() == ["40", "0"]
 
 
+@pytest.mark.integration
 def test_a_killed_build_is_invisible_and_its_leftovers_go(tmp_path):
     script = """
         import os, signal, sys

@@ -114,6 +114,7 @@ def file(tmp_path_factory):
     return model, write_legacy(path, arrays)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("builder", "bands", "stem"),
     [

@@ -75,6 +75,7 @@ def test_vgg_without_batch_norm(tmp_path):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stem", "bands", "expected"),
     [

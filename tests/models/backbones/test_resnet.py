@@ -52,6 +52,7 @@ def test_equals_keras_applications():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output_stride", [8, 16])
 @pytest.mark.parametrize(
     ("backbone", "layout"),
@@ -148,6 +149,7 @@ def test_levels(layout):
     assert names["C2_reduced"] == "conv2_block3_1_relu"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "trainable"),
     # torchvision's counts less the 1000-class classifier

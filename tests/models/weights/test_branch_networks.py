@@ -56,6 +56,7 @@ def build(backbone, **options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", NETWORKS)
 def test_logits(backbone, tmp_path):
     compute, size = NETWORKS[backbone]

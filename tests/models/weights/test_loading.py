@@ -224,6 +224,7 @@ def tsmu_layers(model):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("routing", ["all", "partition"])
 def test_tsmu_as_keras_2_saved_it(routing, tmp_path):
     options = {"variant": "code", "width": 0.01, "routing": routing}

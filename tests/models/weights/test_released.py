@@ -22,6 +22,7 @@ def generator():
     return some_generator()
 
 
+@pytest.mark.slow
 def test_adanet_and_mffenet(generator, tmp_path):
     image, main, aux, arrays = generator
     parallel = {f"module.{name}": value for name, value in arrays.items()}

@@ -39,6 +39,7 @@ def check(summary, models):
         assert row["published"]["oa"] > 0.9
 
 
+@pytest.mark.integration
 def test_one_network_on_files_in_the_layout(manual, tmp_path, monkeypatch):
     # In this process: that a run has one of its own is tested with the grids.
     monkeypatch.setattr(module, "run_apart", module.train_and_evaluate)

@@ -66,6 +66,7 @@ def test_six_methods_have_one_recipe_and_the_published_rows():
     assert planned[-1].published["landslide"] == pytest.approx(0.86)
 
 
+@pytest.mark.slow
 def test_one_network_on_generated_pairs(manual, tmp_path, monkeypatch):
     # In this process: that a run has one of its own is tested with the grids.
     monkeypatch.setattr(module, "run_apart", module.train_and_evaluate)

@@ -264,6 +264,7 @@ def test_selection_goldens(golden, tmp_path, rule, strength, wanted):
     assert recorder.best_epoch + 1 == case[wanted]
 
 
+@pytest.mark.slow
 def test_the_whole_update_in_memory_and_in_mixed_precision(data, tmp_path):
     recipe = RECIPE.model_copy(deep=True)
     recipe.regions = [RegionSection(name=name, data=name) for name in ("A", "B")]

@@ -194,6 +194,7 @@ def test_the_same_call_trains_nothing_anew_and_more_trials_go_on(search, trained
         search(trials=3, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("oracle", ["random", "hyperband", "bayesian"])
 def test_a_search_goes_on_where_it_ended_with_every_oracle(search, trained, oracle):
     options = {"oracle": oracle, "trials": 7}

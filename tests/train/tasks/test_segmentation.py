@@ -70,6 +70,7 @@ def test_rare_class_options_are_resolved_fitted_and_used(run, tiny_data):
     np.testing.assert_allclose(calibrated.sum(-1), 1, rtol=1e-5)
 
 
+@pytest.mark.integration
 def test_averages_are_validated_and_kept_while_training_goes_on(run, tiny_data):
     done = run("optimizer.ema=0.5")
     best = load_newest(done.checkpoints, "best")
@@ -113,6 +114,7 @@ def test_frozen_layers_keep_their_weights_and_statistics(run):
         assert (np.abs(value - fresh).max() == 0) == (path in frozen), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "precision",
     # A CPU emulates float16, slowly.
@@ -146,6 +148,7 @@ def test_options_that_do_not_fit_are_refused(run, changes, message):
         run(*changes)
 
 
+@pytest.mark.integration
 def test_a_model_that_finds_no_landslide_is_warned_of(run):
     with pytest.warns(NoLandslideWarning, match="predicts no landslide"):
         run(

@@ -74,6 +74,7 @@ def test_another_folder_is_refused(tmp_path):
         run_facts(RunFolder(tmp_path))
 
 
+@pytest.mark.integration
 @pytest.mark.filterwarnings(
     "ignore::landslide_tf.train.run.recorder.NoLandslideWarning"
 )

@@ -194,6 +194,7 @@ def test_labels_of_the_discriminators_are_drawn_within_the_noise(noise):
     assert not np.array_equal(source, seen[3])  # drawn anew
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "game"),
     [
