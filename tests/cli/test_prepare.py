@@ -169,7 +169,7 @@ SIX = ("B02", "B03", "B04", "B8A", "B11 swir", "B12")
 CHOICE = "red=B04,green=B03,blue=1,nir=B8A,swir,last=6"
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_six_chosen_bands_are_kept_trained_on_and_mapped(command, tmp_path, smaller):
     """Bands by name, by number and by a word of their description."""
     scene = files.write_scene(tmp_path, size=(420, 72), bands=6)

@@ -362,7 +362,7 @@ def test_regions_are_warmed(tmp_path):
     assert found["serving_default"][1]["region"].tolist() == [1, 1]
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_the_fusion_of_branches_is_warmed(tmp_path):
     model = models.evidential_net(
         backbone="resnet18", width=0.05, branch_size=32, precision="float32"
