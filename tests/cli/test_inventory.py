@@ -45,7 +45,7 @@ def test_from_a_map_to_statistics(command, given, tmp_path):
     )  # fmt: skip
     assert code == 0, err
     number = json.loads(made["s.json"].read_text())["sizes"]["number"]
-    assert out.startswith(f"{number} landslides of ")
+    assert out.startswith(f"landslides: {number} of ")
     assert all(path.stat().st_size for path in (*made.values(), tmp_path / "d.tif"))
 
 
