@@ -21,7 +21,6 @@ from tests.report.map.scenes import (
     date,
     raster,
     scene,
-    whole_page,
 )
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -37,16 +36,6 @@ def set_range(browser, name, value):
         f"{element(name)}.value = {value};"
         f"{element(name)}.dispatchEvent(new Event('input', {{bubbles: true}}))"
     )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return scene(tmp_path_factory.mktemp("map"))
-
-
-@pytest.fixture(scope="module")
-def page(folder):
-    return whole_page(folder, folder / "map page.html")
 
 
 def test_a_reader_looks_around(page):

@@ -13,20 +13,7 @@ from rasterio import Affine
 from landslide_tf.errors import DataError
 from landslide_tf.report.map import layers
 from landslide_tf.report.map.probability import Histogram, probability_layer
-
-PLACE = Affine(10, 0, 500_000, 0, -10, 4_600_000)
-
-
-def write(path, values, *, transform=PLACE, crs="EPSG:32633", tags=(), **options):
-    values = values[None] if values.ndim == 2 else values
-    with rasterio.open(
-        path, "w", driver="GTiff", count=len(values), height=values.shape[1],
-        width=values.shape[2], dtype=values.dtype, crs=crs, transform=transform,
-        **options,
-    ) as dataset:  # fmt: skip
-        dataset.write(values)
-        dataset.update_tags(**dict(tags))
-    return path
+from tests.report.map.scenes import NORTH_UP, raster
 
 
 def decoded(uri):
@@ -36,20 +23,20 @@ def decoded(uri):
 
 @pytest.fixture
 def overview(tmp_path):
-    return layers.Overview.of(write(tmp_path / "m.tif", np.zeros((8, 12), "u1")), 100)
+    return layers.Overview.of(raster(tmp_path / "m.tif", np.zeros((8, 12), "u1")), 100)
 
 
 def test_an_overview_covers_the_ground_of_its_map(tmp_path):
-    path = write(tmp_path / "m.tif", np.zeros((60, 100), "u1"))
+    path = raster(tmp_path / "m.tif", np.zeros((60, 100), "u1"))
     overview = layers.Overview.of(path, 25)
     assert overview.grid.shape == (15, 25) and overview.shrinks == 4
     corner = overview.grid.transform @ (25, 15)
-    assert corner == pytest.approx(PLACE @ (100, 60))
+    assert corner == pytest.approx(NORTH_UP @ (100, 60))
 
 
 def test_classes_have_the_file_s_colours_where_it_has_any(tmp_path):
     values = np.array([[0, 1, 2, 255]], "u1")
-    path = write(
+    path = raster(
         tmp_path / "m.tif", values, tags={"CLASSES": json.dumps(["water", "landslide"])}
     )
     with rasterio.open(path, "r+") as dataset:
@@ -64,7 +51,7 @@ def test_classes_have_the_file_s_colours_where_it_has_any(tmp_path):
 
 def test_classes_without_a_palette_have_the_usual_colours(tmp_path):
     tags = {"CLASSES": json.dumps(["water", "landslide"])}
-    path = write(tmp_path / "m.tif", np.array([[1, 1, 0]], "u1"), tags=tags)
+    path = raster(tmp_path / "m.tif", np.array([[1, 1, 0]], "u1"), tags=tags)
     _, legend = layers.class_layer(layers.Overview.of(path, 9), path)
     assert legend == [("water", (0, 77, 168)), ("landslide", (230, 0, 0))]
 
@@ -73,7 +60,7 @@ def test_the_landslide_s_band_is_drawn_of_many(tmp_path, overview):
     bands = np.zeros((3, 8, 12), "u1")
     bands[2, :, 6:] = 250
     tags = {"LANDSLIDE_CLASS": "2"}
-    path = write(tmp_path / "p.tif", bands, nodata=255, tags=tags)
+    path = raster(tmp_path / "p.tif", bands, nodata=255, tags=tags)
     with rasterio.open(path, "r+") as dataset:
         dataset.scales = [1 / 250] * 3
     uri, histogram = probability_layer(overview, path)
@@ -87,7 +74,7 @@ def test_an_image_is_stretched_band_by_band(tmp_path, overview):
     ramp = np.arange(96, dtype="u2").reshape(8, 12)
     image = np.stack([ramp * 3, 5000 - ramp, np.full_like(ramp, 7)])
     image[:, 0, 0] = 0
-    path = str(write(tmp_path / "i.tif", image, nodata=0))
+    path = str(raster(tmp_path / "i.tif", image, nodata=0))
     drawn = decoded(layers.image_layer(overview, [(path, n) for n in (1, 2, 3)]))
     assert drawn[0, 0, 3] == 0 and (drawn[..., 3] > 0).sum() == 95
     red, green, blue = (drawn[..., k].ravel()[1:] for k in range(3))
@@ -104,12 +91,12 @@ def test_an_image_is_stretched_band_by_band(tmp_path, overview):
 
 def test_files_of_other_grids_are_brought_onto_the_map(tmp_path, overview):
     fine = np.kron(np.arange(96).reshape(8, 12), np.ones((4, 4))).astype("u1")
-    path = write(tmp_path / "f.tif", fine, transform=PLACE @ Affine.scale(0.25))
+    path = raster(tmp_path / "f.tif", fine, transform=NORTH_UP @ Affine.scale(0.25))
     values, valid = overview.read(path, "image", 1, rasterio.enums.Resampling.average)
     assert valid.all()
     np.testing.assert_array_equal(values, np.arange(96).reshape(8, 12))
-    away = PLACE @ Affine.translation(6, 0)
-    path = write(tmp_path / "a.tif", np.full((8, 12), 9, "u1"), transform=away)
+    away = NORTH_UP @ Affine.translation(6, 0)
+    path = raster(tmp_path / "a.tif", np.full((8, 12), 9, "u1"), transform=away)
     values, valid = overview.read(path, "image", 1, rasterio.enums.Resampling.nearest)
     assert (values[:, 6:] == 9).all()
     assert valid[:, 6:].all() and not valid[:, :6].any()
@@ -118,10 +105,10 @@ def test_files_of_other_grids_are_brought_onto_the_map(tmp_path, overview):
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_file_without_a_place_must_have_the_map_s_shape(tmp_path, overview):
     nowhere = {"crs": None, "transform": Affine.identity()}
-    same = write(tmp_path / "s.tif", np.full((8, 12), 5, "u1"), **nowhere)
+    same = raster(tmp_path / "s.tif", np.full((8, 12), 5, "u1"), **nowhere)
     values, _ = overview.read(same, "image", 1, rasterio.enums.Resampling.nearest)
     assert (values == 5).all()
-    other = write(tmp_path / "o.tif", np.zeros((9, 12), "u1"), **nowhere)
+    other = raster(tmp_path / "o.tif", np.zeros((9, 12), "u1"), **nowhere)
     with pytest.raises(DataError, match=r"rows and columns, \(8, 12\).*\(9, 12\)"):
         overview.read(other, "image", 1, rasterio.enums.Resampling.nearest)
 
@@ -132,7 +119,10 @@ def test_a_moved_overview_reads_the_same_ground(tmp_path, overview):
     ground = rng.integers(1, 255, (20, 30), "u1")
     first, second = ground[4:12, 8:20], ground[6:14, 5:17]
     values, valid = overview.moved(-2, 3).read(
-        write(tmp_path / "s.tif", second), "image", 1, rasterio.enums.Resampling.nearest
+        raster(tmp_path / "s.tif", second),
+        "image",
+        1,
+        rasterio.enums.Resampling.nearest,
     )
     assert valid[2:, :9].all() and not valid[:2].any() and not valid[:, 9:].any()
     np.testing.assert_array_equal(values[2:, :9], first[2:, :9])
