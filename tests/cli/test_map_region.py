@@ -54,7 +54,7 @@ def test_scenes_become_one_region_and_an_inventory(command, world, tmp_path):
         assert text.splitlines()[0].startswith("scene ") and again in text
         assert ", a of 2024-05-30" in text and ", b of 2024-05-31" in text
     code, text, _ = command("inventory", "stats", database)
-    assert text.startswith("landslides: 1 of ")  # that across both scenes is with one of them
+    assert text.startswith("landslides: 1 of ")  # one lies across both scenes
     command.refuses(
         *("inventory", "add", out / "landslides.gpkg", "--map", out),
         message="cannot be written over",
