@@ -1,6 +1,6 @@
 """What adapting to a region without labels gives, beside fine-tuning with labels.
 
-usage: python tests/benchmarks/adaptation.py {visible,hokkaido} --out DIR
+usage: python -m tests.benchmarks.adaptation {visible,hokkaido} --out DIR
     [--network unet] [--seeds 0 1 2] [--rows KEY ...] [--samples N ...]
     [--target DATA] [--data-dir DIR] [--manual-dir DIR]
 

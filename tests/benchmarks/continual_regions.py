@@ -1,6 +1,6 @@
 """Writes regions as arrays, with the recipe that `landslide-tf continual matrix` takes.
 
-usage: python tests/benchmarks/continual_regions.py signs|bijie --out DIR
+usage: python -m tests.benchmarks.continual_regions signs|bijie --out DIR
        landslide-tf continual matrix DIR/recipe.yaml --seeds 0 --seeds 1 --seeds 2
 
 `signs` are the generated pairs of two regions in which landslides change brightness the

@@ -1,8 +1,8 @@
 """Times saliency and fusion, and compares the variants of the fusion.
 
-    python tests/benchmarks/evidence.py speed [--repeats 5] [--out FILE.json]
-    python tests/benchmarks/evidence.py table
-    python tests/benchmarks/evidence.py simulation [--seeds 5]
+    python -m tests.benchmarks.evidence speed [--repeats 5] [--out FILE.json]
+    python -m tests.benchmarks.evidence table
+    python -m tests.benchmarks.evidence simulation [--seeds 5]
 
 `speed` prints one JSON record, images a second (median, smallest, largest) a case;
 `table` and `simulation` print Markdown. Asserts nothing about time.

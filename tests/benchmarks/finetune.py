@@ -1,6 +1,6 @@
 """What fine-tuning with few samples gives back of what a new region costs.
 
-usage: python tests/benchmarks/finetune.py --out DIR [--seeds 0 1 2]
+usage: python -m tests.benchmarks.finetune --out DIR [--seeds 0 1 2]
     [--samples 0 1 5 10 50] [--targets 1 2 3] [--data-dir DIR]
 
 Trains `unet_visible` on region 0 of the generated tiles, goes on with a few tiles of

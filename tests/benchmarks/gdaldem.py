@@ -1,6 +1,6 @@
 """Slope and aspect of one large elevation model against the `gdaldem` command.
 
-    python tests/benchmarks/gdaldem.py [--size 10000] [--repeats 3]
+    python -m tests.benchmarks.gdaldem [--size 10000] [--repeats 3]
 
 File to file, float32 to a tiled GeoTIFF, each run a process of its own, in turns. Ours
 twice: `strips` calls `terrain.slope` or `aspect` on strips of rows, as `gdaldem` works;

@@ -1,6 +1,6 @@
 """How cost grows as work grows: exponents of processor time, and memory.
 
-    python tests/benchmarks/growth.py [--out FILE.json]
+    python -m tests.benchmarks.growth [--out FILE.json]
 
 Work of each kind is done at several sizes, each in a process of its own: maps of square
 scenes with a model that does nothing, sets of small tiles that are built, indexed and
@@ -16,15 +16,13 @@ import json
 import math
 import os
 import platform
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve()
-ROOT = HERE.parents[2]
+from tests.benchmarks.processes import peak_mib, record_of
+
 TILE = 32  # pixels; decoding is not what grows
 OBJECTS = ("attributes", "polygons", "inventory", "evaluate", "recognise", "changes")
 KINDS = {
@@ -47,9 +45,8 @@ def clocked(steps):
 
 def scene(size):
     """Maps a square scene of so many megapixels."""
-    import scene as scenes
-
     from landslide_tf.mapping import MapOptions, Outputs, SceneFiles, map_scene
+    from tests.benchmarks import scene as scenes
 
     side = 1024 * math.isqrt(size)
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +105,7 @@ def tiles(size):
 
 def landslides(size):
     """Measures and writes landslides of one density."""
-    import objects
+    from tests.benchmarks import objects
 
     side = round(10_000 * math.sqrt(size / 100_000))
     with tempfile.TemporaryDirectory() as name:
@@ -180,22 +177,16 @@ def main():
         kind, size = options.one[0], int(options.one[1])
         step = {"scene": scene, "tiles": tiles, "objects": landslides}
         seconds = step.get(kind, regions)(size)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"size": size, "seconds": seconds, "mib": round(peak)}))
+        print(json.dumps({"size": size, "seconds": seconds, "mib": round(peak_mib())}))
         return
     record = {"cpu": platform.machine(), "cores": os.cpu_count(), "kinds": {}}
     for kind in options.kinds:
         unit, sizes = KINDS[kind]
         rows = []
         for size in sizes:
-            command = [sys.executable, str(HERE), "--one", kind, str(size)]
             # No network but for the regions: JAX spares TensorFlow's memory.
             backend = {} if kind == "regions" else {"KERAS_BACKEND": "jax"}
-            done = subprocess.run(
-                command, check=True, capture_output=True, text=True, cwd=ROOT,
-                env=os.environ | backend,
-            )  # fmt: skip
-            rows.append(json.loads(done.stdout.splitlines()[-1]))
+            rows.append(record_of("growth", "--one", kind, size, **backend))
             print(rows[-1], file=sys.stderr, flush=True)
         record["kinds"][kind] = {
             "unit": unit, "sizes": rows, "exponents": exponents(rows)

@@ -1,6 +1,6 @@
 """Times and weighs the input of training: examples a second, memory, waiting.
 
-    python tests/benchmarks/inputs.py [--repeats 10] [--before OLD/bin/python]
+    python -m tests.benchmarks.inputs [--repeats 10] [--before OLD/bin/python]
         [--peer PEER/bin/python] [--data-dir DATA --manual-dir MANUAL] [--out FILE.json]
 
 Generated tiles of 512 x 512, in batches of 8, are turned, scaled from half to double,

@@ -1,6 +1,6 @@
 """Writes generated scenes in the layouts of Mangkam and Jiuzhaigou.
 
-    python tests/benchmarks/land_cover_scenes.py --out MANUAL_DIR [--size 384]
+    python -m tests.benchmarks.land_cover_scenes --out MANUAL_DIR [--size 384]
         [--mangkam 30] [--jiuzhaigou 18]
 
 Scenes are those of `synthetic_landslides`, with as many landslides, roads and buildings

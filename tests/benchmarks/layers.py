@@ -1,6 +1,6 @@
 """Times our layers against Keras's own, interleaved in one process.
 
-    python tests/benchmarks/layers.py [--repeats 10] [--out FILE.json]
+    python -m tests.benchmarks.layers [--repeats 10] [--out FILE.json]
 
 Prints one JSON record: milliseconds (median, smallest, largest) a case and the ratio
 of medians, ours / Keras's. Asserts nothing about time.

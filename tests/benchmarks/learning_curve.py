@@ -1,6 +1,6 @@
 """Learning curves of the two recipes that `landslide-tf prepare` writes.
 
-usage: python tests/benchmarks/learning_curve.py {bijie,hokkaido,generated} --out DIR
+usage: python -m tests.benchmarks.learning_curve {bijie,hokkaido,generated} --out DIR
     [--samples 5 10 20 50] [--seeds 0 1 2] [--patch 96] [--record FILE]
 
 Trains the recipe from scratch and the one that starts from ImageNet weights on a few

@@ -1,6 +1,6 @@
 """Maps of a scene of which three fifths fall away, against the map of the whole scene.
 
-    python tests/benchmarks/left_out.py [--size 2048] [--repeats 3]
+    python -m tests.benchmarks.left_out [--size 2048] [--repeats 3]
 
 The west of the scene is level and masked, the east is steep and lies in the polygon:
 `--mask`, `--within` and `--min-slope` leave the same two fifths. FSTF-Net at a fourth
@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from scene import TRANSFORM, clocked, write_scene
 
 from landslide_tf import models, saved_models, serving
 from landslide_tf.mapping import (
@@ -34,6 +33,7 @@ from landslide_tf.mapping import (
 )
 from landslide_tf.models.prediction import prediction_function
 from landslide_tf.raster.dem import DemFiles
+from tests.benchmarks.scene import TRANSFORM, clocked, write_scene
 
 HERE = Path(__file__).parent
 LEFT_OUT = 0.6

@@ -1,6 +1,6 @@
 """Peak memory and time of MFFENet's two decoder implementations.
 
-    python tests/benchmarks/mffe_decoder.py [--size 512] [--batch 2] [--width 1]
+    python -m tests.benchmarks.mffe_decoder [--size 512] [--batch 2] [--width 1]
         [--repeats 2] [--calls 1] [--modes inference training] [--out FILE.json]
 
 Every measurement is a process of its own, the two implementations in turn. A process
@@ -14,12 +14,11 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
+
+from tests.benchmarks.processes import peak_mib, record_of
 
 IMPLEMENTATIONS = ("concat", "partial")
 
@@ -35,11 +34,6 @@ def parsed():
     parser.add_argument("--out", type=Path)
     parser.add_argument("--child", choices=IMPLEMENTATIONS, help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-def megabytes():
-    """The process's largest resident memory so far (Linux counts in KiB)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measured(arguments):
@@ -73,30 +67,21 @@ def measured(arguments):
         def call():
             step(image).numpy()
 
-    before = megabytes()
+    before = peak_mib()
     call()
     times = []
     for _ in range(arguments.calls):
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
-    return {"mb": megabytes() - before, "seconds": statistics.median(times)}
+    return {"mb": peak_mib() - before, "seconds": statistics.median(times)}
 
 
 def child(arguments, mode, implementation):
-    command = [sys.executable, __file__, "--child", implementation, "--modes", mode]
+    sizes: list[object] = []
     for name in ("size", "batch", "width", "calls"):
-        command += [f"--{name}", str(getattr(arguments, name))]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{mode} {implementation} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+        sizes += [f"--{name}", getattr(arguments, name)]
+    return record_of("mffe_decoder", "--child", implementation, "--modes", mode, *sizes)
 
 
 def main():

@@ -1,6 +1,6 @@
 """Measures memory and time of what is done with many landslides.
 
-    python tests/benchmarks/objects.py [--size 10000] [--number 100000] [--out FILE]
+    python -m tests.benchmarks.objects [--size 10000] [--number 100000] [--out FILE]
 
 Writes a mask of `size` × `size` cells with about `number` objects, a map without any, a
 probability and an elevation model row by row, then runs each step in a process of its
@@ -12,9 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from datetime import date
@@ -32,6 +29,7 @@ from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.legend import Legend
 from landslide_tf.recognition import Maps, recognise
 from landslide_tf.terrain import Grid
+from tests.benchmarks.processes import peak_mib, record_of
 
 STEPS = (
     "outlines", "attributes", "polygons", "amalgamated", "inventory", "evaluate",
@@ -138,11 +136,9 @@ def main():
     if options.step:
         started = time.perf_counter()
         number = run(options.step, options.folder, options.size)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        gib = round(peak_mib() / 1024, 2)
         seconds = round(time.perf_counter() - started, 1)
-        print(
-            json.dumps({"seconds": seconds, "gib": round(peak, 2), "objects": number})
-        )
+        print(json.dumps({"seconds": seconds, "gib": gib, "objects": number}))
         return
     record = {
         "size": options.size,
@@ -155,10 +151,9 @@ def main():
         folder = Path(name)
         write_scene(folder, options.size, options.number)
         for step in STEPS:
-            command = [sys.executable, __file__, "--size", str(options.size)]
-            command += ["--step", step, "--folder", name]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            record["steps"][step] = json.loads(done.stdout.splitlines()[-1])
+            size = ("--size", options.size)
+            found = record_of("objects", *size, "--step", step, "--folder", name)
+            record["steps"][step] = found
     text = json.dumps(record, indent=1)
     print(text)
     if options.out:

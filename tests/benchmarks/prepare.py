@@ -1,6 +1,6 @@
 """Measures memory and time of `landslide-tf prepare` on one large generated scene.
 
-    python tests/benchmarks/prepare.py [--size 10000] [--workers 2] [--out FILE.json]
+    python -m tests.benchmarks.prepare [--size 10000] [--workers 2] [--out FILE.json]
 
 Writes a scene of `size` × `size` cells (8-bit red, green, blue, near infrared; a DEM of
 three times coarser cells; some thousand polygons) window by window, then prepares it in
@@ -13,8 +13,6 @@ import argparse
 import json
 import os
 import platform
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +22,8 @@ import numpy as np
 import rasterio
 from rasterio import Affine
 from rasterio.windows import Window
+
+from tests.benchmarks.processes import peak_mib, record_of
 
 CELL, BLOCK = 1.0, 1000
 CRS = "EPSG:32633"
@@ -98,12 +98,11 @@ def prepare(folder, cutting, workers):
         Options(patches=cutting, workers=workers),
     )
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     written = sum(p.stat().st_size for p in made.dataset.iterdir())
     record = {
         "cutting": cutting,
         "seconds": round(seconds, 1),
-        "peak_gib": round(peak, 2),
+        "peak_gib": round(peak_mib() / 1024, 2),
         "examples": dict(made.counts),
         "written_gib": round(written / 2**30, 2),
     }
@@ -128,13 +127,8 @@ def main():
         write_dem(folder / "dem.tif", chosen.size)
         write_polygons(folder / "polygons.geojson", chosen.size)
         for cutting in chosen.cutting:
-            done = subprocess.run(
-                [sys.executable, __file__, "--in-folder", name, "--cutting", cutting,
-                 "--workers", str(chosen.workers)],
-                capture_output=True, text=True, check=True,
-                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            )  # fmt: skip
-            results.append(json.loads(done.stdout.splitlines()[-1]))
+            case = ("--cutting", cutting, "--workers", chosen.workers)
+            results.append(record_of("prepare", "--in-folder", name, *case))
             print(results[-1], file=sys.stderr)
     record = {
         "benchmark": "prepare",

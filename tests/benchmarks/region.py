@@ -21,9 +21,6 @@ import functools
 import json
 import os
 import platform
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -36,6 +33,7 @@ from landslide_tf.region import RegionJob, map_region, read_scenes
 from landslide_tf.region.cluster import Cluster
 from landslide_tf.region.scenes import RegionScene
 from landslide_tf.region.work import Mapper, Unit
+from tests.benchmarks.processes import peak_mib, record_of
 from tests.benchmarks.scene import TRANSFORM, write_scene
 from tests.mapping import map_files as files
 from tests.region import nodes
@@ -175,21 +173,18 @@ def memory(number: int) -> dict[str, object]:
         done = map_region(job, listed, engine=engine)
         assert len(done.mapped) == number, done.failed
         size = sum(p.stat().st_size for p in (folder / "out").rglob("*"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"scenes": number, "driver_mib": round(peak), "out_mib": round(size / 2**20)}
+    return {
+        "scenes": number,
+        "driver_mib": round(peak_mib()),
+        "out_mib": round(size / 2**20),
+    }
 
 
 def apart(*arguments: object, threads: int | None = None) -> dict[str, object]:
     """Runs a part in a process of its own."""
-    environment = dict(os.environ)
-    if threads is not None:
-        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-            environment[name] = str(threads)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.region", *map(str, arguments)],
-        check=True, stdout=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    environment = {} if threads is None else dict.fromkeys(names, str(threads))
+    return record_of("region", *arguments, **environment)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Times of one network exported for TensorFlow, OpenVINO, ONNX Runtime and LiteRT.
 
-    python tests/benchmarks/runtimes.py [--size 256] [--batches 1 4] [--width 1]
+    python -m tests.benchmarks.runtimes [--size 256] [--batches 1 4] [--width 1]
         [--calls 10] [--repeats 3] [--cases saved_model openvino/bfloat16 ...]
         [--out FILE.json]
 
@@ -16,12 +16,12 @@ import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
+
+from tests.benchmarks.processes import record_of
 
 CASES = (
     "saved_model",
@@ -103,20 +103,9 @@ def measured(arguments):
 
 
 def child(arguments, folder):
-    command = [sys.executable, __file__, "--child", str(folder)]
-    for name in ("size", "calls"):
-        command += [f"--{name}", str(getattr(arguments, name))]
-    command += ["--batches", *map(str, arguments.batches)]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{folder} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    sizes = ("--size", arguments.size, "--calls", arguments.calls)
+    batches = ("--batches", *arguments.batches)
+    return record_of("runtimes", "--child", folder, *sizes, *batches)
 
 
 def main():

@@ -1,6 +1,6 @@
 """Maps of scenes: speed against the bare model, and memory against the height.
 
-    python tests/benchmarks/scene.py [--heights 10000 30000] [--width 4096]
+    python -m tests.benchmarks.scene [--heights 10000 30000] [--width 4096]
 
 `memory`: an identity model on scenes of one width and different heights, each in a
 process of its own; megapixels a second and the largest resident size. `share`: a
@@ -16,10 +16,7 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -33,9 +30,9 @@ from rasterio.windows import Window
 from landslide_tf.mapping import MapOptions, Member, Outputs, SceneFiles, map_scene
 from landslide_tf.metadata import Band, ModelMetadata
 from landslide_tf.raster.dem import DemFiles
+from tests.benchmarks.processes import peak_mib, record_of
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+HERE = Path(__file__).resolve().parent
 TRANSFORM = Affine(2, 0, 500_000, 0, -2, 4_600_000)
 
 
@@ -71,18 +68,17 @@ def memory(height: int, width: int) -> dict[str, float]:
         image = Path(folder, "s.tif")
         write_scene(image, height, width)
         outputs = Outputs(Path(folder, "map.tif"), Path(folder, "p.tif"))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        before = peak_mib()
         start = time.perf_counter()
         files = SceneFiles((str(image),))
         map_scene([identity()], files, outputs, MapOptions(window=256, overlap=64))
         seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "height": height,
         "width": width,
         "mpx_per_s": round(height * width / seconds / 1e6, 2),
         "rss_before_mib": round(before),
-        "rss_peak_mib": round(peak),
+        "rss_peak_mib": round(peak_mib()),
     }
 
 
@@ -164,13 +160,8 @@ def main() -> None:
         record["memory"] = json.loads((HERE / "scene.json").read_text())["memory"]
     for height in given.heights:
         # No network: Keras's NumPy backend spares TensorFlow's own memory.
-        sizes = ["--one", str(height), "--width", str(given.width)]
-        done = subprocess.run(
-            [sys.executable, __file__, *sizes],
-            env=os.environ | {"KERAS_BACKEND": "jax"},
-            capture_output=True, text=True, check=True, cwd=ROOT,
-        )  # fmt: skip
-        record["memory"].append(json.loads(done.stdout.splitlines()[-1]))
+        sizes = ("--one", height, "--width", given.width)
+        record["memory"].append(record_of("scene", *sizes, KERAS_BACKEND="jax"))
         print(record["memory"][-1])
     record["share"] = [
         share(size, width, given.repeats)

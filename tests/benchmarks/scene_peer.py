@@ -1,6 +1,6 @@
 """Maps of scenes against the tiled inference of geoai-py, with an identity model.
 
-    python tests/benchmarks/scene_peer.py --peer-python PEER/bin/python
+    python -m tests.benchmarks.scene_peer --peer-python PEER/bin/python
 
 Both read 3 bands of 8 bits in windows of 256 with an overlap of 64 and write the first
 two, divided by 255, as float32; geoai's file is compressed with LZW, ours is a cloud
@@ -15,9 +15,7 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +24,9 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-HERE = Path(__file__).parent
+from tests.benchmarks.processes import peak_mib, record_of
+
+HERE = Path(__file__).resolve().parent
 TILE, OVERLAP = 256, 64
 WRONG = 1e-3
 
@@ -85,16 +85,16 @@ def one(side: str, scene: Path) -> dict[str, float]:
         write_scene(small, TILE, TILE)
         first.mkdir()
         run(small, first)  # imports what the side needs
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_mib()
         start = time.perf_counter()
         out = run(scene, Path(name))
         seconds = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        added = peak_mib() - before
         with rasterio.open(out) as a, rasterio.open(scene) as b:
             off = np.abs(a.read() - b.read((1, 2)) / np.float32(255)).max(axis=0)
     return {
         "mpx_per_s": off.size / seconds / 1e6,
-        "added_mib": (peak - before) / 1024,
+        "added_mib": added,
         "wrong": int((~(off <= WRONG)).sum()),
         "largest": float(off.max()),
     }
@@ -120,13 +120,17 @@ def main() -> None:
             write_scene(scene, size, size)
             for _ in range(given.repeats):
                 for side, python in pythons.items():
-                    done = subprocess.run(
-                        [python, __file__, "--one", side, str(scene)],
-                        # No network: Keras's NumPy backend spares TensorFlow's memory.
-                        env=os.environ | {"KERAS_BACKEND": "jax"},
-                        capture_output=True, text=True, check=True,
-                    )  # fmt: skip
-                    runs[side].append(json.loads(done.stdout.splitlines()[-1]))
+                    # No network: JAX spares TensorFlow's memory.
+                    runs[side].append(
+                        record_of(
+                            "scene_peer",
+                            "--one",
+                            side,
+                            scene,
+                            python=python,
+                            KERAS_BACKEND="jax",
+                        )
+                    )
         row = {"size": size, "load_1min": round(os.getloadavg()[0], 1)}
         for side, found in runs.items():
             row[side] = {

@@ -1,6 +1,6 @@
 """What windows do to the map of a network that pools over its whole image.
 
-    python tests/benchmarks/seams.py
+    python -m tests.benchmarks.seams
 
 The shipped network, trained on tiles of 96 pixels, maps generated scenes whose truth is
 known, with windows of several sizes. `moved`: the same ground cut so that the windows

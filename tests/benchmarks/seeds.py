@@ -1,6 +1,6 @@
 """Trains recipes with several seeds and tabulates mean and spread.
 
-usage: python tests/benchmarks/seeds.py RECIPE [RECIPE ...] --out DIR [--seeds 0 1 2]
+usage: python -m tests.benchmarks.seeds RECIPE [RECIPE ...] --out DIR [--seeds 0 1 2]
 
 Every run is a process of its own. DIR holds the runs, which are taken up again where a
 run was interrupted, `record.json` with every number and `table.md`. The data come from

@@ -1,6 +1,6 @@
 """Times training steps and exported inference against segmentation_models_pytorch.
 
-    python tests/benchmarks/segmentation.py --peer-python PEER/bin/python
+    python -m tests.benchmarks.segmentation --peer-python PEER/bin/python
         [--models separable dense unet] [--repeats 10] [--out FILE.json]
 
 PEER is an environment of its own:

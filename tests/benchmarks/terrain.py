@@ -1,6 +1,6 @@
 """Times slope, aspect and hillshade against the GDAL library inside rasterio.
 
-    python tests/benchmarks/terrain.py [--size 4000] [--repeats 15] [--out FILE.json]
+    python -m tests.benchmarks.terrain [--size 4000] [--repeats 15] [--out FILE.json]
 
 Two comparisons, both sides interleaved in one process: array to array, and file to
 file (float32 DEM to a tiled GeoTIFF, as `gdaldem -co TILED=YES` does). Prints one JSON

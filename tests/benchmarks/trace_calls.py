@@ -1,6 +1,6 @@
 """Counts how often one `train` and one `map` enter each module of the package.
 
-    python tests/benchmarks/trace_calls.py [train] [map] [--steps]
+    python -m tests.benchmarks.trace_calls [train] [map] [--steps]
 
 A stop is a call from one module of the package straight into another: to a function, a
 method or a class. No stops are what the same line calls again (a loop), what Keras or
