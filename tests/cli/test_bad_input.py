@@ -95,6 +95,7 @@ def test_channels_that_the_model_does_not_take(
     assert not out.exists()
 
 
+@pytest.mark.integration
 def test_data_that_a_run_does_not_fit(command, run, tiny_data):
     before = sorted(run.path.rglob("*"))
     for data, message in (
@@ -109,6 +110,7 @@ def test_data_that_a_run_does_not_fit(command, run, tiny_data):
     assert sorted(run.path.rglob("*")) == before
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["model.keras", "model.json"])
 @pytest.mark.parametrize("content", [None, b"", b"garbage", "half"])
 def test_a_harmed_run(command, run, tmp_path, tiny_data, name, content):
@@ -129,6 +131,7 @@ def test_a_harmed_run(command, run, tmp_path, tiny_data, name, content):
     assert RunFolder(run.path).read_metadata().builder == "rae_d"
 
 
+@pytest.mark.integration
 def test_options_for_other_models_and_formats(command, run, tmp_path):
     message = "is run by Keras: leave out `--runtime`"
     command.refuses("evaluate", run.path, "--runtime", "openvino", message=message)

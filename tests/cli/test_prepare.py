@@ -34,6 +34,11 @@ def smaller(request):
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize(
+    "smaller",
+    ["without_imagenet", pytest.param("with_imagenet", marks=pytest.mark.slow)],
+    indirect=True,
+)
 def test_the_guide_leads_from_a_scene_to_a_trained_model(
     command, shared, tmp_path, monkeypatch, smaller
 ):

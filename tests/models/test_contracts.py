@@ -53,7 +53,9 @@ class TestDeeplabV3Plus(SegmentationModelContract):
     }
 
 
-class TestAsppNet(SegmentationModelContract):
+class TestAsppNet(FormOfAnother, SegmentationModelContract):
+    """DeepLabv3+ without its decoder."""
+
     builder = "aspp_net"
     arguments: ClassVar = {
         "backbone_layout": "torchvision",

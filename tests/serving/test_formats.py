@@ -19,6 +19,8 @@ from landslide_tf.layers.conv import _dilation_works
 from landslide_tf.metadata import describe
 from tests.serving.conftest import toy_metadata
 
+pytestmark = pytest.mark.integration  # every test exports
+
 FORMATS = ("onnx", "openvino", "litert")
 FILES = {"onnx": "model.onnx", "openvino": "model.xml", "litert": "model.tflite"}
 

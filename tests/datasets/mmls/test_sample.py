@@ -15,6 +15,8 @@ from landslide_tf.datasets.common.reading import read_mask
 from landslide_tf.datasets.mmls import mmls_dataset_builder as module
 from landslide_tf.datasets.mmls import rasters
 
+pytestmark = pytest.mark.integration  # the whole sample is built
+
 # Means and standard deviations of the bands, as measured on the published files.
 TRAIN = (
     [0.34459, 0.35712, 0.46417, 0.51892, 0.89283, 0.20685, 0.51046],

@@ -133,6 +133,7 @@ def test_refuses_vgg_with_batch_norm():
         fcn_8s(backbone_weights="imagenet")
 
 
+@pytest.mark.integration
 def test_refuses_files_that_do_not_fit(tmp_path):
     small = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="d")])
     small.save_weights(tmp_path / "other.weights.h5")

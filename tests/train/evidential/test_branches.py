@@ -260,7 +260,7 @@ def test_commands_refuse_what_is_not_theirs(folder, data, command, tmp_path):
 
 
 @pytest.mark.integration
-def test_validation_can_be_held_out_of_training(data, folder):
+def test_validation_can_be_held_out_of_training(data):
     recipe = data.load("data.validation=train", "classification.holdout=0.3")
     part = load_part(recipe, "validation", data.session)
     whole = load(
@@ -285,7 +285,7 @@ def test_validation_can_be_held_out_of_training(data, folder):
     ],
 )
 @pytest.mark.filterwarnings("ignore::landslide_tf.datasets.IncompleteDataWarning")
-def test_recipes_that_do_not_fit_are_refused(data, folder, changes, words, tmp_path):
+def test_recipes_that_do_not_fit_are_refused(data, changes, words, tmp_path):
     with pytest.raises((RecipeError, DataError), match=words):
         train(data.load(*changes), tmp_path / "run", data.session)
 

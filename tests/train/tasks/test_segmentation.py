@@ -38,6 +38,7 @@ def rows(run):
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.integration
 def test_rare_class_options_are_resolved_fitted_and_used(run, tiny_data):
     done = run(
         "loss.name=focal",
@@ -92,6 +93,7 @@ def test_averages_are_validated_and_kept_while_training_goes_on(run, tiny_data):
     assert found.landslide_iou == pytest.approx(best.meta["value"], abs=1e-6)
 
 
+@pytest.mark.integration
 def test_frozen_layers_keep_their_weights_and_statistics(run):
     keras.utils.set_random_seed(0)
     done = run(
