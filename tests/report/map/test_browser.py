@@ -285,14 +285,20 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("name", PLACES)
-def test_coordinates_below_the_pointer(tmp_path, name):
-    """Compared with the transform of the file and with pyproj."""
-    crs, transform = PLACES[name]
+@pytest.fixture(scope="module", params=PLACES)
+def place(request, tmp_path_factory):
+    """The name of a place and the page of a map of it."""
+    folder, (crs, transform) = tmp_path_factory.mktemp("a"), PLACES[request.param]
     values = np.zeros((60, 90), np.uint8)
-    raster(tmp_path / "map.tif", values, crs=crs, transform=transform)
-    one = MapDate(name="a", map=tmp_path / "map.tif")
-    page = write_map_page(tmp_path / "a.html", "A", [one])
+    raster(folder / "map.tif", values, crs=crs, transform=transform)
+    one = MapDate(name="a", map=folder / "map.tif")
+    return request.param, write_map_page(folder / "a.html", "A", [one])
+
+
+def test_coordinates_below_the_pointer(place):
+    """Compared with the transform of the file and with pyproj."""
+    name, page = place
+    crs, transform = PLACES[name]
     system = None
     if name not in ("mars", "site"):
         system = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
@@ -308,10 +314,8 @@ def test_coordinates_below_the_pointer(tmp_path, name):
             y = round(frame[1] + 1 + top + row * scale)
             browser.mouse("mouseMoved", x, y)
             browser.until(f"{element('of')}.textContent == 'Pointer'")
-            place = (
-                (x - frame[0] - 1 - left) / scale, (y - frame[1] - 1 - top) / scale
-            )  # fmt: skip
-            expected = transform @ place
+            at = (x - frame[0] - 1 - left) / scale, (y - frame[1] - 1 - top) / scale
+            expected = transform @ at
             text = browser.value(f"{element('where')}.textContent")
             digits = len(text.split(",")[0].partition(".")[2])
             found = [float(part) for part in text.split(",")]
@@ -328,19 +332,15 @@ def test_coordinates_below_the_pointer(tmp_path, name):
             true = system.transform(*expected)
             away = pyproj.Geod(ellps="WGS84").inv(longitude, latitude, *true)[2]
             cell = pyproj.Geod(ellps="WGS84").inv(
-                *true, *system.transform(*(transform @ (place[0] + 1, place[1])))
+                *true, *system.transform(*(transform @ (at[0] + 1, at[1])))
             )[2]
             assert away < 0.3 * cell  # of rounding; interpolation adds a twentieth
         assert browser.complaints() == []
 
 
-@pytest.mark.parametrize("name", PLACES)
-def test_the_north_arrow_points_north_and_the_bar_is_as_long_as_it_says(tmp_path, name):
+def test_the_north_arrow_points_north_and_the_bar_is_as_long_as_it_says(place):
+    name, page = place
     crs, transform = PLACES[name]
-    values = np.zeros((60, 90), np.uint8)
-    raster(tmp_path / "map.tif", values, crs=crs, transform=transform)
-    one = MapDate(name="a", map=tmp_path / "map.tif")
-    page = write_map_page(tmp_path / "a.html", "A", [one])
     with Chromium(page) as browser:
         if name == "site":
             assert browser.value(f"{element('north')}.hasAttribute('hidden')")
@@ -405,6 +405,25 @@ def test_paper_has_the_map_and_no_controls(page):
         assert browser.value(STATE) == before
         assert browser.call("Page.printToPDF")["data"]
         assert browser.complaints() == []
+
+
+# How far each part below the map lies from the end of the one above it.
+GAPS = """(parts => parts.slice(1).map((part, k) =>
+    part.getBoundingClientRect().top - parts[k].getBoundingClientRect().bottom))(
+    [...document.querySelectorAll('.frame, .map > aside, .map > section')].filter(
+        part => part.getBoundingClientRect().left ===
+            document.querySelector('.frame').getBoundingClientRect().left))"""
+
+
+@pytest.mark.parametrize("width", [320, 400, 1400, 2560])
+def test_no_space_is_left_empty_below_the_map(folder, page, width):
+    """The layers beside it may be longer than map and table."""
+    bare = write_map_page(folder / "bare.html", "A", [date(folder)], facts={"a": 1})
+    for path, parts in ((page, 3), (bare, 2)):
+        with Chromium(path, width=width) as browser:
+            gaps = browser.value(GAPS)
+            assert len(gaps) == parts - (width > 960)
+            assert all(0 < gap < 60 for gap in gaps), gaps
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
