@@ -220,6 +220,13 @@ def _check_inputs(inputs: Mapping[str, Tensor], metadata: ModelMetadata) -> None
 def _check_outputs(model: keras.Model, metadata: ModelMetadata) -> None:
     outputs = model.output
     if isinstance(outputs, Mapping):
+        if isinstance(metadata.temperature, float) and PROBABILITIES not in outputs:
+            raise ModelError(
+                f"the metadata of `{metadata.name}` have a temperature, and none of "
+                f"its outputs ({', '.join(f'`{name}`' for name in outputs)}) is called "
+                f"`{PROBABILITIES}` or `{MAIN}`: name the one that is calibrated so, "
+                "or leave the temperature out."
+            )
         return
     if isinstance(outputs, list | tuple) and len(outputs) != 1:
         raise ModelError(

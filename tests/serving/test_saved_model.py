@@ -144,6 +144,15 @@ def test_a_temperature_is_applied_to_probabilities_among_others(tmp_path):
     np.testing.assert_allclose(seen["scores"], scores, atol=1e-5)
 
 
+def test_a_temperature_without_probabilities_is_refused(tmp_path):
+    network = toy_model()
+    model = keras.Model(network.inputs, {"map": network.output})
+    metadata = toy_metadata(temperature=1.7)
+    with pytest.raises(ModelError, match=r"none of its outputs \(`map`\)"):
+        serving.export(model, tmp_path, metadata=metadata)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_classifier_may_have_a_size_of_its_own(tmp_path):
     image = keras.Input((32, 40, 3), name="image")
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(image))
