@@ -26,7 +26,8 @@ FOLDERS = {
     "landslide_tf/train": "train",
     "landslide_tf/saved_models": "saved_models",
 }
-BUILD_FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+BUILD_FILES = ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+SOURCE_URL = "https://forge.example/maps/landslide_tf/blob/v1"
 PUBLIC_NAMES = Path(__file__).parent / "public_names.txt"
 MAX_MODULE, MAX_FUNCTION = 400, 70
 
@@ -65,14 +66,18 @@ def source(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory, source) -> Path:
     out = tmp_path_factory.mktemp("wheel")
-    pip("wheel", "--no-deps", "--no-build-isolation", "-w", out, source)
+    wanted = ("wheel", "--no-deps", "--no-build-isolation", "-w", out, source)
+    pip(*wanted, SOURCE_URL=SOURCE_URL)
     (path,) = out.glob("*.whl")
     return path
 
 
-def pip(*arguments: str | Path) -> None:
+def pip(*arguments: str | Path, **environment: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300,
+        env=os.environ | environment,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 
@@ -119,6 +124,22 @@ def test_the_wheel_names_its_command_and_licence(wheel):
         assert b"landslide-tf = landslide_tf.cli.main:main" in archive.read(points)
         (metadata,) = (n for n in archive.namelist() if n.endswith("/METADATA"))
         assert b"License-File: LICENSE" in archive.read(metadata)
+
+
+def test_the_page_in_a_registry_has_links_that_leave_it(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith("/METADATA"))
+        page = archive.read(name).decode()
+    assert f"Project-URL: Source, {SOURCE_URL}" in page
+    picture = f"{SOURCE_URL.replace('/blob/', '/raw/')}/docs/gallery/scene.webp"
+    assert f"]({picture})" in page
+    assert "](https://torchgeo.readthedocs.io)" in page
+    targets = re.findall(r"\]\(([^)\s]+)\)", page)
+    assert [t for t in targets if not t.startswith("https://")] == []
+    below = {t for t in targets if t.startswith(SOURCE_URL)}
+    assert len(below) > 20
+    for target in below:
+        assert (ROOT / target.removeprefix(SOURCE_URL + "/").split("#")[0]).is_file()
 
 
 USE = """
