@@ -48,6 +48,8 @@ def doctor(data_dir: DataDir = None, manual_dir: ManualDir = None) -> None:
         found = [c for c in configs if any((built / name / c).glob(_BUILT))]
         rows[f"data set {name}"] = ", ".join(found) or "not built"
     table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(overflow="fold")  # a cut path is of no use
     for name, value in rows.items():
         table.add_row(name, str(value))
     Console(width=max(80, Console().width)).print(table)
