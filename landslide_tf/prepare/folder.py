@@ -64,7 +64,7 @@ class Prepared:
         recipe: The recipe.
         counts: Examples by split.
         report: What was found, left out and why, and class shares by split.
-        taken: A line on each vector file: which layer and field of it were taken.
+        taken: Lines on what was taken: layers and fields of vector files, and bands.
         advice: A line on what would make a better recipe, None where nothing is known.
 
     >>> from pathlib import Path

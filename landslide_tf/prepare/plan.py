@@ -30,10 +30,12 @@ from landslide_tf.prepare.pool import (
 )
 from landslide_tf.progress import with_progress
 from landslide_tf.raster.bands import COLOURS, known_bands
-from landslide_tf.raster.names import stem
+from landslide_tf.raster.names import short_name, stem
+from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.scaling import are_tagged
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.systems import ground_system
+from landslide_tf.raster.validity import alpha_bands
 from landslide_tf.raster.vector import Burner, Shapes, read_shapes
 
 Found = Mapping[str, tuple[Scene, Shapes | None]]
@@ -125,12 +127,34 @@ def _check_units(scenes: Sequence[Scene]) -> None:
 
 
 def taken_of(found: Found) -> tuple[str, ...]:
-    """Returns a line on each vector file: which layer and field of it were taken."""
-    labels = [scene.labels for scene, _ in found.values()]
+    """Returns lines on what was taken: layers and fields of vector files, and bands."""
+    scenes = [scene for scene, _ in found.values()]
+    labels = [scene.labels for scene in scenes]
     taken = [item.taken for item in labels if isinstance(item, Burner)]
-    taken += [scene.masks.taken for scene, _ in found.values() if scene.masks]
+    taken += [scene.masks.taken for scene in scenes if scene.masks]
     taken += [points.taken for _, points in found.values() if points is not None]
+    taken += [_channels_taken(scene) for scene in scenes]
     return tuple(dict.fromkeys(filter(None, taken)))
+
+
+def _channels_taken(scene: Scene) -> str:
+    """Returns a line on bands and factors; a fourth band of bytes is easily lost."""
+    several = len({band.path for band in scene.bands}) > 1
+    bands = [
+        f"{band.name}={short_name(band.path) if several else band.number}"
+        for band in scene.bands
+    ]
+    line = f"bands: {', '.join(bands)}; factors: {', '.join(scene.factors) or 'none'}"
+    if several:
+        return line
+    with open_raster(scene.bands[0].path, "image") as dataset:
+        alpha = set(alpha_bands(dataset)) - {band.number for band in scene.bands}
+    for number in sorted(alpha):
+        line += (
+            f"; band {number} is read as transparency (alpha): if it is near infrared, "
+            f"give `--bands {','.join(bands)},nir={number}`"
+        )
+    return line
 
 
 def _channels(

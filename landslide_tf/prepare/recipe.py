@@ -103,7 +103,7 @@ def advice() -> str | None:
         return None
     return (
         f"the network starts from scratch: `{INSTALL}` lets its encoder start from "
-        "ImageNet, which few polygons need more; prepare again after it"
+        "ImageNet, which helps most with few polygons; prepare again after it"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import tensorflow_datasets as tfds
+from rasterio.enums import ColorInterp
 
 from landslide_tf.datasets.landslide_scenes.tiles import Tile, grid_tiles
 from landslide_tf.errors import DataError
@@ -23,7 +24,7 @@ from landslide_tf.prepare import (
     prepare,
     superpixel_patches,
 )
-from landslide_tf.prepare.plan import find_inputs
+from landslide_tf.prepare.plan import find_inputs, taken_of
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelOptions
@@ -317,6 +318,19 @@ def test_several_scenes_share_one_dem_and_keep_their_names(tmp_path):
     assert dem.exists()
     assert made.report["scenes"] == [f"s{k}" for k in range(6)]
     assert dict(made.counts) == {"train": 16, "validation": 4, "test": 4}
+
+
+def test_the_bands_that_are_taken_are_named(tmp_path):
+    """GDAL takes a fourth band of bytes without a name for transparency."""
+    files.write_scene(tmp_path, size=(40, 40), bands=4)
+    with rasterio.open(tmp_path / "image.tif", "r+") as dataset:
+        dataset.colorinterp = [ColorInterp[name] for name in (*RGB, "alpha")]
+    found = find_inputs([inputs(tmp_path)], Options(tile=16))
+    assert taken_of(found)[-1] == (
+        "bands: red=1, green=2, blue=3; factors: slope, aspect; band 4 is read as "
+        "transparency (alpha): if it is near infrared, give "
+        "`--bands red=1,green=2,blue=3,nir=4`"
+    )
 
 
 def test_a_scene_of_an_empty_inventory_shows_background(tmp_path):
