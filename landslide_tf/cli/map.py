@@ -246,7 +246,7 @@ def _print(made: MapSummary, pages: Sequence[Path]) -> None:
         f"{made.pixels} pixels, {made.valid} with data, {share:.2%} of them "
         + made.mapped
         + ("" if made.objects is None else f", {made.objects} polygons")
-        + f"; windows of {made.window} pixels{known}, {made.overlap} shared"
+        + f"; windows of {made.window} pixels{known}, overlapping by {made.overlap}"
         + (f"; resumed after {made.resumed} strips" if made.resumed else "")
     )
     for path in (*filter(Path.exists, made.files), *pages):

@@ -39,7 +39,7 @@ def test_a_scene_becomes_rasters_and_polygons(command, scene, tmp_path):
         "map", MODEL, *arguments, "--out", out, *more, "--window", 64, "--overlap", 16
     )
     assert code == 0, err
-    assert "windows of 64 pixels (training: 96), 16 shared" in text
+    assert "windows of 64 pixels (training: 96), overlapping by 16" in text
     assert "5400 pixels, 5400 with data" in text and str(tmp_path / "map.qml") in text
     with rasterio.open(out) as dataset, rasterio.open(scene / "image.tif") as image:
         classes = dataset.read(1)
@@ -50,7 +50,7 @@ def test_a_scene_becomes_rasters_and_polygons(command, scene, tmp_path):
     assert "slope_mean_deg" in meta["fields"]
     code, text, _ = command("map", saved_models.path(MODEL), *arguments, "--out", out)
     assert code == 0  # the same, by its folder
-    assert "windows of 96 pixels (training: 96), 32 shared" in text
+    assert "windows of 96 pixels (training: 96), overlapping by 32" in text
 
 
 @pytest.mark.integration

