@@ -6,21 +6,9 @@ import pytest
 
 from landslide_tf.train import RunFolder, Session, adapt_recipe, load_recipe, train
 from landslide_tf.train.run.checkpoint import load_newest
+from tests.train.short_runs import FEW, SMALL, options
 
 DATA = "synthetic_landslides/tiny"
-SMALL = [
-    "data.train=train[:8]",
-    "data.validation=validation[:4]",
-    "data.test=test[:4]",
-    "model={name: basic_fcn, arguments: {width: 0.0625}}",
-    "training={epochs: 1, batch_size: 4, patch: 32, deterministic: false}",
-]
-FEW = (
-    "--set=training.deterministic=false",
-    "--set=training.epochs=1",
-    "--set=training.batch_size=4",
-    "--set=adaptation.filters=2",
-)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Epoch 1 predicts no landslide")
 
@@ -37,7 +25,7 @@ def test_a_run_adapts_and_stays_the_same_kind_of_run(command, run, tiny_data, tm
     code, text, err = command(
         *("adapt", run.path, "--target", f"{DATA}:validation[:6]", "--out", out),
         *("--recipe", "ada_net_visible", "--aux-layer", "fc7_dropout"),
-        *("--data-dir", tiny_data, *FEW),
+        *("--data-dir", tiny_data, *options(FEW)),
     )
     assert code == 0, err
     assert f"next: landslide-tf evaluate {out} --data {DATA}:test" in text

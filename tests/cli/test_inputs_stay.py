@@ -24,6 +24,7 @@ from tests.datasets import scene_files
 from tests.mapping import transparent
 from tests.train.continual.regions_recipe import write_recipe, write_region
 from tests.train.evidential.branch_folders import RECIPE, Data
+from tests.train.short_runs import SMALL
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Epoch 1 predicts no landslide"),
@@ -36,13 +37,6 @@ pytestmark = [
 ]
 
 DATA = "synthetic_landslides/tiny"
-SMALL = [
-    "data.train=train[:8]",
-    "data.validation=validation[:4]",
-    "data.test=test[:4]",
-    "model={name: basic_fcn, arguments: {width: 0.0625}}",
-    "training={epochs: 1, batch_size: 4, patch: 32, deterministic: false}",
-]
 QUICK = ("--set=training.deterministic=false", "--set=training.epochs=1")
 GRID = """
 description: one row

@@ -10,6 +10,7 @@ from landslide_tf.train import RunFolder
 from tests.datasets import scene_files as files
 from tests.train.continual.regions_recipe import write_recipe, write_region
 from tests.train.evidential.branch_folders import Data
+from tests.train.short_runs import FEW, SMALL, options
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Epoch 1 predicts no landslide"),
@@ -17,13 +18,6 @@ pytestmark = [
     pytest.mark.filterwarnings("default:.*has no value:UserWarning"),
 ]
 
-SMALL = (
-    "--set=data.train=train[:8]",
-    "--set=data.validation=validation[:4]",
-    "--set=data.test=test[:4]",
-    "--set=model={name: basic_fcn, arguments: {width: 0.0625}}",
-    "--set=training={epochs: 1, batch_size: 4, patch: 32, deterministic: false}",
-)
 QUICK = ("--set=training.deterministic=false", "--set=training.epochs=1")
 
 
@@ -56,8 +50,8 @@ def prepared(shell, tmp_path):
 
 @pytest.mark.slow  # `test_prepare.py` trains and evaluates as the guide says
 def test_from_a_scene_to_its_evaluation(shell, prepared):
-    (evaluate,) = shell(*prepared, *QUICK, "--out", "my run")
-    assert evaluate[:2] == ["evaluate", "my run"]
+    (evaluate,) = shell(*prepared, *QUICK)
+    assert evaluate[:2] == ["evaluate", "runs/my set"]
     assert shell(*evaluate) == []
 
 
@@ -74,7 +68,9 @@ def test_a_prepared_set_is_found_by_its_folder_alone(command, prepared, tmp_path
 @pytest.mark.slow
 def test_from_a_recipe_to_what_is_made_of_its_run(shell, tiny_data):
     data = ("--data-dir", tiny_data)
-    (evaluate,) = shell("train", "rae_d_synthetic", *SMALL, *data, "--no-report")
+    (evaluate,) = shell(
+        "train", "rae_d_synthetic", *options(SMALL), *data, "--no-report"
+    )
     assert shell(*evaluate, "--pictures=0") == []
     run, target = evaluate[1], "synthetic_landslides/tiny"
     (evaluate,) = shell(
@@ -84,8 +80,8 @@ def test_from_a_recipe_to_what_is_made_of_its_run(shell, tiny_data):
     assert evaluate[1] == "fine/samples-1" and shell(*evaluate, "--pictures=0") == []
     (evaluate,) = shell(
         *("adapt", run, "--target", f"{target}:validation[:6]", *data, "--out", "to"),
-        *("--recipe", "ada_net_visible", "--aux-layer", "fc7_dropout", *QUICK),
-        *("--set=training.batch_size=4", "--set=adaptation.filters=2"),
+        *("--recipe", "ada_net_visible", "--aux-layer", "fc7_dropout"),
+        *options(FEW),
     )
     assert evaluate[1] == "to" and "--data" in evaluate
     assert shell(*evaluate, "--pictures=0") == []
@@ -101,7 +97,7 @@ def test_from_a_recipe_to_what_is_made_of_its_run(shell, tiny_data):
 @pytest.mark.slow
 def test_the_recipe_that_a_search_finds(shell, tiny_data):
     (train,) = shell(
-        *("tune", "rae_d_synthetic", *SMALL, "--data-dir", tiny_data),
+        *("tune", "rae_d_synthetic", *options(SMALL), "--data-dir", tiny_data),
         *("--trials", 1, "--out", "search"),
     )
     assert train[:2] == ["train", "search/best.yaml"]

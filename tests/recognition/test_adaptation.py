@@ -11,20 +11,7 @@ from landslide_tf.mapping import SceneFiles
 from landslide_tf.pipelines import read_arrays
 from landslide_tf.recognition.adaptation import adapt_to_images
 from landslide_tf.train import RunFolder, Session, load_recipe, train
-
-SMALL = [
-    "data.train=train[:8]",
-    "data.validation=validation[:4]",
-    "data.test=test[:4]",
-    "model={name: basic_fcn, arguments: {width: 0.0625}}",
-    "training={epochs: 1, batch_size: 4, patch: 32, deterministic: false}",
-]
-FEW = [
-    "training.deterministic=false",
-    "training.epochs=1",
-    "training.batch_size=4",
-    "adaptation.filters=2",
-]
+from tests.train.short_runs import FEW, SMALL
 
 pytestmark = pytest.mark.filterwarnings("ignore:Epoch 1 predicts no landslide")
 
