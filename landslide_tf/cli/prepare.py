@@ -220,12 +220,15 @@ def _masks(
 
 
 def _show(made: Prepared) -> None:
+    from landslide_tf.raster.labels import LANDSLIDE
+
     report = made.report
     for line in made.taken:
         typer.echo(line)
     for split, number in made.counts.items():
         shares = report[split]["class_shares"].items()
-        listed = ", ".join(f"{name} {share:.2%}" for name, share in shares)
+        named = {LANDSLIDE: made.landslide}
+        listed = ", ".join(f"{named.get(n, n)} {share:.2%}" for n, share in shares)
         typer.echo(f"{split}: {number} tiles ({listed} of labelled pixels)")
     typer.echo(
         f"left out: {report['tiles_without_label']} tiles without a label, "

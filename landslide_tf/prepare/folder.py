@@ -33,7 +33,7 @@ from landslide_tf.datasets.landslide_scenes.tiles import Tile
 from landslide_tf.files import atomic_folder, sha256
 from landslide_tf.outputs import check_own_folder
 from landslide_tf.prepare.inputs import Inputs, Options
-from landslide_tf.prepare.plan import find_inputs, make_plan, taken_of
+from landslide_tf.prepare.plan import find_inputs, landslide_name, make_plan, taken_of
 from landslide_tf.prepare.recipe import advice, make_recipe
 from landslide_tf.raster.antimeridian import cut_at_antimeridian, polygons_of
 from landslide_tf.raster.grid import mean_cell
@@ -43,7 +43,6 @@ from landslide_tf.raster.reprojection import reprojected
 from landslide_tf.raster.scene import Scene
 from landslide_tf.raster.scene_reader import SceneReader
 from landslide_tf.raster.systems import LONLAT, ground_system, system_of
-from landslide_tf.raster.vector import Burner
 from landslide_tf.terrain import Grid
 
 RECIPE, GROUND, MADE_OF = "recipe.yaml", "ground", "prepared.json"
@@ -64,6 +63,7 @@ class Prepared:
         recipe: The recipe.
         counts: Examples by split.
         report: What was found, left out and why, and class shares by split.
+        landslide: What the labels call the landslide class.
         taken: Lines on what was taken: layers and fields of vector files, and bands.
         advice: A line on what would make a better recipe, None where nothing is known.
 
@@ -73,7 +73,7 @@ class Prepared:
     >>> recipe = folder / "recipe.yaml"
     >>> made = Prepared(folder, folder / "data", recipe, {"train": 9}, {})
     >>> made.train_command
-    'landslide-tf train prepared/recipe.yaml --data-dir prepared'
+    'landslide-tf train prepared/recipe.yaml --data-dir prepared --out runs/prepared'
     """
 
     folder: Path
@@ -81,21 +81,16 @@ class Prepared:
     recipe: Path
     counts: Mapping[str, int]
     report: Mapping[str, Any]
+    landslide: str = LANDSLIDE
     taken: tuple[str, ...] = ()
     advice: str | None = None
 
     @property
     def train_command(self) -> str:
-        """The command that trains on it."""
-        return shlex.join(
-            [
-                "landslide-tf",
-                "train",
-                str(self.recipe),
-                "--data-dir",
-                str(self.folder),
-            ]
-        )
+        """The command that trains on it, into a run of the folder's name."""
+        run = Path("runs", self.folder.absolute().name)
+        words = ["train", self.recipe, "--data-dir", self.folder, "--out", run]
+        return shlex.join(map(str, ["landslide-tf", *words]))
 
 
 # TFDS, which brings no hints, takes the argument away.
@@ -174,6 +169,7 @@ def prepare(
     ):
         plan = make_plan(found, options)
         first = next(iter(plan.scenes.values()))
+        name = landslide_name(plan.scenes.values(), options)
         dtype = _dtype(plan.scenes.values())
         config = landslide_scenes.Config(
             name=PREPARED,
@@ -182,7 +178,7 @@ def prepare(
             dtype=dtype,
             factors=first.factors,
             classes=options.labels.classes,
-            landslide_name=_landslide_name(plan, options),
+            landslide_name=name,
             size=options.tile,
             stride=options.tile,
             licence=options.licence,
@@ -214,6 +210,7 @@ def prepare(
         folder / RECIPE,
         counts,
         report,
+        name or LANDSLIDE,
         taken_of(found),
         advice(),
     )
@@ -257,13 +254,6 @@ def _dtype(scenes: Iterable[Scene]) -> str:
             found.append(reader.dtype)
     dtype = np.result_type(*found)
     return str(dtype) if dtype in (np.uint8, np.uint16) else "float32"
-
-
-def _landslide_name(plan: Plan, options: Options) -> str | None:
-    """Returns what polygons call the landslide; values of rasters are no names."""
-    drawn = any(isinstance(scene.labels, Burner) for scene in plan.scenes.values())
-    named = drawn and options.labels.positive not in ((), (LANDSLIDE,))
-    return " or ".join(options.labels.positive) if named else None
 
 
 def _common_cell(scenes: Iterable[Scene]) -> float | None:

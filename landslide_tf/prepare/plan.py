@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from landslide_tf.prepare.pool import (
 )
 from landslide_tf.progress import with_progress
 from landslide_tf.raster.bands import COLOURS, known_bands
+from landslide_tf.raster.labels import LANDSLIDE
 from landslide_tf.raster.names import short_name, stem
 from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.scaling import are_tagged
@@ -256,7 +257,8 @@ def _plan(found: Found, options: Options) -> Plan:
             "choose smaller tiles or cut by grid."
         )
     parts.tiles["train"] = sampled(training, options.sampling, options.seed)
-    _check_landslides(parts.tiles, options)
+    name = landslide_name(scenes.values(), options)
+    _check_landslides(parts.tiles, options.labels.landslide, name)
     report: dict[str, Any] = {
         "scenes": sorted(scenes),
         **parts.report,
@@ -268,9 +270,23 @@ def _plan(found: Found, options: Options) -> Plan:
     return Plan(scenes, parts.tiles, report, ranges_of(surveys))
 
 
-def _check_landslides(parts: Mapping[str, Sequence[Tile]], options: Options) -> None:
+def landslide_name(scenes: Iterable[Scene], options: Options) -> str | None:
+    """Returns what polygons call the landslide, if otherwise.
+
+    Args:
+        scenes: Scenes with their labels; values of rasters are no names.
+        options: What the user asked for.
+    """
+    drawn = any(isinstance(scene.labels, Burner) for scene in scenes)
+    named = drawn and options.labels.positive not in ((), (LANDSLIDE,))
+    return " or ".join(options.labels.positive) if named else None
+
+
+def _check_landslides(
+    parts: Mapping[str, Sequence[Tile]], landslide: int, name: str | None
+) -> None:
     """Refuses training tiles without landslide; warns of others without."""
-    landslide = options.labels.landslide
+    wanted = "landslides" if name is None else f"polygons of `{name}`"
     lacking = [
         split
         for split in SPLITS
@@ -278,18 +294,18 @@ def _check_landslides(parts: Mapping[str, Sequence[Tile]], options: Options) -> 
     ]
     if lacking == list(SPLITS):
         raise DataError(
-            "Expected landslides where the images have pixels, received none in any "
+            f"Expected {wanted} where the images have pixels, received none in any "
             "tile: check what the labels hold and name the landslide's class or value "
             "with `--positive`."
         )
     if "train" in lacking:
         raise TileSizeError(
-            f"Expected landslides among the {len(parts['train'])} training tiles, "
+            f"Expected {wanted} among the {len(parts['train'])} training tiles, "
             "received none; choose smaller tiles, cut by grid, or label more."
         )
     if lacking:
         warnings.warn(
-            f"There are no landslides among the {' and '.join(lacking)} tiles: scores "
+            f"There are no {wanted} among the {' and '.join(lacking)} tiles: scores "
             "on them say nothing; choose smaller tiles or give more scenes.",
             stacklevel=2,
         )

