@@ -121,6 +121,13 @@ class LandslideBuilder(
                     example["mask"] = example["mask"][..., None]
                 yield example["id"], example
 
+    def is_prepared(self) -> bool:
+        """Returns whether the data set is built, and warns where a build is not whole.
+
+        TFDS warns of a folder without `dataset_info.json` where there is no folder.
+        """
+        return self.data_path.exists() and super().is_prepared()
+
     def download_and_prepare(
         self,
         *,

@@ -1,6 +1,8 @@
 """What `landslide_tf.datasets` offers as a whole."""
 
+import pytest
 import tensorflow_datasets as tfds
+from absl import logging
 
 from landslide_tf import datasets
 from landslide_tf.datasets.cas_landslide.subsets import SUBSETS
@@ -68,3 +70,21 @@ def test_every_configuration_can_be_named_to_tfds(tmp_path):
 def test_public_names_exist():
     for name in datasets.__all__:
         assert hasattr(datasets, name)
+
+
+@pytest.fixture
+def warnings_logged(caplog):
+    """What TFDS logs, also after a command of ours was run in this process."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.WARNING)
+    yield caplog
+    logging.set_verbosity(before)
+
+
+def test_a_set_that_is_not_built_is_no_broken_one(tmp_path, warnings_logged):
+    builder = tfds.builder("synthetic_landslides/tiny", data_dir=tmp_path)
+    assert not builder.is_prepared()
+    assert warnings_logged.text == ""
+    builder.data_path.mkdir(parents=True)
+    assert not builder.is_prepared()
+    assert "has no dataset_info.json" in warnings_logged.text
