@@ -155,7 +155,7 @@ class ModelMetadata(_Strict):
             raise RunError(f"`{path}` does not exist: not a run or an export folder.")
         try:
             return cls.model_validate(_upgraded(json.loads(path.read_text())))
-        except (json.JSONDecodeError, ValidationError) as error:
+        except ValueError as error:  # no text, no JSON, or other keys
             first = str(error).splitlines()
             raise RunError(f"`{path}` is not a valid model.json: {first[0]}") from error
 

@@ -57,6 +57,13 @@ def test_version_1_gives_the_factor_of_a_band_as_a_number(tmp_path):
     assert {name: stored[name] for name in same} == {n: VERSION_1[n] for n in same}
 
 
+def test_a_file_that_is_no_text_is_one_line(tmp_path):
+    path = tmp_path / "mine.keras"
+    path.write_bytes(b"PK\3\4\xa1")
+    with pytest.raises(RunError, match=r"is not a valid model\.json: 'utf-8'"):
+        ModelMetadata.read(path)
+
+
 def test_what_is_written_is_read_again_as_it_was(tmp_path):
     found = ModelMetadata.read(write(tmp_path, VERSION_1))
     assert json.loads(found.write(tmp_path).read_text())["schema_version"] == 2

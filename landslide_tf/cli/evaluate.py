@@ -11,7 +11,7 @@ from landslide_tf.cli import options, reporting
 from landslide_tf.cli.model_files import (
     Metadata,
     Model,
-    Runtime,
+    RuntimeOption,
     check_runtime,
     load_member,
 )
@@ -50,7 +50,7 @@ def evaluate(
     permute: Permute = None,
     tta: options.TTA = False,
     metadata: Metadata = None,
-    runtime: Runtime = None,
+    runtime: RuntimeOption = None,
     out: Out = None,
     overwrite: options.Overwrite = False,
     pictures: Pictures = 6,

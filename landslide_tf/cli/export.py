@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from landslide_tf.cli import options
 from landslide_tf.errors import ModelError
+from landslide_tf.formats import Format, Precision
 
 if TYPE_CHECKING:
     from landslide_tf.train import RunFolder, Session
@@ -64,15 +65,15 @@ Kit = Annotated[
         "Compose and Kubernetes files, warm-up requests."
     ),
 ]
-Format = Annotated[
-    Literal["saved_model", "onnx", "openvino", "litert", "deepness", "weights"],
+FormatOption = Annotated[
+    Format,
     typer.Option(
         help="File format: SavedModel for TensorFlow Serving, another runtime's, or "
         "Keras weights."
     ),
 ]
-Precision = Annotated[
-    Literal["float32", "float16", "bfloat16", "int8"],
+PrecisionOption = Annotated[
+    Precision,
     typer.Option(
         help="Precision of the numbers in files of another format; lower is smaller."
     ),
@@ -106,8 +107,8 @@ def export(
     max_pixels: MaxPixels = None,
     warm_up: WarmUp = 512,
     kit: Kit = None,
-    format: Format = "saved_model",
-    precision: Precision = "float32",
+    format: FormatOption = "saved_model",
+    precision: PrecisionOption = "float32",
     size: Size = None,
     calibrate: Calibrate = None,
     arrays: options.Arrays = None,
@@ -116,6 +117,9 @@ def export(
 ) -> None:
     """Export a run as a numbered version: a SavedModel, or another format.
 
+    A Keras model of your own is exported in Python:
+    `landslide_tf.serving.export(keras.saving.load_model("mine.keras"), "models/mine")`
+
     Example: landslide-tf export runs/a --out models/landslides
     """
     from landslide_tf.serving import MAX_PIXELS, check_export, check_kit, write_kit
@@ -123,6 +127,11 @@ def export(
     from landslide_tf.serving.conversion import check_format
     from landslide_tf.train import RunFolder
 
+    if run.is_file():
+        raise ModelError(
+            f"`{run}` is a file, not a run folder: a Keras model of your own is "
+            "exported in Python, by `landslide_tf.serving.export`."
+        )
     folder = RunFolder(run)
     metadata = folder.read_metadata()
     session = options.session(data_dir, manual_dir, arrays)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from landslide_tf.cli import map_report
 from landslide_tf.cli import options as shared
-from landslide_tf.cli.model_files import Metadata, Models, Runtime, load_member
+from landslide_tf.cli.model_files import Metadata, Models, RuntimeOption, load_member
 from landslide_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def map_scene(
     allow_no_crs: AllowNoCrs = False,
     strict: Strict = False,
     metadata: Metadata = None,
-    runtime: Runtime = None,
+    runtime: RuntimeOption = None,
     region: Region = None,
     regions: shared.Regions = None,
     overwrite: shared.Overwrite = False,

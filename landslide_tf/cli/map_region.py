@@ -18,9 +18,10 @@ from rich.progress import (
 
 from landslide_tf.cli import map as of_map
 from landslide_tf.cli import options as shared
-from landslide_tf.cli.model_files import Metadata, Models, Runtime, load_member
+from landslide_tf.cli.model_files import Metadata, Models, RuntimeOption, load_member
 
 if TYPE_CHECKING:
+    from landslide_tf.formats import Runtime
     from landslide_tf.mapping import Member
     from landslide_tf.region import Region, RegionJob, RegionScene
     from landslide_tf.region.region import Engine
@@ -137,7 +138,7 @@ def map_region(
     dem_nodata: shared.DemNodata = None,
     strict: of_map.Strict = False,
     metadata: Metadata = None,
-    runtime: Runtime = None,
+    runtime: RuntimeOption = None,
     region: of_map.Region = None,
     overwrite: shared.Overwrite = False,
 ) -> None:
@@ -194,7 +195,7 @@ def load_members(
     names: tuple[str, ...],
     metadata: Path | None,
     region: str | None,
-    runtime: Runtime,
+    runtime: Runtime | None,
 ) -> list[Member]:
     """Loads the models of a region, in whatever process."""
     return [load_member(name, metadata, region, runtime) for name in names]

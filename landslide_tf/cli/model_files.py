@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from landslide_tf.errors import ModelError, RunError, did_you_mean
+from landslide_tf.formats import Runtime
 
 if TYPE_CHECKING:
     from landslide_tf.mapping import Member
@@ -21,9 +22,8 @@ _HELP = (
 
 Model = Annotated[str, typer.Argument(help=_HELP)]
 Models = Annotated[list[str], typer.Argument(metavar="MODEL", help=_HELP)]
-_Runtime = Literal["onnxruntime", "openvino", "litert"]
-Runtime = Annotated[
-    _Runtime | None,
+RuntimeOption = Annotated[
+    Runtime | None,
     typer.Option(
         metavar="NAME",
         help="Runtime of an .onnx file: onnxruntime or openvino.",
@@ -45,7 +45,7 @@ def load_member(
     name: str,
     metadata: Path | None = None,
     region: str | None = None,
-    runtime: _Runtime | None = None,
+    runtime: Runtime | None = None,
 ) -> Member:
     """Loads what a command calls MODEL.
 
@@ -88,15 +88,13 @@ def load_member(
     return _exported_member(saved_models.path(name), region, runtime)
 
 
-def check_runtime(name: str, runtime: _Runtime | None, by: str = "Keras") -> None:
+def check_runtime(name: str, runtime: Runtime | None, by: str = "Keras") -> None:
     """Refuses a runtime for a model that something else runs."""
     if runtime is not None:
         raise RunError(f"`{name}` is run by {by}: leave out `--runtime`.")
 
 
-def _exported_member(
-    path: Path, region: str | None, runtime: _Runtime | None
-) -> Member:
+def _exported_member(path: Path, region: str | None, runtime: Runtime | None) -> Member:
     from landslide_tf.metadata import FILE_NAME, ModelMetadata
     from landslide_tf.serving.served_model import version_folder
     from landslide_tf.serving.versions import WEIGHTS_FILE
@@ -139,9 +137,7 @@ def _keras_member(path: Path, metadata: Path | None, region: str | None) -> Memb
     return Member(prediction_function(network), known, identity)
 
 
-def _served_member(
-    folder: Path, region: str | None, runtime: _Runtime | None
-) -> Member:
+def _served_member(folder: Path, region: str | None, runtime: Runtime | None) -> Member:
     from landslide_tf import serving
     from landslide_tf.mapping import Member
 

@@ -11,34 +11,33 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from landslide_tf.array_types import FloatArray, IntArray, Tensor
 from landslide_tf.errors import ModelError, first_line
+from landslide_tf.formats import OtherFormat, Precision
 from landslide_tf.metadata import ModelMetadata
 
 if TYPE_CHECKING:
     import onnx
     import tensorflow as tf
 
-Format = Literal["onnx", "openvino", "litert", "deepness"]
-Precision = Literal["float32", "float16", "bfloat16", "int8"]
 Arrays = Mapping[str, FloatArray | IntArray]
 
-FILES: dict[Format, str] = {
+FILES: dict[OtherFormat, str] = {
     "onnx": "model.onnx",
     "openvino": "model.xml",
     "litert": "model.tflite",
     "deepness": "deepness.onnx",  # of the QGIS plug-in, with inputs of its own
 }
-PRECISIONS: dict[Format, tuple[Precision, ...]] = {
+PRECISIONS: dict[OtherFormat, tuple[Precision, ...]] = {
     "onnx": ("float32", "float16", "int8"),
     "openvino": ("float32", "float16", "bfloat16", "int8"),
     "litert": ("float32", "float16", "int8"),
     "deepness": ("float32", "float16", "int8"),
 }
 # What each format is written with, by the name of its extra.
-_NEEDED: dict[Format, tuple[str, ...]] = {
+_NEEDED: dict[OtherFormat, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxruntime", "tf2onnx"),
     "openvino": ("openvino", "onnx", "onnxruntime", "tf2onnx"),
     "litert": ("ai_edge_litert",),
@@ -51,7 +50,7 @@ _OPSET = 18  # the newest that the converter writes
 _SIGNATURE = "serving_default"
 
 
-def check_format(format: Format, precision: Precision) -> None:
+def check_format(format: OtherFormat, precision: Precision) -> None:
     """Refuses a format that cannot be written here, or not in a precision.
 
     Args:
@@ -83,7 +82,7 @@ def check_format(format: Format, precision: Precision) -> None:
 def convert(
     serve: tf.types.experimental.PolymorphicFunction,
     folder: Path,
-    format: Format,
+    format: OtherFormat,
     precision: Precision = "float32",
     calibration: Sequence[Arrays] = (),
 ) -> Path:
@@ -133,7 +132,7 @@ def reason(error: BaseException) -> str:
 def _write(
     serve: tf.types.experimental.PolymorphicFunction,
     target: Path,
-    format: Format,
+    format: OtherFormat,
     precision: Precision,
     calibration: Sequence[Arrays],
 ) -> None:

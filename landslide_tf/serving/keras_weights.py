@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from landslide_tf.errors import ModelError, RunError
+from landslide_tf.formats import Precision
 from landslide_tf.serving.assets import write_descriptions
-from landslide_tf.serving.conversion import Arrays, Precision
+from landslide_tf.serving.conversion import Arrays
 from landslide_tf.serving.network import Network
 from landslide_tf.serving.verification import compiled_outputs
 from landslide_tf.serving.versions import WEIGHTS_FILE

@@ -10,11 +10,10 @@ import numpy as np
 
 from landslide_tf.array_types import FloatArray, IntArray, Tensor
 from landslide_tf.errors import ModelError, RunError
+from landslide_tf.formats import OtherFormat, Precision
 from landslide_tf.serving.assets import write_descriptions
 from landslide_tf.serving.conversion import (
     Arrays,
-    Format,
-    Precision,
     add_deepness_entries,
     check_format,
     convert,
@@ -36,7 +35,7 @@ _TILE = 512  # of the plug-in, where the training's is not known
 
 def check_portable(
     network: Network,
-    format: Format,
+    format: OtherFormat,
     precision: Precision,
     size: tuple[int, int] | None,
     calibration: Sequence[Arrays],
@@ -78,7 +77,7 @@ def check_portable(
 
 
 def _size_of_graph(
-    network: Network, format: Format, size: tuple[int, int] | None
+    network: Network, format: OtherFormat, size: tuple[int, int] | None
 ) -> tuple[int, int] | None:
     """Returns height and width of the graph that is written, None for any size.
 
@@ -111,7 +110,7 @@ def _size_of_graph(
 def write_portable(
     network: Network,
     folder: Path,
-    format: Format,
+    format: OtherFormat,
     precision: Precision = "float32",
     size: tuple[int, int] | None = None,
     calibration: Sequence[Arrays] = (),

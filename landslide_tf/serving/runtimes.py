@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_tf.errors import ModelError, RunError
+from landslide_tf.formats import Runtime
 from landslide_tf.metadata import FILE_NAME, ModelMetadata
 from landslide_tf.serving.conversion import ARITHMETIC, FILES, reason
 
-Runtime = Literal["onnxruntime", "openvino", "litert"]
 Shape = tuple[int | None, ...]
 Specs = Mapping[str, tuple[Shape | None, np.dtype[Any]]]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from landslide_tf.errors import ModelError, RunError, first_line
 from landslide_tf.files import atomic_folder, remove_leftovers
+from landslide_tf.formats import Format, Precision
 from landslide_tf.metadata import ModelMetadata, describe
 from landslide_tf.serving.assets import write_assets
-from landslide_tf.serving.conversion import Arrays, Format, Precision
+from landslide_tf.serving.conversion import Arrays
 from landslide_tf.serving.keras_weights import check_weights, write_weights
 from landslide_tf.serving.network import Network
 from landslide_tf.serving.portable import check_portable, write_portable
@@ -40,7 +41,7 @@ def export(
     warm_up: int | None = 512,
     signatures: Iterable[str] | None = None,
     max_pixels: int | None = MAX_PIXELS,
-    format: Literal["saved_model", "weights"] | Format = "saved_model",
+    format: Format = "saved_model",
     precision: Precision = "float32",
     size: tuple[int, int] | None = None,
     calibration: Sequence[Arrays] = (),

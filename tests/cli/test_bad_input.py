@@ -131,6 +131,14 @@ def test_a_harmed_run(command, run, tmp_path, tiny_data, name, content):
     assert RunFolder(run.path).read_metadata().builder == "rae_d"
 
 
+def test_a_model_of_ones_own_is_no_run(command, tmp_path):
+    model, out = tmp_path / "mine.keras", tmp_path / "export"
+    model.write_bytes(b"PK\3\4\xa1")
+    message = "exported in Python, by `landslide_tf.serving.export`"
+    command.refuses("export", model, "--out", out, message=message)
+    assert not out.exists()
+
+
 @pytest.mark.integration
 def test_options_for_other_models_and_formats(command, run, tmp_path):
     message = "is run by Keras: leave out `--runtime`"
