@@ -166,16 +166,11 @@ def read_entry(mapped: MappedScene, settings: Settings) -> tuple[Scene, Landslid
     scene = _digest(
         name, str(mapped.date), system.to_wkt(), *grid.transform, *grid.shape
     )
-    region = tags.get("REGION", "")
-    if mapped.region is not None:
-        region = region_name(mapped.region)
-    if mapped.regions is not None:
-        region = region_of(mapped.regions, mapped.region_field, ground, grid)
     cell = mean_cell(grid)
     shared: dict[str, Value] = {
         "date_min": None if mapped.before is None else str(mapped.before),
         "date_max": str(mapped.date),
-        "region": region,
+        "region": _region(mapped, tags, ground, grid),
         "method": _method(tags),
         "model": model,
         "model_version": version,
@@ -213,6 +208,17 @@ def read_entry(mapped: MappedScene, settings: Settings) -> tuple[Scene, Landslid
     moved = cut_at_antimeridian(reprojected(geometries, system, lonlat))
     shapes = np.array([multi_polygon(shape) for shape in moved], object)
     return Scene(facts, outline), Landslides(shapes, columns)
+
+
+def _region(
+    mapped: MappedScene, tags: Mapping[str, str], ground: Geometries, grid: Grid
+) -> str:
+    """Returns the region by a file of regions, by its name, or as the map says."""
+    if mapped.regions is not None:
+        return region_of(mapped.regions, mapped.region_field, ground, grid)
+    if mapped.region is not None:
+        return region_name(mapped.region)
+    return tags.get("REGION", "")
 
 
 def _image(tags: Mapping[str, str], path: Path) -> str:

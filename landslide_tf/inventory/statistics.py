@@ -6,12 +6,13 @@ import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyproj
 import shapely
 
+from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.inventory.schema import SYSTEM, Landslides, Query, Scene
 from landslide_tf.objects import (
@@ -224,21 +225,12 @@ def inventory_statistics(
         law = fit_power_law(areas, bootstrap=bootstrap, seed=seed)
     with contextlib.suppress(DataError):
         gamma = fit_inverse_gamma(areas, bootstrap=bootstrap, seed=seed)
-    magnitude, error = None, math.nan
+    known = _Magnitude(None, math.nan, math.nan, math.nan)
     if cutoff is not None and beta is not None:
-        magnitude = landslide_magnitude(areas, cutoff=cutoff, beta=beta)
+        found = landslide_magnitude(areas, cutoff=cutoff, beta=beta)
+        known = _Magnitude(found, math.nan, cutoff, beta)
     elif law is not None:
-        cutoff, beta = law.x_min, -law.exponent
-        with contextlib.suppress(DataError):
-            magnitude = landslide_magnitude(areas, cutoff=cutoff, beta=beta)
-        _, error = magnitude_interval(
-            areas,
-            cutoff=cutoff,
-            beta=beta,
-            cutoff_error=law.x_min_error,
-            beta_error=law.exponent_error,
-            seed=seed,
-        )
+        known = _fitted_magnitude(areas, law, seed)
     return Statistics(
         sizes=summarize_sizes(areas, mapped_m2=whole),
         mapped_m2=whole,
@@ -247,13 +239,38 @@ def inventory_statistics(
         frequency=frequency_density(areas),
         power_law=law,
         inverse_gamma=gamma,
-        magnitude=magnitude,
-        magnitude_error=error,
-        cutoff=math.nan if cutoff is None else cutoff,
-        beta=math.nan if beta is None else beta,
+        magnitude=known.value,
+        magnitude_error=known.error,
+        cutoff=known.cutoff,
+        beta=known.beta,
         density=density_grid(projected, grounds, cell_m=cell_m),
         system=system.to_wkt(),
     )
+
+
+class _Magnitude(NamedTuple):
+    """mLS of an event, None where it has none, and the power law it is of."""
+
+    value: float | None
+    error: float
+    cutoff: float
+    beta: float
+
+
+def _fitted_magnitude(areas: FloatArray, law: PowerLaw, seed: int) -> _Magnitude:
+    """Returns the magnitude by the power law that fits the areas, with its error."""
+    cutoff, beta, magnitude = law.x_min, -law.exponent, None
+    with contextlib.suppress(DataError):
+        magnitude = landslide_magnitude(areas, cutoff=cutoff, beta=beta)
+    _, error = magnitude_interval(
+        areas,
+        cutoff=cutoff,
+        beta=beta,
+        cutoff_error=law.x_min_error,
+        beta_error=law.exponent_error,
+        seed=seed,
+    )
+    return _Magnitude(magnitude, error, cutoff, beta)
 
 
 def _projected(
