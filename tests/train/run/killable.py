@@ -8,10 +8,12 @@ had killed it. Without KILL_AT it runs to the end and prints the number of event
 
 A VARIANT that starts with `devices` trains on two virtual CPUs. The network keeps
 Keras's batch normalisation, whose statistics differ between them. A VARIANT with
-`adversarial` in it has two regions and a discriminator. With PORT, this is PROCESS 0 or
-1 of two that train together; KILL_AT 0 kills nothing.
+`adversarial` in it has two regions and a discriminator. `jax-float64` computes in
+float64. With PORT, this is PROCESS 0 or 1 of two that train together; KILL_AT 0 kills
+nothing.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -105,7 +107,8 @@ def network(policy):
     x = keras.layers.ReLU()(x)
     x = keras.layers.Dropout(0.3)(x)
     x = keras.layers.SpatialDropout2D(0.2)(x)
-    logits = keras.layers.Conv2D(2, 3, padding="same", dtype="float32")(x)
+    # Of Keras's type, not of a mixed policy.
+    logits = keras.layers.Conv2D(2, 3, padding="same", dtype=keras.config.floatx())(x)
     return keras.Model([image], logits)
 
 
@@ -127,7 +130,7 @@ def two_cpus():
 def compiled(variant):
     keras.utils.set_random_seed(3)
     policies = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
-    model = network(policies.get(variant.rpartition("-")[2], "float32"))
+    model = network(policies.get(variant.rpartition("-")[2], keras.config.floatx()))
     metric = ConfusionMatrix(2, landslide_class=1)
     chosen = optimizer(variant)
     if "adversarial" in variant:
@@ -148,7 +151,10 @@ def compiled(variant):
         )
         model.compile(chosen)
     else:
-        model.compile(chosen, SegmentationCrossEntropy(), metrics=[metric])
+        loss = SegmentationCrossEntropy()
+        # A loss computes in float32 by itself, as a function in Keras's type.
+        wide = keras.config.floatx() == "float64"
+        model.compile(chosen, loss.call if wide else loss, metrics=[metric])
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -238,15 +244,25 @@ def together(hosts, folder, variant, kill_at, devices):
     return 0
 
 
+def precision(variant):
+    """Returns the context in which a variant computes."""
+    if not variant.endswith("float64"):
+        return contextlib.nullcontext()
+    from tests.contracts.float64 import in_float64
+
+    return in_float64()
+
+
 def main(folder, variant, kill_at=None, port=None, process=None):
     devices = 2 if variant.startswith("devices") else 1
     start(devices)
     kill_at = kill_at and int(kill_at)
-    if port is None:
-        print(train(folder, variant, kill_at, devices))
-    else:
-        hosts = Hosts(f"127.0.0.1:{port}", 2, int(process), wait=200)
-        sys.exit(together(hosts, folder, variant, kill_at, devices))
+    with precision(variant):
+        if port is None:
+            print(train(folder, variant, kill_at, devices))
+        else:
+            hosts = Hosts(f"127.0.0.1:{port}", 2, int(process), wait=200)
+            sys.exit(together(hosts, folder, variant, kill_at, devices))
 
 
 if __name__ == "__main__":

@@ -81,24 +81,35 @@ def two(tmp_path_factory):
     return folder
 
 
-def assert_close(one, other):
+def assert_close(one, other, relative=1e-5, absolute=1e-6):
     for mine, its in zip(rows(one), rows(other), strict=True):
         assert mine.keys() == its.keys()
         for name, value in mine.items():
-            assert float(its[name]) == pytest.approx(float(value), abs=1e-6), name
+            assert float(its[name]) == pytest.approx(float(value), abs=absolute), name
     for name in ("state", "best"):
         first, second = (load_newest(f / "checkpoints", name) for f in (one, other))
         assert first.meta["variables"] == second.meta["variables"]
         for key, value in first.arrays.items():
             path = first.meta["variables"][key][0]
             np.testing.assert_allclose(
-                second.arrays[key], value, rtol=1e-5, atol=1e-6, err_msg=path
+                second.arrays[key], value, rtol=relative, atol=absolute, err_msg=path
             )
 
 
 def test_two_processes_give_the_numbers_of_one(one, two):
     """Batch statistics, dropout and the odd last validation batch among them."""
     assert_close(one, two)
+
+
+def test_in_float64_two_processes_differ_by_its_rounding(tmp_path):
+    """What differs by more would not be rounding: float32's is 10⁹ times as large."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    alone(one, "jax-float64")
+    for process, _, err in pair(two, "jax-float64"):
+        assert process.returncode == 0, err
+    state = load_newest(one / "checkpoints", "state")
+    assert {a.dtype for a in state.arrays.values()} >= {np.dtype("float64")}
+    assert_close(one, two, relative=1e-12, absolute=1e-12)
 
 
 @pytest.mark.slow
@@ -108,6 +119,20 @@ def test_two_devices_of_one_process_give_the_numbers_of_one(tmp_path, one):
     state = load_newest(tmp_path / "run" / "checkpoints", "state")
     assert state.meta["devices"] == 2
     assert_close(one, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_in_float64_a_unet_on_two_devices_differs_by_its_rounding():
+    """With Adam, which in float32 takes the weights apart by 0.001."""
+    flags = f"{HERE['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
+    measuring = ("-m", "tests.benchmarks.rounding", "--optimizer=adam", "--cases")
+    environment = {**HERE, "XLA_FLAGS": flags}
+    ((process, out, err),) = ended(started(*measuring, environment=environment))
+    assert process.returncode == 0, err
+    found = json.loads(out.splitlines()[-1])["float64 two"]
+    assert 0 < found["weights"] < 1e-11
+    for name in ("loss by epoch", "val_loss by epoch"):
+        assert max(found[name]) < 1e-13
 
 
 @pytest.mark.slow
