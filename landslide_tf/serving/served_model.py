@@ -55,6 +55,12 @@ class ServedModel:
         from google.protobuf.message import DecodeError
 
         self.folder = folder
+        if not (folder / EXTRA / FILE_NAME).is_file():
+            raise RunError(
+                f"`{folder}` has no `{EXTRA}/{FILE_NAME}`, as if `model.export` of "
+                "Keras had written it: write it with `landslide_tf.serving.export`, or "
+                "load it with `tf.saved_model.load`."
+            )
         self.metadata = ModelMetadata.read(folder / EXTRA)
         try:
             check_graph(folder / GRAPH_FILE)
