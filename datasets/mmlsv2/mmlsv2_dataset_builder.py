@@ -140,7 +140,12 @@ class Builder(LandslideBuilder[Pair[Position]]):
             else:
                 splits = draw(parts)
             splits["test_isolated"] = isolated
-        report = report_files(self.name, parts, PUBLISHED)
+        # `random` takes the train part alone: the others may be absent without a word.
+        alone = self.builder_config.parts == "tiles"
+        known = {
+            p: n for p, n in PUBLISHED.items() if not alone or p in ("train", *parts)
+        }
+        report = report_files(self.name, parts, known)
         for split, names in dropped.items():
             report.setdefault(split, {})["dropped"] = names
         self.info.metadata["files"] = report

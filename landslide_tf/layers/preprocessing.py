@@ -71,8 +71,9 @@ class Normalize(keras.layers.Layer):
             needed = {len(v) for v in self.normalization if isinstance(v, list)}
         if needed and needed != {bands}:
             raise ModelError(
-                f"`normalization={self.normalization!r}` is for {sorted(needed)} bands,"
-                f" received an image of {bands}: give (mean, std, scale) for its bands."
+                f"`normalization={self.normalization!r}` is for {min(needed)} bands, "
+                f"received an image of {bands}: give `normalization=(mean, std, scale)`"
+                ", each a number or one for each band, for (x / scale - mean) / std."
             )
 
     def call(self, x: Tensor) -> Tensor:

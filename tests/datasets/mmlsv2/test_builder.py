@@ -1,6 +1,8 @@
 """The builder of mmlsv2, on written folders and on the real sample."""
 
+import re
 import shutil
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -23,6 +25,7 @@ from tests.datasets.building import build, examples, nothing_visible
 pytestmark = pytest.mark.filterwarnings(
     "ignore::landslide_tf.datasets.IncompleteDataWarning"
 )
+ROOT = Path(__file__).parents[3]
 MARS = rasterio.CRS.from_proj4("+proj=eqc +R=3396190 +units=m")
 # Row and column; block (0, 0) is test, (0, 1) validation, (0, 2) train.
 TRAIN = [(1, 1), (2, 13), (3, 15)]
@@ -221,11 +224,18 @@ def test_drawn_tiles_are_each_in_one_part_and_validation_in_none():
     assert all({p.key for p in few[split]} <= places[split] for split in places)
 
 
-@pytest.mark.parametrize("config", ["published", "random", "clean"])
-def test_a_train_part_alone_is_built(root, tmp_path, config):
+@pytest.mark.parametrize(
+    ("config", "lacking"),
+    [
+        ("published", "validation 0 of 66"),
+        ("random", "published: train 3 of 465 images"),  # it takes no other part
+        ("clean", "validation 0 of 66"),
+    ],
+)
+def test_a_train_part_alone_is_built(root, tmp_path, config, lacking):
     for part in ("phase1_dataset/val", "phase1_dataset/test", "phase2_dataset"):
         shutil.rmtree(root / part)
-    with pytest.warns(IncompleteDataWarning, match="validation 0 of 66"):
+    with pytest.warns(IncompleteDataWarning, match=lacking):
         builder = build(f"mmlsv2/{config}", root.parent, tmp_path)
     report = builder.info.metadata["files"]
     dropped = sum(len(entry.get("dropped", ())) for entry in report.values())
@@ -400,3 +410,23 @@ def test_sample_builds_clean(shared, tmp_path):
     dropped = sum(len(report[s].get("dropped", ())) for s in report)
     assert stored + dropped == 20
     assert rasters.BANDS[rasters.SLOPE] == "slope"
+
+
+@pytest.mark.integration
+def test_the_block_of_the_guide_builds_shows_and_trains(shared, tmp_path, monkeypatch):
+    guide = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    (code,) = (block for block in blocks if "mmlsv2" in block)
+    for old, new in {
+        '"landslide_downloads"': repr(str(shared / "data")),
+        "with_info=True,": f"with_info=True, data_dir={str(tmp_path)!r},",
+        "epochs=2": "epochs=1, verbose=0",
+    }.items():
+        assert code.count(old) == 1
+        code = code.replace(old, new)
+    monkeypatch.chdir(tmp_path)
+    said = {}
+    exec(code, said)
+    assert said["model"].input_shape == (None, None, None, 7)
+    assert np.isfinite(said["model"].history.history["loss"]).all()
+    assert (tmp_path / "tile.png").is_file()
