@@ -9,6 +9,13 @@ import typer
 
 from landslide_tf.cli import options
 
+# What the counts of each rule of `objects.object_counts` are of.
+_COUNTED = {
+    "iou": "landslides of one shape (IoU of at least 0.5)",
+    "overlap": "landslides that touch",
+    "pixel": "pixels of landslides",
+}
+
 
 def evaluate_map(
     map_file: Annotated[
@@ -62,8 +69,9 @@ def evaluate_map(
     for rule, counts in found.objects.items():
         scores = counts.scores()
         typer.echo(
-            f"objects by {rule}: {counts.tp} found, {counts.fn} missed, {counts.fp} "
-            f"false (DP {scores.dp:.4f}, QP {scores.qp:.4f}, CE {scores.ce:.4f})"
+            f"{_COUNTED[rule]}: {counts.tp} found, {counts.fn} missed, {counts.fp} "
+            f"false (detection {scores.dp:.4f}, quality {scores.qp:.4f}, commission "
+            f"error {scores.ce:.4f})"
         )
     for row in found.sizes:
         limit = " m² and more" if row.largest is None else f" to {row.largest:g} m²"

@@ -229,9 +229,10 @@ def cell_size_warning(scene: ModelScene) -> str | None:
     cell = mean_cell(grid)
     if trained[0] / 2 <= cell <= trained[1] * 2:
         return None
+    sizes = " to ".join(dict.fromkeys(f"{size:g}" for size in trained))
     return (
-        f"the model was trained on cells of {trained[0]:g} to {trained[1]:g} m, the "
-        f"scene has {cell:.3g} m: landslides look different there; resample the scene."
+        f"the model was trained on cells of {sizes} m, the scene has {cell:.3g} m: "
+        "landslides look different there; resample the scene."
     )
 
 

@@ -42,6 +42,10 @@ def test_layers_and_fields_are_chosen_and_told(command, given, tmp_path):
     )
     assert lines[1] == f"polygons `{path}`: layer `outline`, 1 polygons"
     assert "iou 1.0000" in lines[2]
+    assert lines[4] == (
+        "landslides that touch: 1 found, 0 missed, 0 false (detection 1.0000, quality "
+        "1.0000, commission error 0.0000)"
+    )
     # Without a choice of the field both polygons are landslide, and it says why.
     code, out, _ = command(*chosen)
     assert "no field `class` for classes (fields: KIND)" in out.splitlines()[0]

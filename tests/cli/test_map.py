@@ -174,7 +174,7 @@ def test_cells_far_from_those_of_the_training(command, scene, tmp_path):
     image = files.write(tmp_path / "i.tif", values, names=names, transform=coarse)
     dem = files.write(tmp_path / "d.tif", values[:1], transform=coarse)
     arguments = ("--image", image, "--dem", dem, "--out", tmp_path / "m.tif")
-    message = "trained on cells of 2 to 2 m, the scene has 30 m"
+    message = "trained on cells of 2 m, the scene has 30 m"
     command.refuses("map", MODEL, *arguments, "--strict", message=message)
     with warnings.catch_warnings():
         warnings.simplefilter("always")

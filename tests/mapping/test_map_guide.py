@@ -47,7 +47,7 @@ def test_the_guide_works_on_a_real_scene(shared, command, tmp_path, monkeypatch)
     shutil.rmtree(plain)
     code, text, err = command(*mapping[1:])
     assert code == 0, err
-    assert "warning: the model was trained on cells of 2 to 2 m" in err
+    assert "warning: the model was trained on cells of 2 m" in err
     made = {path.name for path in tmp_path.iterdir()} - {"image.tif", "dem.tif"}
     table = "".join(line for line in PAGE.splitlines() if line.startswith("|"))
     told = set(re.findall(r"`(\w+\.(?:tif|gpkg|qml|html|tif\.aux\.xml))`", table))
