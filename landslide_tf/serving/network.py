@@ -15,6 +15,7 @@ import numpy as np
 from landslide_tf.array_types import FloatArray, IntArray, Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.metadata import Band, Factor, ModelMetadata
+from landslide_tf.serving.folding import folded
 
 if TYPE_CHECKING:
     import keras
@@ -45,6 +46,10 @@ class Network:
         self.metadata = metadata
         _check_inputs(self.inputs, metadata)
         _check_outputs(self.model, metadata)
+
+    def folded(self) -> Network:
+        """The same with batch normalization folded into the layers before it."""
+        return Network(folded(self.model), self.metadata)
 
     @property
     def name(self) -> str:

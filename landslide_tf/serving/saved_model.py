@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from landslide_tf.serving.network import Network
 from landslide_tf.serving.portable import check_portable, write_portable
 from landslide_tf.serving.served_model import EXTRA
 from landslide_tf.serving.signatures import Signatures, chosen
-from landslide_tf.serving.verification import compare, refuse_foreign_operations
+from landslide_tf.serving.verification import Expected, refuse_foreign_operations
 from landslide_tf.serving.versions import (
     check_export,
     free_version,
@@ -140,12 +141,17 @@ def export(
         if format != "saved_model":
             write_portable(network, temporary, format, precision, size, calibration)
             return
-        _write_graph(network, names, max_pixels, temporary)
+        _write_graph(network.folded(), names, max_pixels, temporary)
         refuse_foreign_operations(temporary)
         extra = temporary / EXTRA
         extra.mkdir()
         write_assets(network, names, extra, warm_up)
-        compare(network, temporary)
+        expected = Expected(network)
+        if not expected.is_served_by(temporary):
+            # Very large logits show how the weights of a folded layer are rounded.
+            _remove_graph(temporary)
+            _write_graph(network, names, max_pixels, temporary)
+            expected.check(temporary)
 
     if is_remote(folder):
         address = f"{str(folder).rstrip('/')}/{number}"
@@ -189,6 +195,17 @@ def _check_max_pixels(value: int | None, network: Network, warm_up: int | None) 
             f"`max_pixels` must be at least {least}, which the comparison and the "
             f"warm-up request have, received {value}: raise it, or lower `warm_up`."
         )
+
+
+def _remove_graph(folder: Path) -> None:
+    """Leaves only what describes the export."""
+    for path in folder.iterdir():
+        if path.name == EXTRA:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _write_graph(

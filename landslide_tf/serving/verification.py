@@ -48,39 +48,66 @@ def operations(folder: str | Path) -> Iterator[str]:
         yield from (node.op for node in nodes_of(graph) if node.op not in called)
 
 
-def compare(network: Network, folder: Path) -> None:
-    """Raises unless the written model gives the values of the Keras model."""
-    inputs = network.random_inputs()
-    served = load(folder)(inputs)
-    keras_values = compiled_outputs(network, inputs)
-    types = network.compute_dtypes
-    tolerance = max((_TOLERANCE.get(t, _FULL_TOLERANCE) for t in types), default=0.0)
-    for name, wanted in keras_values.items():
-        got = served[name]
-        if not np.isfinite(wanted).all():
-            raise RunError(
-                f"output `{name}` of `{network.name}` must be finite, received NaN or "
-                "infinity on a random batch: its weights are broken; train it again."
-            )
-        scale = max(1.0, float(np.abs(wanted).max()))
-        off = np.inf
-        if got.shape == wanted.shape:
-            off = float(np.abs(got - wanted).max()) / scale
-        if off > tolerance:
-            raise RunError(
-                f"output `{name}` of the written model must equal that of "
-                f"`{network.name}` to {tolerance:g}, received {off:.3g} on a random "
-                "batch: a layer computes otherwise where sizes are unknown; nothing "
-                "was exported."
-            )
-    if list(keras_values) == [PROBABILITIES]:
-        values = keras_values[PROBABILITIES]
-        if values.min() < -_FULL_TOLERANCE or values.max() > 1 + _FULL_TOLERANCE:
-            raise ModelError(
-                f"the output of `{network.name}` must be probabilities, received "
-                f"values from {values.min():.3g} to {values.max():.3g}: name the "
-                f"output layer `{LOGITS}` and export adds the softmax."
-            )
+class Expected:
+    """What a Keras model gives for a random batch.
+
+    Args:
+        network: The model.
+
+    Raises:
+        ModelError: If its lone output is no probability.
+        RunError: If an output is not finite.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._name = network.name
+        self._inputs = network.random_inputs()
+        self._values = compiled_outputs(network, self._inputs)
+        types = network.compute_dtypes
+        self._tolerance = max(
+            (_TOLERANCE.get(t, _FULL_TOLERANCE) for t in types), default=0.0
+        )
+        for name, values in self._values.items():
+            if not np.isfinite(values).all():
+                raise RunError(
+                    f"output `{name}` of `{network.name}` must be finite, received NaN "
+                    "or infinity on a random batch: its weights are broken; train it "
+                    "again."
+                )
+        if list(self._values) == [PROBABILITIES]:
+            values = self._values[PROBABILITIES]
+            if values.min() < -_FULL_TOLERANCE or values.max() > 1 + _FULL_TOLERANCE:
+                raise ModelError(
+                    f"the output of `{network.name}` must be probabilities, received "
+                    f"values from {values.min():.3g} to {values.max():.3g}: name the "
+                    f"output layer `{LOGITS}` and export adds the softmax."
+                )
+
+    def is_served_by(self, folder: Path) -> bool:
+        """Whether the written model gives these values."""
+        return all(off <= self._tolerance for off in self._off(folder).values())
+
+    def check(self, folder: Path) -> None:
+        """Raises `RunError` unless the written model gives these values."""
+        for name, off in self._off(folder).items():
+            if off > self._tolerance:
+                raise RunError(
+                    f"output `{name}` of the written model must equal that of "
+                    f"`{self._name}` to {self._tolerance:g}, received {off:.3g} on a "
+                    "random batch: a layer computes otherwise where sizes are unknown; "
+                    "nothing was exported."
+                )
+
+    def _off(self, folder: Path) -> dict[str, float]:
+        """Returns how far each output is off, as a share of its largest value."""
+        served = load(folder)(self._inputs)
+        found = {}
+        for name, wanted in self._values.items():
+            scale = max(1.0, float(np.abs(wanted).max()))
+            same = served[name].shape == wanted.shape
+            off = float(np.abs(served[name] - wanted).max()) if same else np.inf
+            found[name] = off / scale
+        return found
 
 
 def compiled_outputs(
