@@ -1,7 +1,8 @@
 """How far training a U-Net on two devices comes from one, and one from itself.
 
     export KERAS_BACKEND=jax XLA_FLAGS=--xla_force_host_platform_device_count=2
-    python -m tests.benchmarks.rounding [--optimizer adam] [--cases permuted-1 ulp-1]
+    python -m tests.benchmarks.rounding [--optimizer adam] [--cases permuted-1 ulp-1] \
+        [--smooth]
 
 A U-Net with batch normalisation is trained from the same weights on the same batches of
 made-up tiles, for three epochs of six steps. `permuted-1`, … are trainings on one
@@ -9,6 +10,8 @@ device in which only the order of the tiles within each batch is another; in `ul
 each weight is changed by at most one unit in its last place. All of them are the same
 function as `one` but for the rounding of float32. `float64 one` and `float64 two` are
 `one` and `two` in float64: what is still apart there is no rounding of float32.
+`--smooth` takes softplus for ReLU and the average for the largest of a pool, so that
+no rounding decides which way a gradient goes.
 
 The last line is JSON: by case the relative difference of the first step's loss and
 gradient from those of `one` and of `float64 one` (SGD only), and the differences from
@@ -22,7 +25,7 @@ import argparse
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import keras
 import numpy as np
@@ -53,7 +56,11 @@ class Layout:
     """The network, compiled once for one device or for two."""
 
     def __init__(
-        self, devices: int, optimizer: str, precision: Precision = "float32"
+        self,
+        devices: int,
+        optimizer: str,
+        smooth: bool,
+        precision: Precision = "float32",
     ) -> None:
         self.devices = devices
         self.precision = precision
@@ -61,8 +68,11 @@ class Layout:
         narrow = models.unet(2, width=0.0625, classifier_activation=None)
         with self._computed():
             # Some layers are float32 under every policy: a policy is not enough.
-            described = narrow.to_json().replace("float32", precision)
-            self.model = keras.models.model_from_json(described)
+            text = narrow.to_json().replace("float32", precision)
+            described = json.loads(text)
+            if smooth:
+                _smooth(described)
+            self.model = keras.models.model_from_json(json.dumps(described))
             self.model.set_weights(narrow.get_weights())
             chosen = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
             # As a function, because a loss of the package computes in float32.
@@ -130,6 +140,18 @@ class Layout:
         return images, classes
 
 
+def _smooth(described: dict[str, Any]) -> None:
+    """Replaces what is not smooth in a model's description."""
+    for layer in described["config"]["layers"]:
+        config = layer["config"]
+        if layer["class_name"] == "ReLU":
+            layer["class_name"] = "Activation"
+            kept = {key: config[key] for key in ("name", "trainable", "dtype")}
+            layer["config"] = {**kept, "activation": "softplus"}
+        elif layer["class_name"] == "MaxPooling2D":
+            layer["class_name"] = "AveragePooling2D"
+
+
 def _moved(rng: np.random.Generator) -> np.ndarray:
     """Returns the places of a batch's tiles in another order."""
     order = rng.permutation(BATCH)
@@ -138,13 +160,15 @@ def _moved(rng: np.random.Generator) -> np.ndarray:
     return order
 
 
-def apart(cases: Sequence[str], optimizer: str) -> dict[str, dict[str, object]]:
+def apart(
+    cases: Sequence[str], optimizer: str, smooth: bool
+) -> dict[str, dict[str, object]]:
     """Returns the differences of each case, by case."""
-    one = Layout(1, optimizer)
+    one = Layout(1, optimizer, smooth)
     runs = dict.fromkeys(("one", *cases), one) | {
-        "two": Layout(2, optimizer),
-        REFERENCE: Layout(1, optimizer, "float64"),
-        "float64 two": Layout(2, optimizer, "float64"),
+        "two": Layout(2, optimizer, smooth),
+        REFERENCE: Layout(1, optimizer, smooth, "float64"),
+        "float64 two": Layout(2, optimizer, smooth, "float64"),
     }
     found: dict[str, dict[str, object]] = {case: {} for case in runs}
     if optimizer == "sgd":
@@ -176,8 +200,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--optimizer", choices=("sgd", "adam"), default="sgd")
     parser.add_argument("--cases", nargs="*", default=["permuted-1", "ulp-1"])
+    parser.add_argument("--smooth", action="store_true")
     given = parser.parse_args()
-    print(json.dumps(apart(given.cases, given.optimizer)))
+    print(json.dumps(apart(given.cases, given.optimizer, given.smooth)))
 
 
 if __name__ == "__main__":
