@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -143,9 +144,9 @@ def _map_scene(folder: Path, winner: _Result) -> Path:
     tile = generate_tile(_SCENE_SEED, 0, "test", 0, size=_SCENE_SIZE, cell=_CELL)
     folder.mkdir(exist_ok=True)
     image, dem, ndvi = (folder / name for name in SCENE.values())
-    _write_raster(image, np.moveaxis(tile["image"], -1, 0))
-    _write_raster(dem, tile["dem"][None])
-    _write_raster(ndvi, tile["ndvi"][None])
+    write_raster(image, np.moveaxis(tile["image"], -1, 0), _CELL)
+    write_raster(dem, tile["dem"][None], _CELL)
+    write_raster(ndvi, tile["ndvi"][None], _CELL)
     metadata = winner.run.read_metadata()
     outputs = Outputs(
         folder / "map.tif",
@@ -178,9 +179,25 @@ def _map_scene(folder: Path, winner: _Result) -> Path:
     )
 
 
-def _write_raster(path: Path, values: NDArray) -> None:
-    """Writes (bands, H, W) on a north-up grid in metres."""
+def write_raster(
+    path: Path,
+    values: NDArray,
+    cell: float,
+    *,
+    corner: tuple[int, int] = (0, 0),
+    names: Sequence[str] = (),
+) -> None:
+    """Writes a raster of a generated scene on a north-up grid.
+
+    Args:
+        path: The GeoTIFF.
+        values: Its values (bands, rows, columns).
+        cell: Side of a cell, metres.
+        corner: Row and column of its corner in the grid of all rasters of this size.
+        names: Names of its bands; may be left out.
+    """
     bands, height, width = values.shape
+    row, column = corner
     with rasterio.open(
         path,
         "w",
@@ -190,9 +207,13 @@ def _write_raster(path: Path, values: NDArray) -> None:
         width=width,
         dtype=values.dtype,
         crs="EPSG:32648",
-        transform=Affine(_CELL, 0, 400_000, 0, -_CELL, 3_400_000),
+        transform=Affine(
+            cell, 0, 400_000 + column * cell, 0, -cell, 3_400_000 - row * cell
+        ),
     ) as dataset:
         dataset.write(values)
+        if names:
+            dataset.descriptions = names
 
 
 def _write_page(

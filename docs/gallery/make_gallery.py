@@ -25,13 +25,13 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from PIL import Image
-from rasterio import Affine
 from scipy import ndimage
 
 from landslide_tf.datasets.synthetic_landslides.generate import (
     FOREST,
     LANDSLIDE,
     WATER,
+    generate_tile,
     paint,
     palette,
     vegetation,
@@ -43,6 +43,7 @@ from landslide_tf.datasets.synthetic_landslides.ground import (
     add_soil,
     hillside,
 )
+from landslide_tf.demo import write_raster
 from landslide_tf.terrain import slope
 
 HERE = Path(__file__).resolve().parent
@@ -50,7 +51,8 @@ PAGE = HERE.parent / "gallery.md"
 SEED, REGION, SIZE, CELL = 3, 1, 512, 2.0
 COARSE = 4  # cells in one of the generated ground, whose ridges are for small tiles
 BEFORE_KEEPS = 3  # each third landslide is old
-WIDTH = 1000  # pixels of a picture
+TILES, SHOWN = 48, 40  # tiles of pictures; least pixels of a landslide in one
+WIDTH, LARGEST = 1000, 80_000  # pixels and bytes of a picture
 EDGE = [withStroke(linewidth=2, foreground="black")]
 
 
@@ -61,25 +63,40 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_scenes(folder)
+        write_pictures(folder / "pictures")
         for line in lines:
             print(line, flush=True)
             words = [sys.executable, "-m", "landslide_tf.cli.main"]
             words += shlex.split(line)[1:]
             subprocess.run(words, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         draw_scene(folder)
-        keep(folder / "evaluation" / "pictures.png", "predictions")
-        for page, picture, height in PAGES:
-            photograph(folder / page, picture, height)
+        for path, picture in DRAWN:
+            keep(folder / path, picture)
+        for page, hidden, picture, height in PAGES:
+            photograph(folder / page, hidden, picture, height)
     total = sum(path.stat().st_size for path in HERE.glob("*.webp"))
     print(f"{total / 1000:.0f} kB in all")
 
 
-# Page that a command writes, name of its picture, height of the window in pixels.
+# Picture that a command draws, and what it is called here.
+DRAWN = (
+    ("evaluation/pictures.png", "predictions"),
+    ("matrix/matrix.png", "continual"),
+    ("branches/report/pictures.png", "fusion"),
+)
+# What is hidden where one part of a page is shown.
+OTHERS = "nav, section:not([aria-labelledby=part-2])"
+# Page that a command writes, what of it is hidden, name of its picture, height of the
+# window in pixels.
 PAGES = (
-    ("map.html", "map_page", 800),
-    ("changes.html", "changes", 800),
-    ("recognised/report.html", "recognition", 1500),
-    ("statistics.html", "inventory", 1500),
+    ("map.html", "", "map_page", 800),
+    ("changes.html", "", "changes", 800),
+    ("recognised/report.html", "", "recognition", 900),
+    ("statistics.html", "", "inventory", 1500),
+    ("run/report.html", "", "run", 1400),
+    ("run/report.html", f"{OTHERS}, figure", "evaluation", 1320),
+    ("branches/report/index.html", f"{OTHERS}, p, .scroll", "reliability", 1640),
+    ("valley/index.html", "", "region", 1350),
 )
 
 
@@ -101,12 +118,14 @@ def write_scenes(folder: Path) -> None:
     labels, count = ndimage.label(mask == LANDSLIDE)
     new = (labels > 0) & (labels % BEFORE_KEEPS > 0)
     print(f"{count} landslides, {len(np.unique(labels[new]))} of them new")
-    write(folder / "dem.tif", dem[None].astype(np.float32))
-    write(folder / "image_2024.tif", np.moveaxis(image, -1, 0))
-    write(folder / "ndvi_2024.tif", ndvi[None])
+    write_raster(folder / "dem.tif", dem[None].astype(np.float32), CELL)
+    write_raster(folder / "image_2024.tif", np.moveaxis(image, -1, 0), CELL)
+    write_raster(folder / "ndvi_2024.tif", ndvi[None], CELL)
     before = overgrown(image, mask, new)
-    write(folder / "image_2019.tif", np.moveaxis(before, -1, 0))
-    write(folder / "ndvi_2019.tif", overgrown(ndvi[..., None], mask, new)[..., 0][None])
+    write_raster(folder / "image_2019.tif", np.moveaxis(before, -1, 0), CELL)
+    index = overgrown(ndvi[..., None], mask, new)
+    write_raster(folder / "ndvi_2019.tif", np.moveaxis(index, -1, 0), CELL)
+    write_region(folder, image, dem, ndvi)
 
 
 def overgrown(values: NDArray, mask: NDArray, where: NDArray) -> NDArray:
@@ -120,21 +139,52 @@ def overgrown(values: NDArray, mask: NDArray, where: NDArray) -> NDArray:
     return found
 
 
-def write(path: Path, values: NDArray) -> None:
-    """Writes (bands, H, W) on a north-up grid in metres."""
-    bands, height, width = values.shape
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        count=bands,
-        height=height,
-        width=width,
-        dtype=values.dtype,
-        crs="EPSG:32648",
-        transform=Affine(CELL, 0, 400_000, 0, -CELL, 3_400_000),
-    ) as dataset:
-        dataset.write(values)
+def write_region(folder: Path, image: NDArray, dem: NDArray, ndvi: NDArray) -> None:
+    """Writes four scenes that overlap, with near infrared, and the list of them."""
+    red = image[..., 0].astype(np.float32)
+    nir = np.clip(red * (1 + ndvi) / np.maximum(1 - ndvi, 0.1), 1, 255)
+    bands = np.stack([*np.moveaxis(image, -1, 0), nir.astype(np.uint8)])
+    half, more = SIZE // 2, SIZE // 16
+    (folder / "scenes").mkdir()
+    lines = ["image,date"]
+    for number, corner in enumerate(np.ndindex(2, 2)):
+        top, left = (max(0, half * k - more) for k in corner)
+        rows, columns = (slice(s, s + half + more) for s in (top, left))
+        name = f"scenes/scene_{number + 1}.tif"
+        write_raster(
+            folder / name,
+            bands[:, rows, columns],
+            CELL,
+            corner=(top, left),
+            names=("red", "green", "blue", "nir"),
+        )
+        lines.append(f"{name},2024-05-{28 + number}")
+    (folder / "scenes.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_pictures(folder: Path) -> None:
+    """Writes pictures of a landslide, and of none, as the folders of a classifier.
+
+    Bijie's landslides are split by the letters of a name: `js` is validation, `hz` is
+    test. The others are split by their order.
+    """
+    found: dict[bool, list[NDArray]] = {True: [], False: []}
+    for index in range(TILES):
+        tile = generate_tile(SEED, REGION, "train", index, visible=True)
+        for rows, columns in np.ndindex(2, 2):
+            part = np.s_[64 * rows : 64 * rows + 64, 64 * columns : 64 * columns + 64]
+            pixels = int(tile["mask"][part].sum())
+            if pixels == 0 or pixels >= SHOWN:
+                found[pixels > 0].append(tile["image"][part])
+    for landslide, pictures in found.items():
+        kind = folder / ("landslide" if landslide else "non-landslide")
+        kind.mkdir(parents=True)
+        for number, picture in enumerate(pictures):
+            split = 10 * number // len(pictures)
+            letters = "js" if split in (6, 7) else "hz" if split > 7 else "df"
+            letters = letters if landslide else "none"
+            Image.fromarray(picture).save(kind / f"{letters}{number:03}.png")
+        print(f"{len(pictures)} pictures of {kind.name}")
 
 
 def draw_scene(folder: Path) -> None:
@@ -183,7 +233,7 @@ def draw_scene(folder: Path) -> None:
 
 
 def keep(path: Path, name: str, *, width: int = WIDTH) -> None:
-    """Writes a picture as WebP of at most 100 kB beside this script."""
+    """Writes a picture as WebP of at most 80 kB beside this script."""
     image = Image.open(path).convert("RGB")
     if image.width > width:
         height = round(image.height * width / image.width)
@@ -191,21 +241,27 @@ def keep(path: Path, name: str, *, width: int = WIDTH) -> None:
     target = HERE / f"{name}.webp"
     for quality in (85, 75, 65, 50, 35):
         image.save(target, quality=quality, method=6)
-        if target.stat().st_size <= 100_000:
+        if target.stat().st_size <= LARGEST:
             return
-    raise SystemExit(f"`{target.name}` must be at most 100 kB.")
+    raise SystemExit(f"`{target.name}` must be at most 80 kB.")
 
 
-def photograph(page: Path, name: str, height: int) -> None:
-    """Keeps what a page of 1400 pixels' width shows first."""
+def photograph(page: Path, hidden: str, name: str, height: int) -> None:
+    """Keeps what a page of 1400 pixels' width shows first, without what is hidden."""
     browser = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if browser is None:
         raise SystemExit("Chromium is needed for the pictures of pages.")
-    target = page.with_suffix(".png")
+    shown = page
+    if hidden:
+        shown = page.with_name(f"{name}.html")
+        style = f"{hidden} {{ display: none }}"
+        text = page.read_text("utf-8")
+        shown.write_text(text.replace("</style>", style + "</style>"), "utf-8")
+    target = shown.with_suffix(".png")
     options = ["--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu"]
     options += [f"--window-size=1400,{height}", "--virtual-time-budget=5000"]
     subprocess.run(
-        [browser, *options, f"--screenshot={target}", page.resolve().as_uri()],
+        [browser, *options, f"--screenshot={target}", shown.resolve().as_uri()],
         check=True,
         stderr=subprocess.DEVNULL,
     )
