@@ -29,7 +29,7 @@ KINDS = {
     "scene": ("megapixels", [1, 4, 16, 64, 256]),
     "tiles": ("tiles", [250, 1000, 4000]),
     "objects": ("landslides", [1000, 10_000, 100_000]),
-    "regions": ("regions", [1, 2, 4, 8, 16]),
+    "regions": ("regions", [1, 2, 4, 8, 16, 32]),
 }
 
 
@@ -180,6 +180,8 @@ def main():
         print(json.dumps({"size": size, "seconds": seconds, "mib": round(peak_mib())}))
         return
     record = {"cpu": platform.machine(), "cores": os.cpu_count(), "kinds": {}}
+    if options.out and options.out.exists():  # the other kinds stay
+        record = json.loads(options.out.read_text(encoding="utf-8"))
     for kind in options.kinds:
         unit, sizes = KINDS[kind]
         rows = []
