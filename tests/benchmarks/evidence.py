@@ -4,8 +4,10 @@
     python -m tests.benchmarks.evidence table
     python -m tests.benchmarks.evidence simulation [--seeds 5]
 
-`speed` prints one JSON record, images a second (median, smallest, largest) a case;
-`table` and `simulation` print Markdown. Asserts nothing about time.
+`speed` prints one JSON record, images a second (median, smallest, largest) a case,
+among them the stages of the saliency written with OpenCV's functions where it is
+installed (`pip install opencv-python-headless`), and the fusion of one image after the
+other; `table` and `simulation` print Markdown. Asserts nothing about time.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import os
 import platform
 import statistics
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -47,6 +50,47 @@ def two_classes(landslide):
     return np.stack([1 - landslide, landslide], axis=-1)
 
 
+def opencv_spectral(grey):
+    """The map of the spectral residual of one image, scaled to [0, 1]."""
+    import cv2
+
+    spectrum = cv2.dft(grey, flags=cv2.DFT_COMPLEX_OUTPUT)
+    amplitude, phase = cv2.cartToPolar(spectrum[..., 0], spectrum[..., 1])
+    log = np.log(np.maximum(amplitude, 1e-8))
+    power = np.exp(log - cv2.blur(log, (3, 3), borderType=cv2.BORDER_REPLICATE))
+    parts = cv2.merge(cv2.polarToCart(power, phase))
+    back = cv2.idft(parts, flags=cv2.DFT_SCALE)
+    squares = cv2.magnitude(back[..., 0], back[..., 1]) ** 2
+    blurred = cv2.GaussianBlur(squares, (7, 7), 8, borderType=cv2.BORDER_CONSTANT)
+    return cv2.normalize(blurred, None, 0, 1, cv2.NORM_MINMAX)
+
+
+def opencv_saliency(images):
+    """The same stages as `multiscale_saliency`, as OpenCV rounds, pads and resizes."""
+    import cv2
+
+    found = []
+    for image in images:
+        blurred = cv2.GaussianBlur(image, (3, 3), 0.5)
+        grey = cv2.cvtColor(blurred, cv2.COLOR_RGB2GRAY).astype(np.float64)
+        x, y = cv2.Sobel(grey, cv2.CV_64F, 1, 0), cv2.Sobel(grey, cv2.CV_64F, 0, 1)
+        edges = np.abs(x) + np.abs(y)
+        total, weights, maps = edges / edges.max(), [], []
+        for part in (3, 2, 1):
+            size = (part * SIDE // 3, part * SIDE // 3)
+            small = cv2.resize(grey / 255, size, interpolation=cv2.INTER_CUBIC)
+            whole = (SIDE, SIDE)
+            spectral = cv2.resize(opencv_spectral(small), whole, None, 0, 0, 2)
+            levels = cv2.convertScaleAbs(spectral, alpha=255)
+            counts = cv2.calcHist([levels], [0], None, [256], [0, 256]) / levels.size
+            weights.append(-np.sum(counts * np.log2(np.maximum(counts, 1e-12))))
+            maps.append(spectral)
+        shares = np.array(weights) / sum(weights)
+        total += sum(share * map_ for share, map_ in zip(shares, maps, strict=True))
+        found.append(total / total.max())
+    return np.stack(found)
+
+
 def cases():
     """Yields name, number of images and a function without arguments."""
     import tensorflow as tf
@@ -58,6 +102,8 @@ def cases():
     images = random.integers(0, 256, (BATCH, SIDE, SIDE, 3), "uint8")
     size = f"{SIDE} px"
     yield f"saliency NumPy {size}", BATCH, lambda: multiscale_saliency(images)
+    if find_spec("cv2"):
+        yield f"saliency OpenCV {size}", BATCH, lambda: opencv_saliency(images)
     tensor = tf.constant(images)
     for precision in ("float64", "float32"):
         layer = tf.function(MultiScaleSaliency(precision=precision))
@@ -69,6 +115,8 @@ def cases():
     yield "fusion NumPy", FUSED, lambda: fuse_branches(probabilities)
     fusion = tf.function(EvidentialFusion())
     yield "fusion layer", FUSED, lambda: fusion(tf.constant(probabilities))
+    few = probabilities[:200]
+    yield "fusion, a loop", len(few), lambda: [fuse_branches(one[None]) for one in few]
     rules = ("dempster", "murphy", "xiao")
     for rule in rules:
         yield f"{rule} NumPy", FUSED, lambda r=rule: combine_branches(probabilities, r)
