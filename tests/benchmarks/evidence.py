@@ -11,7 +11,6 @@ other; `table` and `simulation` print Markdown. Asserts nothing about time.
 """
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -29,6 +28,7 @@ from landslide_tf.evidence import (
     fuse_branches,
     multiscale_saliency,
 )
+from tests.benchmarks.processes import publish
 
 SIDE, BATCH, FUSED = 224, 16, 20_000
 COLUMNS = ("released", "inverse", "support", "mean")
@@ -148,10 +148,7 @@ def speed(repeats, out):
             for name, v in rates.items()
         },
     }
-    text = json.dumps(record, indent=1)
-    print(text)
-    if out:
-        Path(out).write_text(text + "\n", encoding="utf-8")
+    publish(record, out)
 
 
 def table():
@@ -217,7 +214,7 @@ def main():
     parser.add_argument("what", choices=["speed", "table", "simulation"])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out")
+    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     if arguments.what == "speed":
         speed(arguments.repeats, arguments.out)

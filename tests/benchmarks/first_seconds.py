@@ -22,7 +22,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks.processes import record_of
+from tests.benchmarks import scene
+from tests.benchmarks.processes import publish, record_of
 
 CALLS = {
     "import tensorflow": ("-c", "import tensorflow"),
@@ -40,6 +41,7 @@ COMMANDS = {
 }
 MAP = "map fstf_net_synthetic --image s.tif --dem d.tif --out m.tif --overwrite"
 ALONE = "import tensorflow"
+SIDE = 512  # pixels of the scene that is mapped
 
 
 def helps() -> Iterator[str]:
@@ -72,27 +74,6 @@ def command(line: str) -> tuple[str, ...]:
     """Returns the arguments of Python for a line of the command."""
     start = "from landslide_tf.cli.main import main; main()"
     return ("-c", start, *line.split())
-
-
-def write_scene(folder: Path) -> None:
-    """Writes four bands and an elevation model of 512 x 512 cells."""
-    import numpy as np
-    import rasterio
-
-    random = np.random.default_rng(0)
-    ground = {
-        "driver": "GTiff", "height": 512, "width": 512, "crs": "EPSG:32633",
-        "transform": rasterio.Affine(2, 0, 5e5, 0, -2, 4.6e6),
-    }  # fmt: skip
-    with rasterio.open(folder / "s.tif", "w", count=4, dtype="uint8", **ground) as file:
-        file.write(random.integers(0, 256, (4, 512, 512), dtype=np.uint8))
-        for number, name in enumerate(("red", "green", "blue", "nir"), 1):
-            file.set_band_description(number, name)
-    heights = np.cumsum(random.normal(size=(1, 512, 512)), 1).astype(np.float32)
-    with rasterio.open(
-        folder / "d.tif", "w", count=1, dtype="float32", **ground
-    ) as dem:
-        dem.write(heights)
 
 
 def first_step() -> dict[str, float]:
@@ -137,7 +118,8 @@ def main() -> None:
         return
     load = round(os.getloadavg()[0], 1)
     with tempfile.TemporaryDirectory() as folder:
-        write_scene(Path(folder))
+        scene.write_scene(Path(folder, "s.tif"), SIDE, SIDE)
+        scene.write_dem(Path(folder, "d.tif"), SIDE)
         turn(folder)  # fills the file system's cache
         runs = [turn(folder) for _ in range(given.repeats)]
         lines = sorted(helps())
@@ -164,10 +146,7 @@ def main() -> None:
         },
         "deeplab_v3_plus": medians(steps) if steps else None,
     }
-    text = json.dumps(record, indent=1)
-    print(text)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
+    publish(record, given.out)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks.processes import peak_mib, record_of
+from tests.benchmarks.processes import peak_mib, publish, record_of
 
 TILE = 32  # pixels; decoding is not what grows
 OBJECTS = ("attributes", "polygons", "inventory", "evaluate", "recognise", "changes")
@@ -193,10 +193,7 @@ def main():
         record["kinds"][kind] = {
             "unit": unit, "sizes": rows, "exponents": exponents(rows)
         }  # fmt: skip
-    text = json.dumps(record, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+    publish(record, options.out)
 
 
 if __name__ == "__main__":

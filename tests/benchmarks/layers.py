@@ -7,7 +7,6 @@ of medians, ours / Keras's. Asserts nothing about time.
 """
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -22,6 +21,7 @@ import tensorflow as tf
 
 from landslide_tf.layers.batch_norm import BatchNormalization
 from landslide_tf.layers.conv import Conv2D
+from tests.benchmarks.processes import publish
 
 # The dilated convolutions of an ASPP at 256 px and output stride 16, and of a dilated
 # ResNet stage; batch norms of a ResNet's first and second stage.
@@ -136,10 +136,7 @@ def main():
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
         "results": results,
     }
-    text = json.dumps(record, indent=2)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
+    publish(record, arguments.out)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ Prints one JSON record. Asserts nothing about time.
 """
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -25,6 +24,9 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+
+from tests.benchmarks import runtimes
+from tests.benchmarks.processes import publish
 
 TILE, CELL = 128, 232.0
 BANDS = "red=5,green=6,blue=7,thermal=1,gray=4"
@@ -65,15 +67,14 @@ def write(path: Path, bands: np.ndarray) -> None:
         file.write(bands)
 
 
-def export(case: str, folder: Path, bands: np.ndarray) -> None:
-    """Writes the shipped network in one format."""
-    from landslide_tf import models, saved_models, serving
+def export(cases: list[str], folder: Path, bands: np.ndarray) -> None:
+    """Writes the shipped network in every format."""
+    from landslide_tf import models, saved_models
     from landslide_tf.metadata import ModelMetadata
 
     shipped = saved_models.path("mmlsv2") / "1"
     metadata = ModelMetadata.read(shipped)
     model = models.build_described(metadata, shipped / "model.weights.h5")
-    kind, _, precision = case.partition("/")
     tiles = [bands[:, k : k + TILE, k : k + TILE] for k in range(0, 8 * TILE, TILE)]
     sample = [
         {
@@ -82,14 +83,8 @@ def export(case: str, folder: Path, bands: np.ndarray) -> None:
         }
         for tile in tiles
     ]
-    serving.export(
-        model,
-        folder,
-        metadata=metadata,
-        format=kind,
-        precision=precision or "float32",
-        calibration=sample if precision == "int8" else (),
-    )
+    for case in cases:
+        runtimes.write(model, metadata, folder / case, case, sample)
 
 
 def mapped(model: Path, scene: Path) -> float:
@@ -154,8 +149,7 @@ def main() -> None:
         write(folder / "labels.tif", labels[None].astype(np.float32))
         for factor, number in FACTORS.items():
             write(folder / f"{factor}.tif", bands[number - 1][None])
-        for case in given.cases:
-            export(case, folder / case, bands)
+        export(given.cases, folder, bands)
         load = round(os.getloadavg()[0], 1)
         cases = compared(tuple(given.cases), folder, given.repeats)
     record = {
@@ -166,10 +160,7 @@ def main() -> None:
         "repeats": given.repeats,
         "cases": cases,
     }
-    text = json.dumps(record, indent=1)
-    print(text)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
+    publish(record, given.out)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import statistics
 import time
 from pathlib import Path
 
-from tests.benchmarks.processes import peak_mib, record_of
+from tests.benchmarks.processes import peak_mib, publish, record_of
 
 IMPLEMENTATIONS = ("concat", "partial")
 
@@ -120,10 +120,7 @@ def main():
         "load at the end": round(os.getloadavg()[0], 1),
         "cases": cases,
     }
-    text = json.dumps(record, indent=1)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
+    publish(record, arguments.out)
 
 
 if __name__ == "__main__":

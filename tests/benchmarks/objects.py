@@ -29,7 +29,7 @@ from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.legend import Legend
 from landslide_tf.recognition import Maps, recognise
 from landslide_tf.terrain import Grid
-from tests.benchmarks.processes import peak_mib, record_of
+from tests.benchmarks.processes import peak_mib, publish, record_of
 
 STEPS = (
     "outlines", "attributes", "polygons", "amalgamated", "inventory", "evaluate",
@@ -154,10 +154,7 @@ def main():
             size = ("--size", options.size)
             found = record_of("objects", *size, "--step", step, "--folder", name)
             record["steps"][step] = found
-    text = json.dumps(record, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+    publish(record, options.out)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.benchmarks import segmentation
-from tests.benchmarks.processes import record_of
+from tests.benchmarks.processes import publish, record_of
 
 EVENT = re.compile(r"[^:]+:(_?[A-Z]\w+)")  # as TensorFlow names what its executor runs
 CASES = {"train 4": ("train", 4), "infer 1": ("infer", 1)}
@@ -82,10 +82,7 @@ def main() -> None:
             arguments = ("--one", model, case, "--calls", given.calls)
             record["cases"][f"{model}, {case}"] = record_of("operations", *arguments)
             print(model, case, file=sys.stderr, flush=True)
-    text = json.dumps(record, indent=1)
-    print(text)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
+    publish(record, given.out)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import rasterio
 from rasterio import Affine
 from rasterio.windows import Window
 
-from tests.benchmarks.processes import peak_mib, record_of
+from tests.benchmarks.processes import peak_mib, publish, record_of
 
 CELL, BLOCK = 1.0, 1000
 CRS = "EPSG:32633"
@@ -140,10 +140,7 @@ def main():
         "rasterio": rasterio.__version__,
         "results": results,
     }
-    text = json.dumps(record, indent=2)
-    print(text)
-    if chosen.out:
-        chosen.out.write_text(text + "\n")
+    publish(record, chosen.out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""A case of a benchmark in a process of its own, since peak memory never falls."""
+"""What benchmarks share: cases in processes of their own, and their record.
+
+Peak memory never falls, so that a case has to have a process to itself.
+"""
 
 import json
 import os
@@ -45,3 +48,11 @@ def record_of(
 def peak_mib() -> float:
     """Returns the largest resident memory of this process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def publish(record: dict, out: Path | None) -> None:
+    """Prints the record of a benchmark, and writes it where a file is named."""
+    text = json.dumps(record, indent=1)
+    print(text)
+    if out is not None:
+        out.write_text(text + "\n", encoding="utf-8")

@@ -21,7 +21,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks.processes import record_of
+from tests.benchmarks.processes import publish, record_of
 
 CASES = (
     "saved_model",
@@ -64,7 +64,6 @@ def export(arguments, folder):
     """Writes every case into a folder of its own."""
     import keras
 
-    from landslide_tf import serving
     from landslide_tf.metadata import describe
     from landslide_tf.models import fstf_net
 
@@ -73,15 +72,22 @@ def export(arguments, folder):
     metadata = describe(model, landslide_class=1)
     calibration = [inputs_of(1, arguments.size)]
     for case in arguments.cases:
-        kind, _, precision = case.partition("/")
-        serving.export(
-            model,
-            folder / case,
-            metadata=metadata,
-            format=kind,
-            precision=precision or "float32",
-            calibration=calibration if precision == "int8" else (),
-        )
+        write(model, metadata, folder / case, case, calibration)
+
+
+def write(model, metadata, folder, case, calibration):
+    """Exports a model in the format and precision of a case."""
+    from landslide_tf import serving
+
+    kind, _, precision = case.partition("/")
+    serving.export(
+        model,
+        folder,
+        metadata=metadata,
+        format=kind,
+        precision=precision or "float32",
+        calibration=calibration if precision == "int8" else (),
+    )
 
 
 def measured(arguments):
@@ -139,10 +145,7 @@ def main():
         "versions": {name: version(name) for name in PACKAGES},
         "cases": cases,
     }
-    text = json.dumps(record, indent=1)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
+    publish(record, arguments.out)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,16 @@ def write_scene(path: Path, height: int, width: int) -> None:
             dataset.set_band_description(number, name)
 
 
+def write_dem(path: Path, size: int) -> None:
+    """Writes elevations on the grid of a square scene."""
+    heights = np.cumsum(np.random.default_rng(1).normal(0, 1, (1, size, size)), 1)
+    with rasterio.open(
+        path, "w", driver="GTiff", height=size, width=size, count=1,
+        dtype="float32", crs="EPSG:32633", transform=TRANSFORM,
+    ) as dataset:  # fmt: skip
+        dataset.write(heights.astype(np.float32))
+
+
 def identity() -> Member:
     """Returns a model that gives back two bands."""
     metadata = ModelMetadata(
@@ -107,12 +117,7 @@ def share(size: int, width: float | None, repeats: int) -> dict[str, float | str
     with tempfile.TemporaryDirectory() as folder:
         image, dem = Path(folder, "s.tif"), Path(folder, "d.tif")
         write_scene(image, size, size)
-        heights = np.cumsum(np.random.default_rng(1).normal(0, 1, (1, size, size)), 1)
-        with rasterio.open(
-            dem, "w", driver="GTiff", height=size, width=size, count=1,
-            dtype="float32", crs="EPSG:32633", transform=TRANSFORM,
-        ) as dataset:  # fmt: skip
-            dataset.write(heights.astype(np.float32))
+        write_dem(dem, size)
         files = SceneFiles((str(image),), dem=DemFiles(dem))
 
         def whole(predict: Callable[..., np.ndarray]) -> None:

@@ -11,7 +11,6 @@ output. Asserts nothing about time.
 
 import argparse
 import importlib.util
-import json
 import os
 import platform
 import statistics
@@ -24,6 +23,7 @@ import numpy as np
 import rasterio
 
 from landslide_tf.terrain import aspect, hillshade, slope
+from tests.benchmarks.processes import publish
 
 CELL = 10.0
 MODES = {"slope": slope, "aspect": aspect, "hillshade": hillshade}
@@ -150,10 +150,7 @@ def main():
                 for mode in MODES
             },
         }
-    text = json.dumps(record, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    publish(record, options.out)
 
 
 if __name__ == "__main__":
