@@ -89,11 +89,13 @@ def write_polygons(path, size):
 def prepare(folder, cutting, workers):
     """Prepares the scene in this process and prints what it took."""
     from landslide_tf.prepare import Inputs, Options
-    from landslide_tf.prepare import plan as run
+    from landslide_tf.prepare import prepare as run
+    from landslide_tf.raster.dem import DemFiles
 
+    dem = DemFiles(folder / "dem.tif")
     started = time.perf_counter()
     made = run(
-        [Inputs(folder / "scene.tif", folder / "polygons.geojson", folder / "dem.tif")],
+        [Inputs(folder / "scene.tif", folder / "polygons.geojson", dem)],
         folder / cutting,
         Options(patches=cutting, workers=workers),
     )
