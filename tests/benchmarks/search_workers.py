@@ -1,9 +1,10 @@
 """Which way of searching in several processes stands the death of one.
 
-Two ways, each in five searches of eight trials by three processes that train: the
-shared folder of `tune`, and the chief and workers of keras-tuner. One of the processes
-is killed while it trains, and nobody starts it again. A search that has not ended after
-a while is ended, and counts as one that hangs.
+Three ways, each in five searches of eight trials by three processes that train: the
+shared folder of `tune`, the chief and workers of keras-tuner, and Ray Tune, which
+starts a failed trial again up to three times (`pip install "ray[tune]"`). One of the
+processes is killed while it trains, and nobody but the search itself starts it again. A
+search that has not ended after a while is ended, and counts as one that hangs.
 
     python -m tests.benchmarks.search_workers --out tests/benchmarks/search_workers.json
 """
@@ -28,11 +29,11 @@ from landslide_tf.train import SearchOptions
 from landslide_tf.train.search.folder import SearchFolder
 from tests.train.search.workers import note, notes, work
 
-WAYS = ("shared folder", "chief and workers")
+WAYS = ("shared folder", "chief and workers", "Ray Tune")
 RECIPE = "rae_d_synthetic"
 TRIALS, WORKERS, SEARCHES = 8, 3, 5
 SECONDS = 0.5  # of a trial
-PATIENCE = 20.0  # seconds for a search after one of its processes is killed
+PATIENCE = 180.0  # seconds for a search after one of its processes is killed
 
 
 def keras_tuner(folder: Path, role: str, port: int, seed: int) -> None:
@@ -63,6 +64,37 @@ def keras_tuner(folder: Path, role: str, port: int, seed: int) -> None:
     Tuner(oracle, directory=str(folder), project_name=role, overwrite=True).search()
 
 
+def ray_tune(folder: Path, seed: int) -> None:
+    """Drives a search on a Ray cluster of this machine."""
+    import ray
+    from ray import tune
+    from ray.tune.search.basic_variant import BasicVariantGenerator
+
+    log = folder.with_suffix(".log")
+
+    def trial(drawn: dict[str, float]) -> None:
+        number = int(tune.get_context().get_trial_id().rpartition("_")[2])
+        note(log, "begun", number)
+        time.sleep(SECONDS)
+        tune.report({"score": drawn["rate"]})
+        note(log, "ended", number)
+
+    ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False)
+    tune.Tuner(
+        trial,
+        param_space={"rate": tune.loguniform(1e-4, 1e-1)},
+        tune_config=tune.TuneConfig(
+            num_samples=TRIALS, search_alg=BasicVariantGenerator(random_state=seed)
+        ),
+        run_config=tune.RunConfig(
+            storage_path=str(folder),
+            failure_config=tune.FailureConfig(max_failures=3),
+            verbose=0,
+        ),
+    ).fit()
+    ray.shutdown()
+
+
 def started(way: str, folder: Path, seed: int) -> list[BaseProcess]:
     """Starts the processes of a search; the last ones train."""
     context = multiprocessing.get_context("forkserver")
@@ -71,6 +103,8 @@ def started(way: str, folder: Path, seed: int) -> list[BaseProcess]:
         options = SearchOptions(trials=TRIALS, epochs=4, seed=seed)
         args = [(folder, RECIPE, options, SECONDS)] * WORKERS
         found = [context.Process(target=work, args=each) for each in args]
+    elif way == WAYS[2]:
+        found = [context.Process(target=ray_tune, args=(folder, seed))]
     else:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
