@@ -323,7 +323,9 @@ def test_a_search_around_a_branch_keeps_to_what_images_can_have(data):
     assert "model.arguments.width" in by_name
 
 
-@pytest.mark.parametrize("name", ["evidential_bijie", "evidential_bijie_small", "evidential_bijie_imagenet"])
+@pytest.mark.parametrize(
+    "name", ["evidential_bijie", "evidential_bijie_small", "evidential_bijie_imagenet"]
+)
 def test_shipped_recipes_are_for_whole_images(name):
     recipe = load_recipe(name)
     assert recipe.classification.view == "whole"
