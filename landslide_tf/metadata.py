@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from landslide_tf.array_types import Tensor
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import ModelError, RunError
 from landslide_tf.files import atomic_path
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
 SCHEMA_VERSION: Final = 2
-IGNORE_VALUE = 255
 FILE_NAME = "model.json"
 
 # How version 1 wrote that values in `reflectance` are multiplied: `reflectance * 255`.

@@ -32,7 +32,16 @@ def levels() -> list[set[str]]:
 
 
 LEVEL = {name: level for level, names in enumerate(levels()) for name in names}
-HEAVY = ("tensorflow", "keras", "jax", "torch", "matplotlib", "rasterio", "sklearn")
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "jax",
+    "torch",
+    "matplotlib",
+    "rasterio",
+    "sklearn",
+    "pydantic",
+)
 
 
 def module_name(file: Path) -> str:

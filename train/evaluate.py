@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray, IntArray
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError, RunError
-from landslide_tf.metadata import IGNORE_VALUE, ModelMetadata
+from landslide_tf.metadata import ModelMetadata
 from landslide_tf.metrics import (
     ConfusionAccumulator,
     OneClassWarning,

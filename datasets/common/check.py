@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.datasets.common.overlaps import find_overlaps
 from landslide_tf.datasets.common.splits import Bounds, overlapping_pairs
 from landslide_tf.datasets.common.tile_grid import (
@@ -20,7 +21,6 @@ from landslide_tf.datasets.common.tile_grid import (
     quarter_digests,
 )
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.progress import with_progress
 
 _IMAGES = ("image", "post", "pre")

@@ -8,7 +8,7 @@ from typing import NotRequired, TypedDict
 import numpy as np
 import tensorflow_datasets as tfds
 
-from landslide_tf.metadata import IGNORE_VALUE
+from landslide_tf.conventions import IGNORE_VALUE
 
 BINARY = ("background", "landslide")
 LAND_COVER = ("landslide", "building", "forest", "water", "road", "bare")

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.datasets.common.base import Example, LandslideBuilder
 from landslide_tf.datasets.common.files import find_manual
 from landslide_tf.datasets.common.info import (
@@ -24,7 +25,6 @@ from landslide_tf.datasets.common.info import (
     make_info,
 )
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.metadata import IGNORE_VALUE
 
 if TYPE_CHECKING:
     from landslide_tf.datasets.common.land_cover_files import LandCover

@@ -14,6 +14,7 @@ import numpy as np
 from etils import epath
 from numpy.typing import NDArray
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.datasets.common.base import Example
 from landslide_tf.datasets.common.info import LAND_COVER
 from landslide_tf.datasets.common.option_words import without_options
@@ -26,7 +27,6 @@ from landslide_tf.datasets.common.splits import (
     warn_of_shared_ground,
 )
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.dem import DemFiles

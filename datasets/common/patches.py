@@ -12,8 +12,8 @@ from skimage.measure import regionprops_table
 from skimage.segmentation import slic
 
 from landslide_tf.array_types import IntArray
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import IGNORE_VALUE
 
 PATCH_SIZE = 256
 

@@ -16,8 +16,8 @@ from etils import epath
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import IGNORE_VALUE
 
 if TYPE_CHECKING:
     import rasterio

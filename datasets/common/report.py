@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.datasets.common.pairing import Found
-from landslide_tf.metadata import IGNORE_VALUE
 
 _log = logging.getLogger(__name__)
 

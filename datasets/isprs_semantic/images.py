@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.datasets.common.reading import from_colours, read_raster
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import IGNORE_VALUE
 
 CLASSES = ("impervious", "building", "low_vegetation", "tree", "car", "clutter")
 COLOURS = {

@@ -15,7 +15,6 @@ from landslide_tf.datasets.common.files import find_manual
 from landslide_tf.datasets.common.info import TERRAIN, BandInfo, make_info
 from landslide_tf.datasets.common.report import warn_incomplete
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import Terrain
 
 if TYPE_CHECKING:
     from landslide_tf.datasets.landslide_scenes.plan import Plan
@@ -215,6 +214,9 @@ class Builder(LandslideBuilder["Tile"]):
             }
         self.info.metadata["files"] = files
         if set(config.factors) & set(_TERRAIN):
+            # Here, since every import of the package registers this builder.
+            from landslide_tf.metadata import Terrain
+
             # Maps are made of the same slopes.
             how = next(iter(plan.scenes.values())).terrain
             self.info.metadata["terrain"] = Terrain(**how).model_dump()

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio import Affine
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
 from landslide_tf.mapping.series_strips import Strip
 from landslide_tf.mapping.shift import compared, estimate_shift
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.grid import Window, row_areas, rows_of, stored_grid
 from landslide_tf.raster.ground import check_overlap

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_folder
 from landslide_tf.mapping import polygons
@@ -25,7 +26,6 @@ from landslide_tf.mapping.series_strips import (
     SeriesRule,
 )
 from landslide_tf.mapping.styles import write_legend, write_polygon_style
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import measure, multi_polygon, outlines
 from landslide_tf.objects.outlines import reading_order
 from landslide_tf.raster import cog

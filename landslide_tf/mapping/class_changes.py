@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_tf.array_types import FloatArray, IntArray
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import IGNORE_VALUE
 
 # A class map is a byte a pixel, as it is in files.
 VALUES = 256

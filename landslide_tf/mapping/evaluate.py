@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from landslide_tf.array_types import IntArray
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
 from landslide_tf.mapping.reference import Reference
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import ObjectCounts
 from landslide_tf.objects.scores import Match
 from landslide_tf.objects.strips import Mask, StripLabels, compare_strips

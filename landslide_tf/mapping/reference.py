@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.metadata import IGNORE_VALUE
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.raster.grid import Window
 from landslide_tf.raster.labels import LabelOptions, LabelReader, read_labels
 from landslide_tf.raster.masks import MaskFiles, MaskReader, read_masks

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.mapping.class_changes import checked_maps, row_areas
 from landslide_tf.mapping.series_strips import (
     FirstSteps,
@@ -19,7 +20,6 @@ from landslide_tf.mapping.series_strips import (
     SeriesRule,
     Strip,
 )
-from landslide_tf.metadata import IGNORE_VALUE
 
 
 def first_step(

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray, IntArray
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
 from landslide_tf.mapping.class_changes import check_landslide_class, checked_integer
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects.strips import Mask, StripLabels
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from landslide_tf.metadata import IGNORE_VALUE
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.pipelines.inputs import Inputs
 from landslide_tf.terrain import DIHEDRAL, dihedral, dihedral_factors
 

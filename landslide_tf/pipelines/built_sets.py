@@ -12,8 +12,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError, did_you_mean, first_line
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.pipelines.store import (
     ChosenExamples,
     DataDescription,

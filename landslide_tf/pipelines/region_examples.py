@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.pipelines.arrays import load_arrays
 from landslide_tf.pipelines.augment import Mask, example_generator
 from landslide_tf.pipelines.built_sets import load

@@ -14,8 +14,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import IGNORE_VALUE
 
 # An example as a TFDS builder gives it; feature names and dtypes vary by data set.
 Example = dict[str, Any]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.grid import Window, rows_of
 from landslide_tf.raster.ground import check_overlap

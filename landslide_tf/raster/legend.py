@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.palette import Colour, class_palette
 from landslide_tf.raster.cog import Layer
 from landslide_tf.raster.names import FilePath

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
-from landslide_tf.metadata import Band
 from landslide_tf.raster.bands import BandSource
 from landslide_tf.raster.opening import open_raster
+
+if TYPE_CHECKING:
+    from landslide_tf.metadata import Band
 
 CALIBRATED = "calibrated"
 """Unit of values by the scale and offset of files that do not name one."""

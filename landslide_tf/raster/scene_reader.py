@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.metadata import IGNORE_VALUE
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.aligned_dem import AlignedDem
 from landslide_tf.raster.bands import BandSource

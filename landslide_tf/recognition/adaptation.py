@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError, RunError
 from landslide_tf.files import atomic_path, file_states, sha256
 from landslide_tf.mapping import SceneFiles
 from landslide_tf.mapping.scene import ModelScene, open_scene
-from landslide_tf.metadata import FILE_NAME, IGNORE_VALUE, ModelMetadata
+from landslide_tf.metadata import FILE_NAME, ModelMetadata
 from landslide_tf.pipelines import DataDescription, write_arrays
 from landslide_tf.pipelines.store import Channel, Example
 from landslide_tf.raster.grid import Window

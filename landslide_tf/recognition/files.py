@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.files import atomic_path
 from landslide_tf.inventory import Statistics, write_density
 from landslide_tf.mapping.polygons import Landslides
 from landslide_tf.mapping.styles import write_legend, write_polygon_style
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import write_rules
 from landslide_tf.objects.strips import Mask
 from landslide_tf.outputs import check_own_folder

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
 from landslide_tf.mapping import Reference
 from landslide_tf.mapping.polygons import Landslides, find_landslides
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import zonal_means
 from landslide_tf.objects.cells import NumberedCells
 from landslide_tf.objects.strips import Mask, StripLabels

@@ -18,8 +18,8 @@ from rasterio import Affine
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.files import atomic_path
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.raster.grid import stored_grid
 from landslide_tf.raster.legend import named_colours, read_legend
 from landslide_tf.raster.opening import open_raster

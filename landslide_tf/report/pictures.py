@@ -18,9 +18,9 @@ from PIL import Image
 
 from landslide_tf import palette
 from landslide_tf.array_types import FloatArray
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.objects import boundaries
 
 DPI = 100

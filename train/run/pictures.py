@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.metadata import IGNORE_VALUE
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.palette import IGNORE, class_palette
 from landslide_tf.pipelines import EvaluationBatches, ExampleStore
 

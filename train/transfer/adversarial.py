@@ -8,8 +8,8 @@ from typing import Any, Literal
 import keras
 
 from landslide_tf.array_types import Tensor
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.layers.replicas import replicated
-from landslide_tf.metadata import IGNORE_VALUE
 from landslide_tf.metrics import ConfusionMatrix
 
 SOURCE, TARGET = 0, 1  # labels of the discriminators

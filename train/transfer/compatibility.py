@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.metadata import IGNORE_VALUE, ModelMetadata
+from landslide_tf.metadata import ModelMetadata
 from landslide_tf.metrics import landslide_index
 from landslide_tf.pipelines import (
     DataDescription,
