@@ -28,6 +28,7 @@ from landslide_tf.datasets.common.info import BINARY, RGB, BandInfo, make_info
 from landslide_tf.datasets.common.reading import read_mask, read_raster, read_rgb
 from landslide_tf.datasets.common.report import report_files, warn_incomplete
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 LABELS = ("non-landslide", "landslide")
 
@@ -143,8 +144,8 @@ def _with_mask(listing: Listing, place: epath.Path) -> list[Scene]:
         )
     if lost := listing.without_mask:
         warn_incomplete(
-            f"`bijie_landslide` has {len(lost)} landslide images without a mask, among "
-            f"them `{lost[0]}`: they are left out."
+            f"`bijie_landslide` leaves out {counted(len(lost), 'landslide image')} "
+            f"without a mask, the first `{lost[0]}`."
         )
     return masked
 
@@ -182,7 +183,7 @@ def read_dem(path: epath.Path | None, size: tuple[int, int]) -> tuple[FloatArray
     if values.shape[-1] != 1 or values.dtype not in (np.uint8, np.uint16, np.int16):
         raise DataError(
             f"`{path}` must be an elevation of one band of 8 or 16 bits, received "
-            f"{values.shape[-1]} bands of {values.dtype}."
+            f"{counted(values.shape[-1], 'band')} of {values.dtype}."
         )
     kind = f"{values.dtype} {path.suffix.lower().lstrip('.')}"
     dem = values[..., 0].astype(np.float32)

@@ -30,6 +30,7 @@ from landslide_tf.datasets.common.reading import read_mask, read_rgb
 from landslide_tf.datasets.common.report import warn_incomplete, warn_of_fewer
 from landslide_tf.datasets.common.tile_grid import quarter_digests, rebuild_grid
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     from landslide_tf.datasets.cas_landslide.areas import Area
@@ -211,7 +212,8 @@ class Builder(LandslideBuilder[Tile]):
             if report
         ):
             warn_incomplete(
-                f"`cas_landslide` has {lone} images or masks without partner: left out."
+                "`cas_landslide` leaves out "
+                f"{counted(lone, 'image or mask', 'images or masks')} without partner."
             )
         if empty := [part for part, tiles in split.items() if not tiles]:
             warn_incomplete(

@@ -13,6 +13,7 @@ from etils import epath
 
 from landslide_tf.datasets.common.pairing import Found, Pair, match_files
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 LAYOUT = (
     "the data set's zip archives (`palu.zip`, `Lombok.zip`, ...) or their folders, "
@@ -192,8 +193,8 @@ def list_tiles(slug: str, folder: epath.Path) -> Found[str]:
     if not both:
         raise DataError(
             f"`{images}` must hold tiles whose names are those of masks in "
-            f"`{masks}`, received {len(found.pairs)} images, {len(found.lone_masks)} "
-            "masks and no pair."
+            f"`{masks}`, received {counted(len(found.pairs), 'image')}, "
+            f"{counted(len(found.lone_masks), 'mask')} and no pair."
         )
     return dataclasses.replace(
         found,

@@ -22,6 +22,7 @@ from landslide_tf.datasets.common.tile_grid import (
 )
 from landslide_tf.errors import DataError
 from landslide_tf.progress import with_progress
+from landslide_tf.words import counted
 
 _IMAGES = ("image", "post", "pre")
 _NAMED = 5  # files named of a list in the report's text
@@ -85,15 +86,16 @@ class Check:
                 f"{name} {100 * share:.2f} %"
                 for name, share in self.shares[split].items()
             )
-            yield f"  {split:10} {count:6} examples: {shares}"
+            yield f"  {split:10} {counted(count, 'example'):>15}: {shares}"
         for reason, names in self.left_out.items():
             yield f"  left out, {reason}: {len(names)} ({_listed(names)})"
-        yield f"  equal images: {len(self.duplicates)} groups"
+        yield f"  equal images: {counted(len(self.duplicates), 'group')}"
         for group in self.duplicates:
             yield f"    {_listed(group)}"
         leaks = self.leaks
-        yield f"  shared ground inside parts: {len(self.shared) - len(leaks)} pairs"
-        yield f"  shared ground between parts: {len(leaks)} pairs"
+        inside = counted(len(self.shared) - len(leaks), "pair")
+        yield f"  shared ground inside parts: {inside}"
+        yield f"  shared ground between parts: {counted(len(leaks), 'pair')}"
         for pair in leaks:
             yield (
                 f"    {pair.first} ({pair.splits[0]}) and {pair.second} "

@@ -31,6 +31,7 @@ from landslide_tf.terrain import (
     dihedral_factors,
     dihedral_transform,
 )
+from landslide_tf.words import counted
 
 Labelled = tuple[NDArray[Any], NDArray[np.uint8]]  # image of any dtype, and mask
 
@@ -84,8 +85,9 @@ def cut_pairs(
     draws = multistage_sample(pool, sampling, seed=seed)
     if not draws:
         raise DataError(
-            f"Expected labels on half of a superpixel in the {len(pairs)} training "
-            "pairs, received fewer everywhere; label more of them."
+            "Expected labels on half of a superpixel in the "
+            f"{counted(len(pairs), 'training pair')}, received fewer everywhere; "
+            "label more of them."
         )
     of_pair: dict[str, list[Draw]] = {pair.id: [] for pair in pairs}
     for draw in draws:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from etils import epath
 
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 # Names and numbers of files, and positions of tiles.
 Key = TypeVar(
@@ -109,7 +110,8 @@ def pair_files(
     if not found.pairs:
         raise DataError(
             f"`{images}` must hold images ({', '.join(sorted(suffixes))}), received "
-            f"none among {len(found.ignored)} files; restore them or remove the folder."
+            f"none among {counted(len(found.ignored), 'file')}; restore them or remove "
+            "the folder."
         )
     for pair in found.pairs:
         if masks is not None and pair.mask is None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from landslide_tf.array_types import FloatArray
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     import rasterio
@@ -202,7 +203,7 @@ def read_rgb(path: epath.PathLike, size: int | None = None) -> NDArray[np.uint8]
     if values.dtype != np.uint8 or values.shape[-1] not in (3, 4):
         raise DataError(
             f"`{path}` must be a picture with red, green, blue of 8 bits, received "
-            f"{values.shape[-1]} bands of {values.dtype}."
+            f"{counted(values.shape[-1], 'band')} of {values.dtype}."
         )
     if size is not None and values.shape[:2] != (size, size):
         raise DataError(
@@ -232,7 +233,7 @@ def read_mask(
     if values.shape != (*size, 1):
         raise DataError(
             f"`{path}` must be a mask of {size} pixels like its image in one band, "
-            f"received {values.shape[:2]} and {values.shape[2]} bands."
+            f"received {values.shape[:2]} and {counted(values.shape[2], 'band')}."
         )
     return binary(values[..., 0], path, landslide)
 
@@ -324,9 +325,9 @@ def from_colours(
         first = tuple(int(value) for value in stray[0])
         listed = ", ".join(map(str, colours.values()))
         raise DataError(
-            f"`{path}` must hold the colours {listed} only, received {len(stray)} "
-            f"pixels of others, the first {first}: it is not such a label, or was "
-            "compressed with losses."
+            f"`{path}` must hold the colours {listed} only, received "
+            f"{counted(len(stray), 'pixel')} of others, the first {first}: it is not "
+            "such a label, or was compressed with losses."
         )
     if len(stray):
         numbers = np.array(list(colours), np.uint8)

@@ -11,6 +11,7 @@ import numpy as np
 
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.datasets.common.pairing import Found
+from landslide_tf.words import counted
 
 _log = logging.getLogger(__name__)
 
@@ -65,8 +66,8 @@ def report_files(
     warn_of_fewer(name, here, published, what)
     if lone := [mask for found in parts.values() for mask in found.lone_masks]:
         warn_incomplete(
-            f"`{name}` has {len(lone)} masks without an image, among them "
-            f"`{lone[0]}`: they are left out."
+            f"`{name}` leaves out {counted(len(lone), 'mask')} without an image, the "
+            f"first `{lone[0]}`."
         )
     return report
 

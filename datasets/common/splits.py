@@ -14,6 +14,7 @@ from etils import epath
 
 from landslide_tf.datasets.common.reading import read_table
 from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.words import counted
 
 SPLITS = ("train", "validation", "test")
 Bounds = tuple[float, float, float, float]  # left, bottom, right, top
@@ -186,9 +187,9 @@ def warn_of_shared_ground(
     if crossing:
         first = ", ".join(f"`{name}` ({split_of[name]})" for name in crossing[0][:4])
         warnings.warn(
-            f"Scenes of different splits show the same ground, {len(crossing)} groups "
-            f"in all: {first}; put each group into one split, or scores on it are too "
-            "good.",
+            "Scenes of different splits show the same ground, "
+            f"{counted(len(crossing), 'group')} in all: {first}; put each group into "
+            "one split, or scores on it are too good.",
             SharedGroundWarning,
             stacklevel=2,
         )

@@ -24,6 +24,7 @@ from landslide_tf.datasets.ecoregion_landslides.files import (
     split_pairs,
 )
 from landslide_tf.ecoregions import CODES, REGIONS
+from landslide_tf.words import counted
 
 _PATTERNS = ["*/POST_IMAGES", "*/*/POST_IMAGES"]
 _ARCHIVES = ("ecoregion_landslides*.zip",)
@@ -106,13 +107,15 @@ class Builder(LandslideBuilder[ImagePair]):
         self.info.metadata["files"] = report | {"train": report["train"] | left_out}
         if folder.incomplete:
             warn_incomplete(
-                f"`ecoregion_landslides` leaves out {len(folder.incomplete)} "
-                f"incomplete pairs, among them `{folder.incomplete[0]}`."
+                "`ecoregion_landslides` leaves out "
+                f"{counted(len(folder.incomplete), 'incomplete pair')}, the first "
+                f"`{folder.incomplete[0]}`."
             )
         if same:
             warn_incomplete(
-                f"`ecoregion_landslides` leaves out {len(same)} pairs of train whose "
-                f"images have one date, among them `{same[0]}`."
+                "`ecoregion_landslides` leaves out "
+                f"{counted(len(same), 'pair')} of train whose images have one date, "
+                f"the first `{same[0]}`."
             )
         return splits
 

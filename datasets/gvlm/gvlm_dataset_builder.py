@@ -18,6 +18,7 @@ from landslide_tf.datasets.common.reading import open_raster, reading
 from landslide_tf.datasets.common.report import warn_incomplete
 from landslide_tf.datasets.common.splits import SPLITS, read_splits, split_by_hash
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     import rasterio
@@ -167,7 +168,7 @@ def cut(site: Site) -> Iterator[Example]:
             if source is not mask and not colours:
                 raise DataError(
                     f"`{path}` must be a picture with red, green, blue of 8 bits, "
-                    f"received {source.count} bands of {source.dtypes[0]}."
+                    f"received {counted(source.count, 'band')} of {source.dtypes[0]}."
                 )
         strips = zip(
             _strips(site.pre, pre, 3),

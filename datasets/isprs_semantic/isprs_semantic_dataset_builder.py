@@ -26,6 +26,7 @@ from landslide_tf.datasets.isprs_semantic.images import (
     read_labelled,
 )
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 AREAS = {"vaihingen": VAIHINGEN, "potsdam": POTSDAM}
 BANDS = {
@@ -188,8 +189,8 @@ class Builder(LandslideBuilder[Labelled]):
         } | {split: {"images": len(names)} for split, names in parts.items()}
         if missing:
             warn_incomplete(
-                f"`{self.name}/{config.name}` is built from {len(found)} images: "
-                f"{', '.join(missing)} are missing."
+                f"`{self.name}/{config.name}` is built from "
+                f"{counted(len(found), 'image')}, without {', '.join(missing)}."
             )
         if empty := [split for split, names in parts.items() if not names]:
             raise DataError(

@@ -15,6 +15,7 @@ from landslide_tf.datasets.common.files import find_manual
 from landslide_tf.datasets.common.info import TERRAIN, BandInfo, make_info
 from landslide_tf.datasets.common.report import warn_incomplete
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     from landslide_tf.datasets.landslide_scenes.plan import Plan
@@ -194,8 +195,9 @@ class Builder(LandslideBuilder["Tile"]):
         )
         if ignored := plan.report["ignored"]:
             warn_incomplete(
-                f"`{found.parent.parent}` holds {len(ignored)} entries that are no "
-                f"scenes, among them `{ignored[0]}`: they are left out."
+                f"`{found.parent.parent}` holds "
+                f"{counted(len(ignored), 'further entry', 'further entries')} beside "
+                f"the scenes, the first `{ignored[0]}`: left out."
             )
         return plan
 

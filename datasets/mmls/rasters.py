@@ -13,6 +13,7 @@ from etils import epath
 from landslide_tf.array_types import FloatArray
 from landslide_tf.datasets.common.reading import reading, silenced
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 SIZE = 128
 BANDS = ("blue", "green", "red", "dem", "thermal", "slope", "gray")
@@ -61,16 +62,17 @@ def read_image(path: epath.Path) -> FloatArray:
     if pages != SIZE or image.shape != (SIZE, SIZE, len(BANDS)):
         raise DataError(
             f"`{path}` must be a TIFF of {SIZE} pages that make (128, 128, 7) values, "
-            f"received {pages} pages that make {image.shape}: it is truncated or not "
-            "a tile of MMLS version 1."
+            f"received {counted(pages, 'page')} with {image.shape}: it is truncated or "
+            "not a tile of MMLS version 1."
         )
     if image.dtype != np.float32:
         raise DataError(f"`{path}` must hold float32 values, received {image.dtype}.")
     if not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
+        strange = int(np.count_nonzero(~np.isfinite(image)))
         raise DataError(
             f"`{path}` must hold values from 0 to 1, received {np.nanmin(image):g} to "
-            f"{np.nanmax(image):g} with {np.count_nonzero(~np.isfinite(image))} "
-            "values that are no numbers: it is not as published."
+            f"{np.nanmax(image):g} and not a number in {counted(strange, 'place')}: it "
+            "is not as published."
         )
     return image
 

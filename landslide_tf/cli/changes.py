@@ -9,6 +9,7 @@ import typer
 
 from landslide_tf.cli import map_report
 from landslide_tf.cli import options as shared
+from landslide_tf.words import counted
 
 Maps = Annotated[
     list[str], typer.Argument(help="Class maps of several dates, oldest first.")
@@ -81,11 +82,11 @@ def changes(
     )
     if found.taken:
         typer.echo(found.taken)
-    several = in_plural(found.mapped)
+    one, several = f"new {found.mapped}", f"new {in_plural(found.mapped)}"
     for step in range(1, len(maps)):
         new = [item for item in found.objects if item.step == step]
         area = sum(item.area for item in new)
-        typer.echo(f"{maps[step]}: {len(new)} new {several}, {area:.0f} m²")
+        typer.echo(f"{maps[step]}: {counted(len(new), one, several)}, {area:.0f} m²")
     for path in sorted(found.folder.iterdir()):
         typer.echo(path)
     if report is not None:

@@ -12,6 +12,7 @@ import typer
 
 from landslide_tf.cli.options import DataDir, ManualDir, Overwrite
 from landslide_tf.cli.reporting import show_next
+from landslide_tf.words import counted
 
 app = typer.Typer(
     help="List, describe, build and check data sets.", no_args_is_help=True
@@ -57,7 +58,7 @@ def info(data: Data, data_dir: DataDir = None, manual_dir: ManualDir = None) -> 
         mark = " (landslide)" if index == described.landslide_class else ""
         typer.echo(f"  class {index:<2} {name}{mark}")
     for name, split in builder.info.splits.items():
-        typer.echo(f"  split    {name:10} {split.num_examples} examples")
+        typer.echo(f"  split    {name:10} {counted(split.num_examples, 'example')}")
     if areas := builder.info.metadata.get("areas"):
         from landslide_tf.report import area_map
 
@@ -101,7 +102,8 @@ def build(
         data, data_dir=data_dir, manual_dir=manual_dir, beam_runner=beam_runner
     )
     for name, split in builder.info.splits.items():
-        typer.echo(f"{builder.info.full_name} {name}: {split.num_examples} examples")
+        count = counted(split.num_examples, "example")
+        typer.echo(f"{builder.info.full_name} {name}: {count}")
 
 
 @app.command("export-arrays")
@@ -130,7 +132,7 @@ def export_arrays(
         data, out, data_dir=data_dir, manual_dir=manual_dir, overwrite=overwrite
     )
     for name, count in counts.items():
-        typer.echo(f"{out / name}: {count} examples")
+        typer.echo(f"{out / name}: {counted(count, 'example')}")
     typer.echo(f"to train on them give `train` a recipe and --arrays {out}")
 
 
@@ -187,7 +189,7 @@ def plan(
     for region in dict.fromkeys(p.pair.region for p in planned):
         own = [p for p in planned if p.pair.region == region]
         flagged = sum(bool(p.pair.flags) for p in own)
-        typer.echo(f"{region}: {len(own)} pairs, {flagged} with flags")
+        typer.echo(f"{region}: {counted(len(own), 'pair')}, {flagged} with flags")
     for path in files.values():
         typer.echo(path)
     typer.echo("save and label the images, then check them")

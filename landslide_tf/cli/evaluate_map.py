@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from landslide_tf.cli import options
+from landslide_tf.words import counted
 
 # What the counts of each rule of `objects.object_counts` are of.
 _COUNTED = {
@@ -76,7 +77,7 @@ def evaluate_map(
     for row in found.sizes:
         limit = " m² and more" if row.largest is None else f" to {row.largest:g} m²"
         typer.echo(f"{row.smallest:g}{limit}: {row.found} of {row.number} found")
-    typer.echo(f"ignored: {found.ignored} pixels")
+    typer.echo(f"ignored: {counted(found.ignored, 'pixel')}")
     if out is not None:
         mapping.write_evaluation(found, out)
         typer.echo(out)

@@ -12,6 +12,7 @@ import typer
 from landslide_tf.cli import map_report, options
 from landslide_tf.cli.inventory_scenes import Date, Map, Vector, mapped_scenes
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     from landslide_tf.inventory import AddedScene, Query
@@ -217,7 +218,7 @@ def _print_added(added: AddedScene) -> None:
         typer.echo(f"{what}: there already, nothing changed")
         return
     typer.echo(
-        f"{what}: {added.landslides} landslides on "
+        f"{what}: {counted(added.landslides, 'landslide')} on "
         f"{float(facts['mapped_m2'] or 0) / 1e6:.3f} km², region "
         f"{facts['region'] or 'none'}"
     )
@@ -244,11 +245,11 @@ def list_scenes(
         facts = scene.facts
         typer.echo(
             f"{scene.id}  {facts['date_max']}  {facts['region'] or 'none'}  "
-            f"{facts['landslides']} landslides  "
+            f"{counted(int(facts['landslides'] or 0), 'landslide')}  "
             f"{float(facts['mapped_m2'] or 0) / 1e6:.3f} km²  {facts['name']}  "
             f"{facts['model']} {facts['model_version']}".rstrip()
         )
-    typer.echo(f"{len(scenes)} scenes")
+    typer.echo(counted(len(scenes), "scene"))
 
 
 @app.command("export")
@@ -276,7 +277,9 @@ def export(
     with inventory.open_inventory(database) as store:
         landslides, scenes = store.landslides(query), store.scenes(query)
     inventory.export_inventory(landslides, scenes, out)
-    typer.echo(f"{len(landslides)} landslides of {len(scenes)} scenes")
+    typer.echo(
+        f"{counted(len(landslides), 'landslide')} of {counted(len(scenes), 'scene')}"
+    )
     typer.echo(out)
 
 

@@ -14,6 +14,7 @@ from landslide_tf.cli import map_report
 from landslide_tf.cli import options as shared
 from landslide_tf.cli.model_files import Metadata, Models, RuntimeOption, load_member
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     from landslide_tf.mapping import MapSummary
@@ -243,11 +244,11 @@ def _print(made: MapSummary, pages: Sequence[Path]) -> None:
         typer.echo(made.taken)
     known = "" if made.trained is None else f" (training: {made.trained})"
     typer.echo(
-        f"{made.pixels} pixels, {made.valid} with data, {share:.2%} of them "
+        f"{counted(made.pixels, 'pixel')}, {made.valid} with data, {share:.2%} of them "
         + made.mapped
-        + ("" if made.objects is None else f", {made.objects} polygons")
+        + ("" if made.objects is None else f", {counted(made.objects, 'polygon')}")
         + f"; windows of {made.window} pixels{known}, overlapping by {made.overlap}"
-        + (f"; resumed after {made.resumed} strips" if made.resumed else "")
+        + (f"; resumed after {counted(made.resumed, 'strip')}" if made.resumed else "")
     )
     for path in (*filter(Path.exists, made.files), *pages):
         typer.echo(path)

@@ -19,6 +19,7 @@ from rich.progress import (
 from landslide_tf.cli import map as of_map
 from landslide_tf.cli import options as shared
 from landslide_tf.cli.model_files import Metadata, Models, RuntimeOption, load_member
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     from landslide_tf.formats import Runtime
@@ -286,12 +287,12 @@ def _print(made: Region, scenes: int) -> None:
     landslides = ""
     if found is not None:
         landslides = (
-            f"; {found.landslides} landslides on {found.area / 1e6:.3f} km², "
-            f"{found.crossing} in several scenes"
+            f"; {counted(found.landslides, 'landslide')} on "
+            f"{found.area / 1e6:.3f} km², {found.crossing} in several scenes"
         )
     typer.echo(
-        f"{len(made.mapped)} of {scenes} scenes mapped{kept}, {made.pixels} pixels now"
-        f"{landslides}"
+        f"{len(made.mapped)} of {counted(scenes, 'scene')} mapped{kept}, "
+        f"{counted(made.pixels, 'pixel')} now{landslides}"
     )
     if made.failed:
         width = max(map(len, ("scene", *made.failed)))

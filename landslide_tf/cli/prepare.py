@@ -10,6 +10,7 @@ import typer
 
 from landslide_tf.cli import options as shared
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     from landslide_tf.datasets.common.sampling import SamplingMethod
@@ -229,9 +230,9 @@ def _show(made: Prepared) -> None:
         shares = report[split]["class_shares"].items()
         named = {LANDSLIDE: made.landslide}
         listed = ", ".join(f"{named.get(n, n)} {share:.2%}" for n, share in shares)
-        typer.echo(f"{split}: {number} tiles ({listed} of labelled pixels)")
+        typer.echo(f"{split}: {counted(number, 'tile')} ({listed} of labelled pixels)")
     typer.echo(
-        f"left out: {report['tiles_without_label']} tiles without a label, "
+        f"left out: {counted(report['tiles_without_label'], 'tile')} without a label, "
         f"{report['tiles_in_gaps']} in gaps between the splits"
     )
     typer.echo(f"prepared: {made.folder}")

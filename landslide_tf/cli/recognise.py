@@ -12,6 +12,7 @@ from landslide_tf.cli import map as map_command
 from landslide_tf.cli import map_report, options
 from landslide_tf.cli.model_files import load_member
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     from landslide_tf.mapping import Outputs, Reference, SceneFiles
@@ -392,7 +393,7 @@ def _print(found: Recognition, page: Path) -> None:
     for stage in found.stages:
         typer.echo(stage.line())
     for rule, number in found.not_evaluated.items():
-        typer.echo(f"{rule}: not tried on {number} objects that lack the attribute")
+        typer.echo(f"{rule}: not tried on {counted(number, 'object')} without values")
     for line in found.statistics.lines():
         typer.echo(line)
     typer.echo(found.folder)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 FocalSet: TypeAlias = frozenset[Hashable]
 Values: TypeAlias = NDArray[np.float64]
@@ -141,7 +142,7 @@ def _check_sets(frame: tuple[Hashable, ...], sets: tuple[FocalSet, ...]) -> None
     if len(set(sets)) != len(sets) or not sets:
         raise DataError(
             f"Expected distinct focal sets, received {len(sets)} with "
-            f"{len(sets) - len(set(sets))} repetitions; add their masses up."
+            f"{counted(len(sets) - len(set(sets)), 'repetition')}; add their masses up."
         )
 
 

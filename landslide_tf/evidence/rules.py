@@ -18,6 +18,7 @@ from landslide_tf.evidence.masses import (
     check_one_frame,
 )
 from landslide_tf.evidence.measures import deng_of, jensen_shannon_of
+from landslide_tf.words import counted
 
 InformationVolume: TypeAlias = Literal["exponential", "inverse"]
 
@@ -121,8 +122,8 @@ def _dempster_pair(first: Masses, second: Masses) -> Masses:
     if not np.all(left > _NO_CONFLICT):
         raise TotalConflictError(
             "Expected sources that agree on something, received "
-            f"{int(np.sum(left <= _NO_CONFLICT))} of {left.size} images in total "
-            "conflict; discount them, or use Yager's rule."
+            f"{int(np.sum(left <= _NO_CONFLICT))} of {counted(left.size, 'image')} in "
+            "total conflict; discount them, or use Yager's rule."
         )
     return Masses(first.frame, sets, values / left)
 

@@ -33,6 +33,7 @@ from landslide_tf.objects import (
 )
 from landslide_tf.raster.antimeridian import Geometries
 from landslide_tf.raster.reprojection import reprojected
+from landslide_tf.words import counted
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ class Statistics:
             low, high = law.exponent_interval
             found["power law"] = (
                 f"from {law.x_min:.0f} m² with exponent {law.exponent:.3f} "
-                f"({low:.3f} to {high:.3f}), {law.number} landslides, distance "
-                f"{law.distance:.3f}"
+                f"({low:.3f} to {high:.3f}), {counted(law.number, 'landslide')}, "
+                f"distance {law.distance:.3f}"
             )
         if (gamma := self.inverse_gamma) is not None:
             found["inverse gamma"] = (

@@ -11,6 +11,7 @@ import numpy as np
 
 from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError, check_choice, did_you_mean
+from landslide_tf.words import counted
 
 Numbers: TypeAlias = float | Sequence[float]
 # A named form, or (mean, std, scale).
@@ -134,10 +135,11 @@ class EncodeFactors(keras.layers.Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Checks the number of channels against the kinds."""
-        if input_shape[-1] != len(self.kinds):
+        channels = input_shape[-1] or 0
+        if channels != len(self.kinds):
             raise ModelError(
-                f"`factors` names {len(self.kinds)} factors, received an input of "
-                f"{input_shape[-1]} channels: name each channel's kind."
+                f"`factors` names {counted(len(self.kinds), 'factor')}, received an "
+                f"input of {counted(channels, 'channel')}: name each channel's kind."
             )
 
     def call(self, x: Tensor) -> Tensor:

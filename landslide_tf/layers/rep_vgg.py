@@ -12,6 +12,7 @@ from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.layers.batch_norm import BatchNormalization
 from landslide_tf.layers.conv import Conv2D
+from landslide_tf.words import counted
 
 EPSILON = 1e-5
 MOMENTUM = 0.9
@@ -51,7 +52,7 @@ class RepVggBlock(keras.layers.Layer):
         if channels % groups:
             raise ModelError(
                 f"`groups` must divide the channels, received {groups} groups of "
-                f"{channels} channels."
+                f"{counted(channels, 'channel')}."
             )
         self.channels = channels
         self.stride = stride

@@ -10,6 +10,7 @@ import numpy as np
 
 from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError, check_choice
+from landslide_tf.words import counted
 
 # From confusion matrices (..., C, C), rows = reference, to one number each (...).
 Statistic: TypeAlias = Callable[[FloatArray], FloatArray]
@@ -141,7 +142,8 @@ def paired_bootstrap(
     if first.shape[1] != second.shape[1] or not first.shape[1]:
         raise DataError(
             f"Expected counts of the same images, received {first.shape[1]} and "
-            f"{second.shape[1]} images: evaluate both models on one data set."
+            f"{counted(second.shape[1], 'image')}: evaluate both models on one data "
+            "set."
         )
     images = first.shape[1]
     generator = np.random.default_rng(seed)

@@ -17,6 +17,7 @@ from landslide_tf.metrics.decision import (
     LandslideClass,
     landslide_index,
 )
+from landslide_tf.words import counted
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
@@ -142,8 +143,9 @@ class ConfusionMatrix(keras.metrics.Metric):
         expected = 1 if self.landslide_class == "sigmoid" else self.num_classes
         if channels != expected:
             raise ModelError(
-                f"Expected {expected} output channels in `ConfusionMatrix`, received "
-                f"{channels}; make `num_classes` and `landslide_class` fit the model."
+                f"Expected {counted(expected, 'output channel')} in "
+                f"`ConfusionMatrix`, received {channels}; make `num_classes` and "
+                "`landslide_class` fit the model."
             )
         if self.landslide_class != "sigmoid":
             return keras.ops.cast(keras.ops.argmax(y_pred, axis=-1), "int32")
@@ -209,8 +211,8 @@ class ConfusionMatrix(keras.metrics.Metric):
         if unknown:
             raise DataError(
                 f"Expected labels from 0 to {self.num_classes - 1} or "
-                f"{self.ignore_class}, received {unknown} pixels with other labels; "
-                "check the masks and the number of classes."
+                f"{self.ignore_class}, received {counted(unknown, 'pixel')} with other "
+                "labels; check the masks and the number of classes."
             )
         return counts[: self.num_classes]
 

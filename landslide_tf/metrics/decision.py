@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.errors import DataError, ModelError
 from landslide_tf.metrics.pixels import Accumulator, labelled_probabilities
+from landslide_tf.words import counted
 
 LandslideClass = int | Literal["sigmoid"]
 SIGMOID_THRESHOLD = 0.5
@@ -73,8 +74,9 @@ def decide(
         return (probabilities[..., 0] >= limit).astype(np.uint8)
     if not 0 <= landslide_class < channels:
         raise ModelError(
-            f"Expected `landslide_class` from 0 to {channels - 1} for {channels} "
-            f"channels, received {landslide_class}; correct it in the metadata."
+            f"Expected `landslide_class` from 0 to {channels - 1} for "
+            f"{counted(channels, 'channel')}, received {landslide_class}; correct it "
+            "in the metadata."
         )
     if threshold is None:
         return probabilities.argmax(axis=-1).astype(np.uint8)
@@ -222,7 +224,8 @@ class ThresholdAccumulator(Accumulator):
         if not fits:
             raise ModelError(
                 f"Expected probabilities for `landslide_class={self.landslide_class!r}`"
-                f", received {channels} channels; correct it in the metadata."
+                f", received {counted(channels, 'channel')}; correct it in the "
+                "metadata."
             )
         return channel
 

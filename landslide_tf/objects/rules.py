@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from landslide_tf.errors import DataError, check_choice
 from landslide_tf.files import atomic_path
 from landslide_tf.objects.attributes import TERRAIN
+from landslide_tf.words import counted
 
 ATTRIBUTES = (
     "area_m2",
@@ -174,7 +175,8 @@ def fit_geologic_rules(
     if true.all() or not true.any():
         raise DataError(
             f"Expected landslides and other objects to learn from, received "
-            f"{int(true.sum())} landslides of {true.size} objects."
+            f"{counted(int(true.sum()), 'landslide')} of "
+            f"{counted(true.size, 'object')}."
         )
     rules: list[Rule] = []
     for attribute in ATTRIBUTES:

@@ -36,6 +36,7 @@ from landslide_tf.pipelines.store import (
     full_name,
 )
 from landslide_tf.progress import with_progress
+from landslide_tf.words import counted
 
 INDEX = "arrays.json"
 _SLICE = re.compile(
@@ -246,7 +247,9 @@ def load_arrays(folder: str | Path, data: str, split: str) -> ExampleStore:
     start = _boundary(parts["start"], parts["start_percent"], count, 0)
     end = _boundary(parts["end"], parts["end_percent"], count, count)
     if max(abs(start), abs(end)) > count:
-        raise DataError(f"`{found}:{split}` goes beyond its {count} examples.")
+        raise DataError(
+            f"`{found}:{split}` goes beyond its {counted(count, 'example')}."
+        )
     chosen = slice(start, end)
     if not store.ids[chosen]:
         raise DataError(f"`{found}:{split}` has no examples.")

@@ -20,6 +20,7 @@ from landslide_tf.pipelines.segmentation import (
     TrainingBatches,
 )
 from landslide_tf.pipelines.store import ExampleStore
+from landslide_tf.words import counted
 
 View: TypeAlias = Literal["centre", "whole"]
 VIEWS: tuple[View, ...] = get_args(View)
@@ -61,8 +62,8 @@ def hold_out(
         if not 0 < wanted < len(members):
             raise DataError(
                 f"`{store.description.name}:{store.description.split}` has "
-                f"{len(members)} images of `{name}`: {share:g} of them cannot be held "
-                "out; raise the share or add images."
+                f"{counted(len(members), 'image')} of `{name}`: {share:g} of them "
+                "cannot be held out; raise the share or add images."
             )
         chosen[generator.permutation(members)[:wanted]] = True
     kept, cut = (np.flatnonzero(part).tolist() for part in (~chosen, chosen))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError
+from landslide_tf.words import counted
 
 # An example as a TFDS builder gives it; feature names and dtypes vary by data set.
 Example = dict[str, Any]
@@ -338,8 +339,8 @@ def sample_examples(store: ExampleStore, count: int, seed: int) -> ExampleStore:
     if not 1 <= count <= len(store):
         full = f"{store.description.name}:{store.description.split}"
         raise DataError(
-            f"`{full}` has {len(store)} examples: expected from 1 to {len(store)} of "
-            f"them, received {count}."
+            f"`{full}` has {counted(len(store), 'example')}: expected from 1 to "
+            f"{len(store)} of them, received {count}."
         )
     order = np.random.default_rng(seed).permutation(len(store))
     # The first that shows landslide comes first of all.

@@ -38,6 +38,7 @@ from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.systems import ground_system
 from landslide_tf.raster.validity import alpha_bands
 from landslide_tf.raster.vector import Burner, Shapes, read_shapes
+from landslide_tf.words import counted
 
 Found = Mapping[str, tuple[Scene, Shapes | None]]
 """Scenes by name, with the points given for each."""
@@ -300,8 +301,9 @@ def _check_landslides(
         )
     if "train" in lacking:
         raise TileSizeError(
-            f"Expected {wanted} among the {len(parts['train'])} training tiles, "
-            "received none; choose smaller tiles, cut by grid, or label more."
+            f"Expected {wanted} among the "
+            f"{counted(len(parts['train']), 'training tile')}, received none; choose "
+            "smaller tiles, cut by grid, or label more."
         )
     if lacking:
         warnings.warn(

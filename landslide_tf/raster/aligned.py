@@ -30,6 +30,7 @@ from landslide_tf.raster.validity import (
 )
 from landslide_tf.terrain import Grid
 from landslide_tf.terrain.resampling import on_each_turn
+from landslide_tf.words import counted
 
 # A cell this much larger than the source's is made of the mean of what it covers.
 _COARSER = 1.5
@@ -95,7 +96,7 @@ class AlignedRaster:
         if max(self.indexes) > self._base.count:
             raise DataError(
                 f"{what} `{path}` must have a band {max(self.indexes)}, received "
-                f"{self._base.count} bands."
+                f"{counted(self._base.count, 'band')}."
             )
         self.dtype = np.dtype(self._base.dtypes[self.indexes[0] - 1])
         # GDAL's masks know of alpha bands of grey and RGB images only.

@@ -23,6 +23,7 @@ from landslide_tf.raster.band_names import (
 from landslide_tf.raster.names import FilePath, is_remote, short_name, stem
 from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.validity import alpha_bands
+from landslide_tf.words import counted
 
 COLOURS = ("red", "green", "blue")
 
@@ -253,14 +254,14 @@ def find_bands(
     for path in map(str, images):
         places.add(path, alone=len(images) == 1)
     chosen = choice or {name: name for name in names}
-    counted = places.every if len(images) == 1 else places.data
+    numbered = places.every if len(images) == 1 else places.data
     found: dict[str, Place | None] = {}
     for name in names:
         wanted = chosen.get(name, 0)
         if isinstance(wanted, str):
             found[name] = places.by_name(wanted)
         else:
-            found[name] = counted[wanted - 1] if 0 < wanted <= len(counted) else None
+            found[name] = numbered[wanted - 1] if 0 < wanted <= len(numbered) else None
     if not any(found.values()) and all(chosen.get(name) == name for name in names):
         order = places.by_order(names)
         found = {name: order.get(name) for name in names}
@@ -272,7 +273,7 @@ def find_bands(
                 f"image `{', '.join(map(str, images))}` must have the bands "
                 f"{', '.join(names)}: `{name}` is not found"
                 f"{'' if wanted == name else f' as `{wanted}`'} among its "
-                f"{len(places.data)} bands ({', '.join(called)}); say which is which, "
-                f"by number or name, with `--bands {names[0]}=1,…`."
+                f"{counted(len(places.data), 'band')} ({', '.join(called)}); say which "
+                f"is which, by number or name, with `--bands {names[0]}=1,…`."
             )
     return tuple(BandSource(n, *source) for n, source in found.items() if source)

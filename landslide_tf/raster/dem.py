@@ -29,6 +29,7 @@ from landslide_tf.raster.validity import alpha_bands
 from landslide_tf.terrain import Z_UNITS, Grid
 from landslide_tf.terrain.grid import aligned_offset
 from landslide_tf.terrain.units import elevation_unit
+from landslide_tf.words import counted
 
 
 @dataclass(frozen=True, init=False)
@@ -68,7 +69,8 @@ class DemFiles:
     def __str__(self) -> str:
         """Its name in messages."""
         more = len(self.paths) - 1
-        return f"DEM `{self.paths[0]}`" + (f" with {more} further tiles" * (more > 0))
+        others = f" with {counted(more, 'further tile')}" if more > 0 else ""
+        return f"DEM `{self.paths[0]}`{others}"
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,10 @@ class OpenDem:
         ]
         if not pairs:
             return None
-        more = f", and so do {len(pairs) - 1} further pairs" if pairs[1:] else ""
+        others = counted(len(pairs) - 1, "further pair")
+        more = f" (and {others})" if pairs[1:] else ""
         return (
-            f"DEM tiles `{pairs[0][0].path}` and `{pairs[0][1].path}` overlap{more}: "
+            f"DEM tiles `{pairs[0][0].path}` and `{pairs[0][1].path}`{more} overlap: "
             "there the tile that is named first counts."
         )
 

@@ -20,6 +20,7 @@ from landslide_tf.raster.grid import Window
 from landslide_tf.raster.reprojection import OnGrid, onto_grid
 from landslide_tf.raster.vector_layer import found_name, read_layer
 from landslide_tf.terrain import Grid
+from landslide_tf.words import counted
 
 # rasterio sets Python's filters of warnings while it burns, which threads share.
 _ONE_AT_A_TIME = threading.Lock()
@@ -121,7 +122,8 @@ def read_shapes(
             f"{_extent(read.geometries, read.crs)} beside {grid}{_lost(placed)}; check "
             "the systems of both."
         )
-    taken = f"{what}: layer `{read.layer}`, {len(read.geometries)} {kind.lower()}s"
+    shapes = counted(len(read.geometries), kind.lower())
+    taken = f"{what}: layer `{read.layer}`, {shapes}"
     if placed.beyond:
         taken += f" ({placed.beyond} of them beyond the image{_lost(placed)})"
     if kind == "Polygon":

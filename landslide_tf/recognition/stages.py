@@ -12,6 +12,7 @@ from landslide_tf.objects import ObjectCounts
 from landslide_tf.objects.strips import Mask, compare_strips
 from landslide_tf.raster.grid import Window, rows_of
 from landslide_tf.terrain import Grid
+from landslide_tf.words import counted
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Stage:
 
     def line(self) -> str:
         """Returns the stage as a line for a terminal."""
-        found = f"{self.name}: {self.objects} objects"
+        found = f"{self.name}: {counted(self.objects, 'object')}"
         for what, counts in (("pixels", self.pixels), ("objects", self.matched)):
             if counts is not None:
                 scores = counts.scores()

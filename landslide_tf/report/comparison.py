@@ -9,6 +9,7 @@ from typing import Any
 
 from landslide_tf.report.page import Block, Section, Table, markdown
 from landslide_tf.report.tables import UNDEFINED, Row, json_text, write_texts
+from landslide_tf.words import counted
 
 NAMES = {
     "landslide_iou": "landslide IoU",
@@ -59,7 +60,9 @@ def write_benchmark(
         if any(score in printed for score in scores):
             cells = [_number(printed.get(score, math.nan)) for score in scores]
             means.append([f"{row['name']}, published", UNDEFINED, *cells])
-    data = dict.fromkeys(f"{row['data']} ({row['images']} images)" for row in rows)
+    data = dict.fromkeys(
+        f"{row['data']} ({counted(row['images'], 'image')})" for row in rows
+    )
     told = f"Data: {', '.join(data)}. Mean ± standard deviation over the seeds."
     notes = dict.fromkeys(
         f"{row['data']} holds one class only, `{row['only']}`: scores say nothing."

@@ -20,6 +20,7 @@ from landslide_tf.report.page import (
 )
 from landslide_tf.report.pictures import save_figure
 from landslide_tf.report.tables import UNDEFINED, Row, json_text, write_texts
+from landslide_tf.words import counted
 
 # As `train.summarize_matrix` gives it: nested JSON values.
 Summary = Mapping[str, Any]
@@ -93,8 +94,8 @@ def _sections(summary: Summary) -> list[Section]:
 
 
 def _introduction(summary: Summary) -> list[Block]:
-    counted = zip(summary["regions"], summary["test_examples"], strict=False)
-    names = ", ".join(f"{name} ({count} test examples)" for name, count in counted)
+    tested = zip(summary["regions"], summary["test_examples"], strict=False)
+    names = ", ".join(f"{name} ({counted(n, 'test example')})" for name, n in tested)
     how, seeds = summary["bootstrap"], ", ".join(map(str, summary["seeds"]))
     about = [[method, entry["about"]] for method, entry in summary["methods"].items()]
     revisions = ", ".join(revision[:12] for revision in summary["revisions"])

@@ -22,6 +22,7 @@ from landslide_tf.report.page import (
     write_page,
 )
 from landslide_tf.report.tables import Row
+from landslide_tf.words import counted
 
 _COLOURS = "YlOrRd"
 _UNMAPPED = (200, 200, 200)
@@ -161,7 +162,10 @@ def _figure(picture: Path, share: FloatArray) -> Figure:
 def _cells(found: Statistics) -> str:
     rows, columns = found.density.share.shape
     size = found.density.transform.a
-    return f"{rows} rows of {columns} cells of {size:g} m in an equal-area projection."
+    return (
+        f"{counted(rows, 'row')} of {counted(columns, 'cell')} of {size:g} m in an "
+        "equal-area projection."
+    )
 
 
 def _groups(found: Statistics) -> Table:

@@ -29,6 +29,7 @@ from landslide_tf.serving.runtimes import fitting_arrays, listed
 from landslide_tf.serving.served_model import SIGNATURE, read_metadata
 from landslide_tf.serving.signatures import BY_NAME, BYTES, PAIR, PAIR_BANDS, UINT8
 from landslide_tf.serving.transport import Served, Signature, transport, tried
+from landslide_tf.words import counted
 
 TIMEOUT = 60.0
 ATTEMPTS = 5
@@ -271,7 +272,7 @@ class Client:
         if (FACTORS in taken) != bool(metadata.factors):
             raise ModelError(
                 f"`{self.address}` takes {listed(taken)}, and its `model.json` names "
-                f"{len(metadata.factors)} factors: it is of another model."
+                f"{counted(len(metadata.factors), 'factor')}: it is of another model."
             )
         if small and channels_of(metadata) > 2:
             raise ModelError(

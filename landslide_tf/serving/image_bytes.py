@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from landslide_tf.array_types import Tensor
 from landslide_tf.serving.requests import Limits, refuse, within
+from landslide_tf.words import counted
 
 IMAGE_BYTES = "image_bytes"
 BANDS = (1, 3)  # what the two formats can hold
@@ -82,7 +83,9 @@ def _jpeg_size(data: Tensor, bands: int) -> Tensor:
     import tensorflow as tf
 
     shape = tf.io.extract_jpeg_shape(data)
-    words = f"`{IMAGE_BYTES}` must be images of {bands} bands, received {{}}."
+    words = (
+        f"`{IMAGE_BYTES}` must be images of {counted(bands, 'band')}, received {{}}."
+    )
     with tf.control_dependencies([refuse(shape[2] == bands, words, shape[2])]):
         return tf.identity(shape[:2])
 
@@ -100,8 +103,8 @@ def _png_size(data: Tensor, bands: int) -> Tensor:
     words += "other values as numbers."
     checks = [refuse(depth <= 8, words, depth)]
     fits = tf.reduce_any(colour == tf.constant(_PNG_TYPES[bands], tf.uint8))
-    words = f"`{IMAGE_BYTES}` must be images of {bands} bands, received the PNG colour "
-    checks.append(refuse(fits, words + "type {}.", colour))
+    words = f"`{IMAGE_BYTES}` must be images of {counted(bands, 'band')}, received the "
+    checks.append(refuse(fits, words + "PNG colour type {}.", colour))
     width, height = tf.unstack(header, num=2)
     words = f"`{IMAGE_BYTES}` must be images of at least one pixel, received {{}}."
     checks.append(refuse(tf.reduce_all(header > 0), words, header))

@@ -16,6 +16,7 @@ from landslide_tf.array_types import FloatArray, IntArray, Shape, Tensor
 from landslide_tf.errors import ModelError
 from landslide_tf.metadata import Band, Factor, ModelMetadata
 from landslide_tf.serving.folding import folded
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     import keras
@@ -212,8 +213,9 @@ def _check_inputs(inputs: Mapping[str, Tensor], metadata: ModelMetadata) -> None
         if channels is not None and len(channels) != shape[-1]:
             names = ", ".join(f"`{c.name}`" for c in channels) or "none"
             raise ModelError(
-                f"input `{name}` of `{metadata.name}` has {shape[-1]} channels, "
-                f"its metadata names {len(channels)} ({names}): correct the metadata."
+                f"input `{name}` of `{metadata.name}` has "
+                f"{counted(shape[-1], 'channel')}, its metadata names {len(channels)} "
+                f"({names}): correct the metadata."
             )
     if metadata.factors and FACTORS not in inputs:
         raise ModelError(
@@ -242,9 +244,9 @@ def _check_outputs(model: keras.Model, metadata: ModelMetadata) -> None:
     wanted = 1 if metadata.landslide_class == "sigmoid" else len(metadata.classes)
     if channels != wanted:
         raise ModelError(
-            f"the output of `{model.name}` has {channels} channels, its metadata names "
-            f"{wanted} (landslide_class `{metadata.landslide_class}`, classes "
-            f"{', '.join(metadata.classes)}): correct the metadata."
+            f"the output of `{model.name}` has {counted(channels, 'channel')}, its "
+            f"metadata names {wanted} (landslide_class `{metadata.landslide_class}`, "
+            f"classes {', '.join(metadata.classes)}): correct the metadata."
         )
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from landslide_tf.errors import LandslideTFError, ModelError, RunError
 from landslide_tf.serving.address import Address
 from landslide_tf.serving.served_model import sentence
+from landslide_tf.words import counted
 
 Arrays = dict[str, NDArray[Any]]
 _Answer = TypeVar("_Answer")
@@ -104,8 +105,9 @@ def tried(call: Callable[[], _Answer], address: Address, attempts: int) -> _Answ
         except Unavailable as error:
             if attempt + 1 == attempts:
                 raise RunError(
-                    f"`{address}` is not available after {attempts} attempts ({error}):"
-                    " check host and port, and whether the server has loaded the model."
+                    f"`{address}` is not available after "
+                    f"{counted(attempts, 'attempt')} ({error}): check host and port, "
+                    "and whether the server has loaded the model."
                 ) from error
         longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
         time.sleep(random.uniform(0, longest))

@@ -24,6 +24,7 @@ from landslide_tf.terrain.gradient import missing_to_nan, real_array
 from landslide_tf.terrain.grid import Grid, aligned_offset
 from landslide_tf.terrain.resampling import to_crs
 from landslide_tf.terrain.units import elevation_unit, metres_of
+from landslide_tf.words import counted
 
 Dem: TypeAlias = (
     str
@@ -92,7 +93,9 @@ def check_placed(dataset: DatasetReader | WarpedVRT) -> None:
     points, _ = dataset.gcps
     crs = dataset.crs
     if points or dataset.rpcs is not None:
-        what = f"{len(points)} ground control points" if points else "a sensor model"
+        what = "a sensor model"
+        if points:
+            what = counted(len(points), "ground control point")
         option = "" if points else "-rpc "
         raise DataError(
             f"`{path}` must have a transform, received {what}; warp it first: "

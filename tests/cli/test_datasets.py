@@ -32,7 +32,7 @@ def test_check_builds_what_is_missing_and_ends_with_1_where_parts_share_ground(
 ):
     code, out, _ = command("datasets", "check", "bijie_landslide", *places)
     assert code == 0
-    assert "shared ground inside parts: 1 pairs" in out
+    assert "shared ground inside parts: 1 pair\n" in out
     assert "shared ground between parts: 0 pairs" in out
     data = "bijie_landslide/segmentation-random"
     code, out, err = command("datasets", "check", data, *places)
@@ -171,7 +171,7 @@ def test_plan_and_collect(command, tmp_path):
         "datasets", "plan", table, "--out", folder, "--regions", "etf"
     )
     assert code == 0
-    assert "EASTERN_TEMPERATE_FORESTS: 1 pairs" in out
+    assert "EASTERN_TEMPERATE_FORESTS: 1 pair," in out
     assert f"datasets collect {folder}" in out.replace("\n", " ")
     rows = list(csv.DictReader((folder / "plan.csv").read_text().splitlines()))
     assert [row["no"] for row in rows] == ["1"]

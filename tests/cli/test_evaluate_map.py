@@ -40,7 +40,7 @@ def test_layers_and_fields_are_chosen_and_told(command, given, tmp_path):
     assert lines[0] == (
         f"polygons `{path}`: layer `mapped`, 2 polygons, classes from the field `KIND`"
     )
-    assert lines[1] == f"polygons `{path}`: layer `outline`, 1 polygons"
+    assert lines[1] == f"polygons `{path}`: layer `outline`, 1 polygon"
     assert "iou 1.0000" in lines[2]
     assert lines[4] == (
         "landslides that touch: 1 found, 0 missed, 0 false (detection 1.0000, quality "

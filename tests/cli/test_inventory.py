@@ -33,7 +33,7 @@ def test_from_a_map_to_statistics(command, given, tmp_path):
     assert sha256(database) == before
     assert command(*add, "--sensor", "other", "--replace")[0] == 0
     code, out, _ = command("inventory", "list", database)
-    assert out.splitlines()[-1] == "1 scenes"
+    assert out.splitlines()[-1] == "1 scene"
     assert "2024-05-31  ALPS" in out and "image.tif" in out
     made = {n: tmp_path / n for n in ("out.csv", "out.geojson", "page.html", "s.json")}
     for name in ("out.csv", "out.geojson"):

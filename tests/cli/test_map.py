@@ -121,7 +121,7 @@ def test_clouds_and_what_lies_beyond_an_area_are_not_mapped(command, scene, tmp_
         np.testing.assert_array_equal(dataset.read(1) != 255, kept)
         assert dataset.tags()["MASK"] == '["0.tif:8,9", "1.tif:4"]'
     assert f"5400 pixels, {kept.sum()} with data" in text
-    assert f"polygons `{area}`: layer `area`, 1 polygons" in text
+    assert f"polygons `{area}`: layer `area`, 1 polygon" in text
     assert "area.gpkg" in (tmp_path / "map.html").read_text()
 
 

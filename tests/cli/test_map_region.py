@@ -37,7 +37,7 @@ def test_scenes_become_one_region_and_an_inventory(command, world, tmp_path):
     start = ("map-region", world / "model", "--scenes", scenes, "--out", out, *SMALL)
     code, text, err = command(*start)
     assert code == 0, err
-    assert "2 of 2 scenes mapped, 3200 pixels now; 1 landslides on 0.020 km²" in text
+    assert "2 of 2 scenes mapped, 3200 pixels now; 1 landslide on 0.020 km²" in text
     assert err == "1/2 a: mapped\n2/2 b: mapped\n"
     code, text, err = command(*start)
     assert code == 0 and "mapped, 2 of them before, 0 pixels now" in text
@@ -48,7 +48,7 @@ def test_scenes_become_one_region_and_an_inventory(command, world, tmp_path):
     assert code == 0, err
     assert (tmp_path / "a.tif").read_bytes() == (out / "scenes/a/a.tif").read_bytes()
     database = tmp_path / "inventory.gpkg"
-    for again in ("1 landslides on", "there already"):
+    for again in ("1 landslide on", "there already"):
         code, text, err = command("inventory", "add", database, "--map", out)
         assert code == 0, err
         assert text.splitlines()[0].startswith("scene ") and again in text

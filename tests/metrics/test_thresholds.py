@@ -180,7 +180,7 @@ def test_wrong_arguments_are_refused():
         ThresholdAccumulator(0, bins=1)
     probabilities, labels = scene(3)
     for landslide_class, channels in ((3, 3), (-1, 3), ("sigmoid", 2), (0, 1)):
-        with pytest.raises(ModelError, match=f"received {channels} channels"):
+        with pytest.raises(ModelError, match=f"received {channels} channel"):
             best_threshold(
                 probabilities[:, :channels],
                 np.zeros_like(labels),

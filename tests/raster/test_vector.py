@@ -54,7 +54,7 @@ def test_several_layers_need_a_choice(several):
     with pytest.raises(DataError, match="`slide`, received the layers `Outline`, `sl"):
         burnt(several, layer="slide")
     taken = read_shapes(several, GRID, layer="slides").taken
-    assert "layer `slides`, 1 polygons, no field `class`" in taken
+    assert "layer `slides`, 1 polygon, no field `class`" in taken
 
 
 def test_tables_without_geometry_are_nothing_to_choose_from(tmp_path):

@@ -14,6 +14,7 @@ from landslide_tf.errors import LandslideTFError, RecipeError
 from landslide_tf.train.recipe.model import Count, NonNegative, Positive, Section
 from landslide_tf.train.recipe.schema import RecipeFile
 from landslide_tf.train.recipe.yaml_files import read_yaml, shipped_files, validated
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     from landslide_tf.models.tsmu_net import Network
@@ -254,7 +255,7 @@ def check_continual_network(recipe: ContinualRecipe) -> None:
         raise RecipeError(str(error)) from error
     if len(recipe.data.image) != bands:
         raise RecipeError(
-            f"`data.image` must name {bands} bands for "
+            f"`data.image` must name {counted(bands, 'band')} for "
             f"`model.inputs: {recipe.model.inputs}`, received {len(recipe.data.image)}."
         )
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from landslide_tf.array_types import IntArray
 from landslide_tf.errors import DataError
 from landslide_tf.files import atomic_path
+from landslide_tf.words import counted
 
 CLASSES = ("non-landslide", "landslide")
 COLUMNS = ("File", "Pre_label", "True_label", "Success", *CLASSES)
@@ -209,7 +210,8 @@ def join(predictions: Mapping[str, Predictions]) -> BranchTable:
         if apart:
             raise DataError(
                 f"Branches `{names[0]}` and `{name}` must agree on `True_label`, "
-                f"received {len(apart)} images of two classes: {_listed(apart)}."
+                f"received {counted(len(apart), 'image')} of two classes: "
+                f"{_listed(apart)}."
             )
     stems = tuple(sorted(first))
     called = [dict(zip(p.stems, p.files, strict=True)) for p in predictions.values()]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from landslide_tf.errors import RunError
 from landslide_tf.files import atomic_folder, remove_leftovers, sha256
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     import keras
@@ -119,7 +120,8 @@ def assign_variables(
         saved = [key for key in table if key.startswith(f"{group}/")]
         if len(saved) != len(members):
             raise RunError(
-                f"`{checkpoint.path}` holds {len(saved)} {group} variables, expected "
+                f"`{checkpoint.path}` holds "
+                f"{counted(len(saved), f'{group} variable')}, expected "
                 f"{len(members)}: it belongs to another recipe."
             )
         for number, variable in enumerate(members):

@@ -11,6 +11,7 @@ import keras
 from landslide_tf.errors import RecipeError
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.processes import ALONE, Processes
+from landslide_tf.words import counted
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -151,8 +152,8 @@ def replicated(devices: int | Literal["all"]) -> AbstractContextManager[object]:
     if strategy.num_replicas_in_sync != devices:
         raise RecipeError(
             f"`training.devices`: this process has trained on "
-            f"{strategy.num_replicas_in_sync} devices, received {devices}; train in a "
-            "new process."
+            f"{counted(strategy.num_replicas_in_sync, 'device')}, received {devices}; "
+            "train in a new process."
         )
     return strategy.scope()
 

@@ -29,6 +29,7 @@ from landslide_tf.outputs import check_apart, check_own_folder
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.recipe.yaml_files import apply_change
 from landslide_tf.train.run.folder import RunFolder, load_network, versions
+from landslide_tf.words import counted
 
 KERAS_SUFFIXES = (".keras", ".weights.h5")
 _COLOURS = ("red", "green", "blue")
@@ -182,8 +183,9 @@ def _of_name(name: str, changes: Sequence[str]) -> _Template:
     bands, outputs = inputs["image"].shape[-1], final.output.shape[-1]
     if bands not in BANDS or outputs > 2 or "factors" in inputs:
         raise RunError(
-            f"`{name}` with {bands} bands and {outputs} classes needs the names of "
-            "what it takes and gives: import it `like` a run of that network."
+            f"`{name}` with {counted(bands, 'band')} and "
+            f"{counted(outputs, 'output')} needs the names of what it takes and gives: "
+            "import it `like` a run of that network."
         )
     classifies = name in models.list_models(task="classification")
     kind = "classification" if classifies else "segmentation"

@@ -22,6 +22,7 @@ from landslide_tf.train.run.checkpoint import (
 )
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.processes import ALONE, Processes
+from landslide_tf.words import counted
 
 
 class NoLandslideWarning(UserWarning):
@@ -90,8 +91,9 @@ class RunRecorder:
         meta = checkpoint.meta
         if meta["devices"] != self.section.devices:
             raise RunError(
-                f"`{checkpoint.path}` is the state of {meta['devices']} devices, which "
-                "their number belongs to: expected `training.devices: "
+                f"`{checkpoint.path}` is the state of "
+                f"{counted(meta['devices'], 'device')} and fits no other number: "
+                "expected `training.devices: "
                 f"{meta['devices']}`, received {self.section.devices}."
             )
         assign_variables(groups(model), checkpoint)

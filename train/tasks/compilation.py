@@ -23,6 +23,7 @@ from landslide_tf.pipelines import DataDescription
 from landslide_tf.train.multiplied_rates import MultipliedAdam, MultipliedSGD
 from landslide_tf.train.optimizers import CoupledSGD, LossScaleOptimizer, make_schedule
 from landslide_tf.train.recipe.schema import Recipe
+from landslide_tf.words import counted
 
 LOSSES: dict[str, type[keras.losses.Loss]] = {
     "cross_entropy": SegmentationCrossEntropy,
@@ -158,8 +159,9 @@ def compile_model(
     section = recipe.training
     if steps_per_epoch % section.steps_per_execution:
         raise RecipeError(
-            f"`training.steps_per_execution` must divide the {steps_per_epoch} steps "
-            f"of an epoch, received {section.steps_per_execution}."
+            "`training.steps_per_execution` must divide the "
+            f"{counted(steps_per_epoch, 'step')} of an epoch, received "
+            f"{section.steps_per_execution}."
         )
     if (section.save_steps or 0) % section.steps_per_execution:
         raise RecipeError(

@@ -24,6 +24,7 @@ from landslide_tf.pipelines import (
 from landslide_tf.pipelines.batches import AnyBatch
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.run.session import Session
+from landslide_tf.words import counted
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def lack_of_landslides(store: ExampleStore) -> str | None:
     reason = (
         f"`{description.name}:{description.split}` must show a "
         f"`{description.classes[description.landslide_class]}`, received none in its "
-        f"{len(store)} examples"
+        f"{counted(len(store), 'example')}"
     )
     pixels = sum(height * width for height, width in found.shapes)
     background = int(found.labels[:, 0].sum())

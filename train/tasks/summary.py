@@ -10,6 +10,7 @@ from landslide_tf.metadata import FILE_NAME
 from landslide_tf.train.recipe.schema import TrainingSection
 from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.tasks import task_of
+from landslide_tf.words import counted
 
 
 def run_facts(run: RunFolder) -> dict[str, Any]:
@@ -64,5 +65,6 @@ def run_facts(run: RunFolder) -> dict[str, Any]:
 def _length(section: TrainingSection, trained: int) -> str:
     text = f"{trained} of {section.epochs}"
     if trained < section.epochs and section.patience is not None:
-        return f"{text}; ends after {section.patience} epochs without a better one"
+        epochs = counted(section.patience, "epoch")
+        return f"{text}; ends after {epochs} without a better one"
     return text

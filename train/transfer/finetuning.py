@@ -28,6 +28,7 @@ from landslide_tf.train.transfer.compatibility import (
     recipe_for,
     start_values,
 )
+from landslide_tf.words import counted
 
 NOTHING = "none"
 # Below so many samples batch statistics are those of hardly more than one place.
@@ -126,7 +127,8 @@ def finetune_recipe(
     freeze = options.freeze or ((NORMS,) if samples < FEW else (NOTHING,))
     values = {
         "description": (
-            f"{samples} samples of {name} for {metadata.name}: {recipe.description}"
+            f"{counted(samples, 'sample')} of {name} for {metadata.name}: "
+            f"{recipe.description}"
         ),
         "data.name": name,
         "data.arrays": None,

@@ -28,6 +28,7 @@ from landslide_tf.models.weight_files import (
     one_line,
 )
 from landslide_tf.models.weights import load_weights
+from landslide_tf.words import counted
 
 COLOURS = ("red", "green", "blue")
 RULES = ("repeat", "zero")
@@ -225,8 +226,8 @@ def check_stem(stem: Stem | None, bands: int, normalization: Normalization) -> N
         return
     if len(stem) != bands:
         raise ModelError(
-            f"`stem` must name a colour or None for each of {bands} bands, received "
-            f"{len(stem)}: {list(stem)}."
+            "`stem` must name a colour or None for each of "
+            f"{counted(bands, 'band')}, received {len(stem)}: {list(stem)}."
         )
     for colour in stem:
         check_choice("stem", colour, (*COLOURS, None), ModelError)

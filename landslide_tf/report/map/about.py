@@ -21,6 +21,7 @@ from landslide_tf.raster.systems import system_of
 from landslide_tf.report.map.degrees import Degrees, degrees_of
 from landslide_tf.report.map.layers import Overview
 from landslide_tf.terrain import Grid, cell_size
+from landslide_tf.words import counted
 
 _KM2 = 1e5  # m² from which areas are said in km²
 
@@ -109,7 +110,7 @@ def _cells(grid: Grid) -> str:
     """Returns number and size of a map's cells."""
     t = grid.transform
     sides = [math.hypot(t.a, t.d), math.hypot(t.b, t.e)]
-    text = f"{grid.height} rows, {grid.width} columns"
+    text = f"{counted(grid.height, 'row')}, {counted(grid.width, 'column')}"
     if grid.crs is None:
         return text
     unit = "°" if grid.crs.is_geographic else f" {grid.crs.linear_units}"

@@ -39,7 +39,8 @@
     });
     if (only) {
       const more = area ? `, ${areaText(area)}` : "";
-      said.push(`${of.above} of ${rows.length} polygons at or above${more}`);
+      const all = `${rows.length} polygon${rows.length === 1 ? "" : "s"}`;
+      said.push(`${of.above} of ${all} at or above${more}`);
       if (of.partly) said.push(`${of.partly} in part`);
       if (of.unknown) said.push(`${of.unknown} not known`);
     }

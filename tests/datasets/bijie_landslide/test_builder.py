@@ -131,8 +131,8 @@ def test_files_are_counted_and_leftovers_named(manual, tmp_path):
         builder = build(manual, tmp_path)
     messages = " ".join(str(w.message) for w in caught)
     assert "landslide 8 of 770, non-landslide 8 of 2003" in messages
-    assert "1 masks without an image, among them `df999.png`" in messages
-    assert "1 landslide images without a mask, among them `wn012.png`" in messages
+    assert "1 mask without an image, the first `df999.png`" in messages
+    assert "1 landslide image without a mask, the first `wn012.png`" in messages
     report = tfds.builder_from_directory(builder.data_dir).info.metadata["files"]
     assert report["landslide"]["found"] == 8
     assert report["landslide"]["masks_without_image"] == ["df999.png"]

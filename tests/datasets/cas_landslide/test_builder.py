@@ -163,7 +163,7 @@ def test_files_are_counted_and_leftovers_named(written, tmp_path):
         builder = build(written, tmp_path, "longxi_uav")
     messages = " ".join(str(w.message) for w in caught)
     assert "longxi_uav 4 of 2504 tiles" in messages
-    assert "2 images or masks without partner" in messages
+    assert "leaves out 2 images or masks without partner" in messages
     report = tfds.builder_from_directory(builder.data_dir).info.metadata["files"]
     assert report["longxi_uav"]["images_without_mask"] == ["longxihe_UAV9000.tif"]
     assert report["longxi_uav"]["masks_without_image"] == ["longxihe_UAV9001.tif"]

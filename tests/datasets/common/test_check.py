@@ -91,7 +91,7 @@ def test_equal_images_are_shared_ground_whatever_their_size():
     text = "\n".join(found.lines())
     assert "test            2 examples: background 50.00 %, landslide 50.00 %" in text
     assert "equal images: 2 groups" in text
-    assert "shared ground between parts: 1 pairs" in text
+    assert "shared ground between parts: 1 pair\n" in text
     assert f"{pair.first} (train) and {pair.second} (test): 100 %, by pixels" in text
 
 

@@ -180,7 +180,7 @@ def test_colours_become_classes():
     assert tuple(picture[0, 0]) == (230, 0, 0)
     np.testing.assert_array_equal(from_colours(picture, COLOURS, "x.tif"), mask)
     picture[2, 3] = (229, 0, 0)
-    with pytest.raises(DataError, match=r"x.tif.*1 pixels.*\(229, 0, 0\)"):
+    with pytest.raises(DataError, match=r"x.tif.*1 pixel of.*\(229, 0, 0\)"):
         from_colours(picture, COLOURS, "x.tif")
     near = from_colours(picture, COLOURS, "x.tif", tolerated=0.01)
     np.testing.assert_array_equal(near, mask)

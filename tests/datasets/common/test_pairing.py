@@ -69,7 +69,7 @@ def test_what_is_missing_or_left_over_is_warned_of(folders):
         )  # fmt: skip
     messages = " ".join(str(w.message) for w in caught)
     assert "train 2 of 3, test 0 of 2 images" in messages
-    assert "1 masks without an image, among them `11.png`" in messages
+    assert "1 mask without an image, the first `11.png`" in messages
     assert report["train"]["found"] == 2
     assert report["train"]["dropped"] == 1
     assert len(report["train"]["ignored"]) == 4

@@ -80,7 +80,7 @@ def test_truncated_pictures_are_named(tmp_path, suffix, left, caplog):
 )
 def test_pictures_of_other_kinds_are_refused(tmp_path, picture):
     Image.fromarray(picture).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"a\.png.*8 bits, received 1 bands of uint"):
+    with pytest.raises(DataError, match=r"a\.png.*8 bits, received 1 band of uint"):
         read_rgb(tmp_path / "a.png")
 
 

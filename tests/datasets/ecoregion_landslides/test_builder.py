@@ -149,7 +149,7 @@ def test_pairs_of_one_date_are_not_trained_on(root, tmp_path):
     )
     old = region / "PRE_IMAGES" / f"{stem(3, 'PRE', 20120101)}.png"
     old.rename(old.with_name(f"{stem(3, 'PRE', 20140101)}.png"))
-    with pytest.warns(IncompleteDataWarning, match="1 pairs of train whose images"):
+    with pytest.warns(IncompleteDataWarning, match="1 pair of train whose images"):
         builder = build("ecoregion_landslides", root.parent, tmp_path)
     sizes = {k: v.num_examples for k, v in builder.info.splits.items()}
     assert sizes == {"train": 4, "validation": 1}

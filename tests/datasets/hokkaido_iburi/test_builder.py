@@ -85,7 +85,7 @@ def built(tmp_path_factory):
 def test_copies_and_leftovers_are_counted(built):
     builder, messages = built
     assert "train 2 of 12, validation 1 of 2, test 2 of 6, unlabelled 4" in messages
-    assert "1 masks without an image, among them `371.png`" in messages
+    assert "1 mask without an image, the first `371.png`" in messages
     assert builder.builder_config.name == "clean"
     files = builder.info.metadata["files"]
     assert files["train"]["ignored"] == [

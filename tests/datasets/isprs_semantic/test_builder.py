@@ -162,7 +162,7 @@ def test_missing_images_are_warned_of(tmp_path):
     write_vaihingen(tmp_path / "manual")
     label = tmp_path / "manual" / "gts_for_participants"
     write_tif(label / "top_mosaic_09cm_area4.tif", image_of(0, 3))
-    with pytest.warns(IncompleteDataWarning, match="from 18 images: 4, 6, 8"):
+    with pytest.warns(IncompleteDataWarning, match="from 18 images, without 4, 6, 8"):
         builder = build(tmp_path / "manual", tmp_path, small("v"))
     report = builder.info.metadata["files"]
     assert report["labels_without_image"] == ["4"]

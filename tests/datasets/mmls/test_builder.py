@@ -100,7 +100,7 @@ def test_files_are_counted_and_missing_ones_warned_of(manual, tmp_path):
         builder = build(manual, tmp_path, "clean")
     messages = " ".join(str(w.message) for w in caught)
     assert "train 5 of 275, validation 2 of 31, test 3 of 256" in messages
-    assert "1 masks without an image, among them `MaskT_patch_9_33.tif`" in messages
+    assert "1 mask without an image, the first `MaskT_patch_9_33.tif`" in messages
     files = tfds.builder_from_directory(builder.data_dir).info.metadata["files"]
     assert files["train"]["found"] == 5
     assert files["train"]["dropped"] == 2

@@ -28,7 +28,7 @@ def test_a_run_that_stopped_early(run):
     found = run_facts(run)
     assert found["title"] == "Run one"
     facts = found["facts"]
-    assert facts["epochs"].startswith("3 of 10; ends after 1 epochs")
+    assert facts["epochs"].startswith("3 of 10; ends after 1 epoch without")
     assert facts["best epoch"] == "2, val_landslide_iou 0.25"
     assert facts["seed"] == 5
     assert [row["val_landslide_iou"] for row in found["epochs"]] == [
