@@ -1,4 +1,4 @@
-"""Errors a user can put right: one line that says what, where and what to do.
+"""Errors and warnings a user can put right: one line that says what, where, what to do.
 
 Commands print the message and end with exit status 2. The message names what was
 expected, what was received and what to do next, with names in backticks.
@@ -7,9 +7,13 @@ expected, what was received and what to do next, with names in backticks.
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
+from types import FrameType
 
 LISTED = 20
+_PACKAGE = __name__.partition(".")[0]
 
 
 class LandslideTFError(ValueError):
@@ -102,3 +106,33 @@ def check_choice(
         words = [word for word in known if word is not None]
         hint = did_you_mean(str(value), words)
         raise error(f"`{name}` cannot be `{value}`.{hint}")
+
+
+def warn(text: str, category: type[Warning] = UserWarning) -> None:
+    """Warns at the line outside the package that called it, however deep this is.
+
+    Keras and TFDS, which the package calls and which call it back, are not outside.
+
+    Args:
+        text: What the warning says.
+        category: Its class.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    shown = frame
+    while frame is not None:
+        if _name(frame).partition(".")[0] == _PACKAGE:
+            shown = frame.f_back or frame
+        frame = frame.f_back
+    assert shown is not None  # a function has a caller
+    warnings.warn_explicit(
+        text,
+        category,
+        shown.f_code.co_filename,
+        shown.f_lineno,
+        module=_name(shown),
+        registry=shown.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _name(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))

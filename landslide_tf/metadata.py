@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from landslide_tf.array_types import Tensor
 from landslide_tf.conventions import IGNORE_VALUE
-from landslide_tf.errors import ModelError, RunError
+from landslide_tf.errors import ModelError, RunError, warn
 from landslide_tf.files import atomic_path
 
 if TYPE_CHECKING:
@@ -223,10 +222,9 @@ def describe(
         index = "sigmoid" if channels == 1 else known.get("landslide_class")
     if index is None and channels == 2:
         index = 1
-        warnings.warn(
+        warn(
             f"class 1 of the two of `{model.name}` is taken for landslide: say so with "
             "`metadata=landslide_tf.metadata.describe(model, landslide_class=…)`.",
-            stacklevel=2,
         )
     if index is None:
         raise ModelError(

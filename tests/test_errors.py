@@ -1,4 +1,6 @@
-"""The ends of error messages."""
+"""The ends of error messages, and where warnings point to."""
+
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from landslide_tf.errors import (
     check_choice,
     did_you_mean,
     first_line,
+    warn,
 )
 
 WORDS = ("median_frequency", "log", None)
@@ -66,3 +69,18 @@ def test_the_caller_chooses_the_error_and_any_iterable():
 def test_the_first_line_of_an_exception_is_its_class_where_it_says_nothing():
     assert first_line(ValueError("\n\n  no such band\nat line 3")) == "no such band"
     assert first_line(IndexError()) == "IndexError"
+
+
+def called_in(module, inner):
+    """A function of a module that calls another one."""
+    names = {"__name__": module, "inner": inner}
+    exec("def outer():\n    inner()", names)
+    return names["outer"]
+
+
+def test_a_warning_points_at_the_line_that_called_the_package():
+    callback = called_in("landslide_tf.train", partial(warn, "slow", FutureWarning))
+    fit = called_in("keras.trainer", callback)
+    with pytest.warns(FutureWarning, match="slow") as caught:
+        called_in("landslide_tf.train", fit)()
+    assert [warning.filename for warning in caught] == [__file__]

@@ -233,6 +233,11 @@ def test_modules_and_functions_stay_short():
     assert long == []
 
 
+def test_warnings_point_outside_the_package():
+    own = [f for f in sources() if "warnings.warn(" in f.read_text(encoding="utf-8")]
+    assert own == [], "call `landslide_tf.errors.warn`, which finds the caller's line"
+
+
 def test_the_training_folder_stays_small():
     inside = {path.name for path in (ROOT / "train").iterdir()}
     inside -= {"__init__.py", "README.md", "__pycache__"}

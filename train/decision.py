@@ -5,12 +5,12 @@ Apart from the engine, because it takes any network and batches and knows no run
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
+from landslide_tf.errors import warn
 from landslide_tf.metrics import (
     LogitSample,
     ReliabilityAccumulator,
@@ -85,9 +85,8 @@ def fit_decision(
         metrics["ece_after"] = after.ece
     best = thresholds.best() if section.threshold else None
     if section.threshold and best is None:
-        warnings.warn(
+        warn(
             "Validation shows no landslide, or nothing else: no threshold is chosen.",
-            stacklevel=2,
         )
     if best is None:
         return Decision(None, temperature, metrics)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray, IntArray
 from landslide_tf.conventions import IGNORE_VALUE
-from landslide_tf.errors import DataError, RunError
+from landslide_tf.errors import DataError, RunError, warn
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.metrics import (
     ConfusionAccumulator,
@@ -268,10 +267,9 @@ def _evaluate(
     full = f"{store.description.name}:{store.description.split}"
     scores = Scores.from_matrix(each.sum(axis=0), class_names=shared.names)
     if reason := lack_of_landslides(store):
-        warnings.warn(
+        warn(
             f"{reason} Scores of the landslide have no value (nan) or say nothing.",
             OneClassWarning,
-            stacklevel=3,
         )
     else:
         warn_of_one_class(scores, f"`{full}`")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.datasets.common.pairing import Found
+from landslide_tf.errors import warn
 from landslide_tf.words import counted
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def warn_incomplete(message: str) -> None:
     Args:
         message: What is missing or left out.
     """
-    warnings.warn(message, IncompleteDataWarning, stacklevel=3)
+    warn(message, IncompleteDataWarning)
 
 
 def report_files(

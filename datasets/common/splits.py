@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -13,7 +12,7 @@ import numpy as np
 from etils import epath
 
 from landslide_tf.datasets.common.reading import read_table
-from landslide_tf.errors import DataError, did_you_mean
+from landslide_tf.errors import DataError, did_you_mean, warn
 from landslide_tf.words import counted
 
 SPLITS = ("train", "validation", "test")
@@ -186,12 +185,11 @@ def warn_of_shared_ground(
     ]
     if crossing:
         first = ", ".join(f"`{name}` ({split_of[name]})" for name in crossing[0][:4])
-        warnings.warn(
+        warn(
             "Scenes of different splits show the same ground, "
             f"{counted(len(crossing), 'group')} in all: {first}; put each group into "
             "one split, or scores on it are too good.",
             SharedGroundWarning,
-            stacklevel=2,
         )
     return crossing
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
@@ -24,6 +23,7 @@ from landslide_tf.datasets.ecoregion_landslides.files import (
     split_pairs,
 )
 from landslide_tf.ecoregions import CODES, REGIONS
+from landslide_tf.errors import warn
 from landslide_tf.words import counted
 
 _PATTERNS = ["*/POST_IMAGES", "*/*/POST_IMAGES"]
@@ -148,11 +148,10 @@ def _fitted(
     from PIL import Image
 
     check_view(pre, post, pair.pre)
-    warnings.warn(
+    warn(
         f"`{pair.pre}` is resized from {pre.shape[:2]} to {post.shape[:2]} like "
         f"`{pair.post.name}`.",
         ResizedImageWarning,
-        stacklevel=2,
     )
     height, width = post.shape[:2]
     smaller = height < pre.shape[0] and width < pre.shape[1]

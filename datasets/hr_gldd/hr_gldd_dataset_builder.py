@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -17,7 +16,7 @@ from landslide_tf.datasets.common.base import Example, LandslideBuilder
 from landslide_tf.datasets.common.info import BandInfo, make_info
 from landslide_tf.datasets.common.reading import binary, finite, open_array
 from landslide_tf.datasets.common.report import warn_incomplete
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, warn
 
 BANDS = ("red", "green", "blue", "nir")
 BGRN = ("blue", "green", "red", "nir")
@@ -175,12 +174,11 @@ def _check_order(part: Part, order: Sequence[str]) -> dict[str, float]:
     brown = _median_index(red[landslide], blue[landslide])
     if brown is not None and brown < 0:
         other = "published" if tuple(order) == BGRN else "published-bgrn"
-        warnings.warn(
+        warn(
             f"`{part.image_path}` is read as {', '.join(order)}, and then landslides "
             f"have more blue than red (index {brown:.2f}), which bare ground seldom "
             f"has: look at some patches, and build `hr_gldd/{other}` if red and blue "
             "are swapped.",
-            stacklevel=2,
         )
     return {"background_ndvi": vegetation or 0.0, "landslide_red_blue": brown or 0.0}
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 
 import keras
 
 from landslide_tf.array_types import Shape, Tensor
-from landslide_tf.errors import ModelError
+from landslide_tf.errors import ModelError, warn
 from landslide_tf.layers.batch_norm import BatchNormalization
 from landslide_tf.layers.conv import Conv2D
 from landslide_tf.layers.resize import Resize2D
@@ -111,11 +110,10 @@ class ImagePooling(keras.layers.Layer):
     def call(self, x: Tensor, training: bool | None = None) -> Tensor:
         """Averages a tensor (batch, height, width, channels)."""
         if training and x.shape[0] == 1:
-            warnings.warn(
+            warn(
                 "Expected a training batch of at least 2 images, received 1: the "
                 "pooled branch of ASPP then normalises a single value to zero. Use a "
                 "larger batch, or freeze batch normalisation.",
-                stacklevel=2,
             )
         # A float16 sum over a large map would overflow.
         mean = keras.ops.mean(keras.ops.cast(x, "float32"), axis=(1, 2), keepdims=True)

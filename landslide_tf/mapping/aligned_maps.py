@@ -6,7 +6,6 @@ Apart from `changes`, its only caller, which finds and writes what changed.
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio import Affine
 
 from landslide_tf.conventions import IGNORE_VALUE
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, warn
 from landslide_tf.mapping.series_strips import Strip
 from landslide_tf.mapping.shift import compared, estimate_shift
 from landslide_tf.raster.aligned import AlignedRaster
@@ -69,11 +68,10 @@ class AlignedMaps:
                 if shift is not None and align and shift != (0.0, 0.0):
                     raster = _opened(path, grid, stack, shift)
                 elif shift is not None and np.hypot(*shift) > _WORTH_A_WARNING:
-                    warnings.warn(
+                    warn(
                         f"map `{path}` lies {shift[0]:+.1f} rows and {shift[1]:+.1f} "
                         f"columns off `{maps[0]}`: borders of the shift look like "
                         "change; move it back with `--align`.",
-                        stacklevel=3,
                     )
                 self._rasters.append(raster)
                 self.shifts.append(shift)

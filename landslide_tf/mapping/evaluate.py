@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from landslide_tf.array_types import IntArray
 from landslide_tf.conventions import IGNORE_VALUE
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, warn
 from landslide_tf.files import atomic_path
 from landslide_tf.mapping.reference import Reference
 from landslide_tf.objects import ObjectCounts
@@ -217,17 +216,15 @@ def _check_defined(path: str | Path, reference: str | Path, matrix: IntArray) ->
             "`--outside` and what both files hold there."
         )
     if not matrix[1].any():
-        warnings.warn(
+        warn(
             f"the reference `{reference}` holds no landslide where it is compared: "
             "recall has no value (nan) and says nothing of the map; check "
             "`--positive`.",
-            stacklevel=3,
         )
     if not matrix[:, 1].any():
-        warnings.warn(
+        warn(
             f"the map `{path}` holds no landslide where it is compared: precision has "
             "no value (nan); check `--landslide-class`.",
-            stacklevel=3,
         )
 
 

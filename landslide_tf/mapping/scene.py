@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, warn
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Turn, Window, mean_cell, north_up
@@ -163,11 +162,10 @@ def open_scene(files: SceneFiles, metadata: ModelMetadata) -> ModelScene:
     units = stored_units(scene.bands)
     offset = not scene.calibrated and any(unit[1] for unit in units)
     if offset and files.scale is not None:
-        warnings.warn(
+        warn(
             f"image `{files.image[0]}` tags an offset of {units[0][1]:g}: `--scale "
             f"{files.scale}` multiplies values as stored, without it; `--scale auto` "
             "uses scale and offset.",
-            stacklevel=3,
         )
     values: FloatArray = np.empty((0, len(scene.bands)))
     judged = not isinstance(files.scale, float | int)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, warn
 from landslide_tf.files import file_states
 from landslide_tf.mapping.existing import IMAGE, check_map, image_names
 from landslide_tf.mapping.output import MapOptions, Outputs
@@ -123,7 +122,7 @@ def open_job(
     if line := cell_size_warning(scene):
         if options.strict:
             raise DataError(line)
-        warnings.warn(line, stacklevel=3)
+        warn(line)
     grid, stride = scene.scene.grid, total_stride(members)
     check_polygons(outputs.vector, grid)
     trained = trained_tile(members)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from landslide_tf.array_types import FloatArray, IntArray
-from landslide_tf.errors import DataError, check_choice
+from landslide_tf.errors import DataError, check_choice, warn
 from landslide_tf.metrics.pixels import Accumulator, check_integers, check_range
 
 Empty = Literal["nan", "one", "zero"]
@@ -204,7 +203,7 @@ def warn_of_one_class(scores: Scores, reference: str) -> None:
             "everywhere scores 1, so that scores say nothing; choose data that show "
             "landslides and other ground"
         )
-    warnings.warn(f"{reference} {told}.", OneClassWarning, stacklevel=3)
+    warn(f"{reference} {told}.", OneClassWarning)
 
 
 def _checked_matrix(matrix: ArrayLike) -> IntArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from landslide_tf.datasets.landslide_scenes.tiles import (
     grid_windows,
     survey,
 )
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, warn
 from landslide_tf.prepare.inputs import Inputs, Options
 from landslide_tf.prepare.pool import (
     patches_of,
@@ -120,11 +119,10 @@ def _check_units(scenes: Sequence[Scene]) -> None:
             ", ".join(f"`{name}`" for name, own in tagged.items() if own == wanted)
             for wanted in (True, False)
         ]
-        warnings.warn(
+        warn(
             f"Images {names[0]} tag scale or offset and are brought to their unit, "
             f"images {names[1]} do not and are taken as stored: check that all are in "
             "one unit, or tag them (`gdal_edit.py -scale … -offset …`).",
-            stacklevel=3,
         )
 
 
@@ -306,10 +304,9 @@ def _check_landslides(
             "smaller tiles, cut by grid, or label more."
         )
     if lacking:
-        warnings.warn(
+        warn(
             f"There are no {wanted} among the {' and '.join(lacking)} tiles: scores "
             "on them say nothing; choose smaller tiles or give more scenes.",
-            stacklevel=2,
         )
 
 

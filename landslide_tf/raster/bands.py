@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -13,7 +12,7 @@ from typing import NamedTuple
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, warn
 from landslide_tf.raster.band_names import (
     colour_of,
     colours_by_order,
@@ -134,10 +133,9 @@ def _known(dataset: DatasetReader) -> tuple[dict[str, int], dict[str, str]]:
 def _say_order(taken: Mapping[str, str]) -> None:
     """Says what is taken for which band where nothing names any."""
     listed = ", ".join(f"`{text}` as {name}" for name, text in taken.items())
-    warnings.warn(
+    warn(
         f"bands have no names that say what they are; taken are {listed}: if that is "
         "wrong, say which is which with `--bands`.",
-        stacklevel=1,  # one line, whoever asks: it is said once
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ import pyproj
 from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, warn
 from landslide_tf.raster.bands import BandSource
 from landslide_tf.raster.dem import DemFiles, open_dem
 from landslide_tf.raster.grid import (
@@ -305,13 +304,13 @@ def check_dem(dem: DemFiles, grid: Grid, terrain: Mapping[str, Any]) -> None:
         path = opened.tiles[number].path
         check_sentinels(path, "DEM", nodata=dem.nodata, option="--dem-nodata")
     if line := opened.overlaps:
-        warnings.warn(line, stacklevel=3)
+        warn(line)
     before = terrain.get("derive") == "before"
     derived, what = (own, "DEM") if before else (grid, "image")
     if terrain.get("distances") == "ground":
         cells_by(derived, "ground")  # refuses a projection that does not allow it
     elif line := stretch_warning(derived, what):
-        warnings.warn(line, stacklevel=3)
+        warn(line)
 
 
 def stretch_warning(grid: Grid, what: str) -> str | None:

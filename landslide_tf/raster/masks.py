@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.errors import DataError
+from landslide_tf.errors import DataError, warn
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.grid import Window, same_cells, stored_grid
 from landslide_tf.raster.ground import check_overlap
@@ -252,10 +251,9 @@ def _place(mask: Mask, grid: Grid, stored: Grid) -> Grid | None:
         return None
     check_overlap(mask.path, "mask", grid)
     if (share := _covered(own, grid)) < 1:
-        warnings.warn(
+        warn(
             f"{name} covers {share:.1%} of the image: pixels beyond it have no data; "
             "join tiles of a mask first (`gdalbuildvrt`).",
-            stacklevel=4,
         )
     return None
 

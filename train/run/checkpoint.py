@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.errors import RunError
+from landslide_tf.errors import RunError, warn
 from landslide_tf.files import atomic_folder, remove_leftovers, sha256
 from landslide_tf.words import counted
 
@@ -232,9 +231,7 @@ def load_newest(folder: Path, name: str) -> Checkpoint | None:
         try:
             return _read(path)
         except RunError as error:
-            warnings.warn(
-                f"{error} The one before it is used.", CheckpointWarning, stacklevel=2
-            )
+            warn(f"{error} The one before it is used.", CheckpointWarning)
     if found:
         raise RunError(f"Every `{name}` checkpoint in `{folder}` is damaged.")
     return None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from typing import Any
 
 import keras
 
-from landslide_tf.errors import RunError
+from landslide_tf.errors import RunError, warn
 from landslide_tf.train.recipe.schema import TrainingSection
 from landslide_tf.train.run.checkpoint import (
     Checkpoint,
@@ -173,12 +172,11 @@ class RunRecorder:
         """
         row = {"epoch": epoch, **logs}
         if row.get("val_landslide_recall") == 0:
-            warnings.warn(
+            warn(
                 f"Epoch {epoch + 1} predicts no landslide on validation: consider "
                 "`loss.class_weights=median_frequency`, `model.prior_bias=true` or "
                 "`training.positive_fraction=0.5`.",
                 NoLandslideWarning,
-                stacklevel=2,
             )
         row["seconds"] = round(time.perf_counter() - self._started, 3)
         self.rows.append(row)
