@@ -3,12 +3,12 @@
 usage: python -m tests.benchmarks.learning_curve {bijie,hokkaido,generated} --out DIR
     [--samples 5 10 20 50] [--seeds 0 1 2] [--patch 96] [--record FILE]
 
-Trains the recipe from scratch and the one that starts from ImageNet weights on a few
-examples of a data set's training part and scores both on its whole test part. Both see
-the same examples and random patches of the same size, and choose their epoch on the
-same validation examples. Prints a table; FILE keeps every number. The same command goes
-on after an interruption. The data come from `TFDS_DATA_DIR` and
-`LANDSLIDE_TF_MANUAL_DIR`.
+Trains the recipe from scratch, the one that starts from ImageNet weights, and that one
+without the weights on a few examples of a data set's training part and scores them on
+its whole test part. All see the same examples and random patches of the same size, and
+choose their epoch on the same validation examples. Prints a table; FILE keeps every
+number. The same command goes on after an interruption. The data come from
+`TFDS_DATA_DIR` and `LANDSLIDE_TF_MANUAL_DIR`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from landslide_tf.train.benchmark.runner import BenchmarkFolder, train_and_evalu
 RGB = ["red", "green", "blue"]
 UNUSED = Statistics([0.5] * 3, [0.25] * 3)  # plain colours need none
 SCORES = ("landslide_iou", "landslide_f1", "miou")
+RECIPES = ("scratch", "imagenet", "same without weights")
 
 
 @dataclass(frozen=True)
@@ -78,22 +79,36 @@ def recipe_of(made: Sections, ground: Ground, samples: int, patch: int) -> dict:
     }
 
 
+def without_weights(made: Sections) -> Sections:
+    """Returns the recipe of a pretrained network with an encoder from scratch."""
+    model = {**made.content["model"]}
+    model.pop("stem", None)
+    arguments = {**model["arguments"]}
+    del arguments["backbone_weights"]
+    content = {**made.content, "model": {**model, "arguments": arguments}}
+    return made._replace(content=content)
+
+
 def plan(
     ground: Ground, samples: int, seed: int, patch: int, out: Path
 ) -> list[GridRun]:
-    """Writes both recipes for a draw of examples, and returns their runs."""
+    """Writes the recipes for a draw of examples, and returns their runs."""
     drawn = sample_examples(load(ground.name, split="train"), samples, seed)
     share = float(drawn.positive.mean())
     plain = (RGB, ground.factors, UNUSED, samples)
-    made = {
-        "scratch": scratch_sections(*plain, True),
-        "imagenet": pretrained_sections(*plain, patch, share),
-    }
+    pretrained = pretrained_sections(*plain, patch, share)
+    made = dict(
+        zip(
+            RECIPES,
+            (scratch_sections(*plain, True), pretrained, without_weights(pretrained)),
+            strict=True,
+        )
+    )
     folder = out / "grids" / f"{samples}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for name, sections in made.items():
-        file = folder / f"{name}.yaml"
+        file = folder / f"{name.replace(' ', '_')}.yaml"
         recipe = recipe_of(sections, ground, samples, patch)
         file.write_text(yaml.safe_dump(recipe, sort_keys=False))
         rows.append({"recipe": file.name, "name": f"{name}, {samples}"})
@@ -117,36 +132,47 @@ def run_missing(planned: GridRun, place: BenchmarkFolder, session: Session) -> N
     print(planned.row, "seed", planned.seed, record["scores"]["miou"], flush=True)
 
 
-def points_of(summary: dict, samples: int) -> list[dict]:
-    """Returns what a record keeps of both rows at a number of examples."""
+def points_of(every: list[GridRun], runs: Path, samples: int) -> list[dict]:
+    """Returns what a record keeps of the rows at a number of examples.
+
+    `weights` is the difference between the recipe with weights and that without them.
+    """
     kept = ("name", "seeds", "images", "values", "mean", "std", "difference")
     points = []
-    for row in summary["rows"]:
+    for row in summarize_grid(every, runs)["rows"]:
         found = {key: row[key] for key in kept}
         for key in ("values", "mean", "std", "difference"):
             if found[key] is not None:
                 found[key] = {score: found[key][score] for score in SCORES}
         found["name"] = row["name"].partition(",")[0]
         points.append({"samples": samples, **found})
+    names = {name: f"{name}, {samples}" for name in RECIPES}
+    pair = [
+        run for name in RECIPES[:0:-1] for run in every if run.row == names[name]
+    ]  # without weights first: the other is compared with it
+    rows = summarize_grid(pair, runs)["rows"]
+    for point in points:
+        if point["name"] == RECIPES[1] and len(rows) == 2:
+            point["weights"] = {s: rows[1]["difference"][s] for s in SCORES}
     return points
 
 
 def table(points: list[dict]) -> str:
-    """Arranges both rows at every number of examples."""
+    """Arranges the rows at every number of examples."""
     lines = []
     for samples in sorted({point["samples"] for point in points}):
         own = {point["name"]: point for point in points if point["samples"] == samples}
-        if set(own) != {"scratch", "imagenet"}:
+        if set(own) != set(RECIPES):
             continue
         shown = [f"{samples}", str(len(own["imagenet"]["seeds"]))]
-        for name in ("scratch", "imagenet"):
+        for name in RECIPES:
             mean, std = (own[name][key]["landslide_iou"] for key in ("mean", "std"))
             shown.append(f"{mean:.3f}" + ("" if std is None else f" ± {std:.3f}"))
-        gain = own["imagenet"]["difference"]["landslide_iou"]
-        low, high = f"{gain['low']:+.3f}", f"{gain['high']:+.3f}"
-        shown.append(f"{gain['estimate']:+.3f} [{low}, {high}]")
+        for difference in ("difference", "weights"):
+            gain = own["imagenet"][difference]["landslide_iou"]
+            shown.append("{estimate:+.3f} [{low:+.3f}, {high:+.3f}]".format(**gain))
         lines.append(shown)
-    head = ["examples", "seeds", "from scratch", "from ImageNet", "difference"]
+    head = ["examples", "seeds", *RECIPES, "imagenet − scratch", "by the weights"]
     return markdown_table(head, lines)
 
 
@@ -175,7 +201,7 @@ def main() -> None:
                 run_missing(run, BenchmarkFolder(runs), session)
             points = []
             for number, every in planned.items():
-                points += points_of(summarize_grid(every, runs), number)
+                points += points_of(every, runs, number)
             print(table(points), flush=True)
             if options.record is not None:
                 write_record(options.record, ground, points)
