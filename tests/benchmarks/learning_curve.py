@@ -172,7 +172,7 @@ def table(points: list[dict]) -> str:
             gain = own["imagenet"][difference]["landslide_iou"]
             shown.append("{estimate:+.3f} [{low:+.3f}, {high:+.3f}]".format(**gain))
         lines.append(shown)
-    head = ["examples", "seeds", *RECIPES, "imagenet − scratch", "by the weights"]
+    head = ["examples", "seeds", *RECIPES, "by the recipe", "by the weights"]
     return markdown_table(head, lines)
 
 
