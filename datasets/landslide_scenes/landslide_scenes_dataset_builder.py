@@ -47,7 +47,6 @@ class Config(tfds.core.BuilderConfig):
         dtype: Type of `image`: `uint8`, `uint16` or `float32`.
         factors: Channels of `factors`; none = no such feature.
         classes: Names of the mask's values, `landslide` among them.
-        landslide_name: What the labels call `landslide`, if otherwise.
         size: Rows and columns of a tile.
         stride: Rows and columns from tile to tile.
         licence: Licence of the scenes.
@@ -60,7 +59,6 @@ class Config(tfds.core.BuilderConfig):
     dtype: str = "uint8"
     factors: tuple[str, ...] = _TERRAIN
     classes: tuple[str, ...] = ("background", "landslide")
-    landslide_name: str | None = None
     size: int = 256
     stride: int = 256
     licence: str = "the user's own scenes"
@@ -128,7 +126,7 @@ class Builder(LandslideBuilder["Tile"]):
             )
         size, text = config.size, tfds.features.Text
         scalar, tensor = tfds.features.Scalar, tfds.features.Tensor
-        info = make_info(
+        return make_info(
             self,
             bands=_bands(config),
             factors=[_FACTORS[name] for name in config.factors],
@@ -147,9 +145,6 @@ class Builder(LandslideBuilder["Tile"]):
                 "gsd": scalar(np.float32),
             },
         )
-        if config.landslide_name is not None:
-            info.metadata["landslide_name"] = config.landslide_name
-        return info
 
     def download_and_prepare(self, **arguments: Any) -> None:
         """Builds the set where it is missing, as `LandslideBuilder` does.
@@ -215,6 +210,8 @@ class Builder(LandslideBuilder["Tile"]):
                 "unlabelled_share": 1 - float(counts.sum()) / pixels,
             }
         self.info.metadata["files"] = files
+        if plan.landslide_name is not None:
+            self.info.metadata["landslide_name"] = plan.landslide_name
         if set(config.factors) & set(_TERRAIN):
             # Here, since every import of the package registers this builder.
             from landslide_tf.metadata import Terrain

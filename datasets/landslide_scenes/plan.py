@@ -73,12 +73,14 @@ class Plan:
         tiles: Tiles by split, those of a scene one after the other.
         report: What was found, left out and why; JSON values.
         ranges: Smallest and largest value of each band of `image`, (C, 2).
+        landslide_name: What the labels call `landslide`, if otherwise.
     """
 
     scenes: Mapping[str, Scene]
     tiles: Mapping[str, Sequence[Tile]]
     report: Mapping[str, Any]
     ranges: NDArray[np.float64]
+    landslide_name: str | None = None
 
     @property
     def unit(self) -> str:

@@ -33,7 +33,7 @@ from landslide_tf.datasets.landslide_scenes.tiles import Tile
 from landslide_tf.files import atomic_folder, sha256
 from landslide_tf.outputs import check_own_folder
 from landslide_tf.prepare.inputs import Inputs, Options
-from landslide_tf.prepare.plan import find_inputs, landslide_name, make_plan, taken_of
+from landslide_tf.prepare.plan import find_inputs, make_plan, taken_of
 from landslide_tf.prepare.recipe import advice, make_recipe
 from landslide_tf.raster.antimeridian import cut_at_antimeridian, polygons_of
 from landslide_tf.raster.grid import mean_cell
@@ -169,7 +169,6 @@ def prepare(
     ):
         plan = make_plan(found, options)
         first = next(iter(plan.scenes.values()))
-        name = landslide_name(plan.scenes.values(), options)
         dtype = _dtype(plan.scenes.values())
         config = landslide_scenes.Config(
             name=PREPARED,
@@ -178,7 +177,6 @@ def prepare(
             dtype=dtype,
             factors=first.factors,
             classes=options.labels.classes,
-            landslide_name=name,
             size=options.tile,
             stride=options.tile,
             licence=options.licence,
@@ -210,7 +208,7 @@ def prepare(
         folder / RECIPE,
         counts,
         report,
-        name or LANDSLIDE,
+        plan.landslide_name or LANDSLIDE,
         taken_of(found),
         advice(),
     )

@@ -29,7 +29,7 @@ from landslide_tf.prepare.pool import (
 )
 from landslide_tf.progress import with_progress
 from landslide_tf.raster.bands import COLOURS, known_bands
-from landslide_tf.raster.labels import LANDSLIDE
+from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.names import short_name, stem
 from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.scaling import are_tagged
@@ -256,7 +256,7 @@ def _plan(found: Found, options: Options) -> Plan:
             "choose smaller tiles or cut by grid."
         )
     parts.tiles["train"] = sampled(training, options.sampling, options.seed)
-    name = landslide_name(scenes.values(), options)
+    name = _landslide_name(scenes.values(), options.labels)
     _check_landslides(parts.tiles, options.labels.landslide, name)
     report: dict[str, Any] = {
         "scenes": sorted(scenes),
@@ -266,19 +266,15 @@ def _plan(found: Found, options: Options) -> Plan:
         "sampling": options.sampling,
         "masked": {n: dict(one.masks.tags) for n, one in scenes.items() if one.masks},
     }
-    return Plan(scenes, parts.tiles, report, ranges_of(surveys))
+    return Plan(scenes, parts.tiles, report, ranges_of(surveys), name)
 
 
-def landslide_name(scenes: Iterable[Scene], options: Options) -> str | None:
-    """Returns what polygons call the landslide, if otherwise.
-
-    Args:
-        scenes: Scenes with their labels; values of rasters are no names.
-        options: What the user asked for.
-    """
+def _landslide_name(scenes: Iterable[Scene], options: LabelOptions) -> str | None:
+    """Returns what polygons call the landslide, if otherwise and as no other class."""
+    # Values of rasters are no names.
     drawn = any(isinstance(scene.labels, Burner) for scene in scenes)
-    named = drawn and options.labels.positive not in ((), (LANDSLIDE,))
-    return " or ".join(options.labels.positive) if named else None
+    name = " or ".join(options.positive)
+    return name if drawn and name and name not in options.classes else None
 
 
 def _check_landslides(

@@ -443,14 +443,15 @@ def test_labels_of_other_kinds(strip, tmp_path):
             assert path.read_bytes() == (results[0].dataset / path.name).read_bytes()
 
 
-def test_more_classes_than_two(strip, tmp_path):
+@pytest.mark.parametrize(("name", "called"), [("scar", "scar"), ("landslide", None)])
+def test_more_classes_than_two(strip, tmp_path, name, called):
     features = [
-        files.square(6, y, 16, y + 9, **{"class": name})
-        for name, shift in (("scar", 0), ("forest", 20))
+        files.square(6, y, 16, y + 9, **{"class": text})
+        for text, shift in ((name, 0), ("forest", 20))
         for y in range(10 + shift, 400, 60)
     ]
     path = files.write_geojson(tmp_path / "labels.geojson", features)
-    labels = LabelOptions(("background", "landslide", "forest"), positive=("scar",))
+    labels = LabelOptions(("background", "landslide", "forest"), positive=(name,))
     made = prepare(
         [Inputs(strip / "image.tif", path)], tmp_path / "out",
         Options(tile=32, labels=labels, gsd=20 / 2),
@@ -458,6 +459,7 @@ def test_more_classes_than_two(strip, tmp_path):
     metadata = tfds.builder_from_directory(made.dataset).info.metadata
     assert metadata["classes"] == ["background", "landslide", "forest"]
     assert metadata["landslide_class"] == 1
+    assert metadata.get("landslide_name") == called
     shares = made.report["train"]["class_shares"]
     assert 0 < shares["landslide"] < 0.3 and 0 < shares["forest"] < 0.3
 
