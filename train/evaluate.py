@@ -54,8 +54,9 @@ class Evaluation:
     Attributes:
         metadata: The model's metadata.
         data: `name/config:split` of the examples.
-        classes: Names of the classes that are scored: the model's, or background and
-            landslide where the data set or the model tells no more apart.
+        classes: Names of the classes that are scored, as the labels say: the model's,
+            or background and landslide where the data set or the model tells no more
+            apart.
         landslide: Index of the landslide class among them.
         scores: Pixel scores over all examples.
         ids: Name of each example.
@@ -76,6 +77,11 @@ class Evaluation:
     objects: dict[Match, ObjectCounts]
     facts: dict[str, str | int | float]
     pictures: list[dict[str, Any]]  # arrays and names, as `report.Picture` takes them
+
+    @property
+    def landslide_name(self) -> str:
+        """What the labels call the landslide class."""
+        return self.classes[self.landslide]
 
     @property
     def landslide_iou(self) -> float:
@@ -307,7 +313,8 @@ def _facts(
     if permute:
         facts["permuted input"] = permute
     if shared.merged:
-        facts["classes"] = "whatever is no landslide counts as background"
+        name = shared.names[shared.landslide]
+        facts["classes"] = f"whatever is no {name} counts as background"
     return facts
 
 

@@ -109,6 +109,6 @@ def evaluate(
 
 def _print(result: Evaluation) -> None:
     typer.echo(
-        f"{result.data}: landslide IoU {result.landslide_iou:.4f}, "
+        f"{result.data}: {result.landslide_name} IoU {result.landslide_iou:.4f}, "
         f"mean IoU {result.scores.miou:.4f}, overall accuracy {result.scores.oa:.4f}"
     )

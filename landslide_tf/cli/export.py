@@ -205,6 +205,6 @@ def _show_loss(run: RunFolder, exported: Path, session: Session) -> None:
         pictures=0,
     )
     typer.echo(
-        f"{before.data}: landslide IoU {before.landslide_iou:.4f} before, "
-        f"{after.landslide_iou:.4f} after"
+        f"{before.data}: {before.landslide_name} IoU "
+        f"{before.landslide_iou:.4f} before, {after.landslide_iou:.4f} after"
     )

@@ -71,6 +71,14 @@ class DataDescription:
     landslide_name: str | None = None
     terrain: Mapping[str, str] | None = None
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names as the labels say."""
+        names = list(self.classes)
+        own = self.landslide_name or names[self.landslide_class]
+        names[self.landslide_class] = own
+        return tuple(names)
+
 
 @dataclass(frozen=True)
 class Overview:

@@ -46,11 +46,11 @@ _OBJECT_COLUMNS = {
 }
 # What Markdown says of the tables of `score_tables`: heading and text of each.
 _HEADINGS = (
-    ("Classes", "The landslide class is **{landslide}**."),
+    ("Classes", "The mapped class is **{landslide}**."),
     ("Averages", "Means run over the classes where a score is defined."),
     ("Confusion matrix", "Pixels; rows are truth, columns prediction."),
     (
-        "Landslide objects",
+        "{objects}",
         "DP detection, QP quality, OE omission and CE commission as fractions; CE "
         "(reference) is FP over the truth's count.",
     ),
@@ -110,7 +110,10 @@ def write_evaluation(
     )
     tables = zip(_HEADINGS, score_tables(scores, objects), strict=False)
     sections = [
-        Section(heading, [text.format(landslide=landslide), replace(table, caption="")])
+        Section(
+            heading.format(objects=_objects(landslide)),
+            [text.format(landslide=landslide), replace(table, caption="")],
+        )
         for (heading, text), table in tables
     ]
     sections = [Section("", [told] if facts else []), *sections, *shown]
@@ -167,7 +170,10 @@ def _is_of_evaluation(path: Path) -> bool:
 
 
 def score_tables(
-    scores: ScoreDict, objects: ObjectScores, digits: int = 4
+    scores: ScoreDict,
+    objects: ObjectScores,
+    digits: int = 4,
+    landslide: str = "landslide",
 ) -> list[Table]:
     """Arranges the scores of an evaluation.
 
@@ -175,6 +181,7 @@ def score_tables(
         scores: `metrics.Scores.as_dict()`.
         objects: Object scores by way of matching; may be empty.
         digits: Digits after the point of real numbers.
+        landslide: What the labels call the landslide class.
 
     Returns:
         A row a class with its truth pixels; the averages; the confusion matrix, rows
@@ -204,13 +211,18 @@ def score_tables(
             ["truth \\ prediction", *scores["classes"]],
             confusion,
         ),
-        ("Landslide objects", ["match", *_OBJECT_COLUMNS.values()], counted),
+        (_objects(landslide), ["match", *_OBJECT_COLUMNS.values()], counted),
     ]
     return [
         Table(caption=caption, header=header, rows=rows, digits=digits)
         for caption, header, rows in tables
         if rows
     ]
+
+
+def _objects(landslide: str) -> str:
+    """Returns the heading of the scores of objects."""
+    return f"{landslide[:1].upper()}{landslide[1:]} objects"
 
 
 def _records(scores: ScoreDict, objects: ObjectScores) -> list[Row]:

@@ -60,8 +60,8 @@ def write_run_page(
     told: list[Block] = [_facts("The run", facts)]
     if records:
         numbers = [
-            (f"landslide IoU, {record['facts'].get('data', '')}", _iou(record), "")
-            for record in records
+            (f"{name} IoU, {record['facts'].get('data', '')}", _iou(record), "")
+            for name, record in zip(map(_landslide, records), records, strict=True)
         ]
         told.insert(0, KeyNumbers(numbers=numbers, digits=4))
     sections = [Section("", told)]
@@ -135,7 +135,9 @@ def evaluation_section(folder: Path) -> Section:
         DataError: If the evaluation cannot be read.
     """
     record, picture = _read_evaluation(folder), folder / "pictures.png"
-    blocks: list[Block] = [*score_tables(record["scores"], record["objects"])]
+    blocks: list[Block] = [
+        *score_tables(record["scores"], record["objects"], landslide=_landslide(record))
+    ]
     if picture.is_file():
         data = record["facts"].get("data", "")
         figure = Figure(
@@ -163,9 +165,13 @@ def _read_evaluation(folder: Path) -> dict[str, Any]:
 
 def _iou(record: Mapping[str, Any]) -> float | None:
     """Returns the IoU of the landslide class."""
+    return record["scores"]["classes"][_landslide(record)]["iou"]
+
+
+def _landslide(record: Mapping[str, Any]) -> str:
+    """Returns what the labels call the landslide class."""
     index = record["landslide_class"]
-    name = record["classes"][1 if index == "sigmoid" else index]
-    return record["scores"]["classes"][name]["iou"]
+    return record["classes"][1 if index == "sigmoid" else index]
 
 
 def _columns(epochs: Sequence[Mapping[str, str]]) -> dict[str, list[float]]:

@@ -98,6 +98,15 @@ def test_all_files_hold_the_worked_numbers(tmp_path):
     assert rows["object", "iou", "fp"] == "4"
 
 
+def test_the_landslide_has_the_name_of_the_labels(tmp_path):
+    classes = ["cleared", *CLASSES[1:]]
+    scores = Scores.from_matrix(MATRIX, class_names=classes).as_dict()
+    changes = {"scores": scores, "classes": classes, "pictures": []}
+    files = write_evaluation(tmp_path, **arguments(**changes))
+    text = files["markdown"].read_text()
+    assert "## Cleared objects" in text and "landslide" not in text.lower()
+
+
 def test_absent_classes_are_undefined_not_zero(tmp_path):
     matrix = np.zeros((6, 6), int)
     matrix[0, 0] = 10

@@ -9,6 +9,7 @@ import pytest
 
 from landslide_tf.errors import DataError
 from landslide_tf.metrics import Scores
+from landslide_tf.objects import ObjectCounts
 from landslide_tf.report import (
     Picture,
     learning_curves,
@@ -22,6 +23,7 @@ EPOCHS = """epoch,learning_rate,loss,landslide_iou,val_loss,val_landslide_iou,se
 1,0.001,1.25,0.25,,,2.5
 2,0.0001,0.875,0.5,1.0,0.375,2.25
 """
+COUNTS = {"tp": 1, "fp": 0, "fn": 0}
 VOID = {"meta", "img", "br", "input"}
 
 
@@ -65,7 +67,7 @@ def evaluation(tmp_path):
         folder,
         title=f"A model {HOSTILE}",
         scores=Scores.from_matrix(matrix, class_names=["slide", "rest"]).as_dict(),
-        objects={},
+        objects={"iou": {**COUNTS, **ObjectCounts(1, 0, 0, "iou").scores().as_dict()}},
         classes=["slide", "rest"],
         landslide_class=0,
         pictures=[Picture(id="a", image=image, prediction=labels, truth=labels)],
@@ -112,6 +114,8 @@ def test_scores_pictures_environment_and_recipe_are_shown(tmp_path, evaluation):
     text = "".join(page.text)
     scores = json.loads((evaluation / "evaluation.json").read_text())["scores"]
     for shown in (
+        "slide IoU, made/up:validation",
+        "Slide objects",
         f"{scores['classes']['slide']['iou']:.4f}",  # 0.5
         f"{scores['miou']:.4f}",
         "920",
@@ -123,6 +127,7 @@ def test_scores_pictures_environment_and_recipe_are_shown(tmp_path, evaluation):
         "1.25",
     ):
         assert shown in text, shown
+    assert "landslide IoU" not in text and "Landslide objects" not in text
     (image,) = page.all("img")
     assert image["src"].startswith("data:image/png;base64,") and image["alt"]
 

@@ -100,8 +100,8 @@ def lack_of_landslides(store: ExampleStore) -> str | None:
     description, found = store.description, store.overview
     reason = (
         f"`{description.name}:{description.split}` must show a "
-        f"`{description.classes[description.landslide_class]}`, received none in its "
-        f"{counted(len(store), 'example')}"
+        f"`{description.class_names[description.landslide_class]}`, received none in "
+        f"its {counted(len(store), 'example')}"
     )
     pixels = sum(height * width for height, width in found.shapes)
     background = int(found.labels[:, 0].sum())

@@ -34,7 +34,7 @@ class SharedClasses:
     """The classes in which a model is scored on a data set.
 
     Attributes:
-        names: Their names in order.
+        names: Their names in order, as the labels of the data set say.
         landslide: Index of the landslide class among them.
         of_model: Class of each value that the model predicts, uint8 (256,).
         of_data: Class of each value of the data set's masks, uint8 (256,); 255 =
@@ -76,7 +76,7 @@ def shared_classes(
     landslide = landslide_index(metadata.landslide_class)
     values = np.arange(256, dtype=np.uint8)
     if own == other and landslide == description.landslide_class:
-        return SharedClasses(own, landslide, values, values)
+        return SharedClasses(description.class_names, landslide, values, values)
     if min(len(own), len(other)) > len(BINARY):
         raise _other_classes(metadata, description)
     of_model, of_data = (
@@ -84,7 +84,9 @@ def shared_classes(
         for index in (landslide, description.landslide_class)
     )
     of_data[IGNORE_VALUE] = IGNORE_VALUE
-    return SharedClasses(BINARY, BINARY.index("landslide"), of_model, of_data)
+    background, name = BINARY
+    names = background, description.landslide_name or name
+    return SharedClasses(names, BINARY.index(name), of_model, of_data)
 
 
 def _other_classes(metadata: ModelMetadata, description: DataDescription) -> DataError:

@@ -107,6 +107,14 @@ def test_land_cover_and_landslides_have_two_classes_in_common(
             check_classes(metadata, other)
 
 
+@pytest.mark.parametrize("model", [CLASSES, COVER])
+def test_scores_have_the_names_of_the_labels(metadata, model):
+    metadata.classes = list(model)
+    metadata.landslide_class = model.index("landslide")
+    other = description((255, 255, 255), landslide_name="cleared")
+    assert shared_classes(metadata, other).names == ("background", "cleared")
+
+
 def test_two_kinds_of_land_cover_are_refused(metadata):
     metadata.classes, metadata.landslide_class = list(COVER), 0
     other = description((255, 255, 255), classes=("a", "landslide", "c"))
