@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray, IntArray
+from landslide_tf.choices import Permutable
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError, RunError, warn
 from landslide_tf.metadata import ModelMetadata
@@ -43,8 +44,6 @@ from landslide_tf.train.transfer.compatibility import (
     selection_for,
     shared_classes,
 )
-
-Permutable = Literal["image", "factors"]
 
 
 @dataclass(frozen=True)

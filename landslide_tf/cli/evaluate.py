@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from landslide_tf.choices import Permutable
 from landslide_tf.cli import options, reporting
 from landslide_tf.cli.model_files import (
     Metadata,
@@ -30,7 +31,7 @@ Data = Annotated[
     ),
 ]
 Permute = Annotated[
-    Literal["image", "factors"] | None,
+    Permutable | None,
     typer.Option(
         help="Give each example this input of another one, to see how much the "
         "model relies on it."

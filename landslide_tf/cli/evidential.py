@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from landslide_tf.choices import Variant
 from landslide_tf.cli import options, reporting
 from landslide_tf.files import check_exist
 
@@ -19,7 +20,7 @@ app = typer.Typer(
 
 
 class Branch(StrEnum):
-    """What a branch sees."""
+    """What a branch sees: `choices.Branch`, of which typer takes no list."""
 
     original = "original"
     h = "h"
@@ -75,7 +76,7 @@ def fuse(
         ),
     ],
     variant: Annotated[
-        Literal["inverse", "released", "support", "mean"],
+        Variant,
         typer.Option(
             help="How branches are weighted; `released` gives the published weights."
         ),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from landslide_tf.choices import Format, Precision
 from landslide_tf.cli import options
 from landslide_tf.errors import ModelError
-from landslide_tf.formats import Format, Precision
 
 if TYPE_CHECKING:
     from landslide_tf.train import RunFolder, Session

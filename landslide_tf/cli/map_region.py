@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,13 +16,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from landslide_tf.choices import Overlaps
 from landslide_tf.cli import map as of_map
 from landslide_tf.cli import options as shared
 from landslide_tf.cli.model_files import Metadata, Models, RuntimeOption, load_member
 from landslide_tf.words import counted
 
 if TYPE_CHECKING:
-    from landslide_tf.formats import Runtime
+    from landslide_tf.choices import Runtime
     from landslide_tf.mapping import Member
     from landslide_tf.region import Region, RegionJob, RegionScene
     from landslide_tf.region.region import Engine
@@ -46,8 +47,8 @@ Probabilities = Annotated[
         rich_help_panel=shared.OUTPUT,
     ),
 ]
-Overlaps = Annotated[
-    Literal["latest", "probability"],
+OverlapsOption = Annotated[
+    Overlaps,
     typer.Option(
         help="What counts where scenes overlap: the scene of the latest date, or the "
         "higher probability.",
@@ -115,7 +116,7 @@ def map_region(
     out: Out,
     dem: shared.Dem = None,
     probabilities: Probabilities = False,
-    overlaps: Overlaps = "latest",
+    overlaps: OverlapsOption = "latest",
     fail_fast: FailFast = False,
     ray: Ray = None,
     workers: Workers = None,
@@ -257,7 +258,7 @@ def _with_progress(
     job: RegionJob,
     scenes: list[RegionScene],
     engine: Engine | None,
-    overlaps: Literal["latest", "probability"],
+    overlaps: Overlaps,
     fail_fast: bool,
 ) -> Region:
     from landslide_tf.region import map_region

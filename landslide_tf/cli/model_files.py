@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from landslide_tf.choices import Runtime
 from landslide_tf.errors import ModelError, RunError, did_you_mean
-from landslide_tf.formats import Runtime
 
 if TYPE_CHECKING:
     from landslide_tf.mapping import Member

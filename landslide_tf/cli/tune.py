@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from landslide_tf.choices import OracleName
 from landslide_tf.cli import options, reporting
 
 
@@ -14,7 +15,7 @@ def tune(
     recipe: options.Recipe,
     out: Annotated[Path | None, options.folder("runs/RECIPE-search")] = None,
     oracle: Annotated[
-        Literal["random", "hyperband", "bayesian"],
+        OracleName,
         typer.Option(help="Search method that chooses the trials."),
     ] = "random",
     trials: Annotated[

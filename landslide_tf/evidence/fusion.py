@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from landslide_tf.array_types import IntArray, Tensor
+from landslide_tf.choices import Variant
 from landslide_tf.errors import DataError, check_choice
 from landslide_tf.evidence.masses import Masses, Values, pignistic
 from landslide_tf.evidence.rules import dempster, murphy, xiao
 
-Variant: TypeAlias = Literal["inverse", "released", "support", "mean"]
 Rule: TypeAlias = Literal["probability_mean", "vote", "dempster", "murphy", "xiao"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 RULES: tuple[str, ...] = (*get_args(Rule), *VARIANTS)

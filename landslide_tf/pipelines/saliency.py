@@ -5,12 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from landslide_tf.choices import Branch
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.evidence import fuse_channel, multiscale_saliency, to_uint8
 from landslide_tf.evidence.channels import MODES, ChannelMode
@@ -21,13 +22,12 @@ from landslide_tf.progress import with_progress
 if TYPE_CHECKING:
     import tensorflow as tf
 
-BranchImage: TypeAlias = Literal["original", "h", "s", "v"]
 Tensors: TypeAlias = "dict[str, tf.Tensor]"
 
 
 def branch_image(
     image: NDArray[np.uint8],
-    branch: BranchImage,
+    branch: Branch,
     *,
     mode: ChannelMode = "replace",
     border: Border = "replicate",
@@ -47,7 +47,7 @@ def branch_image(
         DataError: If an argument or the image is not valid.
     """
     for name, value, known in (
-        ("branch", branch, get_args(BranchImage)),
+        ("branch", branch, get_args(Branch)),
         ("mode", mode, MODES),
         ("border", border, BORDERS),
     ):
@@ -62,7 +62,7 @@ def branch_image(
 
 
 def branch_map(
-    branch: BranchImage,
+    branch: Branch,
     *,
     mode: ChannelMode = "replace",
     border: Border = "replicate",
@@ -158,7 +158,7 @@ DEGRADATIONS = tuple(
 
 def branch_images(
     image: NDArray[np.uint8],
-    branches: Sequence[BranchImage],
+    branches: Sequence[Branch],
     *,
     mode: ChannelMode = "replace",
     border: Border = "replicate",
@@ -190,7 +190,7 @@ def branch_images(
 
 def branch_stores(
     store: ExampleStore,
-    branches: Sequence[BranchImage],
+    branches: Sequence[Branch],
     *,
     mode: ChannelMode = "replace",
     border: Border = "replicate",

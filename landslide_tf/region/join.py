@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyogrio
@@ -22,6 +22,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.choices import Overlaps
 from landslide_tf.files import atomic_path
 from landslide_tf.inventory.ground import mapped_ground, per_metre
 from landslide_tf.mapping.polygons import LAYER
@@ -39,9 +40,6 @@ from landslide_tf.raster.systems import (
 )
 from landslide_tf.raster.vector_layer import vector_path
 from landslide_tf.terrain import Grid
-
-Overlaps = Literal["latest", "probability"]
-"""Which of two scenes decides ground that both show."""
 
 _NEAR = 0.5  # cells between parts of one landslide in two scenes
 _SLIVER = 0.25  # cells of the smallest part that is left by a cut

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from landslide_tf.choices import Overlaps
 from landslide_tf.errors import DataError
 from landslide_tf.files import locked
 from landslide_tf.mapping.polygons import LAYER
@@ -22,7 +23,6 @@ from landslide_tf.region.job import RegionJob
 from landslide_tf.region.join import (
     Joined,
     Mapped,
-    Overlaps,
     by_priority,
     join_landslides,
 )

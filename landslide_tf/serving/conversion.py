@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landslide_tf.array_types import FloatArray, IntArray, Tensor
+from landslide_tf.choices import OtherFormat, Precision
 from landslide_tf.errors import ModelError, first_line
-from landslide_tf.formats import OtherFormat, Precision
 from landslide_tf.metadata import ModelMetadata
 
 if TYPE_CHECKING:

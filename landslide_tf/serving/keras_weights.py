@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from landslide_tf.choices import Precision
 from landslide_tf.errors import ModelError, RunError
-from landslide_tf.formats import Precision
 from landslide_tf.serving.assets import write_descriptions
 from landslide_tf.serving.conversion import Arrays
 from landslide_tf.serving.network import Network

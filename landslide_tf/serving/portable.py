@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from landslide_tf.array_types import FloatArray, IntArray, Tensor
+from landslide_tf.choices import OtherFormat, Precision
 from landslide_tf.errors import ModelError, RunError
-from landslide_tf.formats import OtherFormat, Precision
 from landslide_tf.serving.assets import write_descriptions
 from landslide_tf.serving.conversion import (
     Arrays,

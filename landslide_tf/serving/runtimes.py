@@ -16,8 +16,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from landslide_tf.choices import Runtime
 from landslide_tf.errors import ModelError, RunError
-from landslide_tf.formats import Runtime
 from landslide_tf.metadata import FILE_NAME, ModelMetadata
 from landslide_tf.serving.conversion import ARITHMETIC, FILES, reason
 

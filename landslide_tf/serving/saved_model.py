@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from landslide_tf.choices import Format, Precision
 from landslide_tf.errors import ModelError, RunError, first_line
 from landslide_tf.files import atomic_folder, remove_leftovers
-from landslide_tf.formats import Format, Precision
 from landslide_tf.metadata import ModelMetadata, describe
 from landslide_tf.serving.assets import write_assets
 from landslide_tf.serving.conversion import Arrays

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import keras
 import numpy as np
 
+from landslide_tf.choices import Branch
 from landslide_tf.errors import DataError, RecipeError, RunError, did_you_mean
 from landslide_tf.models.prediction import Predict, prediction_function
 from landslide_tf.pipelines import (
@@ -24,7 +25,6 @@ from landslide_tf.train.evidential.folder import (
     BRANCHES,
     PARTS,
     RECIPE,
-    Branch,
     BranchFolder,
     Part,
 )

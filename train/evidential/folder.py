@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from landslide_tf.choices import Branch
 from landslide_tf.errors import RunError
 from landslide_tf.train.evidential.predictions import BranchTable, read_branches
 from landslide_tf.train.recipe.schema import Recipe, load_recipe
 from landslide_tf.train.run.folder import RunFolder
 
-Branch: TypeAlias = Literal["original", "h", "s", "v"]
 Part: TypeAlias = Literal["validation", "test"]
 BRANCHES: tuple[Branch, ...] = get_args(Branch)
 FUSED: tuple[Branch, ...] = ("h", "s", "v")

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf import models
+from landslide_tf.choices import Variant
 from landslide_tf.errors import DataError, RunError
 from landslide_tf.evidence import RULES, FusionResult, combine_branches, fuse_branches
-from landslide_tf.evidence.fusion import Variant
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.metrics import apply_temperature, fit_temperature, image_scores
 from landslide_tf.outputs import check_apart, check_own

@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import keras_tuner as kt
 from keras_tuner.engine.trial import Trial
 from sklearn.exceptions import ConvergenceWarning
 
+from landslide_tf.choices import OracleName
 from landslide_tf.errors import RecipeError
 from landslide_tf.train.search.space import SearchSpace
 
-OracleName: TypeAlias = Literal["random", "hyperband", "bayesian"]
 TRIALS = 20
 
 
