@@ -102,7 +102,7 @@ def write_region_page(
             Section("Scenes", tables),
             Section("Files", links if items else []),
         ]
-        return write_page(out / PAGE, f"Region {collection_id(out)}", sections)
+        return write_page(out / PAGE, f"Region “{collection_id(out)}”", sections)
 
 
 def _of_landslides(joined: Joined | None) -> list[tuple[str, Any, str]]:

@@ -54,7 +54,7 @@ def run_facts(run: RunFolder) -> dict[str, Any]:
     if run.environment.is_file():
         environment = json.loads(run.environment.read_text())
     return {
-        "title": f"Run {run.path.resolve().name}",
+        "title": f"Training run “{run.path.resolve().name}”",
         "facts": facts,
         "epochs": rows,
         "recipe": run.recipe.read_text(encoding="utf-8"),

@@ -26,7 +26,7 @@ def run(tmp_path):
 
 def test_a_run_that_stopped_early(run):
     found = run_facts(run)
-    assert found["title"] == "Run one"
+    assert found["title"] == "Training run “one”"
     facts = found["facts"]
     assert facts["epochs"].startswith("3 of 10; ends after 1 epoch without")
     assert facts["best epoch"] == "2, val_landslide_iou 0.25"
