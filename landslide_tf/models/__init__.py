@@ -18,6 +18,7 @@ from landslide_tf.models.mffe_net import mffe_net
 from landslide_tf.models.output_space_discriminator import (
     output_space_discriminator,
 )
+from landslide_tf.models.prediction import prediction_function
 from landslide_tf.models.rae_d import rae_d
 from landslide_tf.models.registry import build_described, get, list_models
 from landslide_tf.models.shipped import list_weights
@@ -42,6 +43,7 @@ __all__ = [
     "list_weights",
     "mffe_net",
     "output_space_discriminator",
+    "prediction_function",
     "rae_d",
     "total_stride",
     "tsmu",

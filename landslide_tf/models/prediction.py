@@ -21,11 +21,24 @@ def prediction_function(model: keras.Model) -> Predict:
     up a data set a call; both cost more than the network on small tiles.
 
     Args:
-        model: A model with named inputs and one output.
+        model: A model with named inputs and one output, such as that of a run,
+            `train.RunFolder(folder).load_model()`.
 
     Returns:
-        A function from a dictionary of arrays (B, H, W, C) to the output as an array.
-        It raises ModelError where an input is missing or has other channels.
+        A function from a dictionary of arrays (B, H, W, C) of any batch and size to
+        the output as an array. It raises ModelError where an input is missing or has
+        other channels; what is no input of the model is left out.
+
+    >>> import keras
+    >>> import numpy as np
+    >>> from landslide_tf import models
+    >>> image = keras.Input((None, None, 1), name="image")
+    >>> model = keras.Model(image, keras.layers.Rescaling(1 / 255)(image))
+    >>> predict = models.prediction_function(model)
+    >>> grey = np.full((1, 2, 3, 1), 51, np.uint8)
+    >>> found = predict({"image": grey})
+    >>> found.shape, round(float(found.max()), 3)
+    ((1, 2, 3, 1), 0.2)
     """
     shapes = {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
     call = _compiled(model)

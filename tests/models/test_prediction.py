@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from landslide_tf.errors import ModelError
-from landslide_tf.models.prediction import prediction_function
+from landslide_tf.models import prediction_function
 
 
 @pytest.fixture(scope="module")
