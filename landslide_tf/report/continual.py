@@ -43,6 +43,9 @@ _BY_REGION = {
 }
 
 
+_LETTER = 0.075  # inches of a letter of a region's name in the picture
+
+
 def write_continual(folder: str | Path, *, summary: Summary) -> dict[str, Path]:
     """Writes the results of a comparison of continual methods so far.
 
@@ -213,16 +216,31 @@ def _draw(path: Path, summary: Summary) -> Path:
         method: entry["iou"]["matrix"]["mean"]
         for method, entry in summary["methods"].items()
     }
+    trained = dict.fromkeys(matrices, "trained up to")
     if "cross" in summary:
-        matrices["fresh, by region"] = summary["cross"]["iou"]["mean"]
-    count = len(summary["regions"])
+        matrices["fresh"] = summary["cross"]["iou"]["mean"]
+        trained["fresh"] = "trained on"
+    names = summary["regions"]
     columns = min(5, max(1, len(matrices)))
     rows = max(1, -(-len(matrices) // columns))
-    side = 0.6 * count + 0.9
-    canvas = Canvas(figsize=(columns * side, rows * side), layout="constrained")
+    side, room = 0.6 * len(names) + 0.9, _LETTER * max(map(len, names))
+    # Names are below the last matrix of each column, which need not be in one row.
+    named = 1 if rows * columns == len(matrices) else 2
+    size = columns * side + room, rows * side + named * (0.75 * room + 0.3)
+    canvas = Canvas(figsize=size, layout="constrained")
     axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
-    for axis, (method, values) in zip(axes, matrices.items(), strict=False):
-        _draw_matrix(axis, method, values)
+    for number, (axis, method) in enumerate(zip(axes, matrices, strict=False)):
+        _draw_matrix(axis, method, matrices[method])
+        axis.set_ylabel(trained[method], fontsize=8)
+        # Rows and columns are the same regions in every matrix.
+        first, last = number % columns == 0, number + columns >= len(matrices)
+        axis.set_yticks(range(len(names)), names if first else [""] * len(names))
+        axis.set_xticks(
+            range(len(names)), names if last else [""] * len(names),
+            rotation=45, ha="right", rotation_mode="anchor",
+        )  # fmt: skip
+        if last:
+            axis.set_xlabel("tested on", fontsize=8)
     for axis in axes[len(matrices) :]:
         axis.set_axis_off()
     return save_figure(canvas, path, dpi=130)
@@ -231,9 +249,6 @@ def _draw(path: Path, summary: Summary) -> Path:
 def _draw_matrix(axis: Axes, title: str, values: Sequence[Sequence[float]]) -> None:
     axis.imshow(values, vmin=0, vmax=1, cmap="viridis")
     axis.set_title(title, fontsize=9)
-    ticks = range(len(values))
-    axis.set_xticks(ticks)
-    axis.set_yticks(ticks)
     axis.tick_params(labelsize=7)
     for step, row in enumerate(values):
         for region, value in enumerate(row):

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from landslide_tf.report import write_continual
+from landslide_tf.report.pictures import save_figure
 
 NAN = float("nan")
 DASH, MINUS = "\u2013", "\u2212"
@@ -113,6 +114,27 @@ def test_what_was_compared_is_told(summary, tmp_path):
     summary |= {"remark": None, "revisions": []}
     text = write_continual(tmp_path, summary=summary)["markdown"].read_text()
     assert "Revision" not in text and "None" not in text
+
+
+def test_the_picture_names_its_regions(summary, tmp_path, monkeypatch):
+    drawn = []
+    place = "landslide_tf.report.continual.save_figure"
+    monkeypatch.setattr(
+        place, lambda *args, **options: drawn.append(args) or save_figure(*args)
+    )
+    write_continual(tmp_path, summary=summary)
+    axes = drawn[0][0].axes
+    names = {
+        axis.get_title(): [t.get_text() for t in axis.get_yticklabels()]
+        for axis in axes
+    }
+    assert names["tsmu"] == ["NORTH", "SOUTH"]
+    for axis in axes:
+        assert [t.get_text() for t in axis.get_xticklabels()] == ["NORTH", "SOUTH"]
+        assert axis.get_xlabel() == "tested on"
+    told = {axis.get_title(): axis.get_ylabel() for axis in axes}
+    up_to = "trained up to"
+    assert told == {"tsmu": up_to, "joint_all": up_to, "fresh": "trained on"}
 
 
 def test_the_picture_has_a_square_a_number(summary, tmp_path):
