@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from landslide_tf.array_types import Tensor
+from landslide_tf.choices import Derive, Distances, Edges, Kernel, Method, TaskKind
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import ModelError, RunError, warn
 from landslide_tf.files import atomic_path
@@ -59,11 +60,11 @@ class Terrain(_Strict):
     Fields are the keyword arguments of `terrain.factors_on_grid`.
     """
 
-    derive: Literal["after", "before"] = "after"
-    resampling: Literal["cubic", "bilinear", "nearest"] = "cubic"
-    edges: Literal["compute", "nodata"] = "compute"
-    method: Literal["horn", "zevenbergen_thorne"] = "horn"
-    distances: Literal["grid", "ground"] = "grid"
+    derive: Derive = "after"
+    resampling: Kernel = "cubic"
+    edges: Edges = "compute"
+    method: Method = "horn"
+    distances: Distances = "grid"
 
 
 class ModelMetadata(_Strict):
@@ -77,7 +78,7 @@ class ModelMetadata(_Strict):
     name: str
     builder: str
     arguments: dict[str, Any]  # JSON values; their types are the builder's
-    task: Literal["segmentation", "classification"] = "segmentation"
+    task: TaskKind = "segmentation"
     inputs: list[Band]
     factors: list[Factor] = []
     terrain: Terrain | None = None

@@ -238,6 +238,25 @@ def test_warnings_point_outside_the_package():
     assert own == [], "call `landslide_tf.errors.warn`, which finds the caller's line"
 
 
+def literals(tree: ast.AST) -> set[str]:
+    """The lists of several words that annotations of a module spell out."""
+    return {
+        ast.unparse(node.slice)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple)
+        if isinstance(node.value, ast.Name) and node.value.id == "Literal"
+    }
+
+
+def test_the_words_of_an_option_are_defined_once():
+    places: dict[str, list[str]] = {}
+    for file in sources():
+        for words in literals(ast.parse(file.read_text(encoding="utf-8"))):
+            places.setdefault(words, []).append(str(file.relative_to(ROOT)))
+    twice = {words: names for words, names in places.items() if len(names) > 1}
+    assert twice == {}, "define them in `landslide_tf/choices.py`"
+
+
 def test_the_training_folder_stays_small():
     inside = {path.name for path in (ROOT / "train").iterdir()}
     inside -= {"__init__.py", "README.md", "__pycache__"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias, get_args
 
 import keras
 
 from landslide_tf.array_types import Tensor
+from landslide_tf.choices import Decay, ScheduleKind
 from landslide_tf.errors import RecipeError, did_you_mean
 from landslide_tf.layers.replicas import replicated
 from landslide_tf.train.multiplied_rates import MultipliedRates
@@ -16,7 +17,6 @@ from landslide_tf.train.multiplied_rates import MultipliedRates
 LearningRate: TypeAlias = (
     float | keras.optimizers.schedules.LearningRateSchedule | Callable[[], float]
 )
-ScheduleKind = Literal["constant", "step", "cosine", "poly"]
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
@@ -49,7 +49,7 @@ class CoupledSGD(MultipliedRates, keras.optimizers.SGD):
         learning_rate: LearningRate = 1e-3,
         momentum: float = 0.9,
         weight_decay: float = 5e-4,
-        decay: Literal["kernels", "all"] = "kernels",
+        decay: Decay = "kernels",
         multipliers: Mapping[str, float] | None = None,
         **kwargs: Any,  # the many optional arguments of the Keras base class
     ) -> None:

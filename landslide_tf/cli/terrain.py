@@ -10,8 +10,7 @@ import typer
 from landslide_tf.cli import options as shared
 
 if TYPE_CHECKING:
-    from landslide_tf.terrain.distances import Distances
-    from landslide_tf.terrain.gradient import Edges, Method
+    from landslide_tf.choices import Distances, Edges, Method
 
 
 def terrain(

@@ -7,12 +7,12 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from landslide_tf.choices import ChannelMode
 from landslide_tf.errors import DataError, check_choice
 from landslide_tf.evidence.masses import Values
 from landslide_tf.evidence.saliency import checked_image
 
 Channel: TypeAlias = Literal["h", "s", "v"]
-ChannelMode: TypeAlias = Literal["replace", "mean", "multiply"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 MODES: tuple[ChannelMode, ...] = get_args(ChannelMode)
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from types import ModuleType
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
 from landslide_tf.array_types import Tensor
+from landslide_tf.choices import Border
 from landslide_tf.errors import DataError, check_choice
 from landslide_tf.evidence.masses import Values
 
-Border: TypeAlias = Literal["replicate", "zero"]
 BORDERS: tuple[Border, ...] = get_args(Border)
 
 # Below it a third of the size is no longer a map of 8 × 8.

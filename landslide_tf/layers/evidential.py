@@ -7,14 +7,13 @@ from typing import Any
 import keras
 
 from landslide_tf.array_types import Shape, Tensor
-from landslide_tf.choices import Variant
+from landslide_tf.choices import Border, ChannelMode, Variant
 from landslide_tf.errors import ModelError, check_choice
-from landslide_tf.evidence.channels import CHANNELS, MODES, Channel, ChannelMode
+from landslide_tf.evidence.channels import CHANNELS, MODES, Channel
 from landslide_tf.evidence.fusion import OFFSET, VARIANTS, fuse
 from landslide_tf.evidence.saliency import (
     BORDERS,
     SMALLEST,
-    Border,
     SaliencyStages,
     resize_matrix,
     resize_weights,

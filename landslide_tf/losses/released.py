@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import keras
 
 from landslide_tf.array_types import Tensor
+from landslide_tf.choices import Formula
 from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.losses.cross_entropy import RADIUS, smoothed
 from landslide_tf.losses.segmentation import Pixels, SegmentationLoss, weighted_mean
 
-Formula = Literal["cross_entropy", "focal", "dice", "cross_entropy_dice", "boundary"]
 EPSILON = 1e-7
 
 

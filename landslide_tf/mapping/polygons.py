@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from landslide_tf.choices import Distances
 from landslide_tf.errors import DataError
 from landslide_tf.objects import measure, multi_polygon, outlines, pixel_attributes
 from landslide_tf.objects.outlines import to_metres
@@ -19,7 +20,6 @@ from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.polygons import driver_of, write_polygons
 from landslide_tf.raster.systems import LONLAT, check_converts
 from landslide_tf.terrain import Grid
-from landslide_tf.terrain.distances import Distances
 
 LAYER = "landslides"
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.choices import WeightRule
 from landslide_tf.errors import DataError, check_choice
 
-WeightRule = Literal["median_frequency", "log"]
 LOG_OFFSET = 1.02
 SMALLEST_SHARE = 1e-6
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import keras
 
 from landslide_tf.array_types import Shape, Tensor
-from landslide_tf.choices import Variant
+from landslide_tf.choices import Border, ChannelMode, Variant
 from landslide_tf.errors import ModelError, check_choice
-from landslide_tf.evidence.channels import CHANNELS, ChannelMode
-from landslide_tf.evidence.saliency import Border
+from landslide_tf.evidence.channels import CHANNELS
 from landslide_tf.layers import (
     ChannelSaliencyFusion,
     EvidentialFusion,

@@ -6,16 +6,16 @@ import fnmatch
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 
+from landslide_tf.choices import TaskKind
 from landslide_tf.errors import ModelError, did_you_mean
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.models.shipped import list_weights, with_shipped_weights
 
 Builder: TypeAlias = Callable[..., keras.Model]
-Task: TypeAlias = Literal["segmentation", "classification"]
 
 _BUILDERS: dict[str, Builder] = {}
 _CLASSIFIERS: set[str] = set()
@@ -44,7 +44,7 @@ def register_classifier(builder: Builder) -> Builder:
     return register(builder)
 
 
-def list_models(pattern: str = "*", *, task: Task = "segmentation") -> list[str]:
+def list_models(pattern: str = "*", *, task: TaskKind = "segmentation") -> list[str]:
     """Lists the networks that a recipe can name.
 
     Networks that are trained in other ways are built by their functions alone:

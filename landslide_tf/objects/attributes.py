@@ -14,6 +14,7 @@ from scipy import ndimage
 from skimage.morphology import reconstruction
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.choices import Distances
 from landslide_tf.errors import DataError
 from landslide_tf.objects.cells import Cells, held_cells, spans
 from landslide_tf.objects.outlines import in_metres
@@ -24,7 +25,6 @@ from landslide_tf.raster.antimeridian import Geometries
 from landslide_tf.raster.dem import DemFiles
 from landslide_tf.raster.grid import Window
 from landslide_tf.terrain import Grid
-from landslide_tf.terrain.distances import Distances
 
 TERRAIN = (
     "elev_min_m",

@@ -5,19 +5,19 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from landslide_tf.choices import Padding
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.pipelines.inputs import Inputs
 from landslide_tf.terrain import DIHEDRAL, dihedral, dihedral_factors
 
 Mask = NDArray[np.uint8]
-Padding = Literal["mirror", "black"]
 Window: TypeAlias = tuple[slice, slice]
 
 

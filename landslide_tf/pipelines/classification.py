@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from landslide_tf.choices import View
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.pipelines.batches import ArraySpec, Specs, consecutive, stacked
 from landslide_tf.pipelines.inputs import Inputs
@@ -22,7 +23,6 @@ from landslide_tf.pipelines.segmentation import (
 from landslide_tf.pipelines.store import ExampleStore
 from landslide_tf.words import counted
 
-View: TypeAlias = Literal["centre", "whole"]
 VIEWS: tuple[View, ...] = get_args(View)
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
 

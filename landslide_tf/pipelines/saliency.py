@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from landslide_tf.choices import Branch
+from landslide_tf.choices import Border, Branch, ChannelMode
 from landslide_tf.errors import DataError, did_you_mean
 from landslide_tf.evidence import fuse_channel, multiscale_saliency, to_uint8
-from landslide_tf.evidence.channels import MODES, ChannelMode
-from landslide_tf.evidence.saliency import BORDERS, Border
+from landslide_tf.evidence.channels import MODES
+from landslide_tf.evidence.saliency import BORDERS
 from landslide_tf.pipelines.store import Example, ExampleStore
 from landslide_tf.progress import with_progress
 

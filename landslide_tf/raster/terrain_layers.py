@@ -8,12 +8,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from landslide_tf.choices import Distances, Edges, Method
 from landslide_tf.errors import DataError, check_choice
 from landslide_tf.files import atomic_path
 from landslide_tf.outputs import check_own
@@ -30,7 +31,6 @@ from landslide_tf.raster.outputs import check_outputs
 from landslide_tf.raster.scene import NDVI, Scene, make_scene
 from landslide_tf.raster.scene_reader import SceneReader
 from landslide_tf.terrain import Grid
-from landslide_tf.terrain.distances import Distances
 from landslide_tf.version import __version__
 
 Read = Callable[[Window], NDArray[Any]]
@@ -83,8 +83,8 @@ class TerrainFiles:
     image: tuple[str, ...] = ()
     bands: Mapping[str, int | str] = field(default_factory=dict)
     nodata: float | None = None
-    method: Literal["horn", "zevenbergen_thorne"] = "horn"
-    edges: Literal["compute", "nodata"] = "compute"
+    method: Method = "horn"
+    edges: Edges = "compute"
     azimuth: float = 315.0
     altitude: float = 45.0
     distances: Distances = "grid"

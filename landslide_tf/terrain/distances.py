@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyproj
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.choices import Distances
 from landslide_tf.errors import DataError, check_choice
 from landslide_tf.terrain.grid import Grid, cell_size
-
-Distances: TypeAlias = Literal["grid", "ground"]
 
 # Share by which the cells of a row may differ in size.
 _ALIKE = 1e-3

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.choices import Edges, Method
 from landslide_tf.errors import DataError, check_choice
 
-Method: TypeAlias = Literal["horn", "zevenbergen_thorne"]
-Edges: TypeAlias = Literal["compute", "nodata"]
 # One number, (east-west, north-south), or that pair with one value a row.
 Cell: TypeAlias = float | tuple[ArrayLike, ArrayLike]
 Window: TypeAlias = Sequence[FloatArray] | FloatArray  # nine cells

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.choices import Derive, Distances, Edges, Kernel, Method
 from landslide_tf.errors import DataError, check_choice
-from landslide_tf.terrain.distances import Distances, cells_by
+from landslide_tf.terrain.distances import cells_by
 from landslide_tf.terrain.elevation import (
     Dem,
     Elevation,
@@ -19,9 +19,8 @@ from landslide_tf.terrain.elevation import (
     no_overlap,
     read_elevation,
 )
-from landslide_tf.terrain.gradient import Edges, Method
 from landslide_tf.terrain.grid import Grid
-from landslide_tf.terrain.resampling import Kernel, bring, to_crs
+from landslide_tf.terrain.resampling import bring, to_crs
 from landslide_tf.terrain.surface import FLAT, aspect, slope
 from landslide_tf.terrain.units import metres_of
 
@@ -230,7 +229,7 @@ def factors_on_grid(
     dem: Dem,
     grid: Grid,
     *,
-    derive: Literal["after", "before"] = "after",
+    derive: Derive = "after",
     resampling: Kernel = "cubic",
     edges: Edges = "compute",
     factors: Sequence[str] = ("slope", "aspect"),

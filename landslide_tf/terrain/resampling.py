@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Literal, TypeAlias
 
 import numpy as np
 import rasterio.warp
@@ -19,10 +18,9 @@ from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.choices import Kernel
 from landslide_tf.errors import DataError
 from landslide_tf.terrain.grid import Grid, aligned_offset
-
-Kernel: TypeAlias = Literal["cubic", "bilinear", "nearest"]
 
 # Sums of kernel weights miss 1 by some 1e-16, and a lake would slope. Elevations
 # rounded to a nanometre keep level ground level; a power of two is exact for float32.

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from landslide_tf.array_types import FloatArray
+from landslide_tf.choices import Edges, Method
 from landslide_tf.errors import DataError, check_choice
 from landslide_tf.terrain.gradient import (
     Cell,
-    Edges,
-    Method,
     check_positive,
     float_output,
     gradient_blocks,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from landslide_tf.choices import Policy
 from landslide_tf.ecoregions import region_name
 from landslide_tf.errors import LandslideTFError, RecipeError
 from landslide_tf.train.recipe.model import Count, NonNegative, Positive, Section
@@ -145,7 +146,7 @@ class ContinualTraining(Section):
     batch_size: Count = 2
     validation_batch_size: Count = 4
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    precision: Policy = "float32"
     deterministic: bool = Field(True, description="TensorFlow's op determinism")
     threads: Count | None = Field(
         None, description="CPU threads; None leaves TensorFlow's choice"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from landslide_tf.choices import Mode
 from landslide_tf.errors import RecipeError, RunError
 from landslide_tf.train.continual.recipe import ContinualRecipe
 from landslide_tf.train.continual.run import (
@@ -18,7 +19,7 @@ from landslide_tf.train.continual.run import (
     train_continual,
 )
 from landslide_tf.train.run.session import Session
-from landslide_tf.train.search.folder import Mode, Outcome, SearchFolder
+from landslide_tf.train.search.folder import Outcome, SearchFolder
 from landslide_tf.train.search.space import (
     Dimension,
     LogRange,

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from landslide_tf.choices import Game
+
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Selection = Literal["last", "entropy", "target_iou"]
@@ -43,9 +45,7 @@ class AdaptationSection(BaseModel):
     aux_weight: NonNegative = Field(
         0.002, description="weight of the adversarial loss on the second classifier"
     )
-    game: Literal["cross_entropy", "least_squares"] = Field(
-        "cross_entropy", description="form of the adversarial loss"
-    )
+    game: Game = Field("cross_entropy", description="form of the adversarial loss")
     label_noise: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.3,
         description="largest random offset of the discriminators' labels from 0 and 1",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
+
+from landslide_tf.choices import Border, Branch, ChannelMode, View
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -15,17 +17,13 @@ class ClassificationSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    branch: Literal["original", "h", "s", "v"] = Field(
+    branch: Branch = Field(
         "original",
         description="what the network sees: the image, or the image with its saliency "
         "in the hue, saturation or value",
     )
-    mode: Literal["replace", "mean", "multiply"] = Field(
-        "replace", description="how saliency enters the channel"
-    )
-    border: Literal["replicate", "zero"] = Field(
-        "replicate", description="border of the saliency's gradient"
-    )
+    mode: ChannelMode = Field("replace", description="how saliency enters the channel")
+    border: Border = Field("replicate", description="border of the saliency's gradient")
     size: Annotated[int, Field(ge=1)] = Field(
         224, description="side of the network's input, pixels"
     )
@@ -33,7 +31,7 @@ class ClassificationSection(BaseModel):
         (0.5, 1.0),
         description="smallest and largest share of an image in a random crop",
     )
-    view: Literal["centre", "whole"] = Field(
+    view: View = Field(
         "centre",
         description="part that is evaluated: the centre of the image, or the whole "
         "image resized to a square, as in `evidential_net`",

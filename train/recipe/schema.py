@@ -10,6 +10,15 @@ import yaml
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from landslide_tf.choices import (
+    Decay,
+    Formula,
+    Mode,
+    Padding,
+    Policy,
+    ScheduleKind,
+    WeightRule,
+)
 from landslide_tf.files import atomic_path
 from landslide_tf.train.recipe.adaptation import AdaptationSection
 from landslide_tf.train.recipe.classification import ClassificationSection
@@ -57,16 +66,13 @@ class LossSection(Section):
         "boundary",
         "released",
     ] = "cross_entropy"
-    formula: (
-        Literal["cross_entropy", "focal", "dice", "cross_entropy_dice", "boundary"]
-        | None
-    ) = Field(None, description="released: which loss of MFFENet's released code")
-    class_weights: list[NonNegative] | Literal["median_frequency", "log"] | None = (
-        Field(
-            None,
-            description="one weight per class, or the rule that computes them from the "
-            "shares of the classes in training",
-        )
+    formula: Formula | None = Field(
+        None, description="released: which loss of MFFENet's released code"
+    )
+    class_weights: list[NonNegative] | WeightRule | None = Field(
+        None,
+        description="one weight per class, or the rule that computes them from the "
+        "shares of the classes in training",
     )
     arguments: dict[str, float] = Field(
         {},
@@ -83,7 +89,7 @@ class OptimizerSection(Section):
     weight_decay: NonNegative = Field(
         0.0, description="coupled (L2) for coupled_sgd, decoupled for the others"
     )
-    decay: Literal["kernels", "all"] = Field(
+    decay: Decay = Field(
         "kernels", description="weights to which coupled_sgd applies decay"
     )
     head_multiplier: Positive = Field(
@@ -106,7 +112,7 @@ class OptimizerSection(Section):
 class ScheduleSection(Section):
     """How the learning rate falls; counted in steps (batches)."""
 
-    kind: Literal["constant", "step", "cosine", "poly"] = "constant"
+    kind: ScheduleKind = "constant"
     steps: Count | None = Field(
         None,
         description="for `step`: batches between reductions; for others the length of "
@@ -143,7 +149,7 @@ class AugmentationSection(Section):
         description="smallest and largest length of the short side before the patch is "
         "cut, in multiples of the patch",
     )
-    padding: Literal["mirror", "black"] = Field(
+    padding: Padding = Field(
         "mirror", description="padding of an example that is smaller than the patch"
     )
     pad_label: Literal[0, 255] = Field(
@@ -172,7 +178,7 @@ class TrainingSection(Section):
         None, description="share of examples with landslides in an epoch"
     )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    precision: Policy = "float32"
     deterministic: bool = Field(
         True, description="use deterministic operations of TensorFlow"
     )
@@ -185,7 +191,7 @@ class TrainingSection(Section):
     monitor: str = Field(
         "val_landslide_iou", description="column of metrics.csv that selects the epoch"
     )
-    mode: Literal["max", "min"] = "max"
+    mode: Mode = "max"
     patience: Count | None = Field(
         None, description="epochs without improvement of `monitor` before training ends"
     )

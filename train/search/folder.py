@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from landslide_tf.choices import Mode
 from landslide_tf.errors import RunError
 from landslide_tf.files import (
     LOCK,
@@ -24,7 +25,6 @@ from landslide_tf.train.run.folder import RunFolder
 from landslide_tf.train.run.series import read_record, write_record
 from landslide_tf.train.search.space import Values
 
-Mode: TypeAlias = Literal["max", "min"]
 Cell: TypeAlias = str | int | float | None
 
 

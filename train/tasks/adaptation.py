@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 
+from landslide_tf.choices import Mode
 from landslide_tf.errors import DataError, RecipeError, RunError
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.models import output_space_discriminator, with_auxiliary
@@ -44,7 +45,7 @@ from landslide_tf.train.transfer.paired_batches import (
 GOOD = 0.98  # of the best landslide IoU on the source
 SHARES = (0.1, 10.0)  # times the landslide share of the source
 PATIENCE = 3  # evaluations with another share before training ends
-MONITORS: dict[str, tuple[str, Literal["max", "min"]]] = {
+MONITORS: dict[str, tuple[str, Mode]] = {
     "entropy": ("val_target_entropy", "min"),
     "target_iou": ("val_target_landslide_iou", "max"),
 }

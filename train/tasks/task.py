@@ -6,10 +6,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import keras
 
+from landslide_tf.choices import TaskKind
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.models.backbones.pretrained import effective_normalization
 from landslide_tf.pipelines import ExampleStore
@@ -50,7 +51,7 @@ class Task(ABC):
 
     recipe: Recipe
 
-    kind: ClassVar[Literal["segmentation", "classification"]] = "segmentation"
+    kind: ClassVar[TaskKind] = "segmentation"
     losses: ClassVar[tuple[str, ...]] = tuple(LOSSES)
 
     def load(self, session: Session, *, resumed: bool) -> tuple[Self, RunData]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import keras
 
 from landslide_tf.array_types import Tensor
+from landslide_tf.choices import Game
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.layers.replicas import replicated
 from landslide_tf.metrics import ConfusionMatrix
@@ -16,7 +17,6 @@ SOURCE, TARGET = 0, 1  # labels of the discriminators
 DOMAIN = "domain"  # input of validation: which region an example is from
 TARGET_PREFIX = "target_"
 PARTS = ("segmentation_loss", "adversarial_loss", "discriminator_loss")
-Game = Literal["cross_entropy", "least_squares"]
 
 
 class AdversarialModel(keras.Model):
