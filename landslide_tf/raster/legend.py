@@ -30,12 +30,19 @@ class Legend:
     >>> legend = Legend(("background", "landslide"), 1)
     >>> legend.tags()
     {'LANDSLIDE_CLASS': '1', 'CLASSES': '["background", "landslide"]'}
-    >>> legend.landslide_value("map.tif")
-    1
+    >>> legend.landslide_value("map.tif"), legend.mapped
+    (1, 'landslide')
     """
 
     classes: tuple[str, ...]
     landslide: int | None
+
+    @property
+    def mapped(self) -> str:
+        """What the landslide class is called; `landslide` where that is not known."""
+        if self.landslide is None or self.landslide >= len(self.classes):
+            return "landslide"
+        return self.classes[self.landslide]
 
     def tags(self) -> dict[str, str]:
         """Returns the legend as tags of a raster."""

@@ -15,6 +15,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure as Drawing
 from matplotlib.path import Path as Outline
 
+from landslide_tf.raster.legend import in_plural, read_legend
 from landslide_tf.region.join import Joined
 from landslide_tf.region.results import (
     COLLECTION,
@@ -52,12 +53,14 @@ def write_region_page(
     """
     valid = sum(item.summary["valid"] for item in items)
     found = sum(item.summary["landslide"] for item in items)
+    name = read_legend(map_of(out, items[0].id)).mapped if items else "landslide"
+    several = in_plural(name)
     numbers = KeyNumbers(
         numbers=[
             ("Scenes", len(items), f"{len(failed)} failed" if failed else ""),
             ("Pixels with data", valid, "of all scenes"),
-            ("Landslide", f"{found / max(1, valid):.2%}", "of these pixels"),
-            *_of_landslides(joined),
+            (name.capitalize(), f"{found / max(1, valid):.2%}", "of these pixels"),
+            *_of_landslides(several, joined),
         ]
     )
     rows: list[Row] = [
@@ -69,7 +72,7 @@ def write_region_page(
         for item in items[:_LISTED]
     ]  # fmt: skip
     header = (
-        "scene", "date", "pixels", "with data", "landslide", "landslide km²", "polygons"
+        "scene", "date", "pixels", "with data", name, f"{name} km²", "polygons"
     )  # fmt: skip
     more = "" if len(items) <= _LISTED else f" The first {_LISTED} of them."
     tables: list[Any] = [
@@ -83,16 +86,16 @@ def write_region_page(
         pictures = []
         if any(item.content["geometry"] for item in items):
             picture = Path(folder, "scenes.png")
-            _draw(items, picture)
+            _draw(items, picture, name)
             pictures.append(
                 Figure(
                     path=picture,
-                    alt="Outlines of the scenes, by their share of landslide",
+                    alt=f"Outlines of the scenes, by their share of {name}",
                     caption="The mapped ground of each scene, in degrees.",
                 )
             )
         links = [
-            Link("Landslides of all scenes", out / LANDSLIDES),
+            Link(f"{several.capitalize()} of all scenes", out / LANDSLIDES),
             Link("Classes of all scenes", out / MOSAIC),
             Link("The catalogue of the results", out / COLLECTION),
             *(Link(f"Classes of {i.id}", map_of(out, i.id)) for i in items[:_NAMED]),
@@ -105,20 +108,20 @@ def write_region_page(
         return write_page(out / PAGE, f"Region “{collection_id(out)}”", sections)
 
 
-def _of_landslides(joined: Joined | None) -> list[tuple[str, Any, str]]:
+def _of_landslides(several: str, joined: Joined | None) -> list[tuple[str, Any, str]]:
     if joined is None:
         return []
     crossing = f"{joined.crossing} in several scenes" if joined.crossing else ""
     area = f"{joined.area / 1e6:.3f} km², overlaps once"
-    return [("Landslides", joined.landslides, crossing or area)]
+    return [(several.capitalize(), joined.landslides, crossing or area)]
 
 
 def _km2(area: float | None) -> float | None:
     return None if area is None else area / 1e6
 
 
-def _draw(items: Sequence[Item], path: Path) -> None:
-    """Draws the outlines of scenes, the darker the more landslide there is in them."""
+def _draw(items: Sequence[Item], path: Path, name: str) -> None:
+    """Draws the outlines of scenes, the darker the more of a class is in them."""
     shapes = [
         (item, shapely.geometry.shape(item.content["geometry"]))
         for item in items
@@ -150,7 +153,7 @@ def _draw(items: Sequence[Item], path: Path) -> None:
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.set_xlabel("longitude")
     axes.set_ylabel("latitude")
-    drawing.colorbar(drawn, ax=axes, label="landslide, % of the pixels", shrink=0.7)
+    drawing.colorbar(drawn, ax=axes, label=f"{name}, % of the pixels", shrink=0.7)
     drawing.savefig(path, bbox_inches="tight")
 
 

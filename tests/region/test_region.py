@@ -99,6 +99,20 @@ def test_a_landslide_across_scenes_is_one(two, tmp_path):
     assert table["id"].tolist() == [1, 2]
 
 
+def test_the_page_calls_landslides_as_the_labels_do(two, tmp_path):
+    out = tmp_path / "out"
+    changed = RegionJob(
+        lambda: [made.files.identity(landslide_name="cleared")],
+        out,
+        SceneFiles(()),
+        OPTIONS,
+    )
+    map_region(changed, read_scenes(two))
+    text = (out / "index.html").read_text()
+    assert "cleared km²" in text and "Cleared of all scenes" in text
+    assert "landslide" not in text.partition("<body>")[2].replace("landslides.gpkg", "")
+
+
 def test_of_ground_seen_twice_the_later_date_counts(lapped, tmp_path):
     scenes = dated(lapped, a="2020-01-01", b="2024-01-01")
     map_region(job(tmp_path / "out"), scenes)

@@ -58,8 +58,6 @@ class About:
     def of(cls, paths: Sequence[str | Path], overview: Overview) -> About:
         """Reads what maps say that are shown on one overview, the first one's."""
         legend = read_legend(paths[0])
-        known = legend.landslide is not None and legend.landslide < len(legend.classes)
-        name = legend.classes[legend.landslide or 0] if known else "landslide"
         thresholds = [_threshold(path) for path in paths]
         grid, crs = overview.grid, overview.grid.crs
         facts = {"Coordinate system": "none", "Cells": _cells(overview.stored)}
@@ -75,7 +73,7 @@ class About:
             facts["Threshold"] = listed
         transform = tuple(map(float, grid.transform[:6]))
         return cls(
-            name, facts, system, transform, _digits(grid), _across(grid),
+            legend.mapped, facts, system, transform, _digits(grid), _across(grid),
             crs is not None and not system_of(grid).is_engineering, degrees,
             _number(thresholds[-1]),
         )  # fmt: skip
