@@ -59,11 +59,25 @@ def test_six_methods_have_one_recipe_and_the_published_rows():
     assert found["Basic FCN"] == pytest.approx(
         [.83, .79, .72, .57, .51, .69, .72, .70, .77, .73, .53, .26, .31]
     )  # fmt: skip
-    _, planned = load_grid("fstf_mmlsv2", GridChoice(seeds=(0,)))
-    assert {run.row: run.recipe.model.name for run in planned} == MODELS
-    factors = {run.row: run.recipe.data.factors for run in planned}
-    assert [row for row, names in factors.items() if names] == ["FSTF-Net"]
-    assert planned[-1].published["landslide"] == pytest.approx(0.86)
+
+
+@pytest.mark.parametrize("name", ["fstf_mmlsv2", "fstf_mmls"])
+def test_on_mars_fusions_and_factors_stand_beside_the_six_methods(name):
+    _, planned = load_grid(name, GridChoice(seeds=(0,)))
+    networks = {run.row: run.recipe.model.name for run in planned}
+    assert MODELS.items() <= networks.items()
+    # What the others are compared with: the same network without factors.
+    assert planned[0].row == "RAE-D"
+    every = {"slope", "dem", "thermal", "gray"}
+    for run in planned:
+        method, _, variant = run.row.partition(", ")
+        fusion = run.recipe.model.arguments.get("fusion", "concat")
+        assert fusion == (variant if variant in ("sum", "stack") else "concat")
+        own = {variant.removesuffix(" alone")} if "alone" in variant else every
+        assert set(run.recipe.data.factors) == (own if method == "FSTF-Net" else set())
+    published = {run.row: run.published for run in planned}
+    assert published["FSTF-Net"]["landslide"] == pytest.approx(0.86)
+    assert published["FSTF-Net, stack"] is None
 
 
 @pytest.mark.slow
