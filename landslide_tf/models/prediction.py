@@ -33,7 +33,7 @@ def prediction_function(model: keras.Model) -> Predict:
     >>> import numpy as np
     >>> from landslide_tf import models
     >>> image = keras.Input((None, None, 1), name="image")
-    >>> model = keras.Model(image, keras.layers.Rescaling(1 / 255)(image))
+    >>> model = keras.Model({"image": image}, keras.layers.Rescaling(1 / 255)(image))
     >>> predict = models.prediction_function(model)
     >>> grey = np.full((1, 2, 3, 1), 51, np.uint8)
     >>> found = predict({"image": grey})

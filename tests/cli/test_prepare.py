@@ -61,7 +61,7 @@ def test_the_guide_leads_from_a_scene_to_a_trained_model(
     printed = lines[1].replace("runs/mine", "runs/prepared")
     assert f"next: {printed}\n" in said[0]
     assert (tmp_path / "runs" / "mine" / "model.keras").is_file()
-    assert "landslide IoU" in said[2]
+    assert "cleared IoU" in said[2]  # as the labels call it
     started = (
         "efficientnet_lite0" in (tmp_path / "prepared" / "recipe.yaml").read_text()
     )
