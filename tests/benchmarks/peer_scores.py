@@ -231,7 +231,7 @@ def main() -> None:
         missing(peer_of(run), place, options.peer_python)
         print(table(compared(runs, place)), flush=True)
     record = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python -m tests.benchmarks.peer_scores", *sys.argv[1:]]),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": versions(),
         "recipes": digest({run.row: run.key for run in runs}),
