@@ -211,7 +211,9 @@ def write_record(path: Path, ground: Ground, points: list[dict]) -> None:
     """Puts the points of a data set into the file of all of them."""
     content = json.loads(path.read_text()) if path.is_file() else {}
     content[ground.name] = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(
+            ["python -m tests.benchmarks.learning_curve", *sys.argv[1:]]
+        ),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": versions(),
         "points": points,

@@ -21,7 +21,7 @@ import jinja2
 import numpy as np
 import yaml
 
-from tests.benchmarks import adaptation, finetune
+from tests.benchmarks import adaptation, finetune, learning_curve
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent.parent / "docs" / "results.md"
@@ -164,14 +164,18 @@ def few_polygons() -> Table:
             own = {p["name"]: p for p in found["points"] if p["samples"] == samples}
             means = [
                 {key: own[name][key]["landslide_iou"] for key in ("mean", "std")}
-                for name in ("scratch", "imagenet")
+                if name in own
+                else None
+                for name in learning_curve.RECIPES
             ]
             new = own["imagenet"]
-            gain = new["difference"]["landslide_iou"]
-            cells = [new["images"], samples, len(new["seeds"]), *means, gain]
-            rows.append([names[data], *cells])
+            gains = [new.get(key) for key in ("weights", "difference")]
+            cells = [gain and gain["landslide_iou"] for gain in gains]
+            seeds = len(new["seeds"])
+            rows.append([names[data], new["images"], samples, seeds, *means, *cells])
     head = ["data", "test images", "training images", "seeds", "from scratch"]
-    return Table([*head, "from ImageNet", "difference"], rows)
+    more = ["from ImageNet", "the same without weights", "by the weights"]
+    return Table([*head, *more, "by the recipe"], rows)
 
 
 def cell_of(values: dict[str, Any], *place: int) -> dict[str, float | None]:
