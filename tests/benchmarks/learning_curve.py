@@ -97,19 +97,14 @@ def plan(
     share = float(drawn.positive.mean())
     plain = (RGB, ground.factors, UNUSED, samples)
     pretrained = pretrained_sections(*plain, patch, share)
-    made = dict(
-        zip(
-            RECIPES,
-            (scratch_sections(*plain, True), pretrained, without_weights(pretrained)),
-            strict=True,
-        )
-    )
+    sections = scratch_sections(*plain, True), pretrained, without_weights(pretrained)
+    made = dict(zip(RECIPES, sections, strict=True))
     folder = out / "grids" / f"{samples}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    for name, sections in made.items():
+    for name, each in made.items():
         file = folder / f"{name.replace(' ', '_')}.yaml"
-        recipe = recipe_of(sections, ground, samples, patch)
+        recipe = recipe_of(each, ground, samples, patch)
         file.write_text(yaml.safe_dump(recipe, sort_keys=False))
         rows.append({"recipe": file.name, "name": f"{name}, {samples}"})
     grid = {"description": "Learning curve", "rows": rows, "seeds": [seed]}

@@ -29,7 +29,6 @@ import numpy as np
 
 from landslide_tf.imagenet import imagenet_file
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.pipelines import Augmentation, TrainingBatches, load
 from landslide_tf.report import markdown_table
 from landslide_tf.train import (
     Session,
@@ -41,8 +40,7 @@ from landslide_tf.train import (
 from landslide_tf.train.benchmark.grid import GridChoice, GridRun
 from landslide_tf.train.benchmark.runner import BenchmarkFolder, run_apart
 from landslide_tf.train.recipe.schema import Recipe
-from landslide_tf.train.run.series import digest
-from landslide_tf.train.tasks.data import input_selection
+from landslide_tf.train.tasks import task_of
 from tests.benchmarks.processes import publish
 
 HERE = Path(__file__)
@@ -91,19 +89,6 @@ class Peer:
         self._process.wait()
 
 
-def batches_of(recipe: Recipe) -> TrainingBatches:
-    """Returns the batches that training one of ours by the recipe would take."""
-    section = recipe.training
-    return TrainingBatches(
-        load(recipe.data.name, split="train"),
-        input_selection(recipe),
-        batch_size=section.batch_size,
-        seed=section.seed,
-        augmentation=Augmentation(**recipe.augmentation.model_dump()),
-        patch=section.patch,
-    )
-
-
 def train_peer(python: str, recipe: Recipe, metadata: ModelMetadata) -> dict[str, Any]:
     """Trains a network of the other library and scores its best epoch.
 
@@ -112,7 +97,8 @@ def train_peer(python: str, recipe: Recipe, metadata: ModelMetadata) -> dict[str
         recipe: That of ours.
         metadata: The `model.json` of ours, which says what the classes are.
     """
-    peer, batches = Peer(python, recipe), batches_of(recipe)
+    peer = Peer(python, recipe)
+    batches = task_of(recipe).load(Session(), resumed=False)[1].training
     epochs, steps = recipe.training.epochs, batches.steps_per_epoch
     start, best = time.perf_counter(), -1.0
     for epoch in range(epochs):
@@ -234,7 +220,6 @@ def main() -> None:
         "command": " ".join(["python -m tests.benchmarks.peer_scores", *sys.argv[1:]]),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": versions(),
-        "recipes": digest({run.row: run.key for run in runs}),
         "rows": compared(runs, place),
     }
     publish(record, options.record)

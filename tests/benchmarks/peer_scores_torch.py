@@ -107,7 +107,7 @@ def cross_entropy_dice(logits, labels):
     truth = torch.nn.functional.one_hot(labels.clamp(max=CLASSES - 1), CLASSES)
     truth = truth.permute(0, 3, 1, 2) * valid
     found = logits.softmax(1) * valid
-    areas = [(a).sum((0, 2, 3)) for a in (found * truth, found, truth)]
+    areas = [part.sum((0, 2, 3)) for part in (found * truth, found, truth)]
     dice = 2 * areas[0] / (areas[1] + areas[2]).clamp(min=1e-7)
     return entropy + 1 - dice.mean()
 
