@@ -20,11 +20,10 @@ from landslide_tf.raster.scene_reader import SceneReader
 
 BACKBONE = "efficientnet_lite0"
 
-_BATCH = 8
-_EPOCHS = 25
-# Of a network that starts from photographs, and the fewest batches of each.
-_FEWER_EPOCHS, _STEPS = 10, 16
-# Least share of draws with a landslide, of a network that starts from photographs.
+_BATCH, _EPOCHS = 8, 10
+# Fewest batches of an epoch.
+_STEPS = 16
+# Least share of draws with a landslide.
 _SHOWN = 0.5
 # Tiles that the scale of images of more than 8 bits is measured on.
 _MEASURED = 32
@@ -51,8 +50,8 @@ class Statistics(NamedTuple):
 def make_recipe(plan: Plan, config: Config, options: Options) -> dict[str, Any]:
     """Returns the sections of a recipe for a prepared data set, at CPU size.
 
-    With the ImageNet weights of EfficientNet-Lite0 installed the network starts from
-    them, else from scratch.
+    The encoder is EfficientNet-Lite0; where its ImageNet weights are installed it
+    starts from them, else from scratch.
 
     Args:
         plan: Scenes and tiles.
@@ -77,17 +76,15 @@ def make_recipe(plan: Plan, config: Config, options: Options) -> dict[str, Any]:
         data["factors"] = factors
     statistics = _statistics(seen, data.get("image_scale", 1.0))
     training = plan.tiles["train"]
-    tiles = len(training)
-    if installed_weights(BACKBONE) is None:
-        # Sampling evens the classes out; where it does not, the loss has to.
-        weighted = options.sampling == "original"
-        made = scratch_sections(image, factors, statistics, tiles, weighted)
-    else:
-        landslide = options.labels.landslide
-        shown = sum(bool(tile.counts[landslide]) for tile in training) / tiles
-        made = pretrained_sections(
-            image, factors, statistics, tiles, options.tile, shown
-        )
+    landslide = options.labels.landslide
+    shown = sum(bool(tile.counts[landslide]) for tile in training) / len(training)
+    made = network_sections(
+        image,
+        factors,
+        statistics,
+        Tiles(len(training), options.tile, shown),
+        pretrained=installed_weights(BACKBONE) is not None,
+    )
     made.content["training"]["seed"] = options.seed
     return {
         "description": f"{made.title} at CPU size on {', '.join(sorted(plan.scenes))}",
@@ -102,9 +99,23 @@ def advice() -> str | None:
     if installed_weights(BACKBONE) is not None:
         return None
     return (
-        "the network starts from scratch; its encoder can start from ImageNet, which "
+        "the encoder starts from scratch; it can start from ImageNet weights, which "
         f"helps most with few polygons: run `{INSTALL}`, then this command again"
     )
+
+
+class Tiles(NamedTuple):
+    """Training tiles, as far as a recipe depends on them.
+
+    Attributes:
+        number: How many there are.
+        size: Their side, pixels.
+        shown: Share of them that show a landslide, in [0, 1].
+    """
+
+    number: int
+    size: int
+    shown: float
 
 
 class Sections(NamedTuple):
@@ -121,98 +132,48 @@ class Sections(NamedTuple):
     content: dict[str, Any]
 
 
-def scratch_sections(
+def network_sections(
     image: Sequence[str],
     factors: Sequence[str],
     statistics: Statistics,
-    tiles: int,
-    weighted: bool,
+    tiles: Tiles,
+    *,
+    pretrained: bool,
 ) -> Sections:
-    """Returns how a network is trained from random weights.
+    """Returns which network is trained, and how.
 
     Args:
         image: Bands of the network's image.
         factors: Its factors; may be empty.
         statistics: Of the bands.
-        tiles: Number of training tiles.
-        weighted: Whether the loss weights the classes.
-    """
-    arguments: dict[str, Any] = {"width": 0.125, "dropout": 0.3}
-    if len(image) != len(COLOURS):  # the networks' own constants are those of colours
-        arguments["normalization"] = [*statistics, 255.0]
-    content = {
-        "model": {"name": "fstf_net" if factors else "rae_d", "arguments": arguments},
-        "optimizer": {"name": "adam", "learning_rate": 0.002},
-        "schedule": {"kind": "cosine"},
-        "augmentation": {"dihedral": True, **_light(image, 0.1)},
-        "training": {"epochs": _EPOCHS, "batch_size": min(_BATCH, tiles)},
-    }
-    if weighted:
-        content["loss"] = {"class_weights": "median_frequency"}
-    return Sections(
-        "FSTF-Net" if factors else "RAE-D",
-        "Xia et al. 2021, Remote Sens. 13, 5116 (network); width, schedule and "
-        "augmentation are this project's",
-        content,
-    )
-
-
-def pretrained_sections(
-    image: Sequence[str],
-    factors: Sequence[str],
-    statistics: Statistics,
-    tiles: int,
-    size: int,
-    shown: float,
-) -> Sections:
-    """Returns how a network is trained whose encoder saw ImageNet's photographs.
-
-    Args:
-        image: As in `scratch_sections`.
-        factors: As in `scratch_sections`.
-        statistics: As in `scratch_sections`.
-        tiles: As in `scratch_sections`.
-        size: Side of a training tile, pixels.
-        shown: Share of the training tiles that show a landslide.
+        tiles: Training tiles.
+        pretrained: Whether the encoder starts from ImageNet weights.
     """
     training: dict[str, Any] = {
-        "epochs": _FEWER_EPOCHS,
+        "epochs": _EPOCHS,
         "batch_size": _BATCH,
         # Else each tile comes twice.
-        "steps": max(_STEPS, math.ceil(2 * tiles / _BATCH)),
-        "patch": size,
+        "steps": max(_STEPS, math.ceil(2 * tiles.number / _BATCH)),
+        "patch": tiles.size,
         # Few validation tiles hold few landslides, or none: their IoU jumps.
         "monitor": "val_loss",
         "mode": "min",
     }
-    if shown < _SHOWN:  # else a few polygons drown in background
+    if tiles.shown < _SHOWN:  # else a few polygons drown in background
         training["positive_fraction"] = _SHOWN
-    model: dict[str, Any] = {
-        "name": "fstf_net" if factors else "unet",
-        "arguments": {
-            "backbone": BACKBONE,
-            "backbone_weights": "imagenet",
-            "decoder_width": 0.125 if factors else 0.25,
-            "dropout": 0.1,
-        },
-    }
-    if tuple(image) != COLOURS:
-        coloured = set(COLOURS) <= set(image)
-        model["stem"] = {name: name for name in COLOURS} if coloured else "repeat"
-        model["arguments"]["normalization"] = _constants(image, statistics, coloured)
-    augmentation = {"dihedral": True, **_light(image, 0.2), "scale": [0.75, 1.5]}
+    augmentation = {"dihedral": True, **_light(image), "scale": [0.75, 1.5]}
     if factors:
         augmentation["factor_jitter"] = 0.1
     network = "Ronneberger et al. 2015, MICCAI, 234-241"
     if factors:
         network = "Xia et al. 2021, Remote Sens. 13, 5116"
+    title = f"{'FSTF-Net' if factors else 'U-Net'} on EfficientNet-Lite0"
     return Sections(
-        f"{'FSTF-Net' if factors else 'U-Net'} on EfficientNet-Lite0 with ImageNet "
-        "weights",
+        f"{title} with ImageNet weights" if pretrained else title,
         f"{network} (network); Tan and Le 2019, ICML, 6105-6114 (encoder); widths, "
         "schedule, loss and augmentation are this project's",
         {
-            "model": model,
+            "model": _model(image, factors, statistics, pretrained),
             "loss": {"name": "cross_entropy_dice"},
             "optimizer": {
                 "name": "adamw",
@@ -227,11 +188,37 @@ def pretrained_sections(
     )
 
 
-def _light(image: Sequence[str], largest: float) -> dict[str, float]:
+def _model(
+    image: Sequence[str],
+    factors: Sequence[str],
+    statistics: Statistics,
+    pretrained: bool,
+) -> dict[str, Any]:
+    """Returns the section of the network."""
+    arguments: dict[str, Any] = {
+        "backbone": BACKBONE,
+        "decoder_width": 0.125 if factors else 0.25,
+        "dropout": 0.1,
+    }
+    model = {"name": "fstf_net" if factors else "unet", "arguments": arguments}
+    # The encoder's own constants are those of colours.
+    others = tuple(image) != COLOURS
+    if pretrained:
+        arguments["backbone_weights"] = "imagenet"
+        if others:
+            coloured = set(COLOURS) <= set(image)
+            model["stem"] = {name: name for name in COLOURS} if coloured else "repeat"
+            arguments["normalization"] = _constants(image, statistics, coloured)
+    elif others:
+        arguments["normalization"] = [*statistics, 255.0]
+    return model
+
+
+def _light(image: Sequence[str]) -> dict[str, float]:
     """Returns the largest changes of light, of images that have a colour."""
     if not set(COLOURS) & set(image):
         return {}
-    return {"brightness": largest, "contrast": largest}
+    return {"brightness": 0.2, "contrast": 0.2}
 
 
 def _constants(

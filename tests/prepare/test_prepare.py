@@ -259,7 +259,7 @@ def test_scenes_of_more_than_8_bits_are_scaled_by_the_recipe(strip, tmp_path):
                    Options(tile=32))  # fmt: skip
     assert examples(made, "test")[0]["image"].dtype == np.uint16
     recipe = load_recipe(made.recipe)
-    assert recipe.model.name in ("rae_d", "unet") and recipe.data.factors == []
+    assert recipe.model.name == "unet" and recipe.data.factors == []
     assert 0.06 < recipe.data.image_scale < 0.13
 
 
@@ -302,9 +302,23 @@ def test_the_recipe_starts_from_scratch_where_nothing_is_installed(
     made = prepare([scene], tmp_path / "out", Options(COLOURS, tile=32))
     assert "landslide_tf[imagenet]" in made.advice and "\n" not in made.advice
     recipe = load_recipe(made.recipe)
-    assert recipe.model.name == "rae_d"
-    assert recipe.model.arguments == {"width": 0.125, "dropout": 0.3}
-    assert recipe.loss.class_weights == "median_frequency"
+    assert recipe.model.arguments == {
+        "backbone": "efficientnet_lite0", "decoder_width": 0.25, "dropout": 0.1,
+    }  # fmt: skip
+    assert "ImageNet" not in recipe.description
+    # Own statistics bring other bands to mean 0 and variance 1; nothing else changes.
+    made = prepare(
+        [scene], tmp_path / "two", Options({"swir1": 4, "green": 2}, tile=32)
+    )
+    other = load_recipe(made.recipe)
+    assert other.model.stem is None
+    mean, deviation, scale = other.model.arguments["normalization"]
+    tiles = examples(made, "train")
+    pixels = np.concatenate([e["image"][e["valid"][..., 0]] for e in tiles]) / scale
+    brought = (pixels - mean) / deviation
+    np.testing.assert_allclose(brought.mean(axis=0), 0, atol=0.1)
+    np.testing.assert_allclose(brought.std(axis=0), 1, atol=0.1)
+    assert other.training == recipe.training and other.loss == recipe.loss
 
 
 def test_several_scenes_share_one_dem_and_keep_their_names(tmp_path):
