@@ -15,7 +15,7 @@ from landslide_tf.layers.blocks import (
     scaled_channels,
     separable_conv_bn_relu,
 )
-from landslide_tf.layers.conv import ConcatConv2D, Conv2D
+from landslide_tf.layers.conv import ConcatConv2D, Conv2D, DepthwiseConv2D
 from landslide_tf.layers.evidential import (
     ChannelSaliencyFusion,
     EvidentialFusion,
@@ -50,6 +50,7 @@ __all__ = [
     "Conv2D",
     "CropTo",
     "DecodeByRegion",
+    "DepthwiseConv2D",
     "EncodeFactors",
     "EvidentialFusion",
     "FactorKind",

@@ -10,7 +10,7 @@ import keras
 from landslide_tf.array_types import Shape, Tensor
 from landslide_tf.errors import ModelError, warn
 from landslide_tf.layers.batch_norm import BatchNormalization
-from landslide_tf.layers.conv import Conv2D
+from landslide_tf.layers.conv import Conv2D, DepthwiseConv2D
 from landslide_tf.layers.resize import Resize2D
 
 # The papers give neither; momentum 0.9 settles within the short runs of this field.
@@ -85,8 +85,7 @@ def separable_conv_bn_relu(
     Returns:
         Tensor (batch, height, width, filters).
     """
-    # Keras's own layer: the shorter route that `Conv2D` takes has wrong gradients here.
-    x = keras.layers.DepthwiseConv2D(
+    x = DepthwiseConv2D(
         kernel_size,
         padding="same",
         dilation_rate=dilation_rate,

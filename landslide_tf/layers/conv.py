@@ -1,4 +1,4 @@
-"""2D convolutions: one operation when dilated, and over several tensors as one."""
+"""2D convolutions: quick or small when dilated, and over several tensors as one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Conv2D(keras.layers.Conv2D):
     its workspace (uxlfoundation/oneDNN issue 6035), which ends in a crash, a process
     that hangs or wrong weights.
 
-    Depthwise convolutions have no such class: with oneDNN the gradient of TensorFlow's
+    `DepthwiseConv2D` has no such route: with oneDNN the gradient of TensorFlow's
     dilated depthwise operation is wrong without an error.
     """
 
@@ -141,8 +141,9 @@ def _device_type(inputs: Tensor) -> str:
 def _dilation_works(dtype: str, device: str) -> bool:
     """Returns whether a device has value and gradients of a dilated convolution.
 
-    With oneDNN a CPU has them for float32 and bfloat16, not for float16; without
-    oneDNN for no type. Raw operations, because a tape inside `init_scope` is paused.
+    With oneDNN a CPU has them for float32 and bfloat16, and for float16 if it computes
+    in that type; without oneDNN for no type. Raw operations, because a tape inside
+    `init_scope` is paused.
 
     Args:
         dtype: Type of inputs and kernel.
@@ -196,6 +197,47 @@ def _dilated_reference(
         d_padded[:, rows, columns] += gradient @ kernel[i, j].T
         d_kernel[i, j] = np.einsum("bhwc,bhwf->cf", tap, gradient)
     return value, d_padded[:, rate:-rate, rate:-rate], d_kernel
+
+
+@keras.saving.register_keras_serializable(package="landslide_tf")
+class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
+    """Depthwise convolution with the weights and config of Keras's class.
+
+    TensorFlow rearranges and pads the input of a dilated depthwise convolution
+    (SpaceToBatchND), and holds the larger copy until the gradient. This class lets the
+    gradient rearrange the input again, where channels come last. Arguments, weights
+    and values are those of `keras.layers.DepthwiseConv2D`, whose name it has, because
+    Keras keys weight files by it.
+    """
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Convolves each channel.
+
+        Args:
+            inputs: (batch, height, width, channels).
+
+        Returns:
+            (batch, new height, new width, channels × depth multiplier).
+        """
+        if max(self.dilation_rate) == 1 or self.data_format != "channels_last":
+            return super().call(inputs)
+        # A tensor: of a variable the gradient would be counted twice, or read without
+        # the layer's compute type.
+        kernel = keras.ops.copy(self.kernel)
+        outputs = keras.remat(self._convolve)(inputs, kernel)
+        if self.use_bias:
+            outputs = keras.ops.add(outputs, self.bias)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def _convolve(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        return keras.ops.depthwise_conv(
+            inputs,
+            kernel,
+            self.strides,
+            self.padding,
+            self.data_format,
+            self.dilation_rate,
+        )
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")

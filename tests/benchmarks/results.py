@@ -152,7 +152,7 @@ def mmlsv2() -> Table:
 
 
 def few_polygons() -> Table:
-    """Returns the learning curves of the two recipes that `prepare` writes."""
+    """Returns the learning curves of the recipe that `prepare` writes."""
     names = {
         "bijie_landslide/segmentation": "Bijie, counties apart",
         "hokkaido_iburi/clean": "Hokkaido Eastern Iburi",
@@ -173,9 +173,9 @@ def few_polygons() -> Table:
             cells = [gain and gain["landslide_iou"] for gain in gains]
             seeds = len(new["seeds"])
             rows.append([names[data], new["images"], samples, seeds, *means, *cells])
-    head = ["data", "test images", "training images", "seeds", "from scratch"]
-    more = ["from ImageNet", "the same without weights", "by the weights"]
-    return Table([*head, *more, "by the recipe"], rows)
+    head = ["data", "test images", "training images", "seeds", "width 0.125"]
+    more = ["from ImageNet", "from scratch", "by the weights"]
+    return Table([*head, *more, "by weights and recipe"], rows)
 
 
 def cell_of(values: dict[str, Any], *place: int) -> dict[str, float | None]:

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from landslide_tf.layers import conv
-from landslide_tf.layers.conv import Conv2D
+from landslide_tf.layers.conv import Conv2D, DepthwiseConv2D
 
 # Sums of 3 × 3 × 3 products; mixed types round to 11 and 8 bits.
 TOLERANCE = {"float32": 1e-5, "mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}
@@ -160,7 +160,7 @@ def test_strided_points_of_few_channels_leave_the_heap_whole():
     printed = run_python(
         """
         import tensorflow as tf
-        from landslide_tf.layers.conv import Conv2D
+        from landslide_tf.layers.conv import Conv2D, DepthwiseConv2D
         for channels in (1, 3, 8, 15):
             layer = Conv2D(8, 1, strides=2)
             for _ in range(10):
@@ -183,10 +183,10 @@ def test_dilated_convolution_is_one_operation():
     assert "SpaceToBatchND" not in operations(ours)
 
 
-def test_float16_on_a_cpu_keeps_keras_path():
-    """oneDNN raises in the gradient; the layer must not (values: see above)."""
-    assert not conv._dilation_works("float16", "CPU")
-    assert "SpaceToBatchND" in operations(pair("mixed_float16")[0])
+def test_float16_on_a_cpu_follows_what_the_processor_can():
+    """Where oneDNN raises in the gradient the layer must not (values: see above)."""
+    own = conv._dilation_works("float16", "CPU")
+    assert ("SpaceToBatchND" in operations(pair("mixed_float16")[0])) is not own
 
 
 def test_a_probe_that_says_no_is_obeyed(monkeypatch):
@@ -261,12 +261,10 @@ def test_weight_files_interchange_with_keras(tmp_path, suffix, swap):
 
 
 def test_depthwise_dilation_keeps_a_right_gradient():
-    """The tempting shortcut has a silently wrong one; Keras's path must stay."""
+    """The tempting shortcut, TensorFlow's dilated operation, has a wrong one."""
     random = np.random.default_rng(4)
     x, g = random.normal(size=(2, 1, 9, 8, 3)).astype("float32")
-    layer = keras.layers.DepthwiseConv2D(
-        3, padding="same", dilation_rate=2, use_bias=False
-    )
+    layer = DepthwiseConv2D(3, padding="same", dilation_rate=2, use_bias=False)
     layer.build(x.shape)
     kernel = layer.kernel.numpy()
     dx, dk = np.zeros_like(x), np.zeros_like(kernel)
@@ -282,6 +280,49 @@ def test_depthwise_dilation_keeps_a_right_gradient():
     seen_dx, seen_dk = tape.gradient(loss, [source, layer.kernel.value])
     np.testing.assert_allclose(seen_dx, dx, atol=1e-5)
     np.testing.assert_allclose(seen_dk, dk, atol=1e-4)
+
+
+def depthwise_pair(policy="float32", **options):
+    """Our depthwise layer and Keras's with the same weights."""
+    options = {"padding": "same", "dilation_rate": 3, "dtype": policy} | options
+    kinds = DepthwiseConv2D, keras.layers.DepthwiseConv2D
+    ours, theirs = (kind(3, depth_multiplier=2, **options) for kind in kinds)
+    ours.build((None, None, None, 3))
+    theirs.build((None, None, None, 3))
+    ours.bias.assign([0.5, -1.0, 2.0, 0.0, 1.0, 3.0])
+    theirs.set_weights(ours.get_weights())
+    return ours, theirs
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"padding": "valid", "activation": "relu"}, {"dilation_rate": 1}],
+    ids=["same", "valid", "not dilated"],
+)
+@pytest.mark.parametrize("run", [value_and_gradients, graph_value_and_gradients])
+def test_depthwise_convolution_is_that_of_keras(run, options, policy):
+    x = tf.constant(np.random.default_rng(6).normal(size=(2, 11, 9, 3)), "float32")
+    for seen, wanted in zip(
+        *(run(layer, x) for layer in depthwise_pair(policy, **options)), strict=True
+    ):
+        np.testing.assert_allclose(seen, wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_the_gradient_of_a_dilated_depthwise_convolution_rearranges_again():
+    counts = []
+    for layer in depthwise_pair():
+
+        @tf.function(autograph=False)
+        def run(x, layer=layer):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(layer(x) ** 2)
+            return tape.gradient(loss, layer.trainable_variables)
+
+        graph = run.get_concrete_function(tf.TensorSpec((None, 8, 8, 3))).graph
+        kinds = [node.op for node in graph.as_graph_def().node]
+        counts.append(kinds.count("SpaceToBatchND"))
+    assert counts[0] > counts[1] > 0
 
 
 @pytest.mark.slow

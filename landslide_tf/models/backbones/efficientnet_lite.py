@@ -11,6 +11,7 @@ from landslide_tf.array_types import Tensor
 from landslide_tf.layers import (
     BatchNormalization,
     Conv2D,
+    DepthwiseConv2D,
     Normalization,
     scaled_channels,
 )
@@ -165,7 +166,7 @@ def _conv(
         padding = "valid"
     options = {"strides": unit.stride, "padding": padding, "use_bias": False}
     if channels is None:
-        convolution = keras.layers.DepthwiseConv2D(
+        convolution = DepthwiseConv2D(
             kernel,
             dilation_rate=unit.rate,
             depthwise_initializer="he_normal",

@@ -5,7 +5,12 @@ from __future__ import annotations
 import keras
 
 from landslide_tf.array_types import Tensor
-from landslide_tf.layers import LayerScale, batch_normalized, scaled_channels
+from landslide_tf.layers import (
+    DepthwiseConv2D,
+    LayerScale,
+    batch_normalized,
+    scaled_channels,
+)
 from landslide_tf.layers.tokens import dense, layer_normalized, patches
 
 # Channels and depths of the four stages (Guo et al. 2023, table 2).
@@ -74,7 +79,7 @@ def _attention(x: Tensor, name: str) -> Tensor:
 
 
 def _depthwise(x: Tensor, size: int, name: str, dilation: int = 1) -> Tensor:
-    return keras.layers.DepthwiseConv2D(
+    return DepthwiseConv2D(
         size,
         padding="same",
         dilation_rate=dilation,
