@@ -66,19 +66,28 @@ def multiplications(model):
     return total / 1e9
 
 
+def peak_mib():
+    """Returns the largest resident memory of this process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def our_side(name, mode, batch):
     """Returns the function to time, and what is to be known of it."""
     import keras
     import numpy as np
     import tensorflow as tf
 
+    imported = peak_mib()
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     random = np.random.default_rng(0)
     image = random.uniform(0, 255, (batch, SIZE, SIZE, 3)).astype("float32")
     keras.utils.set_random_seed(0)
     model = our_model(name)
-    facts = {"parameters": sum(int(np.prod(w.shape)) for w in model.trainable_weights)}
+    facts = {
+        "parameters": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
+        "imported_mib": imported,
+    }
     if mode == "train":
         from landslide_tf.losses import SegmentationCrossEntropy
 
@@ -129,8 +138,7 @@ def serve(make):
         start = time.perf_counter()
         function()
         taken = 1e3 * (time.perf_counter() - start)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"ms": taken, "peak_mib": peak}), flush=True)
+        print(json.dumps({"ms": taken, "peak_mib": peak_mib()}), flush=True)
 
 
 class Side:

@@ -18,7 +18,7 @@ from segmentation_models_pytorch.decoders.deeplabv3.decoder import (  # noqa: E4
 
 sys.path.insert(0, str(__import__("pathlib").Path(__file__).parent))
 
-from segmentation import CLASSES, SIZE, THREADS, serve  # noqa: E402
+from segmentation import CLASSES, SIZE, THREADS, peak_mib, serve  # noqa: E402
 
 
 def network(name):
@@ -58,11 +58,15 @@ def make_dense(module):
 
 def side(name, mode, batch, variant):
     """Returns the function to time, and what is to be known of it."""
+    imported = peak_mib()
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     image = torch.rand(batch, 3, SIZE, SIZE)
     model = network(name)
-    facts = {"parameters": sum(p.numel() for p in model.parameters())}
+    facts = {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "imported_mib": imported,
+    }
     if variant == "channels_last":
         model = model.to(memory_format=torch.channels_last)
         image = image.contiguous(memory_format=torch.channels_last)
