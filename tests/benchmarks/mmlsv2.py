@@ -1,12 +1,13 @@
-"""Scores runs of `fstf_net_mmlsv2` and the shipped weights, with intervals.
+"""Scores the shipped weights and runs of `fstf_net_mmlsv2`, with intervals.
 
-usage: python -m tests.benchmarks.mmlsv2 MODEL=DATA [MODEL=DATA ...] --out DIR
+usage: python -m tests.benchmarks.mmlsv2 MODEL[,MODEL...]=DATA [...] --out DIR
 
-MODEL is a run, an export or a shipped name, DATA a split such as `mmlsv2/random:test`.
-Each is scored as it is and with test-time augmentation. DIR gets `record.json` with
-every number and `table.md`. The interval is that of 2000 resamples of the test tiles;
-it says nothing of other seeds. The data come from `TFDS_DATA_DIR` and
-`LANDSLIDE_TF_MANUAL_DIR`.
+MODEL is a run, an export or a shipped name, one for each seed; DATA a split such as
+`mmlsv2/random:test`. All are scored with the threshold that their recipe fitted and
+with the most probable class, as they are and with test-time augmentation. DIR gets
+`record.json` with every number and `table.md`. The interval is that of the mean over
+the seeds, of 2000 resamples of the test tiles, which are the same for every seed. The
+data come from `TFDS_DATA_DIR` and `LANDSLIDE_TF_MANUAL_DIR`.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import os
 import platform
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -27,50 +29,72 @@ SCORES = ("landslide_f1", "landslide_iou", "miou")
 SAMPLES = 2000
 
 
-def scored(model, data, tta):
-    member = load_member(model)
-    evaluation = evaluate_model(
-        member.predict, member.metadata, data=data, tta=tta, pictures=0
-    )
-    matrices, landslide = evaluation.matrices, evaluation.landslide
-    drawn = np.random.default_rng(0).integers(
-        len(matrices), size=(SAMPLES, len(matrices))
-    )
-    found = {"tiles": len(matrices), "threshold": member.metadata.threshold}
+def scored(models, data, tta, fitted):
+    """Scores the models of one group, one for each seed."""
+    values = {score: [] for score in SCORES}
+    resampled = {score: [] for score in SCORES}
+    thresholds, drawn = [], None
+    for model in models:
+        member = load_member(model)
+        metadata = member.metadata
+        if not fitted:
+            metadata = metadata.model_copy(update={"threshold": None})
+        thresholds.append(metadata.threshold)
+        found = evaluate_model(member.predict, metadata, data=data, tta=tta, pictures=0)
+        matrices = found.matrices
+        if drawn is None:  # the same tiles for every seed
+            size = len(matrices)
+            drawn = np.random.default_rng(0).integers(size, size=(SAMPLES, size))
+        for score in SCORES:
+            whole = score_of_matrices(matrices.sum(axis=0), score, found.landslide)
+            values[score].append(float(whole))
+            resampled[score].append(
+                score_of_matrices(matrices[drawn].sum(axis=1), score, found.landslide)
+            )
+    summary = {"tiles": len(drawn[0]), "thresholds": thresholds}
     for score in SCORES:
-        value = score_of_matrices(matrices.sum(axis=0), score, landslide)
-        resampled = score_of_matrices(matrices[drawn].sum(axis=1), score, landslide)
-        low, high = np.nanquantile(resampled, [0.025, 0.975])
-        found[score] = {"value": float(value), "low": float(low), "high": float(high)}
-    return found
+        means = np.mean(resampled[score], axis=0)
+        low, high = np.nanquantile(means, [0.025, 0.975])
+        own = values[score]
+        summary[score] = {
+            "values": own,
+            "mean": float(np.mean(own)),
+            "std": float(np.std(own, ddof=1)) if len(own) > 1 else None,
+            "low": float(low),
+            "high": float(high),
+        }
+    return summary
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="+", metavar="MODEL=DATA")
+    parser.add_argument("groups", nargs="+", metavar="MODEL[,MODEL...]=DATA")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     results, rows = [], []
-    for text in arguments.models:
-        model, data = text.rsplit("=", 1)
-        for tta in (False, True):
-            found = scored(model, data, tta)
-            results.append({"model": model, "data": data, "tta": tta, **found})
+    for text in arguments.groups:
+        models, data = text.rsplit("=", 1)
+        for fitted, tta in product((True, False), (False, True)):
+            found = scored(models.split(","), data, tta, fitted)
+            made = {"models": models.split(","), "data": data, "tta": tta}
+            results.append({**made, "fitted threshold": fitted, **found})
+            decision = "fitted threshold" if fitted else "most probable class"
             cells = (
-                "{value:.3f} [{low:.3f}, {high:.3f}]".format(**found[s]) for s in SCORES
+                "{mean:.3f} [{low:.3f}, {high:.3f}]".format(**found[s]) for s in SCORES
             )
-            rows.append([model, data, "yes" if tta else "", found["tiles"], *cells])
+            tiles = found["tiles"]
+            rows.append([data, decision, "yes" if tta else "", tiles, *cells])
             print(*rows[-1], flush=True)
     record = {
         "command": " ".join(["python -m tests.benchmarks.mmlsv2", *sys.argv[1:]]),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": versions(),
-        "interval": f"95 %, {SAMPLES} resamples of the tiles",
+        "interval": f"95 %, {SAMPLES} resamples of the tiles, mean over the seeds",
         "results": results,
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "record.json").write_text(json.dumps(record, indent=2) + "\n")
-    header = ["model", "data", "test-time augmentation", "tiles", *SCORES]
+    header = ["data", "decision", "test-time augmentation", "tiles", *SCORES]
     (arguments.out / "table.md").write_text(markdown_table(header, rows))
 
 
