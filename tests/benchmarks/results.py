@@ -28,6 +28,7 @@ PAGE = FOLDER.parent.parent / "docs" / "results.md"
 MINUS, NONE = "\N{MINUS SIGN}", "\N{EN DASH}"
 REGIONS = ("DF_JS_NY_ZJ", "HZ_WN", "QX")
 BRANCHES = ("original", "h", "s", "v")
+MOST = "most probable class"
 RULES = {
     "probability_mean": "mean of probabilities",
     **{rule: rule.capitalize() for rule in ("dempster", "murphy", "xiao")},
@@ -126,28 +127,18 @@ def mmls() -> Table:
     return Table(["model", *(f"{p} {scores[s]}" for p, s in each)], rows)
 
 
-MMLSV2 = {
-    ("mmlsv2", False): "`fstf_net_mmlsv2`",
-    ("mmlsv2", True): "`fstf_net_mmlsv2`, `--tta`",
-    ("runs/mmlsv2_blocks", False): "`fstf_net_mmlsv2`, trained on blocks",
-    ("runs/mmlsv2_blocks", True): "`fstf_net_mmlsv2`, trained on blocks, `--tta`",
-    ("runs/mmlsv2_blocks_argmax", False): "`fstf_net_mmlsv2`, trained on blocks, most "
-    "probable class",
-    ("runs/mmlsv2_blocks_argmax", True): "`fstf_net_mmlsv2`, trained on blocks, most "
-    "probable class, `--tta`",
-}
-
-
 def mmlsv2() -> Table:
-    """Returns runs on both splits of MMLS v2, and the published scores."""
+    """Returns the recipe on both splits of MMLS v2, and the published scores."""
     others = kept("mmlsv2_published")
-    found = {(row["model"], row["tta"]): row for row in record("mmlsv2")["results"]}
     rows = []
-    for key, name in MMLSV2.items():
-        row = found[key]
-        ground = "random tiles" if "random" in row["data"] else "separate blocks"
-        scores = [row[s] for s in ("landslide_f1", "landslide_iou", "miou")]
-        rows.append([name, f"{ground}, {row['tiles']}", *scores])
+    for found in record("mmlsv2")["results"]:
+        random = "random" in found["data"]
+        decision = "fitted threshold" if found["fitted threshold"] else MOST
+        name = f"`fstf_net_mmlsv2`, {decision}"
+        ground = "random tiles" if random else "separate blocks"
+        scores = [found[score] for score in ("landslide_f1", "landslide_iou", "miou")]
+        name += ", `--tta`" if found["tta"] else ""
+        rows.append([name, f"{ground}, {found['tiles']}", *scores])
     return Table(others.columns, rows + others.rows)
 
 
@@ -277,6 +268,35 @@ def evidential(part: str) -> Table:
     return Table([*head, "TN FP FN TP", "accuracy, not calibrated", gain], rows)
 
 
+def evidential_imagenet() -> Table:
+    """Returns the accuracy on both splits, from scratch and from ImageNet weights."""
+    found, rows = record("evidential"), []
+    parts = [
+        f"{split}_{start}"
+        for split in ("county", "released")
+        for start in ("scratch", "imagenet")
+    ]
+    by_part = {
+        part: {row["method"]: row for row in found[part]["methods"]} for part in parts
+    }
+    for method in by_part[parts[0]]:
+        cells: list[Any] = [method_name(method)]
+        for part in parts:
+            row = by_part[part][method]
+            cells.append({"mean": row["accuracy"], "std": row["accuracy_sd"]})
+            if row["difference"] is None:
+                cells.append(None)
+                continue
+            ends = {"low": row["low"], "high": row["high"]}
+            cells.append({"estimate": row["difference"], **ends})
+        rows.append(cells)
+    head = ["method"]
+    for split in ("counties apart", "released lists"):
+        for start in ("from scratch", "from ImageNet"):
+            head += [f"{split}, {start}", "against `original`"]
+    return Table(head, rows)
+
+
 def degraded(part: str) -> Table:
     """Returns the accuracy on images with noise and blur."""
     found = record("evidential")[part]["accuracy_of_degraded_images"]
@@ -308,6 +328,7 @@ def tables() -> dict[str, Table]:
         "evidential_counties_degraded": degraded("county"),
         "evidential_released": evidential("released"),
         "evidential_released_degraded": degraded("released"),
+        "evidential_imagenet": evidential_imagenet(),
     }
 
 
