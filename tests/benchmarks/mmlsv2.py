@@ -29,13 +29,12 @@ SCORES = ("landslide_f1", "landslide_iou", "miou")
 SAMPLES = 2000
 
 
-def scored(models, data, tta, fitted):
+def scored(members, data, tta, fitted):
     """Scores the models of one group, one for each seed."""
     values = {score: [] for score in SCORES}
     resampled = {score: [] for score in SCORES}
     thresholds, drawn = [], None
-    for model in models:
-        member = load_member(model)
+    for member in members:
         metadata = member.metadata
         if not fitted:
             metadata = metadata.model_copy(update={"threshold": None})
@@ -73,10 +72,12 @@ def main():
     arguments = parser.parse_args()
     results, rows = [], []
     for text in arguments.groups:
-        models, data = text.rsplit("=", 1)
+        names, data = text.rsplit("=", 1)
+        models = names.split(",")
+        members = [load_member(model) for model in models]
         for fitted, tta in product((True, False), (False, True)):
-            found = scored(models.split(","), data, tta, fitted)
-            made = {"models": models.split(","), "data": data, "tta": tta}
+            found = scored(members, data, tta, fitted)
+            made = {"models": models, "data": data, "tta": tta}
             results.append({**made, "fitted threshold": fitted, **found})
             decision = "fitted threshold" if fitted else "most probable class"
             cells = (

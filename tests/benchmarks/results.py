@@ -28,7 +28,6 @@ PAGE = FOLDER.parent.parent / "docs" / "results.md"
 MINUS, NONE = "\N{MINUS SIGN}", "\N{EN DASH}"
 REGIONS = ("DF_JS_NY_ZJ", "HZ_WN", "QX")
 BRANCHES = ("original", "h", "s", "v")
-MOST = "most probable class"
 RULES = {
     "probability_mean": "mean of probabilities",
     **{rule: rule.capitalize() for rule in ("dempster", "murphy", "xiao")},
@@ -133,7 +132,8 @@ def mmlsv2() -> Table:
     rows = []
     for found in record("mmlsv2")["results"]:
         random = "random" in found["data"]
-        decision = "fitted threshold" if found["fitted threshold"] else MOST
+        fitted = found["fitted threshold"]
+        decision = "fitted threshold" if fitted else "most probable class"
         name = f"`fstf_net_mmlsv2`, {decision}"
         ground = "random tiles" if random else "separate blocks"
         scores = [found[score] for score in ("landslide_f1", "landslide_iou", "miou")]
@@ -240,6 +240,18 @@ def method_name(name: str) -> str:
     return RULES.get(name, branch)
 
 
+def accuracy(row: dict[str, Any]) -> dict[str, float]:
+    """Returns the accuracy of a method over seeds."""
+    return {"mean": row["accuracy"], "std": row["accuracy_sd"]}
+
+
+def gain(row: dict[str, Any]) -> dict[str, float] | None:
+    """Returns the accuracy of a method against `original`, which has none itself."""
+    if row["difference"] is None:
+        return None
+    return {"estimate": row["difference"], "low": row["low"], "high": row["high"]}
+
+
 def evidential(part: str) -> Table:
     """Returns branches, rules and variants on one split."""
     found = record("evidential")[part]
@@ -250,22 +262,21 @@ def evidential(part: str) -> Table:
             k: {"mean": row[k], "std": row[f"{k}_sd"]} for k in ("f1", "auc", "ece")
         }
         raw = plain[row["method"]]
-        gain = {"estimate": row["difference"], "low": row["low"], "high": row["high"]}
         rows.append(
             [
                 method_name(row["method"]),
-                {"mean": row["accuracy"], "std": row["accuracy_sd"]},
+                accuracy(row),
                 row["precision"],
                 row["recall"],
                 *both.values(),
                 " ".join(str(n) for line in row["confusion"] for n in line),
-                {"mean": raw["accuracy"], "std": raw["accuracy_sd"]},
-                None if row["difference"] is None else gain,
+                accuracy(raw),
+                gain(row),
             ]
         )
     head = ["method", "accuracy", "precision", "recall", "F1", "AUC", "ECE"]
-    gain = "accuracy against `original`, 95 % interval over images"
-    return Table([*head, "TN FP FN TP", "accuracy, not calibrated", gain], rows)
+    against = "accuracy against `original`, 95 % interval over images"
+    return Table([*head, "TN FP FN TP", "accuracy, not calibrated", against], rows)
 
 
 def evidential_imagenet() -> Table:
@@ -283,12 +294,7 @@ def evidential_imagenet() -> Table:
         cells: list[Any] = [method_name(method)]
         for part in parts:
             row = by_part[part][method]
-            cells.append({"mean": row["accuracy"], "std": row["accuracy_sd"]})
-            if row["difference"] is None:
-                cells.append(None)
-                continue
-            ends = {"low": row["low"], "high": row["high"]}
-            cells.append({"estimate": row["difference"], **ends})
+            cells += [accuracy(row), gain(row)]
         rows.append(cells)
     head = ["method"]
     for split in ("counties apart", "released lists"):

@@ -160,7 +160,7 @@ def test_strided_points_of_few_channels_leave_the_heap_whole():
     printed = run_python(
         """
         import tensorflow as tf
-        from landslide_tf.layers.conv import Conv2D, DepthwiseConv2D
+        from landslide_tf.layers.conv import Conv2D
         for channels in (1, 3, 8, 15):
             layer = Conv2D(8, 1, strides=2)
             for _ in range(10):
