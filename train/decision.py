@@ -16,6 +16,7 @@ from landslide_tf.metrics import (
     ReliabilityAccumulator,
     ThresholdAccumulator,
     apply_temperature,
+    standard_error_threshold,
 )
 from landslide_tf.metrics.decision import LandslideClass
 from landslide_tf.models.prediction import prediction_function
@@ -74,24 +75,27 @@ def fit_decision(
         temperature = sample.temperature()
         metrics["ece_before"] = before.ece
     after = ReliabilityAccumulator()
-    thresholds = ThresholdAccumulator(landslide_class)
+    images: list[ThresholdAccumulator] = []
     for inputs, labels in read_batches(batches):
         probabilities = predict(inputs)
         if temperature is not None:
             probabilities = apply_temperature(probabilities, temperature)
         after.update(probabilities, labels)
-        thresholds.update(probabilities, labels)
+        for place in range(len(labels)):
+            image = ThresholdAccumulator(landslide_class)
+            image.update(probabilities[[place]], labels[[place]])
+            images.append(image)
     if temperature is not None:
         metrics["ece_after"] = after.ece
-    best = thresholds.best() if section.threshold else None
-    if section.threshold and best is None:
+    chosen = standard_error_threshold(images) if section.threshold else None
+    if section.threshold and chosen is None:
         warn(
             "Validation shows no landslide, or nothing else: no threshold is chosen.",
         )
-    if best is None:
+    if chosen is None:
         return Decision(None, temperature, metrics)
-    metrics["threshold_f1"] = float(best.f1)
-    return Decision(float(best.threshold), temperature, metrics)
+    metrics["threshold_f1"] = float(chosen.f1)
+    return Decision(float(chosen.threshold), temperature, metrics)
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:

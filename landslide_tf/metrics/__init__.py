@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         best_threshold,
         decide,
         landslide_index,
+        standard_error_threshold,
     )
     from landslide_tf.metrics.imbalance import class_weights, prior_bias
     from landslide_tf.metrics.scores import (

@@ -1,5 +1,7 @@
+import functools
 import json
 import math
+import operator
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from landslide_tf.metrics import (
     ThresholdAccumulator,
     best_threshold,
     decide,
+    standard_error_threshold,
 )
 
 
@@ -126,6 +129,86 @@ def test_a_threshold_finds_what_the_argmax_misses():
     np.testing.assert_array_equal(
         decide(probabilities, landslide_class=1, threshold=best.threshold), labels
     )
+
+
+def images(number, seed=0, pixels=200):
+    """Images of their own brightness, on which a low threshold is the best."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(number):
+        labels = (rng.random(pixels) < 0.2).astype(np.uint8)
+        logits = rng.normal(np.where(labels == 1, 0, -3) + rng.normal(), 1.0)
+        found.append((1 / (1 + np.exp(-logits))[:, None], labels))
+    return found
+
+
+def counts_of(made, bins=40):
+    found = []
+    for probabilities, labels in made:
+        found.append(ThresholdAccumulator("sigmoid", bins=bins))
+        found[-1].update(probabilities, labels)
+    return found
+
+
+def resampled_choice(made, bins=40, draws=4000):
+    """The rule, its error from resampled images: nearest to 0.5 of those within it."""
+    truth = np.array([labels == 1 for _, labels in made])
+    values = np.array([probabilities[:, 0] for probabilities, _ in made])
+    cuts = np.arange(bins + 1) / bins
+    mapped = values[..., None] >= cuts
+    hits = (mapped & truth[..., None]).sum(1)
+    areas = mapped.sum(1) + truth.sum(1)[:, None]
+    drawn = np.random.default_rng(1).integers(len(made), size=(draws, len(made)))
+    f1, every = (2 * hits[d].sum(-2) / areas[d].sum(-2) for d in (slice(None), drawn))
+    error = (every - every[:, [f1.argmax()]]).std(0)
+    near = np.flatnonzero(f1.max() - f1 <= error)
+    return cuts[near[np.abs(cuts[near] - 0.5).argmin()]], cuts[f1.argmax()]
+
+
+@pytest.mark.parametrize("number", [6, 16, 60, 400])
+def test_the_standard_error_is_that_of_resampled_images(number):
+    made = images(number, seed=number)
+    chosen = standard_error_threshold(counts_of(made))
+    expected, _ = resampled_choice(made)
+    assert abs(chosen.threshold - expected) <= 1 / 40 + 1e-9
+    pixels = [np.concatenate(part) for part in zip(*made, strict=True)]
+    own = decide(pixels[0], landslide_class="sigmoid", threshold=chosen.threshold)
+    assert chosen.f1 == pytest.approx(sk.f1_score(pixels[1], own))
+
+
+def test_few_images_stay_nearer_to_a_half_than_many():
+    few = [standard_error_threshold(counts_of(images(6, seed))) for seed in range(20)]
+    for seed, chosen in enumerate(few):
+        own = functools.reduce(operator.add, counts_of(images(6, seed))).best()
+        assert abs(chosen.threshold - 0.5) <= abs(own.threshold - 0.5)
+    many = standard_error_threshold(counts_of(images(2000)))
+    _, best = resampled_choice(images(2000), draws=10)
+    assert abs(many.threshold - best) <= 0.05
+    mean = np.mean([chosen.threshold for chosen in few])
+    assert best <= many.threshold < mean < 0.5
+
+
+def test_one_image_has_no_error_and_images_without_pixels_do_not_count():
+    one = images(1)
+    empty = (one[0][0], np.full_like(one[0][1], 255))
+    assert standard_error_threshold(counts_of(one)).threshold == 0.5
+    assert standard_error_threshold(counts_of([*one, empty])).threshold == 0.5
+    made = images(12)
+    both = [standard_error_threshold(counts_of(m)) for m in (made, [*made, empty])]
+    assert both[0] == both[1]
+
+
+@pytest.mark.parametrize("value", [0, 1, 255])
+def test_images_of_one_class_alone_choose_no_threshold(value):
+    made = [(p, np.full_like(labels, value)) for p, labels in images(3)]
+    assert standard_error_threshold(counts_of(made)) is None
+    assert standard_error_threshold([]) is None
+
+
+def test_images_counted_apart_need_the_same_arguments():
+    first, second = counts_of(images(1), bins=10), counts_of(images(1), bins=20)
+    with pytest.raises(DataError, match="only counts of one evaluation"):
+        standard_error_threshold(first + second)
 
 
 @pytest.mark.parametrize("labels", [[], [255, 255], [0, 0], [1, 255]])

@@ -220,7 +220,8 @@ class DecisionSection(Section):
 
     threshold: bool = Field(
         False,
-        description="choose the landslide threshold with the best F1 on validation",
+        description="choose the landslide threshold on validation: the one nearest to "
+        "0.5 whose F1 is within one standard error of the best",
     )
     temperature: bool = Field(
         False,
