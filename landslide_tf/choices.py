@@ -24,9 +24,6 @@ OracleName: TypeAlias = Literal["random", "hyperband", "bayesian"]
 Overlaps: TypeAlias = Literal["latest", "probability"]
 """Which of two scenes decides ground that both show."""
 
-Permutable: TypeAlias = Literal["image", "factors"]
-"""Inputs of a model that can come from another example."""
-
 TaskKind: TypeAlias = Literal["segmentation", "classification"]
 """What a network gives a class: pixels or whole images."""
 

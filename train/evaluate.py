@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.array_types import FloatArray, IntArray
-from landslide_tf.choices import Permutable
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError, RunError, warn
 from landslide_tf.metadata import ModelMetadata
@@ -25,7 +24,12 @@ from landslide_tf.metrics import (
 from landslide_tf.models.prediction import Predict, prediction_function
 from landslide_tf.objects import ObjectCounts, object_counts
 from landslide_tf.objects.scores import Match
-from landslide_tf.pipelines import EvaluationBatches, ExampleStore, split_name
+from landslide_tf.pipelines import (
+    EvaluationBatches,
+    ExampleStore,
+    PermutedBatches,
+    split_name,
+)
 from landslide_tf.pipelines.inputs import Inputs
 from landslide_tf.progress import with_progress
 from landslide_tf.terrain import dihedral_mean
@@ -115,7 +119,7 @@ def evaluate_run(
     run: RunFolder,
     *,
     data: str | None = None,
-    permute: Permutable | None = None,
+    permute: str | None = None,
     predict: Predict | None = None,
     tta: bool = False,
     pictures: int = 6,
@@ -127,8 +131,8 @@ def evaluate_run(
     Args:
         run: The run.
         data: `name[/config][:split]`; None takes the recipe's test split.
-        permute: Gives every example this input of another one; what the scores lose
-            is what the model takes from that input.
+        permute: Gives every example this input (`image`, `factors`), band or factor of
+            another one; what the scores lose is what the model takes from it.
         predict: The same model in another form, from `image` and `factors` to
             probabilities; None takes the run's own.
         tta: Whether to average over the eight symmetries of the square (test-time
@@ -198,7 +202,7 @@ def evaluate_model(
     metadata: ModelMetadata,
     *,
     data: str,
-    permute: Permutable | None = None,
+    permute: str | None = None,
     tta: bool = False,
     pictures: int = 6,
     batch_size: int = 8,
@@ -242,18 +246,22 @@ def _evaluate(
     predict: Predict,
     metadata: ModelMetadata,
     batches: EvaluationBatches,
-    permute: Permutable | None,
+    permute: str | None,
     tta: bool,
     pictures: int,
 ) -> Evaluation:
     store = batches.store
+    if permute is not None:
+        batches = PermutedBatches(
+            store, batches.selection, batches.batch_size, permuted=permute
+        )
     shared = shared_classes(metadata, store.description)
     ids, matrices = [], []
     counts = {match: ObjectCounts(0, 0, 0, match) for match in get_args(Match)}
     shown = examples_to_show(store, pictures)
     drawn = []
     final = _calibrated(predict, metadata, tta)
-    predictions = _predict(final, batches, metadata, permute)
+    predictions = _predict(final, batches, metadata)
     for number, inputs, label, prediction in predictions:
         label, prediction = shared.of_data[label], shared.of_model[prediction]
         accumulator = ConfusionAccumulator(len(shared.names), IGNORE_VALUE)
@@ -296,7 +304,7 @@ def _facts(
     metadata: ModelMetadata,
     examples: int,
     shared: SharedClasses,
-    permute: Permutable | None,
+    permute: str | None,
     tta: bool,
 ) -> dict[str, str | int | float]:
     """Returns how a model was evaluated, for the head of a report."""
@@ -335,17 +343,10 @@ def _predict(
     predict: Predict,
     batches: EvaluationBatches,
     metadata: ModelMetadata,
-    permute: Permutable | None,
 ) -> Iterator[tuple[int, Inputs, NDArray[np.uint8], NDArray[np.uint8]]]:
     """Yields number, inputs, label and predicted classes of every example."""
-    source = _permutation(batches.store) if permute else None
     for group in with_progress(batches.numbers(), "Evaluating"):
         inputs, labels = batches.load(group)
-        if source is not None:
-            if permute not in inputs:
-                raise DataError(f"The model has no input `{permute}` to permute.")
-            others, _ = batches.load([source[number] for number in group])
-            inputs = {**inputs, permute: others[permute]}
         classes = decide(
             predict(inputs),
             landslide_class=metadata.landslide_class,
@@ -360,14 +361,6 @@ def _temperature(metadata: ModelMetadata) -> float | None:
     """Returns the temperature of a model of pixels, which has no branches."""
     found = metadata.temperature
     return None if isinstance(found, dict) else found
-
-
-def _permutation(store: ExampleStore) -> list[int]:
-    """Gives every example a partner far from it in the data set's order."""
-    if len(store) < 2 or len(store.sizes) > 1:
-        raise DataError("`permute` needs at least two examples, all of one size.")
-    half = len(store) // 2
-    return [(number + half) % len(store) for number in range(len(store))]
 
 
 def _picture(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from landslide_tf.choices import Permutable
 from landslide_tf.cli import options, reporting
 from landslide_tf.cli.model_files import (
     Metadata,
@@ -31,10 +30,11 @@ Data = Annotated[
     ),
 ]
 Permute = Annotated[
-    Permutable | None,
+    str | None,
     typer.Option(
-        help="Give each example this input of another one, to see how much the "
-        "model relies on it."
+        metavar="NAME",
+        help="Give each example this input (image or factors), band or factor of "
+        "another example, to see how much the model relies on it.",
     ),
 ]
 Out = Annotated[

@@ -65,6 +65,7 @@ from landslide_tf.pipelines.saliency import (
 )
 from landslide_tf.pipelines.segmentation import (
     EvaluationBatches,
+    PermutedBatches,
     TrainingBatches,
     collate,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "ImageEvaluationBatches",
     "ImageTrainingBatches",
     "InputSelection",
+    "PermutedBatches",
     "RegionBatches",
     "RegionExamples",
     "TrainingBatches",

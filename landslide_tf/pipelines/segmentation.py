@@ -270,3 +270,47 @@ class EvaluationBatches(GroupedBatches[Batch]):
         return collate(
             [(self.selection.inputs(e, channels), e["mask"]) for e in chosen]
         )
+
+
+@dataclass(frozen=True)
+class PermutedBatches(EvaluationBatches):
+    """Evaluation data in which a part of the inputs is that of another example.
+
+    The other example is far away in the order of the data set, where neighbours are
+    alike. What scores lose is what a model takes from that part.
+
+    Attributes:
+        permuted: `image`, `factors`, or one of their channels.
+    """
+
+    permuted: str = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuses a part that the inputs do not have, and examples of several sizes."""
+        super().__post_init__()
+        self._place()
+        if len(self.store) < 2 or len(self.store.sizes) > 1:
+            raise DataError("`permute` needs at least two examples, all of one size.")
+
+    def load(self, numbers: Sequence[int]) -> Batch:
+        """Returns chosen examples of one size as a batch."""
+        inputs, labels = super().load(numbers)
+        half, total = len(self.store) // 2, len(self.store)
+        others, _ = super().load([(number + half) % total for number in numbers])
+        name, channels = self._place()
+        inputs[name][..., channels] = others[name][..., channels]
+        return inputs, labels
+
+    def _place(self) -> tuple[str, slice | int]:
+        """Returns the input that holds the permuted part, and its channels there."""
+        names = {"image": self.selection.image, "factors": self.selection.factors}
+        if names.get(self.permuted):
+            return self.permuted, slice(None)
+        for name, channels in names.items():
+            if self.permuted in channels:
+                return name, channels.index(self.permuted)
+        known = [f"{name} ({', '.join(own)})" for name, own in names.items() if own]
+        raise DataError(
+            f"The model has no input, band or factor `{self.permuted}` to permute; it "
+            f"has {' and '.join(known)}."
+        )

@@ -106,7 +106,9 @@ def test_data_that_a_run_does_not_fit(command, run, tiny_data):
         arguments = ("--data", data, "--data-dir", tiny_data)
         command.refuses("evaluate", run.path, *arguments, message=message)
     arguments = ("--permute", "factors", "--data-dir", tiny_data)
-    command.refuses("evaluate", run.path, *arguments, message="no input `factors`")
+    command.refuses(
+        "evaluate", run.path, *arguments, message="no input, band or factor `factors`"
+    )
     assert sorted(run.path.rglob("*")) == before
 
 

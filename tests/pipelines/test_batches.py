@@ -9,6 +9,7 @@ from landslide_tf.pipelines import (
     Augmentation,
     EvaluationBatches,
     InputSelection,
+    PermutedBatches,
     TrainingBatches,
     evaluation_stream,
     read_batches,
@@ -235,6 +236,39 @@ def test_evaluation_gives_every_example_whole_once_in_order(make_store):
     assert marks.tolist() == [0, 1, 2, 3, 4]
     as_data = [labels.shape for _, labels in evaluation_stream(batches)]
     assert [tuple(s) for s in as_data] == [(2, 5, 7), (1, 9, 4), (2, 5, 7)]
+
+
+@pytest.mark.parametrize(
+    ("permuted", "input_name", "channels"),
+    [("factors", "factors", [0, 1]), ("slope", "factors", [1]), ("nir", "image", [2])],
+)
+def test_a_permuted_part_is_that_of_a_far_example(
+    make_store, permuted, input_name, channels
+):
+    store = make_store(7)
+    selection = InputSelection(("red", "green", "nir"), ("height", "slope"))
+    plain = EvaluationBatches(store, selection, 4)
+    moved = PermutedBatches(store, selection, 4, permuted=permuted)
+    for numbers in plain.numbers():
+        inputs, labels = plain.load(numbers)
+        others, _ = plain.load([(n + 3) % 7 for n in numbers])
+        for channel in channels:
+            inputs[input_name][..., channel] = others[input_name][..., channel]
+        found, own = moved.load(numbers)
+        np.testing.assert_array_equal(own, labels)
+        for name in inputs:
+            np.testing.assert_array_equal(found[name], inputs[name])
+
+
+def test_what_cannot_be_permuted_is_refused(make_store):
+    selection = InputSelection(("red",), ("slope",))
+    for store, name, message in (
+        (make_store(4), "aspect", r"has image \(red\) and factors \(slope\)"),
+        (make_store(1), "red", "at least two examples, all of one size"),
+        (make_store(2, [(4, 4), (8, 8)]), "red", "all of one size"),
+    ):
+        with pytest.raises(DataError, match=message):
+            PermutedBatches(store, selection, permuted=name)
 
 
 @pytest.mark.parametrize("axis", [0, -1])

@@ -98,10 +98,22 @@ def test_a_permuted_image_is_that_of_a_far_example(run, examples, tiny_data):
     assert found.facts["permuted input"] == "image"
 
 
+def test_a_permuted_band_leaves_the_others(run, examples, tiny_data):
+    found = evaluate_run(run, session=Session(tiny_data), permute="green", pictures=0)
+    images = [e["image"].copy() for e in examples]
+    for k, image in enumerate(images):
+        image[..., 1] = examples[(k + 3) % 6]["image"][..., 1]
+    expected = counted(run, images, [e["mask"] for e in examples])
+    np.testing.assert_array_equal(found.matrices, expected)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"permute": "factors"}, "no input `factors`"),
+        (
+            {"permute": "factors"},
+            r"no input, band or factor `factors` to permute; it has image \(red, ",
+        ),
         ({"permute": "image", "data": f"{DATA}:test[:1]"}, "at least two examples"),
         ({"data": f"{DATA}:tests"}, "no split `tests`"),
     ],
