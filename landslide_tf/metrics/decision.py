@@ -219,15 +219,17 @@ class ThresholdAccumulator(Accumulator):
             The threshold and its scores; None if landslide or other pixels are
             missing, which leaves nothing to tell apart.
         """
+        place = self._best_place()
+        return None if place is None else self.curve().at(place)
+
+    def _best_place(self) -> int | None:
         if not self.counts.any(axis=1).all():
             return None
-        curve = self.curve()
-        f1 = np.asarray(curve.f1)
+        f1 = np.asarray(self.curve().f1)
         best = np.concatenate([[False], f1 == f1.max(), [False]])
         starts, stops = np.flatnonzero(np.diff(best)).reshape(-1, 2).T
         longest = np.argmax(stops - starts)
-        middle = (starts[longest] + stops[longest] - 1) // 2
-        return curve.at(middle)
+        return int(starts[longest] + stops[longest] - 1) // 2
 
     def _at_or_above(self) -> IntArray:
         """Returns the pixels that each threshold calls landslide: (FP, TP)."""
@@ -327,11 +329,10 @@ def standard_error_threshold(
     if not counted_images:
         return None
     total = functools.reduce(operator.add, counted_images)
-    best = total.best()
-    if best is None:
+    place, curve = total._best_place(), total.curve()
+    if place is None:
         return None
-    curve = total.curve()
-    f1, place = np.asarray(curve.f1), round(best.threshold * total.bins)
+    f1 = np.asarray(curve.f1)
     fp, tp = total._at_or_above()
     everything = tp[0] + tp + fp
     squares = np.zeros_like(f1)
