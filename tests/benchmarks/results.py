@@ -3,7 +3,8 @@
 usage: python -m tests.benchmarks.results [--out docs/results.md]
 
 The words of the page are in `results.md.jinja`, which names its tables. A table comes
-from a record that a script of this folder wrote, or from one in `kept/`, which holds
+from a record that a script of this folder wrote, from one in `summaries/`, which
+`landslide-tf benchmark` wrote as `summary.json`, or from one in `kept/`, which holds
 the printed table of a command whose runs are not in the repository. `results.yaml` says
 of every table what the first table of the page says of it.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,14 @@ from tests.benchmarks import adaptation, finetune, learning_curve
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent.parent / "docs" / "results.md"
 MINUS, NONE = "\N{MINUS SIGN}", "\N{EN DASH}"
+GRID_SCORES = {
+    "landslide_iou": "landslide IoU",
+    "landslide_f1": "F1",
+    "landslide_precision": "precision",
+    "landslide_recall": "recall",
+    "miou": "mean IoU",
+    "oa": "overall accuracy",
+}
 REGIONS = ("DF_JS_NY_ZJ", "HZ_WN", "QX")
 BRANCHES = ("original", "h", "s", "v")
 RULES = {
@@ -96,6 +106,35 @@ def kept(name: str) -> Table:
     """Returns the table of a record in `kept/`."""
     found = record(f"kept/{name}")
     return Table(found["columns"], found["rows"], found.get("published", {}))
+
+
+def means(row: dict[str, Any], columns: Iterable[str]) -> list[dict[str, Any]]:
+    """Returns some scores of a row of a grid over its seeds."""
+    return [{key: row[key][column] for key in ("mean", "std")} for column in columns]
+
+
+def grid(name: str) -> Table:
+    """Returns every row of a grid, and its difference to the first."""
+    found = record(f"summaries/{name}")["rows"]
+    rows = []
+    for row in found:
+        gain = row["difference"] and row["difference"]["landslide_iou"]
+        rows.append([row["name"], *means(row, GRID_SCORES), gain])
+    against = f"landslide IoU against {found[0]['name']}, 95 % interval over images"
+    return Table(["row", *GRID_SCORES.values(), against], rows)
+
+
+def grid_table(name: str, number: int) -> Table:
+    """Returns a table that a grid has in the form of its paper."""
+    found = record(f"summaries/{name}")["tables"][number]
+    columns = found["columns"]
+    rows = [[row["name"], *means(row, columns)] for row in found["rows"]]
+    published = {
+        row["name"]: [row["published"].get(column) for column in columns]
+        for row in found["rows"]
+        if row["published"]
+    }
+    return Table(["row", *columns], rows, published)
 
 
 def of_markdown(text: str) -> Table:
@@ -313,9 +352,16 @@ def degraded(part: str) -> Table:
 def tables() -> dict[str, Table]:
     """Returns every table of the page by name."""
     names = sorted(path.stem for path in (FOLDER / "kept").glob("*.json"))
+    grids = sorted(path.stem for path in (FOLDER / "summaries").glob("*.json"))
     regions = record("adaptation")
     return {
         **{name: kept(name) for name in names},
+        **{name: grid(name) for name in grids},
+        **{
+            f"{name}_{number + 3}": grid_table(name, number)
+            for name in grids
+            for number in range(len(record(f"summaries/{name}")["tables"]))
+        },
         "mmls": mmls(),
         "mmlsv2": mmlsv2(),
         "few_polygons": few_polygons(),
