@@ -59,6 +59,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     _flush(target.parent)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a file in UTF-8, complete or not at all.
+
+    Args:
+        path: As of `atomic_path`.
+        text: All of its content.
+
+    Raises:
+        DataError: As of `atomic_path`.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     """Gives a temporary folder that takes the wanted name when complete.

@@ -14,7 +14,7 @@ from landslide_tf.array_types import Tensor
 from landslide_tf.choices import Derive, Distances, Edges, Kernel, Method, TaskKind
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import ModelError, RunError, warn
-from landslide_tf.files import atomic_path
+from landslide_tf.files import write_text
 
 if TYPE_CHECKING:
     import keras
@@ -131,8 +131,7 @@ class ModelMetadata(_Strict):
     def write(self, folder: str | Path) -> Path:
         """Writes `model.json` into a folder and returns its path."""
         path = Path(folder) / FILE_NAME
-        with atomic_path(path) as temporary:
-            temporary.write_text(self.model_dump_json(indent=2) + "\n")
+        write_text(path, self.model_dump_json(indent=2) + "\n")
         return path
 
     @classmethod
@@ -154,7 +153,7 @@ class ModelMetadata(_Strict):
         if not path.is_file():
             raise RunError(f"`{path}` does not exist: not a run or an export folder.")
         try:
-            return cls.model_validate(_upgraded(json.loads(path.read_text())))
+            return cls.model_validate(_upgraded(json.loads(path.read_text("utf-8"))))
         except ValueError as error:  # no text, no JSON, or other keys
             first = str(error).splitlines()
             raise RunError(f"`{path}` is not a valid model.json: {first[0]}") from error

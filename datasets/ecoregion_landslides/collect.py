@@ -22,7 +22,7 @@ from landslide_tf.datasets.ecoregion_landslides.files import (
 from landslide_tf.datasets.ecoregion_landslides.plan import csv_rows, read_plan
 from landslide_tf.ecoregions import region_index
 from landslide_tf.errors import DataError
-from landslide_tf.files import atomic_path
+from landslide_tf.files import atomic_path, write_text
 from landslide_tf.outputs import check_own
 
 COLLECTED = "collected.csv"
@@ -107,8 +107,7 @@ def collect_pairs(folder: str | Path, *, overwrite: bool = False) -> Collection:
             for key, path in listed.items()
             if key not in planned
         ]
-    with atomic_path(Path(folder) / COLLECTED) as temporary:
-        temporary.write_text(csv_rows(found.rows), encoding="utf-8")
+    write_text(Path(folder) / COLLECTED, csv_rows(found.rows))
     return found
 
 

@@ -272,7 +272,7 @@ def _burnt(path: epath.Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     from rasterio.features import rasterize  # too slow for `import landslide_tf`
 
     with reading(path, "labels of labelme"):
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
         stated = content["imageHeight"], content["imageWidth"]
         shapes = [_polygon(shape, path) for shape in content["shapes"]]
         if stated != size:

@@ -24,7 +24,7 @@ from landslide_tf.datasets.ecoregion_landslides.tables import (
 )
 from landslide_tf.ecoregions import REGIONS, region_index
 from landslide_tf.errors import DataError
-from landslide_tf.files import atomic_path
+from landslide_tf.files import write_text
 from landslide_tf.outputs import check_apart, check_own, check_own_folder
 
 PLAN, PLACES, PAIRS = "plan.csv", "plan.geojson", "pairs.csv"
@@ -173,8 +173,7 @@ def write_plan(
         for name, _ in KINDS.values():
             (folder / region / name).mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     names = {"plan": PLAN, "places": PLACES, "pairs": PAIRS}
     return {key: folder / name for key, name in names.items()}
 

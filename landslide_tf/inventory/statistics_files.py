@@ -10,7 +10,7 @@ import numpy as np
 from rasterio.crs import CRS
 
 from landslide_tf.errors import DataError
-from landslide_tf.files import atomic_path
+from landslide_tf.files import atomic_path, write_text
 from landslide_tf.inventory.statistics import Statistics
 from landslide_tf.outputs import check_own
 from landslide_tf.raster.cog import Layer, write_cog
@@ -130,6 +130,4 @@ def write_statistics(statistics: Statistics, path: Path) -> None:
     ...     '"number": 0' in path.read_text()
     True
     """
-    with atomic_path(path) as temporary:
-        text = json.dumps(statistics.as_dict(), indent=2)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(statistics.as_dict(), indent=2) + "\n")

@@ -15,7 +15,7 @@ import numpy as np
 from landslide_tf.array_types import IntArray
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError, warn
-from landslide_tf.files import atomic_path
+from landslide_tf.files import write_text
 from landslide_tf.mapping.reference import Reference
 from landslide_tf.objects import ObjectCounts
 from landslide_tf.objects.scores import Match
@@ -265,6 +265,4 @@ def write_evaluation(evaluation: MapEvaluation, path: Path) -> None:
     ...     json.loads(path.read_text())["ignored"]
     7
     """
-    with atomic_path(path) as temporary:
-        text = json.dumps(evaluation.as_dict(), indent=2)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(evaluation.as_dict(), indent=2) + "\n")

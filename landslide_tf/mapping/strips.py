@@ -23,7 +23,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_tf.files import LOCK, TEMPORARY_PREFIX, atomic_path, locked
+from landslide_tf.files import LOCK, TEMPORARY_PREFIX, locked, write_text
 from landslide_tf.mapping.windows import Axis
 from landslide_tf.raster.flat import FlatRaster
 from landslide_tf.raster.layer import Layer
@@ -106,9 +106,7 @@ class FinishedStrips:
                 flat = FlatRaster(path, self._shape, layer)
                 self._rasters[name] = stack.enter_context(flat)
             self._lines = self._known()
-            with atomic_path(self.folder / _JOURNAL) as temporary:
-                text = "".join(map(_line, self._lines))
-                temporary.write_text(text, encoding="utf-8")
+            write_text(self.folder / _JOURNAL, "".join(map(_line, self._lines)))
             journal = (self.folder / _JOURNAL).open("a", encoding="utf-8")
             self._journal: IO[str] = stack.enter_context(journal)
             self._open = stack.pop_all()
@@ -120,13 +118,12 @@ class FinishedStrips:
     def _empty_of_others(self) -> None:
         """Removes what other jobs, and killed ones, left in the folder."""
         description = self.folder / _JOB
-        other = not description.is_file() or description.read_text() != self._job
+        other = not description.is_file() or description.read_text("utf-8") != self._job
         for path in self.folder.iterdir():
             if path.name != LOCK and (other or path.name.startswith(TEMPORARY_PREFIX)):
                 path.unlink()
         if other:
-            with atomic_path(description) as temporary:
-                temporary.write_text(self._job)
+            write_text(description, self._job)
 
     def _known(self) -> list[list[Any]]:
         """Returns the lines of the strips, from the first on, that are on the disk."""

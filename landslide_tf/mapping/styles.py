@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from landslide_tf.files import atomic_path
+from landslide_tf.files import write_text
 from landslide_tf.palette import Colour
 from landslide_tf.raster.legend import category_names, named_colours, names_file
 
@@ -69,8 +69,8 @@ def write_legend(path: Path, names: Sequence[str]) -> None:
     ...     sorted(path.name for path in Path(folder).iterdir())
     ['map.qml', 'map.tif.aux.xml']
     """
-    _write(names_file(path), category_names(names))
-    _write(style_file(path), qgis_style(named_colours(names)))
+    write_text(names_file(path), category_names(names))
+    write_text(style_file(path), qgis_style(named_colours(names)))
 
 
 def write_polygon_style(path: Path, colour: Colour) -> None:
@@ -89,12 +89,7 @@ def write_polygon_style(path: Path, colour: Colour) -> None:
     ...     "230,0,0,255" in style_file(path).read_text()
     True
     """
-    _write(style_file(path), qgis_style(polygons=colour))
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(style_file(path), qgis_style(polygons=colour))
 
 
 def is_style(path: Path) -> bool:

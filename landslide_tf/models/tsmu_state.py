@@ -11,7 +11,7 @@ import keras
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from landslide_tf.errors import ModelError, RunError
-from landslide_tf.files import atomic_path, remove_leftovers, sha256
+from landslide_tf.files import atomic_path, remove_leftovers, sha256, write_text
 from landslide_tf.models import tsmu_regions
 from landslide_tf.models.tsmu_net import Network, assembled
 from landslide_tf.models.weight_files import UNREADABLE, load_strictly, one_line
@@ -165,8 +165,7 @@ def save_state(
             done=list(done),
             config=config or {},
         )
-        with atomic_path(folder / STATE) as temporary:
-            temporary.write_text(state.model_dump_json(indent=1) + "\n")
+        write_text(folder / STATE, state.model_dump_json(indent=1) + "\n")
     except OSError as error:
         raise RunError(
             f"State `{folder}` cannot be written: {error.strerror or error}; the "
@@ -203,7 +202,7 @@ def read_state(folder: str | Path) -> StateRecord:
     """
     path = Path(folder) / STATE
     try:
-        state = StateRecord.model_validate_json(path.read_text())
+        state = StateRecord.model_validate_json(path.read_text("utf-8"))
     except OSError as error:
         raise RunError(
             f"`{path}` cannot be read ({error.strerror}): not the state of a continual "
@@ -298,7 +297,7 @@ def _write(
 def _sums(folder: Path) -> dict[str, str]:
     """Returns the checksums that the former state, if any, names by file."""
     try:
-        state = StateRecord.model_validate_json((folder / STATE).read_text())
+        state = StateRecord.model_validate_json((folder / STATE).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return {r.file: r.sha256 for r in (state.trunk, *filter(None, state.regions))}

@@ -12,7 +12,7 @@ import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_tf.errors import DataError, check_choice
-from landslide_tf.files import atomic_path
+from landslide_tf.files import write_text
 from landslide_tf.objects.attributes import TERRAIN
 from landslide_tf.words import counted
 
@@ -279,5 +279,4 @@ def write_rules(rules: Sequence[Rule], path: str | Path) -> None:
         where = {f"min_{name}": least for name, least in rule.where.items()}
         value = {"bound": rule.bound, "where": where} if where else rule.bound
         content[rule.name] = value
-    with atomic_path(path) as temporary:
-        temporary.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+    write_text(path, yaml.safe_dump(content, sort_keys=False))

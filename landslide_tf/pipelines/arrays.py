@@ -19,7 +19,7 @@ from typing import Literal, overload
 from pydantic import TypeAdapter, ValidationError
 
 from landslide_tf.errors import DataError, did_you_mean
-from landslide_tf.files import atomic_folder, atomic_path, sha256
+from landslide_tf.files import atomic_folder, sha256, write_text
 from landslide_tf.outputs import check_apart, check_own_folder
 from landslide_tf.pipelines.built_sets import (
     find_builder,
@@ -199,8 +199,7 @@ def write_arrays(
                 writer.finish()
             sums = {p.name: sha256(p) for p in sorted(temporary.iterdir())}
             index = _Index(1, description, ids, sorted(writers), sums)
-            with atomic_path(temporary / INDEX) as path:
-                path.write_text(json.dumps(asdict(index), indent=1) + "\n")
+            write_text(temporary / INDEX, json.dumps(asdict(index), indent=1) + "\n")
     except OSError as error:
         raise DataError(
             f"`{folder}` cannot be written: {error.strerror or error}; free some space "
@@ -294,7 +293,7 @@ def read_arrays(folder: str | Path) -> ExampleStore:
 def _read_index(path: Path) -> _Index:
     """Reads what `arrays.json` says."""
     try:
-        return _ADAPTER.validate_python(json.loads(path.read_text()))
+        return _ADAPTER.validate_python(json.loads(path.read_text("utf-8")))
     except OSError as error:
         raise DataError(
             f"`{path}` cannot be read: {error.strerror}; not a folder of arrays."

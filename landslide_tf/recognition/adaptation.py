@@ -18,7 +18,7 @@ import numpy as np
 
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError, RunError
-from landslide_tf.files import atomic_path, file_states, sha256
+from landslide_tf.files import file_states, sha256, write_text
 from landslide_tf.mapping import SceneFiles
 from landslide_tf.mapping.scene import ModelScene, open_scene
 from landslide_tf.metadata import FILE_NAME, ModelMetadata
@@ -79,8 +79,7 @@ def adapt_to_images(
         side = chosen.training.patch or metadata.tile or _TILE
         found = _examples(opened, max(side, metadata.tile or 0))
         write_arrays(images / "train", found, _description(metadata))
-        with atomic_path(said) as temporary:
-            temporary.write_text(json.dumps(made_of, indent=1) + "\n", encoding="utf-8")
+        write_text(said, json.dumps(made_of, indent=1) + "\n")
     elif json.loads(said.read_text(encoding="utf-8")) != made_of:
         raise RunError(
             f"`{folder}` was adapted from another run, to other images or by other "

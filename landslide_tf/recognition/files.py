@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_tf.conventions import IGNORE_VALUE
-from landslide_tf.files import atomic_path
+from landslide_tf.files import atomic_path, write_text
 from landslide_tf.inventory import Statistics, write_density
 from landslide_tf.mapping.polygons import Landslides
 from landslide_tf.mapping.styles import write_legend, write_polygon_style
@@ -178,8 +178,7 @@ def write_recognition(
         "statistics": result.statistics.as_dict(),
         "frequency_ratio": result.ratios,
     }
-    with atomic_path(folder / SUMMARY) as path:
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / SUMMARY, json.dumps(content, indent=2) + "\n")
 
 
 def _tags(source: Path, grid: Grid, options: SchemeOptions) -> dict[str, str]:

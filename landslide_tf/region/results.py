@@ -19,7 +19,7 @@ import pyproj
 import shapely
 
 from landslide_tf.errors import DataError
-from landslide_tf.files import atomic_path
+from landslide_tf.files import write_text
 from landslide_tf.inventory.ground import in_degrees, mapped_ground
 from landslide_tf.mapping import MapSummary, Outputs
 from landslide_tf.metadata import ModelMetadata
@@ -245,9 +245,7 @@ def collection_id(out: Path) -> str:
 
 def write_json(path: Path, content: object) -> None:
     """Writes a file of JSON, complete or not at all."""
-    with atomic_path(path) as temporary:
-        text = json.dumps(content, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def _outline(path: Path, grid: Grid) -> Any:  # noqa: ANN401 - a shapely geometry

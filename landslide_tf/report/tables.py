@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from landslide_tf.errors import DataError
-from landslide_tf.files import atomic_path
+from landslide_tf.files import write_text
 
 Cell: TypeAlias = str | int | float | None
 Row: TypeAlias = Sequence[Cell]
@@ -144,8 +144,7 @@ def write_texts(folder: str | Path, **texts: tuple[str, str]) -> dict[str, Path]
     files = {}
     for kind, (name, text) in texts.items():
         files[kind] = Path(folder, name)
-        with atomic_path(files[kind]) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(files[kind], text)
     return files
 
 

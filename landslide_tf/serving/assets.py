@@ -44,7 +44,7 @@ def write_assets(
     write_descriptions(network, "saved_model", folder, names)
     if network.regions:
         text = json.dumps(network.regions, indent=1)
-        (folder / REGION_NAMES).write_text(text + "\n")
+        (folder / REGION_NAMES).write_text(text + "\n", encoding="utf-8")
     if warm_up is not None:
         write_warm_up(network, warm_up, folder / WARM_UP)
 

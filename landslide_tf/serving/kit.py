@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from landslide_tf.errors import DataError, ModelError, RunError
-from landslide_tf.files import atomic_path
+from landslide_tf.files import write_text
 from landslide_tf.outputs import check_apart, check_own_folder
 from landslide_tf.serving.served_model import ServedModel
 from landslide_tf.serving.versions import GRAPH_FILE, is_remote, versions
@@ -154,8 +154,7 @@ def write_kit(
     # In the folder that is there, which a running server has mounted.
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in reversed(texts.items()):
-        with atomic_path(folder / file) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(folder / file, text)
     return [folder / file for file in texts]
 
 

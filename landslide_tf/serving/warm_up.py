@@ -133,7 +133,7 @@ def _value(
 
 
 def _newest_region(model: ServedModel) -> tuple[int, str]:
-    names = json.loads((model.folder / EXTRA / REGION_NAMES).read_text())
+    names = json.loads((model.folder / EXTRA / REGION_NAMES).read_text("utf-8"))
     index = max(map(int, names))
     return index, names[str(index)]
 

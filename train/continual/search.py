@@ -192,7 +192,7 @@ def step_score(recipe: ContinualRecipe, place: ContinualFolder) -> float:
     for step in range(1, len(recipe.regions)):
         path = place.history(f"{step}_{stage}")
         try:
-            rows = list(csv.DictReader(path.read_text().splitlines()))
+            rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
         except OSError as error:
             raise RunError(f"`{path}` is missing: train the trial anew.") from error
         if mode == "max":

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from landslide_tf.array_types import IntArray
 from landslide_tf.errors import DataError
-from landslide_tf.files import atomic_path
+from landslide_tf.files import write_text
 from landslide_tf.words import counted
 
 CLASSES = ("non-landslide", "landslide")
@@ -103,8 +103,7 @@ def write_predictions(
                 *map(repr, row),
             ]
         )
-    with atomic_path(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    write_text(path, text.getvalue())
     return Path(path)
 
 

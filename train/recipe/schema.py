@@ -19,7 +19,7 @@ from landslide_tf.choices import (
     ScheduleKind,
     WeightRule,
 )
-from landslide_tf.files import atomic_path
+from landslide_tf.files import write_text
 from landslide_tf.train.recipe.adaptation import AdaptationSection
 from landslide_tf.train.recipe.classification import ClassificationSection
 from landslide_tf.train.recipe.model import (
@@ -238,8 +238,7 @@ class RecipeFile(Section):
     def write(self, path: str | Path) -> None:
         """Writes the recipe as YAML."""
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-        with atomic_path(path) as temporary:
-            temporary.write_text(text)
+        write_text(path, text)
 
 
 class Recipe(RecipeFile):

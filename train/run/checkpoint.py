@@ -243,13 +243,13 @@ def _folders(folder: Path, name: str) -> list[Path]:
 
 def _read(path: Path) -> Checkpoint:
     try:
-        sums = json.loads((path / MANIFEST).read_text())
+        sums = json.loads((path / MANIFEST).read_text("utf-8"))
         for file in (ARRAYS, META):
             if sha256(path / file) != sums[file]:
                 raise RunError(f"Checkpoint file `{path / file}` is damaged.")
         with np.load(path / ARRAYS, allow_pickle=False) as arrays:
             loaded = {key: arrays[key] for key in arrays.files}
-        return Checkpoint(path, loaded, json.loads((path / META).read_text()))
+        return Checkpoint(path, loaded, json.loads((path / META).read_text("utf-8")))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         if isinstance(error, RunError):
             raise

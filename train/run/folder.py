@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landslide_tf.errors import RunError, first_line
-from landslide_tf.files import atomic_path, remove_leftovers
+from landslide_tf.files import remove_leftovers, write_text
 from landslide_tf.metadata import ModelMetadata
 from landslide_tf.train.recipe.schema import Recipe, load_recipe
 
@@ -147,7 +147,7 @@ class RunFolder:
 
         backend = keras.backend.backend()
         try:
-            trained = json.loads(self.environment.read_text())["backend"]
+            trained = json.loads(self.environment.read_text("utf-8"))["backend"]
         except (OSError, ValueError, KeyError, TypeError):
             return  # killed before it was written, so nothing is trained
         if trained != backend:
@@ -170,13 +170,11 @@ class RunFolder:
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        with atomic_path(self.metrics) as temporary:
-            temporary.write_text(text.getvalue())
+        write_text(self.metrics, text.getvalue())
 
     def write_environment(self) -> None:
         """Writes what the numbers of a run depend on besides its recipe."""
-        with atomic_path(self.environment) as temporary:
-            temporary.write_text(json.dumps(environment(), indent=2) + "\n")
+        write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
 
 
 def load_network(path: Path) -> keras.Model:

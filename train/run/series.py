@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from landslide_tf.errors import RunError
-from landslide_tf.files import atomic_path, locked, remove_leftovers
+from landslide_tf.files import locked, remove_leftovers, write_text
 
 Run = TypeVar("Run")
 Kept = TypeVar("Kept")
@@ -56,7 +56,7 @@ def read_record(path: Path, otherwise: str) -> Any:  # noqa: ANN401 - JSON value
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise RunError(f"`{path}` is damaged: remove it, and {otherwise}.") from error
 
@@ -66,8 +66,7 @@ def write_record(
 ) -> None:
     """Writes JSON values into a file, whole or not at all; its folder is made."""
     text = json.dumps(record, indent=indent, allow_nan=False)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n")
+    write_text(path, text + "\n")
 
 
 def digest(content: object) -> str:

@@ -19,6 +19,7 @@ from landslide_tf.files import (
     atomic_path,
     locked,
     remove_leftovers,
+    write_text,
 )
 from landslide_tf.train.recipe.schema import RecipeFile
 from landslide_tf.train.run.folder import RunFolder
@@ -133,7 +134,7 @@ class SearchFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.path)
         self._check_files()
-        if path.is_file() and path.read_text() == text:
+        if path.is_file() and path.read_text("utf-8") == text:
             return
         # A search whose first trial was refused may be put right.
         if any(self.trials.glob("*/*")):
@@ -141,8 +142,7 @@ class SearchFolder:
                 f"`{self.path}` holds a search with another recipe or other "
                 "options: choose another `--out`."
             )
-        with atomic_path(path) as temporary:
-            temporary.write_text(text)
+        write_text(path, text)
 
     def _check_files(self) -> None:
         names = {p.name for p in self.path.glob("*")} - {LOCK}
@@ -204,8 +204,7 @@ class SearchFolder:
         _, *rows = _rows(_ranked(outcomes, mode))
         lines: list[list[Cell]] = [header, ["---"] * len(header), *rows]
         text = "".join(f"| {' | '.join(map(_text, line))} |\n" for line in lines)
-        with atomic_path(self.ranking) as temporary:
-            temporary.write_text(text)
+        write_text(self.ranking, text)
 
     def write_best(
         self, mode: Mode, recipe_of: Callable[[Outcome], RecipeFile], monitor: str

@@ -52,7 +52,7 @@ def run_facts(run: RunFolder) -> dict[str, Any]:
         facts["command"] = metadata.command
     environment = {}
     if run.environment.is_file():
-        environment = json.loads(run.environment.read_text())
+        environment = json.loads(run.environment.read_text("utf-8"))
     return {
         "title": f"Training run “{run.path.resolve().name}”",
         "facts": facts,
