@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -31,6 +31,7 @@ from landslide_tf.pipelines.feature_files import Column, ColumnWriter, open_colu
 from landslide_tf.pipelines.store import (
     DataDescription,
     Example,
+    Examples,
     ExampleStore,
     checked_examples,
     full_name,
@@ -67,7 +68,7 @@ class _Index:
 _ADAPTER = TypeAdapter(_Index)
 
 
-class MappedExamples(Sequence[Example]):
+class MappedExamples(Examples):
     """Examples of a folder of arrays; only what is used of one is read from disk.
 
     Args:
@@ -78,27 +79,15 @@ class MappedExamples(Sequence[Example]):
     def __init__(self, columns: Mapping[str, Column], ids: Sequence[str]) -> None:
         self._columns = columns
         self._ids = ids
-        self._numbers = range(len(ids))
 
     def __len__(self) -> int:
         """Returns the number of examples."""
-        return len(self._numbers)
+        return len(self._ids)
 
-    @overload
-    def __getitem__(self, number: int) -> Example: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> MappedExamples: ...
-
-    def __getitem__(self, number: int | slice) -> Example | MappedExamples:
-        """Returns an example, its arrays read-only, or a range of examples."""
-        if isinstance(number, slice):
-            part = MappedExamples(self._columns, self._ids)
-            part._numbers = self._numbers[number]
-            return part
-        place = self._numbers[number]
-        example = {name: column[place] for name, column in self._columns.items()}
-        return {**example, "id": self._ids[place]}
+    def example(self, number: int) -> Example:
+        """Returns the example of a number, its arrays read-only."""
+        example = {name: column[number] for name, column in self._columns.items()}
+        return {**example, "id": self._ids[number]}
 
 
 def export_arrays(

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from landslide_tf.conventions import IGNORE_VALUE
 from landslide_tf.errors import DataError, did_you_mean, first_line
 from landslide_tf.pipelines.store import (
-    ChosenExamples,
     DataDescription,
     Example,
+    Examples,
     ExampleStore,
     Overview,
     describe,
@@ -104,7 +104,7 @@ def load(
     return whole.subset(chosen)
 
 
-class RecordExamples(Sequence[Example]):
+class RecordExamples(Examples):
     """Examples of a built set, decoded when they are used.
 
     Args:
@@ -132,17 +132,8 @@ class RecordExamples(Sequence[Example]):
         """Returns the number of examples."""
         return len(self._index.ids)
 
-    @overload
-    def __getitem__(self, number: int) -> Example: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> ChosenExamples: ...
-
-    def __getitem__(self, number: int | slice) -> Example | ChosenExamples:
-        """Returns an example, its arrays read-only, or a range of examples."""
-        if isinstance(number, slice):
-            return ChosenExamples(self, range(len(self))[number])
-        number = range(len(self))[number]
+    def example(self, number: int) -> Example:
+        """Returns the example of a number, its arrays read-only."""
         found = self._kept.get(number)
         if found is None:
             found = self._read(number)

@@ -6,6 +6,7 @@ are then only lists of numbers, and nothing is read to be thrown away.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -114,7 +115,28 @@ def label_name(example: Example) -> str:
     return "label" if "label" in example else "mask"
 
 
-class ChosenExamples(Sequence[Example]):
+class Examples(Sequence[Example]):
+    """Examples that are read when they are used, by number or as a range."""
+
+    @abstractmethod
+    def example(self, number: int) -> Example:
+        """Returns the example of a number, counted from 0."""
+
+    @overload
+    def __getitem__(self, number: int) -> Example: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> ChosenExamples: ...
+
+    def __getitem__(self, number: int | slice) -> Example | ChosenExamples:
+        """Returns an example, or a range of examples."""
+        numbers = range(len(self))[number]
+        if isinstance(numbers, range):
+            return ChosenExamples(self, numbers)
+        return self.example(numbers)
+
+
+class ChosenExamples(Examples):
     """Some examples of a sequence, read when they are used.
 
     Args:
@@ -130,16 +152,8 @@ class ChosenExamples(Sequence[Example]):
         """Returns the number of examples."""
         return len(self._numbers)
 
-    @overload
-    def __getitem__(self, number: int) -> Example: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> ChosenExamples: ...
-
-    def __getitem__(self, number: int | slice) -> Example | ChosenExamples:
-        """Returns an example, or a range of examples."""
-        if isinstance(number, slice):
-            return ChosenExamples(self._examples, self._numbers[number])
+    def example(self, number: int) -> Example:
+        """Returns the example of a number, counted from 0."""
         return self._examples[self._numbers[number]]
 
 

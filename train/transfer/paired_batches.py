@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from landslide_tf.pipelines import (
 )
 from landslide_tf.pipelines.batches import WHOLE, Arrays, ArraySpec, Share, Specs
 from landslide_tf.pipelines.built_sets import hidden, load
-from landslide_tf.pipelines.store import Example
+from landslide_tf.pipelines.store import Example, Examples
 from landslide_tf.train.transfer.adversarial import (
     DOMAIN,
     SOURCE,
@@ -33,7 +33,7 @@ T = TypeVar("T")
 Batch = tuple[Arrays, NDArray[np.uint8]]
 
 
-class UnlabelledExamples(Sequence[Example]):
+class UnlabelledExamples(Examples):
     """Examples whose pixels are all ignored, whatever their labels were.
 
     Args:
@@ -47,16 +47,8 @@ class UnlabelledExamples(Sequence[Example]):
         """Returns the number of examples."""
         return len(self._examples)
 
-    @overload
-    def __getitem__(self, number: int) -> Example: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> UnlabelledExamples: ...
-
-    def __getitem__(self, number: int | slice) -> Example | UnlabelledExamples:
-        """Returns an example, or a range of examples."""
-        if isinstance(number, slice):
-            return UnlabelledExamples(self._examples[number])
+    def example(self, number: int) -> Example:
+        """Returns the example of a number, its labels hidden."""
         return hidden(self._examples[number])
 
 
