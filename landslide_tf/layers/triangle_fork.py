@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from landslide_tf.array_types import Shape, Tensor
-from landslide_tf.layers.blocks import batch_normalized
+from landslide_tf.layers.blocks import batch_normalized, conv_bn_relu
 from landslide_tf.layers.conv import Conv2D
 from landslide_tf.layers.resize import Resize2D
 
@@ -101,11 +101,8 @@ def adaptive_triangle_fork(
     ]
     merged = keras.layers.Concatenate(name=f"{name}_concat")(others)
     sizes = [filters * len(group) for group in (deeper, shallower) if group]
-    maps = _convolved(merged, sum(sizes) // 2, 3, f"{name}_weights_a")
-    maps = batch_normalized(maps, name=f"{name}_weights_a_bn")
-    maps = keras.layers.ReLU(name=f"{name}_weights_a_relu")(maps)
-    maps = _convolved(maps, len(sizes), 1, f"{name}_weights_b")
-    maps = batch_normalized(maps, name=f"{name}_weights_b_bn")
+    maps = conv_bn_relu(merged, sum(sizes) // 2, 3, name=f"{name}_weights_a")
+    maps = _normalized(maps, len(sizes), 1, f"{name}_weights_b")
     maps = keras.layers.Activation("sigmoid", name=f"{name}_weights")(maps)
     weighed = GroupWeighting(sizes, name=f"{name}_weighed")(merged, maps)
     return keras.layers.Concatenate(name=f"{name}_out")([gated, weighed])
@@ -124,6 +121,13 @@ def _convolved(
     )(x)
 
 
+def _normalized(
+    x: Tensor, filters: int, kernel_size: int, name: str, use_bias: bool = False
+) -> Tensor:
+    x = _convolved(x, filters, kernel_size, name, use_bias)
+    return batch_normalized(x, name=f"{name}_bn")
+
+
 def _gated(
     own: Tensor, deep: Tensor, filters: int, align_corners: bool, name: str
 ) -> Tensor:
@@ -131,12 +135,10 @@ def _gated(
     deep = _convolved(deep, filters, 1, f"{name}_deep")
     deep = Resize2D(align_corners=align_corners, name=f"{name}_deep_up")(deep, own)
     deep = batch_normalized(deep, name=f"{name}_deep_bn")
-    own = _convolved(own, filters, 1, f"{name}_own")
-    own = batch_normalized(own, name=f"{name}_own_bn")
+    own = _normalized(own, filters, 1, f"{name}_own")
     x = keras.layers.Add(name=f"{name}_add")([deep, own])
     x = keras.layers.ReLU(name=f"{name}_relu")(x)
-    x = _convolved(x, 1, 1, f"{name}_score")
-    x = batch_normalized(x, name=f"{name}_score_bn")
+    x = _normalized(x, 1, 1, f"{name}_score")
     x = keras.layers.Activation("sigmoid", name=f"{name}_weights")(x)
     return keras.layers.Multiply(name=f"{name}_out")([own, x])
 
@@ -145,8 +147,7 @@ def _projected(
     x: Tensor, like: Tensor, filters: int, align_corners: bool, name: str
 ) -> Tensor:
     # The bias, which the normalisation cancels, is in the released weights.
-    x = _convolved(x, filters, 1, name, use_bias=True)
-    x = batch_normalized(x, name=f"{name}_bn")
+    x = _normalized(x, filters, 1, name, use_bias=True)
     x = keras.layers.ReLU(name=f"{name}_relu")(x)
     return Resize2D(align_corners=align_corners, name=f"{name}_up")(x, like)
 
@@ -167,19 +168,7 @@ def residual_convolution(x: Tensor, filters: int, *, name: str = "rcm") -> Tenso
     Returns:
         Tensor of the shape of `x`.
     """
-    inner = x
-    for part, (count, kernel_size) in enumerate(
-        ((filters, 1), (filters, 3), (x.shape[-1], 1)), start=1
-    ):
-        if part == 3:
-            inner = batch_normalized(inner, name=f"{name}_2_bn")
-            inner = keras.layers.ReLU(name=f"{name}_2_relu")(inner)
-        inner = Conv2D(
-            count,
-            kernel_size,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            name=f"{name}_{part}_conv",
-        )(inner)
+    inner = _convolved(x, filters, 1, f"{name}_1")
+    inner = conv_bn_relu(inner, filters, 3, name=f"{name}_2")
+    inner = _convolved(inner, x.shape[-1], 1, f"{name}_3")
     return keras.layers.Add(name=f"{name}_add")([x, inner])

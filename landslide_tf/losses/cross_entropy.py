@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -134,10 +133,6 @@ class FocalLoss(SegmentationLoss):
         loss = pixels.mean(focal, pixels.weights(self.class_weights))
         return loss if self.alpha is None else self.alpha * loss
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments as JSON values."""
-        return {"gamma": self.gamma, "alpha": self.alpha, **super().get_config()}
-
 
 def smoothing_profile() -> FloatArray:
     """Returns the kernel's profile along one axis; the kernel is its outer product."""
@@ -261,7 +256,3 @@ class BoundaryLoss(SegmentationLoss):
         straight = profile[RADIUS] + profile[RADIUS + 1]
         density = smoothed(marked, "same") / (inside * float(straight))
         return self.floor + self.gain * ops.clip(density, 0.0, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments as JSON values."""
-        return {"floor": self.floor, "gain": self.gain, **super().get_config()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 
@@ -139,11 +138,6 @@ class TverskyLoss(SegmentationLoss):
             class_weights=self.class_weights,
         )
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments as JSON values."""
-        own = {"alpha": self.alpha, "beta": self.beta, "smooth": self.smooth}
-        return {**own, **super().get_config()}
-
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class DiceLoss(SegmentationLoss):
@@ -194,10 +188,6 @@ class DiceLoss(SegmentationLoss):
             class_weights=self.class_weights,
         )
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments as JSON values."""
-        return {"smooth": self.smooth, **super().get_config()}
-
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
 class CrossEntropyDiceLoss(SegmentationLoss):
@@ -243,7 +233,3 @@ class CrossEntropyDiceLoss(SegmentationLoss):
         """Returns the sum of the two losses."""
         entropy = weighted_mean(pixels.entropy(), pixels.weights(self.class_weights))
         return entropy + self.dice_weight * tversky_loss(pixels, alpha=0.5, beta=0.5)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments as JSON values."""
-        return {"dice_weight": self.dice_weight, **super().get_config()}

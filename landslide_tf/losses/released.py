@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 import keras
 
@@ -95,10 +95,6 @@ class ReleasedLoss(SegmentationLoss):
         labels = keras.ops.cast(pixels.labels, "float32")
         ignored = 0.0 if self.ignore_class is None else float(self.ignore_class)
         return keras.ops.where(keras.ops.equal(pixels.valid, 0.0), ignored, labels)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments as JSON values."""
-        return {"formula": self.formula, **super().get_config()}
 
 
 def released_boundary_weights(labels: Tensor) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 from landslide_tf.array_types import Tensor
@@ -11,6 +9,7 @@ from landslide_tf.errors import ModelError, check_choice
 from landslide_tf.losses.segmentation import (
     Pixels,
     SegmentationLoss,
+    WeighedLoss,
     check_number,
     of_each,
 )
@@ -75,16 +74,6 @@ class SoftDiceLoss(SegmentationLoss):
             loss = loss * ops.reshape(pixels.sample_weight, (-1,))
         return ops.mean(loss)
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments as JSON values."""
-        return {
-            "smooth": self.smooth,
-            "per_image": self.per_image,
-            "ignore_class": self.ignore_class,
-            "from_logits": self.from_logits,
-            "name": self.name,
-        }
-
 
 def image_sums(values: Tensor) -> Tensor:
     """Sums (B, H, W) to (B,), axis by axis so that float32 rounding stays small."""
@@ -92,7 +81,7 @@ def image_sums(values: Tensor) -> Tensor:
 
 
 @keras.saving.register_keras_serializable(package="landslide_tf")
-class ResponsePreservationLoss(keras.losses.Loss):
+class ResponsePreservationLoss(WeighedLoss):
     """Mean distance of probabilities from recorded ones over all pixels.
 
     `"mse"`: (r − p)², as in the code released with Nagendra et al. 2022. `"kd_kl"`: the
@@ -128,27 +117,6 @@ class ResponsePreservationLoss(keras.losses.Loss):
         self.form = form
         self.temperature = check_number("temperature", temperature, positive=True)
 
-    def __call__(
-        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
-    ) -> Tensor:
-        """Computes the loss of a batch.
-
-        Args:
-            y_true: Recorded probabilities, (B, H, W, 1).
-            y_pred: Present probabilities, (B, H, W, 1).
-            sample_weight: Weights of images, (B,), or of pixels, (B, H, W) or
-                (B, H, W, 1).
-
-        Returns:
-            A float32 scalar.
-
-        Raises:
-            ModelError: If the weights do not fit.
-        """
-        if sample_weight is None:
-            return super().__call__(y_true, y_pred)
-        return super().__call__((y_true, sample_weight), y_pred)
-
     def call(self, y_true: Tensor | tuple[Tensor, Tensor], y_pred: Tensor) -> Tensor:
         """Returns the loss of each image, (B,).
 
@@ -176,14 +144,6 @@ class ResponsePreservationLoss(keras.losses.Loss):
     def _logits(self, probabilities: Tensor) -> Tensor:
         p = keras.ops.clip(probabilities, _CLIP, 1.0 - _CLIP)
         return (keras.ops.log(p) - keras.ops.log(1.0 - p)) / self.temperature
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments as JSON values."""
-        return {
-            "form": self.form,
-            "temperature": self.temperature,
-            "name": self.name,
-        }
 
 
 def _log_sigmoid(logits: Tensor, wanted: bool) -> Tensor | float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -128,7 +129,42 @@ def of_each(
     return ops.reshape(weight, (-1, *[1] * (rank - 1)))
 
 
-class SegmentationLoss(keras.losses.Loss):
+class WeighedLoss(keras.losses.Loss):
+    """Base of the losses that weigh pixels or examples themselves.
+
+    A subclass keeps each argument of its constructor under the argument's name.
+    """
+
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        """Computes the loss of a batch.
+
+        Args:
+            y_true: Integer labels, (B, H, W) or (B, H, W, 1); of losses of responses,
+                recorded probabilities, (B, H, W, 1).
+            y_pred: Logits or probabilities, (B, H, W, classes).
+            sample_weight: Weights of examples, (B,), or of pixels, (B, H, W) or
+                (B, H, W, 1), where the loss has them.
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            ModelError: If the loss does not weigh so or the shapes do not fit.
+        """
+        if sample_weight is None:
+            return super().__call__(y_true, y_pred)
+        # Keras multiplies what `call` returns, which here is one value a batch.
+        return super().__call__((y_true, sample_weight), y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments as JSON values."""
+        names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names}
+
+
+class SegmentationLoss(WeighedLoss):
     """Base of the losses over the labelled pixels of a batch.
 
     `weighs` says what a loss can weigh by the `sample_weight` and `class_weight` of
@@ -170,28 +206,6 @@ class SegmentationLoss(keras.losses.Loss):
         self.ignore_class = ignore_class
         self.class_weights = class_weights
         self.from_logits = from_logits
-
-    def __call__(
-        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
-    ) -> Tensor:
-        """Computes the loss of a batch.
-
-        Args:
-            y_true: Integer labels, (B, H, W) or (B, H, W, 1).
-            y_pred: Logits or probabilities, (B, H, W, classes).
-            sample_weight: Weights of examples, (B,), or of pixels, (B, H, W) or
-                (B, H, W, 1), where the loss has them.
-
-        Returns:
-            A float32 scalar.
-
-        Raises:
-            ModelError: If the loss does not weigh so or the shapes do not fit.
-        """
-        if sample_weight is None:
-            return super().__call__(y_true, y_pred)
-        # Keras multiplies what `call` returns, which here is one value a batch.
-        return super().__call__((y_true, sample_weight), y_pred)
 
     def call(self, y_true: Tensor | tuple[Tensor, Tensor], y_pred: Tensor) -> Tensor:
         """Returns the loss as a tensor of shape (1,).
@@ -245,15 +259,6 @@ class SegmentationLoss(keras.losses.Loss):
                     f"Expected {y_pred.shape[-1]} `class_weights`, one a class, "
                     f"received {received}; give one weight a class."
                 )
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments as JSON values."""
-        return {
-            "ignore_class": self.ignore_class,
-            "class_weights": self.class_weights,
-            "from_logits": self.from_logits,
-            "name": self.name,
-        }
 
 
 def check_number(name: str, value: float, *, positive: bool = False) -> float:

@@ -145,7 +145,7 @@ def check_weight_file(path: Path) -> None:
             with zipfile.ZipFile(path) as archive:
                 check_archive(archive, path.stat().st_size)
                 if _CONFIG in archive.namelist():
-                    _check_config(json.loads(archive.read(_CONFIG)))
+                    json.loads(archive.read(_CONFIG), object_hook=_without_code)
         elif path.is_file() and h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
                 check_hdf5(file, path.stat().st_size)
@@ -232,17 +232,11 @@ def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
                 yield name, found
 
 
-def _check_config(config: object) -> None:
+def _without_code(entry: dict[str, object]) -> dict[str, object]:
     """Refuses a `Lambda` layer: Python code, or a function that the file names."""
-    waiting = [config]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            if value.get("class_name") == "Lambda":
-                raise ModelError(
-                    "it holds a `Lambda` layer, which is code; write a registered "
-                    "layer in its place"
-                )
-            waiting.extend(value.values())
-        elif isinstance(value, list):
-            waiting.extend(value)
+    if entry.get("class_name") == "Lambda":
+        raise ModelError(
+            "it holds a `Lambda` layer, which is code; write a registered layer in its "
+            "place"
+        )
+    return entry
