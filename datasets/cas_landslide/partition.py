@@ -6,13 +6,12 @@ Apart from the builder: three schemes, each a rule of its own.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from landslide_tf.datasets.cas_landslide.subsets import SUBSETS
 from landslide_tf.datasets.common.pairing import Pair
-from landslide_tf.datasets.common.splits import SPLITS, split_by_hash
+from landslide_tf.datasets.common.splits import SPLITS, seeded_digest, split_by_hash
 from landslide_tf.datasets.common.tile_grid import Place, Position, near
 from landslide_tf.errors import DataError
 
@@ -108,7 +107,7 @@ def by_region(tiles: Sequence[Tile]) -> Split:
             "`cas_landslide` needs three regions or more to leave one out, received "
             f"{', '.join(sorted(regions))}; bring more of its archives."
         )
-    order = sorted(regions, key=lambda region: _digest(region))
+    order = sorted(regions, key=lambda region: seeded_digest(_SEED, region))
     parts = {order[0]: "test", order[1]: "validation"}
     split: Split = {part: [] for part in SPLITS}
     for tile in tiles:
@@ -125,10 +124,6 @@ SCHEMES: dict[str, Callable[[Sequence[Tile]], Split]] = {
 
 def _part_of_block(tile: Tile) -> str:
     x, y = tile.place.x // _BLOCK, tile.place.y // _BLOCK
-    digest = _digest(f"{tile.slug}:{tile.place.component}:{x}:{y}")
+    digest = seeded_digest(_SEED, f"{tile.slug}:{tile.place.component}:{x}:{y}")
     share = int(digest[:13], 16) / 16**13
     return SPLITS[(share >= _TRAIN) + (share >= _TRAIN + _VALIDATION)]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(f"{_SEED}:{text}".encode()).hexdigest()

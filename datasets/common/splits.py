@@ -70,7 +70,7 @@ def split_by_hash(
             f"and {validation}; leave something to train on."
         )
     parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
-    order = {name: _digest(seed, name) for name in names}
+    order = {name: seeded_digest(seed, name) for name in names}
     units = _merged(names, groups)
     for unit in sorted(units, key=lambda unit: min(order[name] for name in unit)):
         found = next((part for part in free if len(unit) <= free[part]), "train")
@@ -128,8 +128,22 @@ def overlapping_footprints(
     Raises:
         DataError: If bounds are not finite or enclose nothing.
     """
-    links = overlapping_pairs(bounds)
-    return [unit for unit in _merged(sorted(bounds), links) if len(unit) > 1]
+    return [unit for unit in ground_units(bounds) if len(unit) > 1]
+
+
+def ground_units(bounds: Mapping[str, Bounds]) -> list[tuple[str, ...]]:
+    """Returns all scenes, those that show the same ground together.
+
+    Args:
+        bounds: As for `overlapping_footprints`.
+
+    Returns:
+        The groups of `overlapping_footprints`, and every other scene alone, ascending.
+
+    Raises:
+        DataError: If bounds are not finite or enclose nothing.
+    """
+    return _merged(sorted(bounds), overlapping_pairs(bounds))
 
 
 def overlapping_pairs(bounds: Mapping[str, Bounds]) -> list[tuple[str, str]]:
@@ -212,7 +226,8 @@ def _count(fraction: float, name: str, total: int) -> int:
     return math.floor(Fraction(str(float(fraction))) * total + Fraction(1, 2))
 
 
-def _digest(seed: int, name: str) -> str:
+def seeded_digest(seed: int | str, name: str) -> str:
+    """Returns the number, in hexadecimal, that orders names by chance."""
     return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import hashlib
 import math
 import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from landslide_tf.datasets.common.splits import overlapping_footprints
+from landslide_tf.datasets.common.splits import ground_units, seeded_digest
 from landslide_tf.ecoregions import CODES
 from landslide_tf.errors import DataError
 
@@ -177,19 +176,13 @@ def split_boxes(region: int, boxes: Mapping[Key, Box]) -> dict[Key, str]:
         Split of each pair.
     """
     names = {str(key): key for key in boxes}
-    groups = overlapping_footprints(
-        {name: boxes[k].bounds for name, k in names.items()}
-    )
-    alone = names.keys() - {name for group in groups for name in group}
-    units = [
-        [names[n] for n in group]
-        for group in (*groups, *([name] for name in sorted(alone)))
-    ]
+    grounds = ground_units({name: boxes[k].bounds for name, k in names.items()})
+    units = [[names[name] for name in unit] for unit in grounds]
 
     def place(unit: list[Key]) -> str:
         # Numbers come before names, whatever their characters.
         first = min(unit, key=lambda k: (isinstance(k, str), k))
-        return hashlib.sha256(f"{CODES[region]}:{first}".encode()).hexdigest()
+        return seeded_digest(CODES[region], str(first))
 
     quota = math.floor(_SHARE * len(boxes) + 0.5)
     left = {"test": quota, "validation": quota}

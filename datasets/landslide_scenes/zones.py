@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 
 from landslide_tf.datasets.common.splits import (
     SPLITS,
-    overlapping_footprints,
+    ground_units,
     split_by_hash,
 )
 from landslide_tf.datasets.landslide_scenes.tiles import Tile, TileSizeError
@@ -146,9 +146,7 @@ def _groups(scenes: Mapping[str, Scene]) -> list[tuple[str, ...]]:
     if crs is None or len(systems) > 1:
         crs = CRS.from_wkt(ground_system(grids).to_wkt())
     bounds = dict(zip(scenes, bounds_together(grids, crs), strict=True))
-    shared = overlapping_footprints(bounds)
-    joined = {name for group in shared for name in group}
-    return sorted([*shared, *((name,) for name in scenes if name not in joined)])
+    return ground_units(bounds)
 
 
 def _span(grid: Grid, tile: Tile, reference: Grid) -> NDArray[np.float64]:

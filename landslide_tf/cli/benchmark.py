@@ -42,13 +42,12 @@ def benchmark(
 
     Example: landslide-tf benchmark synthetic --seeds 0 --seeds 1
     """
-    from landslide_tf.train import GridChoice, check_networks, read_grid
+    from landslide_tf.train import GridChoice, load_grid
 
     choice = GridChoice(
         tuple(models or ()), tuple(data or ()), tuple(seeds or ()), tuple(changes or ())
     )
-    loaded, planned = read_grid(grid, choice)
-    check_networks(grid, planned)
+    loaded, planned = load_grid(grid, choice)
     from landslide_tf.report import write_benchmark
     from landslide_tf.train import run_grid, summarize_grid
 

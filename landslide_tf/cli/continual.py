@@ -47,17 +47,10 @@ def train(
     start = options.recipe_to_start(recipe, resume, set=changes, out=out)
     from landslide_tf import train as training
 
-    given = None
-    if resume is None:
-        given = training.read_continual_recipe(start, changes or [])
-    if given is not None:
-        training.check_continual_network(given)
+    given = None if resume else training.load_continual_recipe(start, changes or [])
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(start), *session.inputs]
-    if resume is not None:
-        folder = resume
-    else:
-        folder = options.run_folder(out, Path(start).stem, read)
+    folder = resume or options.run_folder(out, Path(start).stem, read)
     loaded = given or training.ContinualFolder(folder).read_recipe()
     if export is not None:
         from landslide_tf.serving import check_export
@@ -141,10 +134,9 @@ def matrix(
     """
     from landslide_tf import train as training
 
-    loaded = training.read_continual_recipe(recipe, changes or [])
+    loaded = training.load_continual_recipe(recipe, changes or [])
     from landslide_tf.report import write_continual
 
-    training.check_continual_network(loaded)
     baselines = training.MethodOptions(ewc_strength, buffer, balance)
     planned = training.plan_matrix(loaded, methods or (), seeds or (), baselines)
     session = options.session(data_dir, manual_dir, arrays)
@@ -182,8 +174,7 @@ def tune(
     """
     from landslide_tf import train as training
 
-    loaded = training.read_continual_recipe(recipe, changes or [])
-    training.check_continual_network(loaded)
+    loaded = training.load_continual_recipe(recipe, changes or [])
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]
     search = training.tune_continual(

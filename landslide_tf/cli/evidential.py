@@ -51,8 +51,7 @@ def train(
     """
     from landslide_tf import train as training
 
-    loaded = training.read_recipe(recipe, changes or [])
-    training.check_network(loaded)
+    loaded = training.load_recipe(recipe, changes or [])
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]
     folder = training.train_branches(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -254,30 +255,37 @@ def _print(made: MapSummary, pages: Sequence[Path]) -> None:
         typer.echo(path)
 
 
-def with_progress(
-    mapped: Callable[[Callable[[int, int], None]], MapSummary],
-) -> MapSummary:
-    """Shows on a terminal how far mapping is, its speed and the time left."""
+@contextlib.contextmanager
+def progress_bars(stopped: str) -> Iterator[Progress]:
+    """Shows how far tasks are on a terminal; says `stopped` when the user ends them."""
     console = Console(stderr=True)
     columns = (
-        TextColumn("Mapping"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:.0f} % {task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("map", total=None, speed="")
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        try:
+            yield bars
+        except KeyboardInterrupt:
+            typer.echo(stopped, err=True)
+            raise
+
+
+def with_progress(
+    mapped: Callable[[Callable[[int, int], None]], MapSummary],
+) -> MapSummary:
+    """Shows on a terminal how far mapping is, its speed and the time left."""
+    with progress_bars("stopped: the same command resumes it") as bar:
+        task = bar.add_task("Mapping", total=None, speed="")
 
         def show(done: int, pixels: int) -> None:
             per_second = bar.tasks[0].speed or 0.0
             speed = f"{per_second / 1e6:.2f} Mpx/s"
             bar.update(task, total=pixels, completed=done, speed=speed)
 
-        try:
-            return mapped(show)
-        except KeyboardInterrupt:
-            typer.echo("stopped: the same command resumes it", err=True)
-            raise
+        return mapped(show)
 
 
 def _region(region: str | None, regions: str | None, image: str) -> str | None:

@@ -7,14 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, TaskID
 
 from landslide_tf.choices import Overlaps
 from landslide_tf.cli import map as of_map
@@ -25,8 +18,7 @@ from landslide_tf.words import counted
 if TYPE_CHECKING:
     from landslide_tf.choices import Runtime
     from landslide_tf.mapping import Member
-    from landslide_tf.region import Region, RegionJob, RegionScene
-    from landslide_tf.region.region import Engine
+    from landslide_tf.region import Region
     from landslide_tf.region.work import Outcome
 
 CLUSTER = "Cluster"
@@ -158,6 +150,7 @@ def map_region(
     from landslide_tf import mapping
     from landslide_tf.ecoregions import region_name
     from landslide_tf.region import RegionJob, SceneFailed, check_region, read_scenes
+    from landslide_tf.region import map_region as map_scenes
 
     listed = read_scenes(scenes)
     dems = shared.dem_files(dem, dem_unit, dem_nodata)
@@ -184,7 +177,11 @@ def map_region(
             unit=unit_pixels,
         )  # fmt: skip
     try:
-        made = _with_progress(job, listed, engine, overlaps, fail_fast)
+        with of_map.progress_bars("stopped: the same command goes on") as bars:
+            made = map_scenes(
+                job, listed, engine=engine, overlaps=overlaps, fail_fast=fail_fast,
+                watch=_Shown(bars, len(listed)),
+            )  # fmt: skip
     except SceneFailed as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
@@ -252,33 +249,6 @@ class _Shown:
             completed=self._ended + running,
             speed=f"{self._pixels / max(1e-3, elapsed) / 1e6:.2f} Mpx/s",
         )
-
-
-def _with_progress(
-    job: RegionJob,
-    scenes: list[RegionScene],
-    engine: Engine | None,
-    overlaps: Overlaps,
-    fail_fast: bool,
-) -> Region:
-    from landslide_tf.region import map_region
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.percentage:.0f} % {task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        try:
-            return map_region(
-                job, scenes, engine=engine, overlaps=overlaps, fail_fast=fail_fast,
-                watch=_Shown(bars, len(scenes)),
-            )  # fmt: skip
-        except KeyboardInterrupt:
-            typer.echo("stopped: the same command goes on", err=True)
-            raise
 
 
 def _print(made: Region, scenes: int) -> None:

@@ -54,8 +54,7 @@ def tune(
     """
     from landslide_tf import train as training
 
-    start = training.read_recipe(recipe, changes or [])
-    training.check_network(start)
+    start = training.load_recipe(recipe, changes or [])
     session = options.session(data_dir, manual_dir, arrays)
     read = [options.recipe_file(recipe), *session.inputs]
     search = training.tune(
