@@ -19,10 +19,14 @@ from landslide_tf.errors import DataError, warn
 from landslide_tf.mapping.series_strips import Strip
 from landslide_tf.mapping.shift import compared, estimate_shift
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import Window, row_areas, rows_of, stored_grid
+from landslide_tf.raster.grid import (
+    Window,
+    row_areas,
+    rows_of,
+    stored_grid_of,
+)
 from landslide_tf.raster.ground import check_overlap
 from landslide_tf.raster.masks import MaskReader, Masks
-from landslide_tf.raster.opening import open_raster
 from landslide_tf.terrain import Grid
 
 _WORTH_A_WARNING = 1.0  # pixels
@@ -115,8 +119,7 @@ def _opened(
     """Opens a map on a grid, moved back by a shift."""
     placed = None
     if shift is not None:
-        with open_raster(path, "map") as dataset:
-            placed = stored_grid(dataset)
+        placed = stored_grid_of(path, "map")
         x, y = grid.transform.a * -shift[1], grid.transform.e * -shift[0]
         if placed.crs != grid.crs:
             raise DataError(

@@ -30,11 +30,10 @@ from landslide_tf.objects import measure, multi_polygon, outlines
 from landslide_tf.objects.outlines import reading_order
 from landslide_tf.raster import cog
 from landslide_tf.raster.antimeridian import Geometries
-from landslide_tf.raster.grid import grid_of, row_areas, stored_grid
+from landslide_tf.raster.grid import grid_of, row_areas, stored_grid_of
 from landslide_tf.raster.legend import class_layer, named_colours, read_legend
 from landslide_tf.raster.masks import MaskFiles, Masks, read_masks
 from landslide_tf.raster.names import short_name
-from landslide_tf.raster.opening import open_raster
 from landslide_tf.terrain import Grid
 
 _SMALLEST = 16  # pixels of a new landslide
@@ -231,9 +230,7 @@ def _new(
 
 def _masks(files: MaskFiles, path: str | Path, grid: Grid) -> Masks | None:
     """Checks masks against the first map."""
-    with open_raster(path, "map") as dataset:
-        stored = stored_grid(dataset)
-    return read_masks(files, grid, stored)
+    return read_masks(files, grid, stored_grid_of(path, "map"))
 
 
 def _meaning(

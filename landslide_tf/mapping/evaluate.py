@@ -21,11 +21,15 @@ from landslide_tf.objects import ObjectCounts
 from landslide_tf.objects.scores import Match
 from landslide_tf.objects.strips import Mask, StripLabels, compare_strips
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import grid_of, row_areas, rows_of, stored_grid
+from landslide_tf.raster.grid import (
+    grid_of,
+    row_areas,
+    rows_of,
+    stored_grid_of,
+)
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.legend import read_legend
 from landslide_tf.raster.masks import MaskFiles
-from landslide_tf.raster.opening import open_raster
 from landslide_tf.terrain import Grid
 
 if TYPE_CHECKING:
@@ -167,8 +171,7 @@ def evaluate_map(
     options = LabelOptions(
         positive=tuple(positive), outside=outside, field=class_field, layer=layer
     )
-    with open_raster(path, "map") as dataset:
-        stored = stored_grid(dataset)
+    stored = stored_grid_of(path, "map")
     with (
         Reference(reference, grid, options, masks, stored=stored) as there,
         contextlib.closing(AlignedRaster(path, "map", grid)) as classes,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import zipfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,9 +65,7 @@ def map_rows(
     options: MapOptions,
     strips: range,
     path: Path,
-    *,
-    progress: Callable[[int], None] | None = None,
-) -> None:
+) -> int:
     """Predicts some strips of a scene into a file.
 
     Args:
@@ -77,7 +75,9 @@ def map_rows(
         options: How.
         strips: Numbers of the strips.
         path: The file; it appears when all are there.
-        progress: Called with the pixels of each strip.
+
+    Returns:
+        The pixels of the strips.
 
     Raises:
         DataError: As `map_scene`.
@@ -85,11 +85,8 @@ def map_rows(
     """
     job = open_job(members, files, outputs, options)
     with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
-        made: list[Finished] = []
-        for decide in itertools.islice(job.strips(strips.start), len(strips)):
-            made.append(decide())
-            if progress is not None:
-                progress(next(iter(made[-1].layers.values()))[0].size)
+        wanted = itertools.islice(job.strips(strips.start), len(strips))
+        made = [decide() for decide in wanted]
     layers = {
         name: np.concatenate([strip.layers[name] for strip in made], axis=1)
         for name in made[0].layers
@@ -99,6 +96,7 @@ def map_rows(
     held: dict[str, Any] = {**layers, _COUNTS: np.array(counts, float)}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **held)
+    return sum(heights) * job.columns.size
 
 
 def read_rows(paths: Sequence[Path], start: int = 0) -> Generator[Decide, None, None]:

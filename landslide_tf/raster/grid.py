@@ -173,8 +173,35 @@ def grid_of(path: FilePath, what: str) -> Grid:
     >>> grid_of(path, "image") == south_up.upright()[0]
     True
     """
+    return upright_grid(stored_grid_of(path, what), f"{what} `{path}`")
+
+
+def stored_grid_of(path: FilePath, what: str) -> Grid:
+    """Returns the grid of a file as it is stored.
+
+    Args:
+        path: The file.
+        what: What it is, for messages.
+
+    Returns:
+        Its grid, as of `stored_grid`.
+
+    Raises:
+        DataError: If it cannot be read.
+
+    >>> from pathlib import Path
+    >>> from rasterio import Affine
+    >>> from landslide_tf.raster.cog import Layer, write_plain
+    >>> from landslide_tf.raster.grid import stored_grid_of
+    >>> from landslide_tf.terrain import Grid
+    >>> south_up = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, 10, 4_600_000), 2, 2)
+    >>> path = Path("/vsimem/stored.tif")  # a file in memory
+    >>> write_plain(path, south_up, Layer("uint8", 0, ["grey"]), [])
+    >>> stored_grid_of(path, "image") == south_up
+    True
+    """
     with open_raster(path, what) as dataset:
-        return upright_grid(stored_grid(dataset), f"{what} `{path}`")
+        return stored_grid(dataset)
 
 
 def upright_grid(grid: Grid, name: str) -> Grid:

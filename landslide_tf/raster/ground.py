@@ -20,7 +20,7 @@ from landslide_tf.raster.grid import (
     Window,
     grid_of,
     same_cells,
-    stored_grid,
+    stored_grid_of,
     upright_grid,
 )
 from landslide_tf.raster.names import FilePath
@@ -222,8 +222,7 @@ def check_images(
     upright = grid.crs is not None and not grid.is_rotated
     shared = bounds_in(grid, grid.crs) if upright else None
     for path in sorted({band.path for band in bands[1:]} - {bands[0].path}):
-        with open_raster(path, "image") as dataset:
-            own = stored_grid(dataset)
+        own = stored_grid_of(path, "image")
         if own.crs is None and own.shape != stored.shape:
             raise DataError(
                 f"image `{path}` must have {stored.shape} rows and columns as the "

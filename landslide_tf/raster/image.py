@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from landslide_tf.array_types import FloatArray
 from landslide_tf.raster.aligned import AlignedRaster
 from landslide_tf.raster.bands import BandSource
-from landslide_tf.raster.grid import Window, stored_grid
-from landslide_tf.raster.opening import open_raster
+from landslide_tf.raster.grid import Window, stored_grid_of
 from landslide_tf.terrain import Grid
 
 
@@ -60,8 +59,7 @@ class AlignedBands:
         self._files: list[tuple[AlignedRaster, list[int]]] = []
         self._at: dict[int, tuple[AlignedRaster, int]] = {}
         for path, positions in by_path.items():
-            with open_raster(path, "image") as dataset:
-                placed = None if stored_grid(dataset).crs else stored
+            placed = None if stored_grid_of(path, "image").crs else stored
             raster = AlignedRaster(
                 path, "image", grid, indexes=[sources[k].number for k in positions],
                 placed=placed, nodata=nodata,

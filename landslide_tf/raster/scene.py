@@ -10,7 +10,12 @@ from typing import Any
 from landslide_tf.errors import DataError
 from landslide_tf.raster.bands import BandSource, find_bands
 from landslide_tf.raster.dem import DemFiles
-from landslide_tf.raster.grid import grid_of, north_up, stored_grid, with_cell
+from landslide_tf.raster.grid import (
+    grid_of,
+    north_up,
+    stored_grid_of,
+    with_cell,
+)
 from landslide_tf.raster.ground import (
     check_dem,
     check_images,
@@ -20,7 +25,6 @@ from landslide_tf.raster.ground import (
 from landslide_tf.raster.labels import LabelOptions, Labels, read_labels
 from landslide_tf.raster.masks import MaskFiles, Masks, read_masks
 from landslide_tf.raster.names import FilePath
-from landslide_tf.raster.opening import open_raster
 from landslide_tf.raster.scaling import are_tagged
 from landslide_tf.terrain import Grid
 
@@ -154,8 +158,7 @@ def make_scene(
         for part in (bands, index)
     )
     first = files[0] if files else sources[0].path
-    with open_raster(first, "image") as dataset:
-        stored = stored_grid(dataset)
+    stored = stored_grid_of(first, "image")
     own = north_up(stored)[0] if anywhere else grid_of(first, "image")
     grid = with_cell(own, gsd)
     scene = Scene(

@@ -16,9 +16,8 @@ from landslide_tf.array_types import FloatArray
 from landslide_tf.errors import DataError
 from landslide_tf.mapping import SceneFiles
 from landslide_tf.raster.bands import COLOURS, find_bands, known_bands
-from landslide_tf.raster.grid import Window, stored_grid
+from landslide_tf.raster.grid import Window, stored_grid_of
 from landslide_tf.raster.image import AlignedBands
-from landslide_tf.raster.opening import open_raster
 from landslide_tf.recognition.options import PRE_EXISTING
 from landslide_tf.terrain import Grid, ndvi
 
@@ -177,8 +176,7 @@ def _has_infrared(files: SceneFiles) -> bool:
 def _bands(files: SceneFiles, names: tuple[str, ...], grid: Grid) -> AlignedBands:
     if not files.image:
         raise DataError("Expected an image of both dates for the loss of vegetation.")
-    with open_raster(files.image[0], "image") as dataset:
-        stored = stored_grid(dataset)
+    stored = stored_grid_of(files.image[0], "image")
     sources = find_bands(files.image, names, files.bands)
     return AlignedBands(sources, grid, stored, nodata=files.nodata)
 

@@ -120,17 +120,8 @@ class Mapper:
         key = self._key(files)
         outputs = scene_outputs(job, scene.id)
         if unit.strips is not None:
-            path = self._part(scene, key, unit.strips)
-            pixels = 0
-
-            def count(more: int) -> None:
-                nonlocal pixels
-                pixels += more
-
-            map_rows(
-                self._members, files, outputs, job.options, range(*unit.strips), path,
-                progress=count,
-            )  # fmt: skip
+            path, strips = self._part(scene, key, unit.strips), range(*unit.strips)
+            pixels = map_rows(self._members, files, outputs, job.options, strips, path)
             return Outcome(pixels=pixels)
         parts = [self._part(scene, key, cut) for cut in unit.cuts]
         if not parts:

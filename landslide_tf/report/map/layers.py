@@ -19,7 +19,7 @@ from rasterio.vrt import WarpedVRT
 from landslide_tf.errors import DataError
 from landslide_tf.palette import Colour, class_palette
 from landslide_tf.raster.dem import DemFiles, open_dem
-from landslide_tf.raster.grid import Turn, north_up, stored_grid
+from landslide_tf.raster.grid import Turn, north_up, stored_grid, stored_grid_of
 from landslide_tf.raster.ground import check_shared
 from landslide_tf.raster.legend import read_legend
 from landslide_tf.raster.opening import open_raster, readable
@@ -51,8 +51,7 @@ class Overview:
     @classmethod
     def of(cls, path: str | Path, max_side: int) -> Overview:
         """Returns the overview of a map with at most `max_side` rows and columns."""
-        with open_raster(path, "map") as dataset:
-            stored = stored_grid(dataset)
+        stored = stored_grid_of(path, "map")
         upright, back = north_up(stored)
         shrink = max(1.0, max(stored.shape) / max_side)
         height, width = (max(1, round(size / shrink)) for size in stored.shape)
