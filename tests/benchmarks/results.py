@@ -137,6 +137,30 @@ def grid_table(name: str, number: int) -> Table:
     return Table(["row", *columns], rows, published)
 
 
+def permuted() -> Table:
+    """Returns what rows of a grid lose by a foreign factor."""
+    points, rows = record("permuted")["points"], []
+    for point in points:
+        name = f"{point['row']}: {point['permuted'] or 'as it is'}"
+        value = {key: point[key] for key in ("mean", "std")}
+        rows.append([name, value, point["difference"]])
+    return Table(["row: permuted", "landslide IoU", "change"], rows)
+
+
+def peer_scores() -> Table:
+    """Returns our networks beside those of the other library."""
+    rows = []
+    for point in record("peer_scores")["rows"]:
+        seeds = ", ".join(map(str, point["seeds"]))
+        cells = [
+            {key: point[side][key]["landslide_iou"] for key in ("mean", "std")}
+            for side in ("ours", "peer")
+        ]
+        rows.append([point["row"], seeds, *cells, point["difference"]["landslide_iou"]])
+    head = ["network", "seeds", "landslide IoU, ours", "the peer's"]
+    return Table([*head, "difference, 95 % interval over tiles"], rows)
+
+
 def of_markdown(text: str) -> Table:
     """Returns the table that a script prints."""
     lines = [
@@ -362,6 +386,8 @@ def tables() -> dict[str, Table]:
             for name in grids
             for number in range(len(record(f"summaries/{name}")["tables"]))
         },
+        "permuted": permuted(),
+        "peer_scores": peer_scores(),
         "mmls": mmls(),
         "mmlsv2": mmlsv2(),
         "few_polygons": few_polygons(),
