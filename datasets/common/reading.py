@@ -105,8 +105,7 @@ def open_raster(path: epath.PathLike) -> Iterator[rasterio.DatasetReader]:
         GDAL_ERROR_ON_LIBJPEG_WARNING=True, GDAL_PAM_ENABLED=False
     )
     with reading(path, "a picture"), environment, silenced("rasterio"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
             source = rasterio.open(os.fspath(path))
         with source:
             if source.driver == "PNG" and not _ends_as_png(path):

@@ -202,8 +202,7 @@ def _has_own_layer(path: Path) -> bool:
     """Whether a GeoPackage has no layer of our name, or one that a map wrote."""
     if not is_geopackage(path):
         return False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of an empty one
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # if empty
         names = [str(name) for name in pyogrio.list_layers(vector_path(path))[:, 0]]
     # SQLite takes names that differ in case for one.
     taken = [name for name in names if name.lower() == LAYER]
@@ -212,8 +211,7 @@ def _has_own_layer(path: Path) -> bool:
 
 def _has_fields(path: Path, layer: str | None = None) -> bool:
     """Whether a layer has the attributes of mapped landslides."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
         info = pyogrio.read_info(
             vector_path(path), layer=layer, force_feature_count=True
         )

@@ -206,8 +206,7 @@ def _check_blocks(path: Path) -> None:
     Raises:
         OSError: If one is not whole.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
         dataset = rasterio.open(path)
     with dataset, path.open("rb") as stream:
         for level in range(1 + len(dataset.overviews(1))):

@@ -119,8 +119,7 @@ def stored_grid(dataset: DatasetReader) -> Grid:
     ...     stored_grid(dataset).transform.e  # south on top
     10.0
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
         check_placed(dataset)
         return Grid.of(dataset)
 

@@ -54,11 +54,11 @@ def _opened(path: FilePath, what: str) -> DatasetReader:
     name = container_name(path)
     # Otherwise GDAL lists what lies beside a file of a server, to look for sidecars.
     alone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if is_remote(name) else {}
-    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
+    with (
         # Our own errors say more than rasterio's warning.
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        if alone:
-            stack.enter_context(rasterio.Env(**alone))
+        warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+        rasterio.Env(**alone) if alone else contextlib.nullcontext(),
+    ):
         dataset = rasterio.open(name)
         if dataset.count:
             return dataset

@@ -178,10 +178,12 @@ def _plain(text: str) -> Path:
 
 def _opened(text: str) -> list[str]:
     """Returns the files that GDAL names of a raster, none where it is not one."""
-    with warnings.catch_warnings(), contextlib.suppress(RasterioError, ValueError):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(text) as dataset:
-            return list(dataset.files)
+    with (
+        warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+        contextlib.suppress(RasterioError, ValueError),
+        rasterio.open(text) as dataset,
+    ):
+        return list(dataset.files)
     return []
 
 

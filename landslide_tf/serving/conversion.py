@@ -104,8 +104,8 @@ def convert(
     """
     target = folder / FILES[format]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # converters warn of each other's versions
+        # Converters warn of each other's versions.
+        with warnings.catch_warnings(action="ignore"):
             _write(serve, target, format, precision, calibration)
     except Exception as error:  # each converter has classes of its own, some plain
         raise ModelError(

@@ -204,11 +204,12 @@ def _read_raster(
     try:
         if not isinstance(dem, str | os.PathLike):
             return _read_dataset(dem, name, target, nodata, z_unit)
-        with warnings.catch_warnings():
+        with (
             # Our own error says more than rasterio's warning.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(dem) as dataset:
-                return _read_dataset(dataset, name, target, nodata, z_unit)
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+            rasterio.open(dem) as dataset,
+        ):
+            return _read_dataset(dataset, name, target, nodata, z_unit)
     except RasterioIOError as error:
         reason = first_line(error)
         raise DataError(

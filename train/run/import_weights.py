@@ -232,9 +232,8 @@ def _load_keras(model: keras.Model, path: Path) -> None:
         if other is not None:
             model.set_weights(other.get_weights())
             return
-        with warnings.catch_warnings():
-            # Keras only warns of layers that the file does not have.
-            warnings.simplefilter("error", UserWarning)
+        # Keras only warns of layers that the file does not have.
+        with warnings.catch_warnings(action="error", category=UserWarning):
             model.load_weights(path)
     except (*UNREADABLE, UserWarning) as error:
         raise RunError(

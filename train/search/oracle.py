@@ -56,9 +56,8 @@ class _RecipeFirst(kt.Oracle):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the values of a trial as keras-tuner's oracles do."""
         first = not self.trials
-        with warnings.catch_warnings():
-            # About a process fitted to few scores; nothing a user could change.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        # About a process fitted to few scores; nothing a user could change.
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             response = super().populate_space(trial_id)
         if first and response["values"]:
             for parameter in self.hyperparameters.space:
