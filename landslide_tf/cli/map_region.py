@@ -18,7 +18,8 @@ from landslide_tf.words import counted
 if TYPE_CHECKING:
     from landslide_tf.choices import Runtime
     from landslide_tf.mapping import Member
-    from landslide_tf.region import Region
+    from landslide_tf.region import Region, RegionJob, RegionScene
+    from landslide_tf.region.region import Engine
     from landslide_tf.region.work import Outcome
 
 CLUSTER = "Cluster"
@@ -150,7 +151,6 @@ def map_region(
     from landslide_tf import mapping
     from landslide_tf.ecoregions import region_name
     from landslide_tf.region import RegionJob, SceneFailed, check_region, read_scenes
-    from landslide_tf.region import map_region as map_scenes
 
     listed = read_scenes(scenes)
     dems = shared.dem_files(dem, dem_unit, dem_nodata)
@@ -177,11 +177,7 @@ def map_region(
             unit=unit_pixels,
         )  # fmt: skip
     try:
-        with of_map.progress_bars("stopped: the same command goes on") as bars:
-            made = map_scenes(
-                job, listed, engine=engine, overlaps=overlaps, fail_fast=fail_fast,
-                watch=_Shown(bars, len(listed)),
-            )  # fmt: skip
+        made = _with_progress(job, listed, engine, overlaps, fail_fast)
     except SceneFailed as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
@@ -249,6 +245,22 @@ class _Shown:
             completed=self._ended + running,
             speed=f"{self._pixels / max(1e-3, elapsed) / 1e6:.2f} Mpx/s",
         )
+
+
+def _with_progress(
+    job: RegionJob,
+    scenes: list[RegionScene],
+    engine: Engine | None,
+    overlaps: Overlaps,
+    fail_fast: bool,
+) -> Region:
+    from landslide_tf.region import map_region
+
+    with of_map.progress_bars("stopped: the same command goes on") as bars:
+        return map_region(
+            job, scenes, engine=engine, overlaps=overlaps, fail_fast=fail_fast,
+            watch=_Shown(bars, len(scenes)),
+        )  # fmt: skip
 
 
 def _print(made: Region, scenes: int) -> None:
