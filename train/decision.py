@@ -81,10 +81,8 @@ def fit_decision(
         if temperature is not None:
             probabilities = apply_temperature(probabilities, temperature)
         after.update(probabilities, labels)
-        for place in range(len(labels)):
-            image = ThresholdAccumulator(landslide_class)
-            image.update(probabilities[[place]], labels[[place]])
-            images.append(image)
+        if section.threshold:
+            images += _counted_apart(probabilities, labels, landslide_class)
     if temperature is not None:
         metrics["ece_after"] = after.ece
     chosen = standard_error_threshold(images) if section.threshold else None
@@ -96,6 +94,16 @@ def fit_decision(
         return Decision(None, temperature, metrics)
     metrics["threshold_f1"] = float(chosen.f1)
     return Decision(float(chosen.threshold), temperature, metrics)
+
+
+def _counted_apart(
+    probabilities: np.ndarray, labels: np.ndarray, landslide_class: LandslideClass
+) -> list[ThresholdAccumulator]:
+    """Returns the counts of each image of a batch."""
+    found = [ThresholdAccumulator(landslide_class) for _ in labels]
+    for counts, values, truth in zip(found, probabilities, labels, strict=True):
+        counts.update(values, truth)
+    return found
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:

@@ -19,12 +19,7 @@ from landslide_tf.errors import DataError, warn
 from landslide_tf.mapping.series_strips import Strip
 from landslide_tf.mapping.shift import compared, estimate_shift
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import (
-    Window,
-    row_areas,
-    rows_of,
-    stored_grid_of,
-)
+from landslide_tf.raster.grid import Window, row_areas, rows_of, stored_grid_of
 from landslide_tf.raster.ground import check_overlap
 from landslide_tf.raster.masks import MaskReader, Masks
 from landslide_tf.terrain import Grid

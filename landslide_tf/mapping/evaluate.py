@@ -21,12 +21,7 @@ from landslide_tf.objects import ObjectCounts
 from landslide_tf.objects.scores import Match
 from landslide_tf.objects.strips import Mask, StripLabels, compare_strips
 from landslide_tf.raster.aligned import AlignedRaster
-from landslide_tf.raster.grid import (
-    grid_of,
-    row_areas,
-    rows_of,
-    stored_grid_of,
-)
+from landslide_tf.raster.grid import grid_of, row_areas, rows_of, stored_grid_of
 from landslide_tf.raster.labels import LabelOptions
 from landslide_tf.raster.legend import read_legend
 from landslide_tf.raster.masks import MaskFiles

@@ -10,12 +10,7 @@ from typing import Any
 from landslide_tf.errors import DataError
 from landslide_tf.raster.bands import BandSource, find_bands
 from landslide_tf.raster.dem import DemFiles
-from landslide_tf.raster.grid import (
-    grid_of,
-    north_up,
-    stored_grid_of,
-    with_cell,
-)
+from landslide_tf.raster.grid import grid_of, north_up, stored_grid_of, with_cell
 from landslide_tf.raster.ground import (
     check_dem,
     check_images,

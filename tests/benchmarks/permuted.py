@@ -29,6 +29,7 @@ from landslide_tf.report import markdown_table
 from landslide_tf.train import Evaluation, RunFolder, evaluate_run, versions
 from landslide_tf.train.benchmark.runner import BenchmarkFolder
 from tests.benchmarks.processes import publish
+from tests.benchmarks.results import shown
 
 
 def evaluations(folder: Path, names: list[str | None]) -> dict[str | None, Evaluation]:
@@ -71,13 +72,9 @@ def table(points: list[dict[str, Any]]) -> str:
     """Arranges the rows."""
     lines = []
     for point in points:
-        value = f"{point['mean']:.3f}"
-        value += "" if point["std"] is None else f" ± {point['std']:.3f}"
-        loss = point["difference"]
-        text = (
-            "{estimate:+.3f} [{low:+.3f}, {high:+.3f}]".format(**loss) if loss else ""
-        )
-        lines.append([point["row"], point["permuted"] or "nothing", value, text])
+        value = {key: point[key] for key in ("mean", "std")}
+        cells = [shown(value), shown(point["difference"])]
+        lines.append([point["row"], point["permuted"] or "nothing", *cells])
     return markdown_table(["row", "permuted", "landslide IoU", "change"], lines)
 
 
