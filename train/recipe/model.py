@@ -52,7 +52,8 @@ class DataSection(Section):
     factors: list[str] = Field([], description="channels of the model's `factors`")
     fill: dict[str, float | Literal["median"]] = Field(
         {},
-        description="value for missing pixels by channel; `median` is that of training",
+        description="value for missing pixels by channel, of those that are read; "
+        "`median` is that of training",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from landslide_tf.errors import DataError, RecipeError
+from landslide_tf.errors import DataError, RecipeError, did_you_mean
 from landslide_tf.metrics import class_weights
 from landslide_tf.pipelines import (
     Channel,
@@ -141,15 +141,17 @@ def resolve(recipe: Recipe, store: ExampleStore) -> Recipe:
     """
     resolved = recipe.model_copy(deep=True)
     channels = store.description.channels
-    names = [*recipe.data.image, *recipe.data.factors]
     InputSelection(tuple(recipe.data.image), tuple(recipe.data.factors)).check(store)
     _check_scale(recipe, channels)
     for name in recipe.data.fill:
-        if name not in names:
+        if name not in channels:
             raise RecipeError(
-                f"`data.fill` names `{name}`, which is neither in `data.image` nor in "
-                "`data.factors`."
+                f"`data.fill` names `{name}`, which `{store.description.name}` does "
+                f"not have.{did_you_mean(name, channels)}"
             )
+    # A grid's rows share `fill` and take different channels.
+    taken = {*recipe.data.image, *recipe.data.factors}
+    fill = {k: v for k, v in recipe.data.fill.items() if k in taken}
     weights = recipe.loss.class_weights
     classes = store.description.classes
     if isinstance(weights, str):
@@ -160,11 +162,12 @@ def resolve(recipe: Recipe, store: ExampleStore) -> Recipe:
             f"`loss.class_weights`: expected {len(classes)} weights ("
             f"{', '.join(classes)}), received {len(weights)}."
         )
-    measured = [*recipe.data.factors, *recipe.data.fill]
+    measured = [*recipe.data.factors, *fill]
     statistics = channel_statistics(store, list(dict.fromkeys(measured)))
-    for name, value in recipe.data.fill.items():
-        if value == "median":
-            resolved.data.fill[name] = statistics[name].median
+    resolved.data.fill = {
+        name: statistics[name].median if value == "median" else value
+        for name, value in fill.items()
+    }
     branches = recipe.model.branches
     if branches:
         resolved.data.factors = [name for names in branches.values() for name in names]

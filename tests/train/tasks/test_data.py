@@ -84,6 +84,12 @@ def test_rules_become_numbers_of_the_training_split(recipe, store):
     assert written.data.fill["heat"] == "median"
 
 
+def test_a_recipe_may_fill_what_it_does_not_read(recipe, store):
+    found = resolve(recipe("data.factors=[slope, aspect]"), store)
+    assert found.data.fill == {"slope": 2.5}
+    assert len(found.model.arguments["factors"]) == 2
+
+
 def test_a_resolved_recipe_stays_as_it_is(recipe, store):
     once = resolve(recipe(), store)
     assert resolve(once, store) == once
