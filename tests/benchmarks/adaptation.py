@@ -37,6 +37,7 @@ from landslide_tf.train import (
 )
 from landslide_tf.train.engine import train_or_resume
 from landslide_tf.train.transfer.finetuning import finetune_recipe
+from tests.benchmarks.tables import Table, spread
 
 SOURCE_ONLY = "source only"
 # The recipe's network, and the layer at 1/16 whose second classifier is adapted too.
@@ -143,37 +144,33 @@ def trained(recipe: Recipe, folder: Path, session: Session) -> RunFolder:
     return run if run.model.is_file() else train_or_resume(recipe, folder, session)
 
 
-def table(points: list[dict[str, Any]]) -> str:
+def table(points: list[dict[str, Any]]) -> Table:
     """Arranges mean and spread over the seeds, and the gain over the source alone."""
-    lines = [
-        "| target test | landslide IoU | F1 | precision | recall | IoU against source "
-        "only, 95 % interval over images |",
-        "|---|---|---|---|---|---|",
-    ]
     by_row: dict[str, dict[int, dict[str, Any]]] = {}
     for point in points:
         by_row.setdefault(point["row"], {})[point["seed"]] = point
+    rows = []
     for row, found in by_row.items():
         counts = np.array([found[seed]["matrices"] for seed in sorted(found)])
         landslide = next(iter(found.values()))["landslide_class"]
-        cells = [row]
-        for score in ("iou", "f1", "precision", "recall"):
-            values = score_of_matrices(
-                counts.sum(axis=1), f"landslide_{score}", landslide
+        cells: list[Any] = [row]
+        for name in ("iou", "f1", "precision", "recall"):
+            summed = counts.sum(axis=1)
+            cells.append(
+                spread(score_of_matrices(summed, f"landslide_{name}", landslide))
             )
-            spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
-            cells.append(f"{values.mean():.3f}{spread}")
-        gain = ""
+        gain = None
         if row != SOURCE_ONLY:
             own = by_row[SOURCE_ONLY]
             first = np.array([own[seed]["matrices"] for seed in sorted(found)])
             score = partial(
                 score_of_matrices, score="landslide_iou", landslide=landslide
             )
-            interval = asdict(paired_bootstrap(first, counts, score))
-            gain = "{estimate:+.3f} [{low:+.3f}, {high:+.3f}]".format(**interval)
-        lines.append(f"| {' | '.join([*cells, gain])} |")
-    return "\n".join(lines)
+            gain = asdict(paired_bootstrap(first, counts, score))
+        rows.append([*cells, gain])
+    head = ["target test", "landslide IoU", "F1", "precision", "recall"]
+    against = "IoU against source only, 95 % interval over images"
+    return Table([*head, against], rows)
 
 
 def main() -> None:
@@ -223,8 +220,8 @@ def main() -> None:
         record = {"target": study.target, "versions": versions(), "points": points}
         text = json.dumps(record) + "\n"
         (options.out / "adaptation.json").write_text(text)
-        (options.out / "table.md").write_text(table(points) + "\n")
-    print(table(points))
+        (options.out / "table.md").write_text(table(points).markdown() + "\n")
+    print(table(points).markdown())
 
 
 if __name__ == "__main__":

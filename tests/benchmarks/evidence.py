@@ -29,6 +29,7 @@ from landslide_tf.evidence import (
     multiscale_saliency,
 )
 from tests.benchmarks.processes import publish
+from tests.benchmarks.tables import shown, spread
 
 SIDE, BATCH, FUSED = 224, 16, 20_000
 COLUMNS = ("released", "inverse", "support", "mean")
@@ -204,8 +205,7 @@ def simulation(seeds):
         single = np.mean(columns.pop("branches"), axis=0)
         row = [scenario, " ".join(f"{v:.3f}" for v in single)]
         for found in columns.values():
-            spread = statistics.stdev(found) if seeds > 1 else 0.0
-            row.append(f"{statistics.mean(found):.3f} ± {spread:.3f}")
+            row.append(shown(spread(found)))
         print("| " + " | ".join(row) + " |")
 
 

@@ -18,31 +18,25 @@ import numpy as np
 
 from landslide_tf.train import Session, finetune, load_recipe
 from landslide_tf.train.engine import train_or_resume
+from tests.benchmarks.tables import Table, spread
 
 DATA = "synthetic_landslides/visible-region{}"
 
 
-def table(points: list[dict]) -> str:
+def table(points: list[dict]) -> Table:
     """Arranges mean and spread over the seeds, each the mean over the targets."""
     seeds = sorted({point["seed"] for point in points})
-    lines = [
-        "| samples | landslide IoU | mean IoU | of the loss recovered | landslide IoU "
-        "on the source |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     home = _mean(points, 0, seeds, "source", "landslide_iou")
     zero = _mean(points, 0, seeds, "target", "landslide_iou")
     for samples in sorted({point["samples"] for point in points}):
         iou = _mean(points, samples, seeds, "target", "landslide_iou")
-        cells = [
-            str(samples),
-            _spread(iou),
-            _spread(_mean(points, samples, seeds, "target", "miou")),
-            _spread((iou - zero) / (home - zero)),
-            _spread(_mean(points, samples, seeds, "source", "landslide_iou")),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        others = _mean(points, samples, seeds, "target", "miou")
+        kept = _mean(points, samples, seeds, "source", "landslide_iou")
+        recovered = (iou - zero) / (home - zero)
+        rows.append([str(samples), *map(spread, (iou, others, recovered, kept))])
+    head = ["samples", "landslide IoU", "mean IoU", "of the loss recovered"]
+    return Table([*head, "landslide IoU on the source"], rows)
 
 
 def _mean(
@@ -61,12 +55,6 @@ def _mean(
             for seed in seeds
         ]
     )
-
-
-def _spread(values: np.ndarray) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.3f}"
-    return f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
 
 
 def main() -> None:
@@ -94,7 +82,7 @@ def main() -> None:
             text = json.dumps(points, indent=1) + "\n"
             (options.out / "curve.json").write_text(text)
             print(f"seed {seed}, region {target}", flush=True)
-        print(table(points), flush=True)
+        print(table(points).markdown(), flush=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import platform
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import yaml
@@ -31,10 +32,10 @@ from landslide_tf.prepare.recipe import (
     Tiles,
     network_sections,
 )
-from landslide_tf.report import markdown_table
 from landslide_tf.train import Session, load_grid, summarize_grid, versions
 from landslide_tf.train.benchmark.grid import GridRun
 from landslide_tf.train.benchmark.runner import BenchmarkFolder, train_and_evaluate
+from tests.benchmarks.tables import Table
 
 RGB = ["red", "green", "blue"]
 UNUSED = Statistics([0.5] * 3, [0.25] * 3)  # plain colours need none
@@ -163,23 +164,24 @@ def points_of(every: list[GridRun], runs: Path, samples: int) -> list[dict]:
     return points
 
 
-def table(points: list[dict]) -> str:
+def table(points: list[dict]) -> Table:
     """Arranges the rows at every number of examples."""
-    lines = []
+    rows = []
     for samples in sorted({point["samples"] for point in points}):
         own = {point["name"]: point for point in points if point["samples"] == samples}
         if set(own) != set(RECIPES):
             continue
-        shown = [f"{samples}", str(len(own["imagenet"]["seeds"]))]
-        for name in RECIPES:
-            mean, std = (own[name][key]["landslide_iou"] for key in ("mean", "std"))
-            shown.append(f"{mean:.3f}" + ("" if std is None else f" ± {std:.3f}"))
-        for difference in ("difference", "weights"):
-            gain = own["imagenet"][difference]["landslide_iou"]
-            shown.append("{estimate:+.3f} [{low:+.3f}, {high:+.3f}]".format(**gain))
-        lines.append(shown)
+        new = own["imagenet"]
+        scores = [score_of(own[name]) for name in RECIPES]
+        gains = [new[key]["landslide_iou"] for key in ("difference", "weights")]
+        rows.append([str(samples), str(len(new["seeds"])), *scores, *gains])
     head = ["examples", "seeds", *RECIPES, "by the recipe", "by the weights"]
-    return markdown_table(head, lines)
+    return Table(head, rows)
+
+
+def score_of(row: dict[str, Any]) -> dict[str, float | None]:
+    """Returns the landslide IoU of a row over its seeds."""
+    return {key: row[key]["landslide_iou"] for key in ("mean", "std")}
 
 
 def main() -> None:
@@ -208,7 +210,7 @@ def main() -> None:
             points = []
             for number, every in planned.items():
                 points += points_of(every, runs, number)
-            print(table(points), flush=True)
+            print(table(points).markdown(), flush=True)
             if options.record is not None:
                 write_record(options.record, ground, points)
 

@@ -29,7 +29,6 @@ import numpy as np
 
 from landslide_tf.imagenet import imagenet_file
 from landslide_tf.metadata import ModelMetadata
-from landslide_tf.report import markdown_table
 from landslide_tf.train import (
     Session,
     evaluate_model,
@@ -42,6 +41,7 @@ from landslide_tf.train.benchmark.runner import BenchmarkFolder, run_apart
 from landslide_tf.train.recipe.schema import Recipe
 from landslide_tf.train.tasks import task_of
 from tests.benchmarks.processes import publish
+from tests.benchmarks.tables import Table
 
 HERE = Path(__file__)
 GRID = HERE.with_suffix(".yaml")
@@ -182,18 +182,18 @@ def compared(runs: Sequence[GridRun], place: BenchmarkFolder) -> list[dict[str, 
     return found
 
 
-def table(points: Sequence[dict[str, Any]]) -> str:
+def table(points: Sequence[dict[str, Any]]) -> Table:
     """Arranges the rows."""
-    lines = []
+    rows = []
     for point in points:
-        cells = [point["row"], str(len(point["seeds"]))]
-        for side in ("peer", "ours"):
-            mean, std = (point[side][key]["landslide_iou"] for key in ("mean", "std"))
-            cells.append(f"{mean:.3f}" + ("" if std is None else f" ± {std:.3f}"))
-        gain = point["difference"]["landslide_iou"]
-        cells.append("{estimate:+.3f} [{low:+.3f}, {high:+.3f}]".format(**gain))
-        lines.append(cells)
-    return markdown_table(["network", "seeds", "peer", "ours", "difference"], lines)
+        seeds = ", ".join(map(str, point["seeds"]))
+        cells = [
+            {key: point[side][key]["landslide_iou"] for key in ("mean", "std")}
+            for side in ("ours", "peer")
+        ]
+        rows.append([point["row"], seeds, *cells, point["difference"]["landslide_iou"]])
+    head = ["network", "seeds", "landslide IoU, ours", "the peer's"]
+    return Table([*head, "difference, 95 % interval over tiles"], rows)
 
 
 def main() -> None:
@@ -215,7 +215,7 @@ def main() -> None:
     for run in runs:
         missing(run, place, None)
         missing(peer_of(run), place, options.peer_python)
-        print(table(compared(runs, place)), flush=True)
+        print(table(compared(runs, place)).markdown(), flush=True)
     record = {
         "command": " ".join(["python -m tests.benchmarks.peer_scores", *sys.argv[1:]]),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",

@@ -25,11 +25,10 @@ import numpy as np
 
 from landslide_tf.metrics import paired_bootstrap, score_of_matrices
 from landslide_tf.models.prediction import prediction_function
-from landslide_tf.report import markdown_table
 from landslide_tf.train import Evaluation, RunFolder, evaluate_run, versions
 from landslide_tf.train.benchmark.runner import BenchmarkFolder
 from tests.benchmarks.processes import publish
-from tests.benchmarks.results import shown
+from tests.benchmarks.tables import Table
 
 
 def evaluations(folder: Path, names: list[str | None]) -> dict[str | None, Evaluation]:
@@ -68,14 +67,14 @@ def permuted(row: str, runs: list[Path], names: list[str]) -> list[dict[str, Any
     return found
 
 
-def table(points: list[dict[str, Any]]) -> str:
+def table(points: list[dict[str, Any]]) -> Table:
     """Arranges the rows."""
-    lines = []
+    rows = []
     for point in points:
+        name = f"{point['row']}: {point['permuted'] or 'as it is'}"
         value = {key: point[key] for key in ("mean", "std")}
-        cells = [shown(value), shown(point["difference"])]
-        lines.append([point["row"], point["permuted"] or "nothing", *cells])
-    return markdown_table(["row", "permuted", "landslide IoU", "change"], lines)
+        rows.append([name, value, point["difference"]])
+    return Table(["row: permuted", "landslide IoU", "change"], rows)
 
 
 def main() -> None:
@@ -91,7 +90,7 @@ def main() -> None:
     for row in options.rows:
         runs = [options.folder / r["run"] for r in records if r["row"] == row]
         points += permuted(row, runs, options.inputs)
-    print(table(points), flush=True)
+    print(table(points).markdown(), flush=True)
     record = {
         "command": " ".join(["python -m tests.benchmarks.permuted", *sys.argv[1:]]),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",

@@ -15,19 +15,24 @@ import argparse
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 import yaml
 
-from tests.benchmarks import adaptation, finetune, learning_curve
+from tests.benchmarks import (
+    adaptation,
+    finetune,
+    learning_curve,
+    peer_scores,
+    permuted,
+)
+from tests.benchmarks.tables import Table, shown, spread
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent.parent / "docs" / "results.md"
-MINUS, NONE = "\N{MINUS SIGN}", "\N{EN DASH}"
+NONE = "\N{EN DASH}"
 GRID_SCORES = {
     "landslide_iou": "landslide IoU",
     "landslide_f1": "F1",
@@ -43,58 +48,6 @@ RULES = {
     **{rule: rule.capitalize() for rule in ("dempster", "murphy", "xiao")},
     "vote": "vote",
 }
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the page.
-
-    Attributes:
-        columns: Headings.
-        rows: Cells as they are in records: text, numbers, or numbers with their spread.
-        published: By the first cell of a row, the cells that others published for it.
-    """
-
-    columns: list[str]
-    rows: list[list[Any]]
-    published: dict[str, list[Any]] = field(default_factory=dict)
-
-    def published_cell(self, row: list[Any], place: int) -> str:
-        """Returns what others published in the place of a cell of ours."""
-        found = self.published.get(row[0])
-        return "" if found is None else shown(found[place - 1], digits=2)
-
-    def lines(self) -> list[list[str]]:
-        """Returns the cells as text, published rows behind ours."""
-        found = []
-        for row in self.rows:
-            found.append([shown(cell) for cell in row])
-            if row[0] in self.published:
-                cells = [shown(cell, digits=2) for cell in self.published[row[0]]]
-                found.append([f"{row[0]}, published", *cells])
-        return found
-
-
-def shown(cell: Any, digits: int = 3) -> str:
-    """Returns a cell as it is printed."""
-    if isinstance(cell, float):
-        return f"{cell:.{digits}f}".replace("-", MINUS)
-    if not isinstance(cell, dict):
-        return "" if cell is None else str(cell)
-    text = f"{cell['estimate']:+.3f}" if "estimate" in cell else ""
-    for key, form in (("value", "{:.3f}"), ("mean", "{:.3f}"), ("std", " ± {:.3f}")):
-        if cell.get(key) is not None:
-            text += form.format(cell[key])
-    if "low" in cell:
-        sign = "+" if "estimate" in cell else ""
-        text += f" [{cell['low']:{sign}.3f}, {cell['high']:{sign}.3f}]"
-    return text.replace("-", MINUS)
-
-
-def markdown(columns: list[str], lines: list[list[str]]) -> str:
-    """Returns a Markdown table."""
-    rows = [columns, ["---"] * len(columns), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def record(name: str) -> Any:
@@ -135,44 +88,6 @@ def grid_table(name: str, number: int) -> Table:
         if row["published"]
     }
     return Table(["row", *columns], rows, published)
-
-
-def permuted() -> Table:
-    """Returns what rows of a grid lose by a foreign factor."""
-    points, rows = record("permuted")["points"], []
-    for point in points:
-        name = f"{point['row']}: {point['permuted'] or 'as it is'}"
-        value = {key: point[key] for key in ("mean", "std")}
-        rows.append([name, value, point["difference"]])
-    return Table(["row: permuted", "landslide IoU", "change"], rows)
-
-
-def peer_scores() -> Table:
-    """Returns our networks beside those of the other library."""
-    rows = []
-    for point in record("peer_scores")["rows"]:
-        seeds = ", ".join(map(str, point["seeds"]))
-        cells = [
-            {key: point[side][key]["landslide_iou"] for key in ("mean", "std")}
-            for side in ("ours", "peer")
-        ]
-        rows.append([point["row"], seeds, *cells, point["difference"]["landslide_iou"]])
-    head = ["network", "seeds", "landslide IoU, ours", "the peer's"]
-    return Table([*head, "difference, 95 % interval over tiles"], rows)
-
-
-def of_markdown(text: str) -> Table:
-    """Returns the table that a script prints."""
-    lines = [
-        [cell.strip() for cell in line[1:-1].split("|")]
-        for line in text.replace("-0.", f"{MINUS}0.").splitlines()
-    ]
-    return Table(lines[0], lines[2:])
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    """Returns mean and standard deviation over seeds."""
-    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1))}
 
 
 def mmls() -> Table:
@@ -386,22 +301,18 @@ def tables() -> dict[str, Table]:
             for name in grids
             for number in range(len(record(f"summaries/{name}")["tables"]))
         },
-        "permuted": permuted(),
-        "peer_scores": peer_scores(),
+        "permuted": permuted.table(record("permuted")["points"]),
+        "peer_scores": peer_scores.table(record("peer_scores")["rows"]),
         "mmls": mmls(),
         "mmlsv2": mmlsv2(),
         "few_polygons": few_polygons(),
-        "finetune": of_markdown(finetune.table(record("finetune"))),
+        "finetune": finetune.table(record("finetune")),
         "continual_signs": continual_signs(),
         "continual_bijie": continual_bijie(),
         "continual_bijie_fresh": continual_bijie_fresh(),
         "continual_bijie_steps": continual_bijie_steps(),
-        "adaptation_visible": of_markdown(
-            adaptation.table(regions["visible"]["points"])
-        ),
-        "adaptation_hokkaido": of_markdown(
-            adaptation.table(regions["hokkaido"]["points"])
-        ),
+        "adaptation_visible": adaptation.table(regions["visible"]["points"]),
+        "adaptation_hokkaido": adaptation.table(regions["hokkaido"]["points"]),
         "evidential_counties": evidential("county"),
         "evidential_counties_degraded": degraded("county"),
         "evidential_released": evidential("released"),
@@ -443,7 +354,8 @@ def overview(found: dict[str, Table]) -> str:
                 [about["data"], label, *ours, f"[{about['section']}](#{link})"]
             )
     head = ["data", "network or method", "seeds", "score", "value"]
-    return markdown([*head, "interval, or difference", "published", "section"], lines)
+    head += ["interval, or difference", "published", "section"]
+    return Table(head, lines).markdown()
 
 
 def page() -> str:
@@ -456,7 +368,7 @@ def page() -> str:
     return made.from_string(text).render(
         overview=overview(found),
         command=commands,
-        table=lambda name: markdown(found[name].columns, found[name].lines()),
+        table=lambda name: found[name].markdown(),
     )
 
 

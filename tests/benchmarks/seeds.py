@@ -11,13 +11,13 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 from landslide_tf.report import markdown_table
 from landslide_tf.train import RunFolder, versions
+from tests.benchmarks.tables import shown, spread
 
 SCORES = ("f1", "iou")
 
@@ -82,8 +82,7 @@ def main():
         for part in parts:
             for score in (*SCORES, "miou"):
                 values = [entry[score] for entry in by_part[part].values()]
-                spread = statistics.stdev(values) if len(values) > 1 else 0.0
-                cells.append(f"{statistics.mean(values):.3f} ± {spread:.3f}")
+                cells.append(shown(spread(values)))
         rows.append([recipe, *cells])
     record = {
         "command": " ".join(["python", *sys.argv]),
