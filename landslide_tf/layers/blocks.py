@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 
@@ -70,9 +71,15 @@ def conv_bn_relu(
 
 
 def separable_conv_bn_relu(
-    x: Tensor, filters: int, kernel_size: int, *, name: str, dilation_rate: int = 1
+    x: Tensor,
+    filters: int,
+    kernel_size: int,
+    *,
+    name: str,
+    dilation_rate: int = 1,
+    depth_activation: bool = True,
 ) -> Tensor:
-    """Applies a depthwise and a 1 × 1 convolution, each normalised and rectified.
+    """Applies a depthwise and a 1 × 1 convolution, normalised and rectified.
 
     Args:
         x: Tensor (batch, height, width, channels).
@@ -81,20 +88,26 @@ def separable_conv_bn_relu(
         name: Prefix of the layer names `<name>_depthwise`, `<name>_depthwise_bn`,
             `<name>_depthwise_relu` and those of `conv_bn_relu`.
         dilation_rate: Distance of the depthwise kernel's taps.
+        depth_activation: Whether batch normalisation and ReLU also follow the
+            depthwise convolution.
 
     Returns:
         Tensor (batch, height, width, filters).
     """
+    # Keras's "he_normal" counts every channel as an input of each output, so that
+    # kernels start too small by the root of their number unless a norm makes it up.
+    plain = keras.initializers.VarianceScaling(2.0, "fan_out")
     x = DepthwiseConv2D(
         kernel_size,
         padding="same",
         dilation_rate=dilation_rate,
         use_bias=False,
-        depthwise_initializer="he_normal",
+        depthwise_initializer="he_normal" if depth_activation else plain,
         name=f"{name}_depthwise",
     )(x)
-    x = batch_normalized(x, name=f"{name}_depthwise_bn")
-    x = keras.layers.ReLU(name=f"{name}_depthwise_relu")(x)
+    if depth_activation:
+        x = batch_normalized(x, name=f"{name}_depthwise_bn")
+        x = keras.layers.ReLU(name=f"{name}_depthwise_relu")(x)
     return conv_bn_relu(x, filters, 1, name=name)
 
 
@@ -129,6 +142,7 @@ def aspp(
     *,
     rates: Sequence[int] = (6, 12, 18),
     separable: bool = False,
+    depth_activation: bool = True,
     align_corners: bool = False,
     name: str = "aspp",
 ) -> Tensor:
@@ -136,7 +150,7 @@ def aspp(
 
     Five branches (1 × 1, three dilated 3 × 3, pooled image) of `filters` channels are
     concatenated and projected by a 1 × 1 convolution; batch normalisation and ReLU
-    follow every convolution.
+    follow every convolution (but for `depth_activation`).
 
     Args:
         x: Tensor (batch, height, width, channels).
@@ -144,6 +158,7 @@ def aspp(
         rates: Dilations of the 3 × 3 branches; (6, 12, 18) at output stride 16.
         separable: Whether the 3 × 3 branches are depthwise separable (Chen et al. 2018,
             section 3.1).
+        depth_activation: As in `separable_conv_bn_relu`.
         align_corners: Passed to the resize of the pooled branch.
         name: Prefix of the layer names: `<name>_b0`, `<name>_r<rate>`,
             `<name>_pool`, `<name>_concat`, `<name>_proj`.
@@ -152,7 +167,9 @@ def aspp(
         Tensor (batch, height, width, filters).
     """
     branches = [conv_bn_relu(x, filters, 1, name=f"{name}_b0")]
-    convolution = separable_conv_bn_relu if separable else conv_bn_relu
+    convolution = conv_bn_relu
+    if separable:
+        convolution = partial(separable_conv_bn_relu, depth_activation=depth_activation)
     for rate in rates:
         branches.append(
             convolution(x, filters, 3, dilation_rate=rate, name=f"{name}_r{rate}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -33,6 +34,7 @@ def deeplab_v3_plus(
     skip_channels: int | None = 48,
     separable: bool = False,
     separable_aspp: bool = False,
+    depth_activation: bool = True,
     width: float = 1.0,
     decoder_width: float | None = None,
     dropout: float = 0.5,
@@ -62,6 +64,8 @@ def deeplab_v3_plus(
         skip_channels: Channels that the skip is reduced to; None keeps it raw.
         separable: Whether the decoder's convolutions are depthwise separable.
         separable_aspp: Whether those of the ASPP branches are.
+        depth_activation: Whether batch normalisation and ReLU follow the depthwise
+            convolutions too, as in the authors' code; without them they are plain.
         width: Multiplier of the backbone's channel counts, 1 for `backbone_weights`.
         decoder_width: That of ASPP and the decoder; None takes `width`.
         dropout: Rate before the classifier.
@@ -112,6 +116,7 @@ def deeplab_v3_plus(
         backbone_weights=backbone_weights,
         stem=stem,
         separable_aspp=separable_aspp,
+        depth_activation=depth_activation,
     )
     image = assembly.image_input(input_shape)
     padded = network.prepared(image, output_stride)
@@ -119,7 +124,9 @@ def deeplab_v3_plus(
     x = assembly.dropped(x, decoder_dropout, "dec_dropout")
     x = network.joined(x, features["C2"], "dec", skip_channels)
     filters = network.channels(FEATURE_CHANNELS)
-    convolution = separable_conv_bn_relu if separable else conv_bn_relu
+    convolution = conv_bn_relu
+    if separable:
+        convolution = partial(separable_conv_bn_relu, depth_activation=depth_activation)
     x = convolution(x, filters, 3, name="dec_a")
     x = assembly.dropped(x, decoder_dropout, "dec_a_dropout")
     x = convolution(x, filters, 3, name="dec_b")

@@ -42,6 +42,7 @@ class ContextNetwork:
     backbone_weights: str | Path | None
     aspp_rates: Sequence[int] = ASPP_RATES
     separable_aspp: bool = False
+    depth_activation: bool = True
     stem: Stem | None = None
     decoder_width: float | None = None
 
@@ -99,6 +100,7 @@ class ContextNetwork:
             self.channels(FEATURE_CHANNELS),
             rates=self._rates(),
             separable=self.separable_aspp,
+            depth_activation=self.depth_activation,
             align_corners=self.align_corners,
         )
         return features, context

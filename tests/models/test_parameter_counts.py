@@ -85,6 +85,13 @@ VARIANTS = [
         39_234_166 - 3 * 4_171_776,
         39_292_598 - 3 * 4_171_776 + 3 * 4_096,
     ),
+    # Two weights, and two statistics, less for each depthwise channel.
+    (
+        "deeplab_v3_plus",
+        {"separable": True, "depth_activation": False},
+        39_234_166 - 2 * (304 + 256),
+        39_292_598 - 4 * (304 + 256),
+    ),
     ("fcn_8s", {"batch_norm": False}, 134_290_898, None),
     ("basic_fcn", {"batch_norm": False}, 134_285_126, None),
     (
