@@ -292,6 +292,7 @@ def tables() -> dict[str, Table]:
     """Returns every table of the page by name."""
     names = sorted(path.stem for path in (FOLDER / "kept").glob("*.json"))
     grids = sorted(path.stem for path in (FOLDER / "summaries").glob("*.json"))
+    foreign = sorted(path.stem for path in (FOLDER / "permutations").glob("*.json"))
     regions = record("adaptation")
     return {
         **{name: kept(name) for name in names},
@@ -301,7 +302,10 @@ def tables() -> dict[str, Table]:
             for name in grids
             for number in range(len(record(f"summaries/{name}")["tables"]))
         },
-        "permuted": permuted.table(record("permuted")["points"]),
+        **{
+            f"{name}_permuted": permuted.table(record(f"permutations/{name}")["points"])
+            for name in foreign
+        },
         "peer_scores": peer_scores.table(record("peer_scores")["rows"]),
         "mmls": mmls(),
         "mmlsv2": mmlsv2(),
